@@ -1,0 +1,1 @@
+"""Describe photos in a sentence: CNN encoder, LSTM decoder, beam search."""

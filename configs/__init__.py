@@ -1,0 +1,1 @@
+"""Complete training recipes, one TOML file each, reachable by name."""

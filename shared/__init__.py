@@ -1,0 +1,1 @@
+"""What is true of images, words, tensors and files, whatever the task."""

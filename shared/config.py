@@ -1,0 +1,78 @@
+"""TOML file to frozen, typed, range-checked config."""
+
+import tomllib
+from importlib import resources
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from shared.errors import AppError
+
+
+class Config(BaseModel):
+    """A group of settings: immutable, and an unknown key is an error."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+C = TypeVar("C", bound=Config)
+
+
+def recipe_names(prefix: str) -> list[str]:
+    """Names of the recipes that come with the package and start with `prefix`."""
+    files = resources.files("configs").iterdir()
+    stems = (Path(file.name).stem for file in files if file.name.endswith(".toml"))
+    return sorted(stem for stem in stems if stem.startswith(prefix))
+
+
+def read_config(source: str, schema: type[C], prefix: str) -> C:
+    """Read a recipe by its file's path, or by its name if it comes along.
+
+    Args:
+        source: path of a TOML file, or a name from `recipe_names(prefix)`.
+        schema: the config to build.
+        prefix: start of the recipes' names that fit this schema.
+
+    Raises:
+        AppError: if there is no such file or recipe, or its content is refused.
+    """
+    if source in recipe_names(prefix):
+        text = resources.files("configs").joinpath(f"{source}.toml").read_text("utf-8")
+        return parse_config(text, schema, source)
+    try:
+        text = Path(source).read_text("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise AppError(
+            f"No config can be read from {source}: {error}. "
+            f"Give a TOML file, or one of {', '.join(recipe_names(prefix))}."
+        ) from error
+    return parse_config(text, schema, source)
+
+
+def parse_config(text: str, schema: type[C], name: str) -> C:
+    """Check TOML text against a schema.
+
+    Args:
+        name: what error messages call the text.
+
+    Raises:
+        AppError: if the text is not TOML, or a key is unknown, missing, of the
+            wrong type or out of range; every such key is named.
+    """
+    try:
+        return schema.model_validate(tomllib.loads(text))
+    except tomllib.TOMLDecodeError as error:
+        raise AppError(f"{name} is not valid TOML: {error}") from error
+    except ValidationError as error:
+        lines = [_problem(problem) for problem in error.errors()]
+        raise AppError(f"{name} is refused:\n  " + "\n  ".join(lines)) from error
+
+
+def _problem(error: Any) -> str:
+    key = ".".join(map(str, error["loc"]))
+    if error["type"] == "extra_forbidden":
+        return f"{key}: unknown key. Remove it, or correct its spelling."
+    if error["type"] == "missing":
+        return f"{key}: missing. Add it."
+    return f"{key}: {error['msg']}. Received: {error['input']!r}."

@@ -1,0 +1,155 @@
+"""Sentences to words, words to ids, and back.
+
+A vocabulary file is UTF-8 text with one word a line; the line number, from 0,
+is the word's id. The first four lines are the special tokens.
+"""
+
+import unicodedata
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+
+from shared.errors import AppError
+
+PAD, UNK, BOS, EOS = range(4)
+SPECIAL_WORDS = ("<pad>", "<unk>", "<bos>", "<eos>")
+
+
+@cache
+def _tokenizer():
+    from nltk.tokenize import TreebankWordTokenizer  # 0.2 s to import
+
+    return TreebankWordTokenizer()
+
+
+def split_words(text: str) -> list[str]:
+    """Split a sentence into lower-case words, without punctuation.
+
+    Penn Treebank rules, so that "the dog's" gives the, dog, 's and "t-shirt"
+    stays whole: close to the tokeniser of the official caption scorer. Letters
+    of every script are kept, in Unicode's composed form (NFC). A token counts as
+    a word if it holds a letter or a digit.
+    """
+    text = unicodedata.normalize("NFC", text).lower().replace("’", "'")
+    # The tokeniser splits a full stop only from the end of its text, so a
+    # caption of two sentences would keep "grass." whole.
+    tokens = (token.strip(".") for token in _tokenizer().tokenize(text))
+    return [token for token in tokens if any(map(str.isalnum, token))]
+
+
+def join_words(words: Sequence[str]) -> str:
+    """Write words as a sentence: clitics attached, capital first, full stop last.
+
+    >>> join_words(["a", "dog", "catches", "the", "man", "'s", "hat"])
+    "A dog catches the man's hat."
+
+    No words give an empty string.
+    """
+    if not words:
+        return ""
+    text = words[0]
+    for word in words[1:]:
+        text += word if word.startswith("'") or word == "n't" else f" {word}"
+    return f"{text[0].upper()}{text[1:]}."
+
+
+class Vocabulary:
+    """Words and their ids; ids 0 to 3 are pad, unk, bos and eos.
+
+    Args:
+        words: all words in id order, the four special ones first, no repeats.
+
+    Raises:
+        ValueError: if the special words are not first or a word repeats.
+    """
+
+    def __init__(self, words: Iterable[str]):
+        self.words = tuple(words)
+        self.ids = {word: index for index, word in enumerate(self.words)}
+        if self.words[:4] != SPECIAL_WORDS:
+            raise ValueError(
+                f"a vocabulary starts with {SPECIAL_WORDS}. "
+                f"Received: {self.words[:4]}"
+            )
+        if len(self.ids) != len(self.words):
+            repeated = [w for w, n in Counter(self.words).items() if n > 1]
+            raise ValueError(f"a vocabulary has each word once. Repeated: {repeated}")
+
+    def __len__(self) -> int:
+        return len(self.words)
+
+    def __contains__(self, word: str) -> bool:
+        return word in self.ids
+
+    @classmethod
+    def from_sentences(
+        cls,
+        sentences: Iterable[Sequence[str]],
+        min_count: int = 1,
+        first: Sequence[str] = SPECIAL_WORDS,
+    ) -> "Vocabulary":
+        """Keep the words seen at least `min_count` times, most frequent first.
+
+        Args:
+            sentences: split sentences, as `split_words` gives them.
+            min_count: a rarer word becomes unk.
+            first: words that keep their ids, for a vocabulary that grows.
+        """
+        counts = Counter(word for sentence in sentences for word in sentence)
+        known = set(first)
+        frequent = [
+            word
+            for word, count in counts.items()
+            if count >= min_count and word not in known
+        ]
+        return cls([*first, *sorted(frequent, key=lambda word: (-counts[word], word))])
+
+    def encode(self, words: Sequence[str], max_length: int) -> np.ndarray:
+        """Turn words into ids, closed by eos and padded.
+
+        A sentence of more than `max_length` - 1 words is cut and gets no eos, so
+        that nobody learns that sentences stop there.
+
+        Returns:
+            int32 (max_length,).
+        """
+        ids = [self.ids.get(word, UNK) for word in words] + [EOS]
+        row = np.full(max_length, PAD, np.int32)
+        row[: len(ids)] = ids[:max_length]
+        return row
+
+    def decode(self, ids: Iterable[int]) -> list[str]:
+        """Turn ids into words, up to the first eos; pad and bos are left out."""
+        words = []
+        for index in ids:
+            if index == EOS:
+                break
+            if index not in (PAD, BOS):
+                words.append(self.words[index])
+        return words
+
+    def coverage(self, sentences: Iterable[Sequence[str]]) -> float:
+        """Share of the running words that are in the vocabulary, 0 to 1."""
+        counts = Counter(word for sentence in sentences for word in sentence)
+        total = counts.total()
+        known = sum(count for word, count in counts.items() if word in self.ids)
+        return known / total if total else 1.0
+
+    def save(self, path: Path) -> None:
+        """Write one word a line, UTF-8."""
+        path.write_text("".join(f"{word}\n" for word in self.words), encoding="utf-8")
+
+    @classmethod
+    def load(cls, path: Path) -> "Vocabulary":
+        """Read a file written by `save`.
+
+        Raises:
+            AppError: if the file is not a vocabulary.
+        """
+        try:
+            return cls(path.read_text(encoding="utf-8").split("\n")[:-1])
+        except (OSError, ValueError) as error:
+            raise AppError(f"{path} is not a vocabulary: {error}") from error
