@@ -26,19 +26,12 @@ _RESULTS_LINE = re.compile(r"(?P<name>[^|]+)\|\s*\d+\s*\|?(?P<caption>.*)")
 
 
 class Row(NamedTuple):
-    """What one place in an annotation file says.
+    """What one place in an annotation file says."""
 
-    Attributes:
-        where: file and line, for error messages.
-        name: path of the photo below the image folder, with `/`.
-        captions: as written.
-        split: None if not said.
-    """
-
-    where: str
-    name: str
+    where: str  # file and line, for error messages
+    name: str  # path of the photo below the image folder, with `/`
     captions: Sequence[str]
-    split: Split | None = None
+    split: Split | None = None  # None if not said
 
 
 def read_rows(path: Path) -> Iterable[Row]:
