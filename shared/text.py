@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -19,7 +20,7 @@ SPECIAL_WORDS = ("<pad>", "<unk>", "<bos>", "<eos>")
 
 
 @cache
-def _tokenizer():
+def _tokenizer() -> Any:
     from nltk.tokenize import TreebankWordTokenizer  # 0.2 s to import
 
     return TreebankWordTokenizer()
@@ -33,7 +34,7 @@ def split_words(text: str) -> list[str]:
     of every script are kept, in Unicode's composed form (NFC). A token counts as
     a word if it holds a letter or a digit.
     """
-    text = unicodedata.normalize("NFC", text).lower().replace("’", "'")
+    text = unicodedata.normalize("NFC", text).lower().replace("\u2019", "'")
     # The tokeniser splits a full stop only from the end of its text, so a
     # caption of two sentences would keep "grass." whole.
     tokens = (token.strip(".") for token in _tokenizer().tokenize(text))
@@ -71,8 +72,7 @@ class Vocabulary:
         self.ids = {word: index for index, word in enumerate(self.words)}
         if self.words[:4] != SPECIAL_WORDS:
             raise ValueError(
-                f"a vocabulary starts with {SPECIAL_WORDS}. "
-                f"Received: {self.words[:4]}"
+                f"a vocabulary starts with {SPECIAL_WORDS}. Received: {self.words[:4]}"
             )
         if len(self.ids) != len(self.words):
             repeated = [w for w, n in Counter(self.words).items() if n > 1]

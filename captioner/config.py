@@ -1,0 +1,170 @@
+"""What a captioner is made of and how it is trained: the schema of a recipe."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+
+from shared.config import Config
+
+Rate = Annotated[float, Field(ge=0, lt=1)]
+Positive = Annotated[int, Field(ge=1)]
+
+
+class EncoderConfig(Config):
+    """The convolutional net.
+
+    Attributes:
+        name: a key of `shared.encoders.ENCODERS`.
+        weights: what training starts from: "imagenet", "none", or a file's path.
+        image_size: height and width that it sees, px.
+        resize: "squash" ignores the aspect ratio, "crop" keeps the middle square.
+    """
+
+    name: str
+    weights: str = "imagenet"
+    image_size: int = Field(224, ge=32, le=1024)
+    resize: Literal["squash", "crop"] = "squash"
+
+
+class DecoderConfig(Config):
+    """The recurrent net.
+
+    Attributes:
+        cell: a key of `shared.cells.CELLS`.
+        layers: cells stacked on one another.
+        units: size of a cell's state.
+        embed_dim: size of a word's vector.
+        region_units: size that region features are projected to.
+        attention_units: hidden size of the attention; 0 is a decoder without it.
+        tied: whether words share their vectors between input and output.
+        region_dropout: share of the region features dropped in training.
+        embed_dropout: the same of the words' vectors.
+        output_dropout: the same of the layer before the softmax.
+    """
+
+    cell: str = "lstm"
+    layers: Positive = 1
+    units: Positive
+    embed_dim: Positive
+    region_units: Positive
+    attention_units: int = Field(0, ge=0)
+    tied: bool = True
+    region_dropout: Rate = 0.0
+    embed_dropout: Rate = 0.0
+    output_dropout: Rate = 0.0
+
+
+class VocabularyConfig(Config):
+    """Which words are learnt.
+
+    Attributes:
+        min_count: a word seen less often in the training captions becomes unk.
+        max_words: words of a caption that training looks at.
+    """
+
+    min_count: Positive = 4
+    max_words: int = Field(18, ge=1, le=200)
+
+
+class StageConfig(Config):
+    """One stage of training: its best weights are where the next one starts.
+
+    Attributes:
+        name: for logs and folders.
+        objective: "cross_entropy", or "self_critical": raise the CIDEr-D of sampled
+            captions above that of the photo's other samples (Rennie et al. 2017,
+            arXiv:1612.00563; baseline of Luo 2020, arXiv:2003.09971).
+        epochs: passes over the training photos at the most.
+        patience: passes without a better score before the stage ends.
+        batch_size: photos in a step.
+        captions: captions of each photo in a step.
+        learning_rate: highest rate of the decoder.
+        encoder_rate: highest rate of the encoder; 0 leaves it frozen, and its
+            features are computed once.
+        encoder_from: what of the encoder is trained: all, none or its first layer.
+        warmup: share of the steps in which the rate rises from 0; it then falls to
+            `final_rate` times its height along a cosine.
+        final_rate: see `warmup`.
+        weight_decay: of AdamW, for the decoder's matrices.
+        clip_norm: highest norm of a step's gradient.
+        label_smoothing: share of the target spread over all words.
+        attention_penalty: weight of the doubly stochastic regulariser.
+        average: momentum of the running mean of the weights, which is what is
+            validated and kept; 0 keeps the weights themselves.
+        augment: whether photos are mirrored, and cropped and brightened if the
+            encoder is trained.
+        temperature: of the captions sampled by "self_critical".
+    """
+
+    name: str = Field(pattern=r"^[a-z0-9_-]+$")
+    objective: Literal["cross_entropy", "self_critical"] = "cross_entropy"
+    epochs: Positive
+    patience: Positive = 3
+    batch_size: Positive = 32
+    captions: Positive = 5
+    learning_rate: float = Field(gt=0, le=1)
+    encoder_rate: float = Field(0.0, ge=0, le=1)
+    encoder_from: str = "none"
+    warmup: Rate = 0.05
+    final_rate: float = Field(0.0, ge=0, le=1)
+    weight_decay: float = Field(0.0, ge=0)
+    clip_norm: float = Field(5.0, gt=0)
+    label_smoothing: Rate = 0.0
+    attention_penalty: float = Field(0.0, ge=0)
+    average: Rate = 0.0
+    augment: bool = True
+    temperature: float = Field(1.0, gt=0, le=10)
+
+    @model_validator(mode="after")
+    def _encoder_is_trained_or_not(self) -> "StageConfig":
+        if (self.encoder_rate > 0) != (self.encoder_from != "none"):
+            raise ValueError(
+                "`encoder_rate` above 0 and `encoder_from` go together: set both to "
+                "train the encoder, or neither"
+            )
+        if self.objective == "self_critical" and self.captions < 2:
+            raise ValueError(
+                "`captions` must be at least 2 for the self_critical objective, whose "
+                "baseline is the other samples"
+            )
+        return self
+
+
+class DecodingConfig(Config):
+    """How captions are searched for, unless the user says otherwise.
+
+    Attributes:
+        beam_size: sequences kept at each step; 1 is greedy.
+        length_penalty: alpha of Wu et al. 2016; 0 ranks by probability alone.
+        max_words: longest caption.
+    """
+
+    beam_size: int = Field(3, ge=1, le=50)
+    length_penalty: float = Field(0.0, ge=0, le=5)
+    max_words: int = Field(20, ge=1, le=200)
+
+
+class CaptionerConfig(Config):
+    """A whole recipe.
+
+    Attributes:
+        seed: of the initial weights, the order of the photos, dropout and samples.
+        precision: of the decoder's arithmetic in training; "mixed_bfloat16" is
+            faster on processors with AMX and on GPUs. Weights are always float32.
+        stages: trained one after the other.
+    """
+
+    seed: int = Field(1, ge=0)
+    precision: Literal["float32", "mixed_bfloat16"] = "float32"
+    encoder: EncoderConfig
+    decoder: DecoderConfig
+    vocabulary: VocabularyConfig = VocabularyConfig()
+    decoding: DecodingConfig = DecodingConfig()
+    stages: tuple[StageConfig, ...] = Field(min_length=1)
+
+    @model_validator(mode="after")
+    def _stage_names_differ(self) -> "CaptionerConfig":
+        names = [stage.name for stage in self.stages]
+        if len(set(names)) != len(names):
+            raise ValueError(f"stages need different names. Received: {names}")
+        return self

@@ -1,0 +1,310 @@
+"""The captioner: an encoder, a recurrent decoder, and the loss that trains both."""
+
+from typing import NamedTuple
+
+import keras
+from keras import layers, ops
+
+from captioner.config import DecoderConfig
+from shared.attention import RegionAttention
+from shared.cells import CELLS
+from shared.encoders import Encoder
+from shared.errors import AppError
+from shared.text import PAD
+
+
+class Memory(NamedTuple):
+    """What the decoder keeps of an image while it writes."""
+
+    regions: keras.KerasTensor  # float (B, R, P)
+    keys: keras.KerasTensor  # float (B, R, attention units)
+
+
+class Decoder(keras.layers.Layer):
+    """Predict the next word from the image and the words so far.
+
+    With attention (Xu et al. 2015, with the regions f_r first projected to P):
+
+        f_r      = relu(W_f feature_r + b_f)
+        h_0, c_0 = tanh(W_init mean(f))
+        z_t      = sigmoid(W_beta h_{t-1} + b_beta) * attention(f, h_{t-1})
+        h_t      = cell([E y_{t-1}, z_t], h_{t-1})
+        logits_t = L_o tanh(E y_{t-1} + L_h h_t + L_z z_t) + b_o
+
+    Without attention (Vinyals et al. 2015), mean(f) is the cell's input one step
+    before the first word, h_0 and c_0 are 0, and there is no z.
+
+    A tied decoder has L_o = E transposed. Of several layers, the lowest reads the
+    words and z, the highest is h_t in the equations.
+
+    Axes: B images, K sequences per image, T tokens, R regions, D feature size,
+    P projected size, E word size, U units, V words.
+
+    Args:
+        config: sizes and dropout.
+        vocab_size: V.
+
+    Call arguments:
+        features: float (B, R, D).
+        tokens: int32 (B, K, T), each starting with bos.
+
+    Returns:
+        logits: float32 (B, K, T, V), of the word after each token.
+        alpha: float32 (B, K, T, R), attention while it was chosen; uniform
+            without attention.
+
+    Raises:
+        AppError: if the cell's name is unknown.
+
+    Source: Xu et al. 2015, arXiv:1502.03044; Vinyals et al. 2015,
+        arXiv:1411.4555; Press & Wolf 2017, arXiv:1608.05859, for the tying.
+    """
+
+    def __init__(self, config: DecoderConfig, vocab_size: int, **kwargs):
+        super().__init__(**kwargs)
+        if config.cell not in CELLS:
+            raise AppError(f"No cell {config.cell!r}. There are {', '.join(CELLS)}.")
+        self.attends = config.attention_units > 0
+        self.vocab_size = vocab_size
+        self.project = layers.Dense(config.region_units, activation="relu")
+        self.embedding = layers.Embedding(
+            vocab_size,
+            config.embed_dim,
+            embeddings_initializer=keras.initializers.RandomNormal(
+                stddev=config.embed_dim**-0.5
+            ),
+        )
+        self.cells = [CELLS[config.cell](config.units) for _ in range(config.layers)]
+        if self.attends:
+            self.attention = RegionAttention(config.attention_units)
+            count = sum(cell.state_count for cell in self.cells)
+            self.to_state = layers.Dense(count * config.units, activation="tanh")
+            self.gate = layers.Dense(config.region_units, activation="sigmoid")
+            self.from_context = layers.Dense(config.embed_dim, use_bias=False)
+        else:
+            self.from_image = layers.Dense(config.embed_dim)
+        self.from_hidden = layers.Dense(config.embed_dim)
+        self.to_words = None if config.tied else layers.Dense(vocab_size)
+        self.region_dropout = layers.Dropout(config.region_dropout)
+        self.embed_dropout = layers.Dropout(config.embed_dropout)
+        self.output_dropout = layers.Dropout(config.output_dropout)
+
+    def build(self, features_shape, tokens_shape=None):
+        """Create the weights."""
+        regions, units = features_shape[1], self.cells[0].units
+        self.project.build(features_shape)
+        projected = (None, regions, self.project.units)
+        words = (None, None, self.embedding.output_dim)
+        self.embedding.build()
+        hidden = (None, None, units)
+        inputs = words
+        if self.attends:
+            self.attention.build(
+                projected, (None, regions, self.attention.units), hidden
+            )
+            self.to_state.build((None, projected[-1]))
+            self.gate.build(hidden)
+            context = (None, None, projected[-1])
+            self.from_context.build(context)
+            inputs = (None, None, words[-1] + context[-1])
+        else:
+            self.from_image.build((None, projected[-1]))
+        for cell in self.cells:
+            cell.build(inputs)
+            inputs = hidden
+        self.from_hidden.build(hidden)
+        if self.to_words is None:
+            self.bias = self.add_weight(
+                name="bias", shape=(self.vocab_size,), initializer="zeros"
+            )
+        else:
+            self.to_words.build(words)
+        self.built = True
+
+    def start(self, features, sequences, training=False):
+        """Prepare an image for `sequences` sequences.
+
+        Args:
+            features: float (B, R, D).
+            sequences: K.
+
+        Returns:
+            memory: Memory.
+            state: tuple of float (B, K, U), each cell's states, lowest cell first.
+        """
+        features = self.region_dropout(features, training=training)
+        regions = self.project(features)
+        mean = ops.mean(regions, axis=1)
+        if self.attends:
+            memory = Memory(regions, self.attention.keys(regions))
+            units = self.cells[0].units
+            states = self.to_state(mean)
+            count = states.shape[-1] // units
+            state = tuple(ops.split(states, count, axis=-1)) if count > 1 else (states,)
+        else:
+            memory = Memory(regions, regions)
+            zeros = ops.zeros_like(mean[:, :1]) * ops.zeros((1, self.cells[0].units))
+            state = (zeros,) * sum(cell.state_count for cell in self.cells)
+            _, state = self._advance(self.from_image(mean), state)
+        return memory, tuple(
+            ops.repeat(part[:, None, :], sequences, axis=1) for part in state
+        )
+
+    def step(self, words, state, memory):
+        """Read one word vector per sequence.
+
+        Args:
+            words: float (B, K, E).
+            state: tuple of float (B, K, U).
+            memory: Memory.
+
+        Returns:
+            hidden: float (B, K, E), to be given to `predict`.
+            state: the new state.
+            alpha: float (B, K, R).
+        """
+        if not self.attends:
+            top, state = self._advance(words, state)
+            ones = ops.ones_like(top[..., :1])
+            regions = memory.regions.shape[1]
+            return (
+                words + self.from_hidden(top),
+                state,
+                ops.tile(ones / regions, (1, 1, regions)),
+            )
+        last = state[-self.cells[-1].state_count]
+        context, alpha = self.attention(memory.regions, memory.keys, last)
+        context = self.gate(last) * context
+        top, state = self._advance(ops.concatenate([words, context], axis=-1), state)
+        hidden = words + self.from_hidden(top) + self.from_context(context)
+        return hidden, state, alpha
+
+    def _advance(self, inputs, state):
+        """Take one step in every layer."""
+        new = ()
+        for cell in self.cells:
+            count = cell.state_count
+            inputs, part = cell(inputs, state[:count])
+            new, state = new + tuple(part), state[count:]
+        return inputs, new
+
+    def predict(self, hidden, training=False):
+        """Turn float (..., E) into float32 logits (..., V)."""
+        hidden = self.output_dropout(ops.tanh(hidden), training=training)
+        if self.to_words is not None:
+            return ops.cast(self.to_words(hidden), "float32")
+        # float32 weights, so that a half-precision policy applies here as well
+        table = ops.cast(self.embedding.embeddings, hidden.dtype)
+        logits = ops.matmul(hidden, ops.transpose(table))
+        return ops.cast(logits, "float32") + ops.cast(self.bias, "float32")
+
+    def call(self, features, tokens, training=False):
+        """Read whole captions, each word after seeing the true one before it."""
+        memory, state = self.start(features, tokens.shape[1], training)
+        words = self.embed_dropout(self.embedding(tokens), training=training)
+        hidden, alpha = [], []
+        for t in range(tokens.shape[2]):
+            out, state, weights = self.step(words[:, :, t], state, memory)
+            hidden.append(out)
+            alpha.append(weights)
+        logits = self.predict(ops.stack(hidden, axis=2), training)
+        return logits, ops.cast(ops.stack(alpha, axis=2), "float32")
+
+
+class Captioner(keras.Model):
+    """Encoder and decoder, trained as one.
+
+    Args:
+        encoder: the convolutional net.
+        decoder: the recurrent one.
+
+    Call arguments:
+        inputs: dict of "images" uint8 (B, H, W, 3), or "features" (B, R, D) where
+            they are known already; and "tokens" int32 (B, K, T), from bos on.
+
+    Returns:
+        logits and alpha, as of `Decoder`.
+    """
+
+    def __init__(self, encoder: Encoder, decoder: Decoder):
+        super().__init__(name="captioner")
+        self.encoder = encoder
+        self.decoder = decoder
+        decoder.build((None, encoder.regions, encoder.feature_size))
+        encoder.built = True
+        self.built = True
+        self.label_smoothing = 0.0
+        self.attention_penalty = 0.0
+
+    def features(self, inputs):
+        """Give float (B, R, D), computed only where "features" is missing."""
+        return (
+            inputs["features"]
+            if "features" in inputs
+            else self.encoder(inputs["images"])
+        )
+
+    def call(self, inputs, training=False):
+        """Give logits and attention for known captions."""
+        return self.decoder(self.features(inputs), inputs["tokens"], training=training)
+
+    def compute_loss(
+        self, x=None, y=None, y_pred=None, sample_weight=None, training=True
+    ):
+        """Give the loss of a training step; see `caption_loss`.
+
+        Args:
+            y: int32 (B, K, T), the word after each token.
+            sample_weight: float (B, K) or None, the weight of each caption.
+        """
+        logits, alpha = y_pred
+        loss = caption_loss(logits, y, self.label_smoothing, sample_weight)
+        if self.attention_penalty:
+            loss += self.attention_penalty * attention_loss(alpha, y)
+        return loss
+
+
+def caption_loss(logits, targets, label_smoothing=0.0, weights=None):
+    """Cross-entropy per word, over the words that are not pad.
+
+        loss = sum over words of weight * ((1 - s) * -log p(target)
+               + s * mean over V of -log p) / number of words
+
+    Args:
+        logits: float (B, K, T, V).
+        targets: int32 (B, K, T).
+        label_smoothing: s, in [0, 1).
+        weights: float (B, K), one a caption, or None for 1.
+
+    Returns:
+        float scalar, nats per word.
+
+    Source: Szegedy et al. 2016, arXiv:1512.00567, for the smoothing.
+    """
+    mask = ops.cast(ops.not_equal(targets, PAD), "float32")
+    total = ops.logsumexp(logits, axis=-1)
+    right = ops.take_along_axis(logits, targets[..., None], axis=-1)[..., 0]
+    loss = total - right
+    if label_smoothing:
+        loss += label_smoothing * (right - ops.mean(logits, axis=-1))
+    words = ops.sum(mask)
+    if weights is not None:
+        mask = mask * ops.cast(weights, "float32")[..., None]
+    return ops.sum(loss * mask) / ops.maximum(words, 1.0)
+
+
+def attention_loss(alpha, targets):
+    """Doubly stochastic regulariser: every region should be looked at in all.
+
+        loss = mean over captions and regions of (1 - sum over t of alpha_tr)^2
+
+    Args:
+        alpha: float (B, K, T, R).
+        targets: int32 (B, K, T); attention at pad does not count.
+
+    Source: Xu et al. 2015, arXiv:1502.03044, section 4.2.1 (there a sum over
+        regions).
+    """
+    mask = ops.cast(ops.not_equal(targets, PAD), "float32")
+    seen = ops.sum(alpha * mask[..., None], axis=2)  # (B, K, R)
+    return ops.mean(ops.square(1.0 - seen))

@@ -1,0 +1,155 @@
+"""Encoders by name: uint8 pixels to a grid of region features."""
+
+import hashlib
+import os
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+import keras
+from keras import applications, ops
+
+from shared.errors import AppError
+
+# What a backbone was trained on, measured from pixels 0 to 255:
+#   pixels  the backbone scales by itself
+#   unit    pixels / 127.5 - 1
+#   caffe   blue-green-red, less the mean of ImageNet
+Scaling = Literal["pixels", "unit", "caffe"]
+CAFFE_MEAN = (103.939, 116.779, 123.68)  # Simonyan & Zisserman 2015, BGR
+
+
+class Source(NamedTuple):
+    """A backbone of `keras.applications` and the pixels that it expects."""
+
+    build: Callable[..., keras.Model]
+    scaling: Scaling
+
+
+class Encoder(keras.Model):
+    """A convolutional net without its classifier.
+
+    Batch normalisation and stochastic depth always run as at inference: the few
+    photos of a captioning batch would spoil their statistics.
+
+    Axes: B batch, H W image px, R regions, D feature size.
+
+    Args:
+        name: a key of `ENCODERS`.
+        image_size: height and width of its input, px.
+        weights: "imagenet", the path of a Keras weights file without top, or None
+            for random weights.
+
+    Call arguments:
+        images: uint8 (B, H, W, 3), RGB. Pixel scaling happens inside.
+
+    Returns:
+        float32 (B, R, D), the rows of the last feature map one after the other.
+
+    Raises:
+        AppError: if the name is unknown, or the weights cannot be had.
+    """
+
+    def __init__(self, name: str, image_size: int, weights: str | None):
+        super().__init__(name="encoder")
+        if name not in ENCODERS:
+            raise AppError(f"No encoder {name!r}. There are {', '.join(ENCODERS)}.")
+        self.scaling = ENCODERS[name].scaling
+        self.backbone = _load(name, image_size, weights)
+        self.image_size = image_size
+        rows, columns, self.feature_size = self.backbone.output_shape[1:]
+        self.regions = rows * columns
+
+    def call(self, images):
+        """Give the region features of a batch of images."""
+        pixels = ops.cast(images, "float32")
+        if self.scaling == "unit":
+            pixels = pixels / 127.5 - 1.0
+        elif self.scaling == "caffe":
+            pixels = pixels[..., ::-1] - ops.array(CAFFE_MEAN, "float32")
+        grid = self.backbone(pixels, training=False)
+        return ops.reshape(grid, (-1, self.regions, self.feature_size))
+
+    def train_from(self, block: str) -> None:
+        """Choose what a training step may change.
+
+        Args:
+            block: "all", "none", or the name of the first backbone layer to train;
+                every later one is trained too.
+
+        Raises:
+            AppError: if the backbone has no such layer.
+        """
+        names = [layer.name for layer in self.backbone.layers]
+        if block not in ("all", "none", *names):
+            raise AppError(
+                f"The encoder has no layer {block!r}. Give all, none or one of "
+                f"{', '.join(names)}."
+            )
+        first = {"all": 0, "none": len(names)}.get(block)
+        first = names.index(block) if first is None else first
+        # Through the parent first: setting it would overwrite the layers' own.
+        self.trainable = True
+        for index, layer in enumerate(self.backbone.layers):
+            layer.trainable = index >= first
+
+    def fingerprint(self) -> str:
+        """Hexadecimal digest of all that features depend on, weights included."""
+        digest = hashlib.sha256(f"{self.backbone.name} {self.image_size}".encode())
+        for weight in self.weights:
+            digest.update(ops.convert_to_numpy(weight).tobytes())
+        return digest.hexdigest()
+
+
+def _load(name: str, image_size: int, weights: str | None) -> keras.Model:
+    if weights not in (None, "imagenet") and not Path(weights).is_file():
+        raise AppError(
+            f"No encoder weights at {weights}. Give the path of a Keras weights file "
+            f"for {name} without top, or imagenet to let Keras download them."
+        )
+    shape = (image_size, image_size, 3)
+    try:
+        return ENCODERS[name].build(
+            weights=weights, include_top=False, input_shape=shape
+        )
+    except Exception as error:  # Keras raises a bare one when a download fails
+        url = re.search(r"https://\S+\.h5", str(error))
+        if weights == "imagenet" and url:
+            raise AppError(
+                f"The weights of {name} could not be downloaded. Fetch {url[0]} where "
+                f"there is internet, put it into {_cache()}, or give its path with "
+                "--encoder-weights."
+            ) from error
+        raise AppError(
+            f"The encoder {name} cannot be built at {image_size} px with weights "
+            f"{weights}: {error}"
+        ) from error
+
+
+def _cache() -> Path:
+    return Path(os.environ.get("KERAS_HOME", Path.home() / ".keras")) / "models"
+
+
+ENCODERS = {
+    "vgg16": Source(applications.VGG16, "caffe"),
+    "vgg19": Source(applications.VGG19, "caffe"),
+    "resnet50": Source(applications.ResNet50, "caffe"),
+    "resnet101": Source(applications.ResNet101, "caffe"),
+    "resnet152": Source(applications.ResNet152, "caffe"),
+    "resnet50_v2": Source(applications.ResNet50V2, "unit"),
+    "resnet101_v2": Source(applications.ResNet101V2, "unit"),
+    "resnet152_v2": Source(applications.ResNet152V2, "unit"),
+    "inception_v3": Source(applications.InceptionV3, "unit"),
+    "mobilenet_v2": Source(applications.MobileNetV2, "unit"),
+    "mobilenet_v3_small": Source(applications.MobileNetV3Small, "pixels"),
+    "mobilenet_v3_large": Source(applications.MobileNetV3Large, "pixels"),
+    "efficientnet_v2_b0": Source(applications.EfficientNetV2B0, "pixels"),
+    "efficientnet_v2_b1": Source(applications.EfficientNetV2B1, "pixels"),
+    "efficientnet_v2_b2": Source(applications.EfficientNetV2B2, "pixels"),
+    "efficientnet_v2_b3": Source(applications.EfficientNetV2B3, "pixels"),
+    "efficientnet_v2_s": Source(applications.EfficientNetV2S, "pixels"),
+    "convnext_tiny": Source(applications.ConvNeXtTiny, "pixels"),
+    "convnext_small": Source(applications.ConvNeXtSmall, "pixels"),
+    "convnext_base": Source(applications.ConvNeXtBase, "pixels"),
+}

@@ -1,0 +1,209 @@
+"""Run a frozen encoder once over a data set, and look its features up by photo.
+
+A cache is a folder:
+
+    features.npy   float16 (N, W, R, D), memory-mapped: N photos, W views of each
+    done.npy       bool (N,), memory-mapped: whether the photo's features are there
+    photos.txt     a line per photo: 32 hexadecimal digits of its content's
+                   SHA-256, a space and its name
+    key.txt        what the features depend on; other keys are other folders
+
+A view is the photo as it is (the first), or mirrored (the second).
+"""
+
+import hashlib
+import json
+import shutil
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+from keras import ops
+
+from shared.encoders import Encoder
+from shared.errors import AppError
+from shared.images import Resize, read_image
+
+BATCH = 32
+
+
+class Photo(Protocol):
+    """Anything with a name and bytes, such as a path."""
+
+    @property
+    def name(self) -> str:
+        """What messages call it."""
+
+    def read_bytes(self) -> bytes:
+        """Give the encoded image."""
+
+
+class Features:
+    """Features of photos, on disk.
+
+    Axes: N photos, W views, R regions, D feature size.
+
+    Attributes:
+        array: float16 (N, W, R, D), a memory map.
+        broken: reason for each photo, by index, that could not be read; its row
+            holds zeros.
+    """
+
+    def __init__(self, array: np.ndarray, broken: dict[int, str]):
+        self.array = array
+        self.broken = broken
+
+    def __len__(self) -> int:
+        return len(self.array)
+
+
+def bytes_needed(photos: int, views: int, encoder: Encoder) -> int:
+    """Disk that a cache takes."""
+    return photos * views * encoder.regions * encoder.feature_size * 2
+
+
+def extract_features(
+    photos: Sequence[Photo],
+    encoder: Encoder,
+    folder: Path,
+    *,
+    resize: Resize,
+    mirrored: bool,
+    announce: Callable[[str], None] = print,
+) -> Features:
+    """Fill a cache, or go on with one that was interrupted, or just open it.
+
+    Args:
+        photos: what to encode; the rows are in this order.
+        encoder: its fingerprint is part of the cache's key.
+        folder: where caches are kept; this one gets a folder of its own there.
+        resize: how a photo is brought to the encoder's size.
+        mirrored: whether to add the mirrored view.
+        announce: told what will be done and how it went, a sentence each.
+
+    Raises:
+        AppError: if the disk is too small for it, or cannot be written.
+    """
+    views = 2 if mirrored else 1
+    shape = (len(photos), views, encoder.regions, encoder.feature_size)
+    contents = _digests(photos)
+    key = json.dumps(
+        {
+            "encoder": encoder.fingerprint(),
+            "resize": resize,
+            "shape": shape,
+            "photos": hashlib.sha256("".join(contents).encode()).hexdigest(),
+        },
+        indent=1,
+    )
+    home = folder / hashlib.sha256(key.encode()).hexdigest()[:16]
+    try:
+        array, done = _open(home, key, shape, photos, contents, announce)
+        broken = _fill(photos, encoder, array, done, resize, announce)
+    except OSError as error:
+        raise AppError(
+            f"The feature cache {home} cannot be written: {error}. Free some disk, or "
+            "choose another place with --cache."
+        ) from error
+    return Features(array, broken)
+
+
+def _digests(photos: Sequence[Photo]) -> list[str]:
+    def digest(photo: Photo) -> str:
+        try:
+            return hashlib.sha256(photo.read_bytes()).hexdigest()[:32]
+        except OSError:  # told again, with its reason, when it is decoded
+            return "0" * 32
+
+    with ThreadPoolExecutor(4) as pool:
+        return list(pool.map(digest, photos))
+
+
+def _open(
+    home: Path,
+    key: str,
+    shape: tuple[int, ...],
+    photos: Sequence[Photo],
+    contents: list[str],
+    announce: Callable[[str], None],
+) -> tuple[np.ndarray, np.ndarray]:
+    if not (home / "key.txt").exists():
+        needed = int(np.prod(shape)) * 2
+        home.mkdir(parents=True, exist_ok=True)
+        free = shutil.disk_usage(home).free
+        announce(
+            f"Features of {shape[0]} photos will take {needed / 1e9:.2f} GB in {home} "
+            f"({free / 1e9:.1f} GB free)."
+        )
+        if needed > free:
+            raise AppError(
+                f"The features need {needed / 1e9:.2f} GB, and {home} has "
+                f"{free / 1e9:.2f} GB free. Free some, or choose another place with "
+                "--cache."
+            )
+        _memory_map(home / "features.npy", np.float16, shape)
+        _memory_map(home / "done.npy", np.bool_, shape[:1])
+        lines = (f"{c} {p.name}\n" for c, p in zip(contents, photos, strict=True))
+        (home / "photos.txt").write_text("".join(lines), encoding="utf-8")
+        # Last, so that a folder with a key is whole.
+        (home / "key.txt").write_text(key, encoding="utf-8")
+    array = np.load(home / "features.npy", mmap_mode="r+")
+    done = np.load(home / "done.npy", mmap_mode="r+")
+    return array, done
+
+
+def _memory_map(path: Path, dtype: Any, shape: tuple[int, ...]) -> None:
+    np.lib.format.open_memmap(path, "w+", dtype, shape).flush()
+
+
+def _fill(
+    photos: Sequence[Photo],
+    encoder: Encoder,
+    array: np.ndarray,
+    done: np.ndarray,
+    resize: Resize,
+    announce: Callable[[str], None],
+) -> dict[int, str]:
+    todo = np.flatnonzero(~done)
+    if 0 < len(todo) < len(photos):
+        announce(f"Features of {len(photos) - len(todo)} photos are there already.")
+    broken: dict[int, str] = {}
+    for batch in _batches(todo, photos, encoder.image_size, resize):
+        good = [index for index, image in batch if isinstance(image, np.ndarray)]
+        broken |= {i: image for i, image in batch if isinstance(image, str)}
+        if not good:
+            continue
+        images = np.stack(
+            [image for _, image in batch if isinstance(image, np.ndarray)]
+        )
+        array[good, 0] = _encode(encoder, images)
+        if array.shape[1] == 2:
+            array[good, 1] = _encode(encoder, images[:, :, ::-1])
+        array.flush()  # before `done` says so
+        done[good] = True
+        done.flush()
+    return broken
+
+
+def _batches(
+    todo: np.ndarray, photos: Sequence[Photo], size: int, resize: Resize
+) -> Iterator[list[tuple[int, np.ndarray | str]]]:
+    def load(index: int) -> tuple[int, np.ndarray | str]:
+        try:
+            return index, read_image(photos[index], size, resize)
+        except AppError as error:
+            return index, str(error)
+
+    with ThreadPoolExecutor(2) as pool:
+        for start in range(0, len(todo), BATCH):
+            yield list(pool.map(load, todo[start : start + BATCH].tolist()))
+
+
+def _encode(encoder: Encoder, images: np.ndarray) -> np.ndarray:
+    """Run a full batch, so that the net is compiled for one shape only."""
+    padded = np.zeros((BATCH, *images.shape[1:]), np.uint8)
+    padded[: len(images)] = images
+    features = ops.convert_to_numpy(encoder.predict_on_batch(padded))[: len(images)]
+    return features.astype(np.float16)

@@ -1,0 +1,301 @@
+"""Photos as arrays: file, bytes or array -> uint8 (H, W, 3) RGB.
+
+The one decode and resize for training, the command lines and the demo, so that
+a model is asked about the same pixels that it was trained on. Colour profiles
+are ignored: every photo is read as sRGB.
+"""
+
+import logging
+import stat
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from io import BytesIO
+from pathlib import Path
+from typing import BinaryIO, Literal, Protocol, get_args
+
+import numpy as np
+from PIL import ExifTags, Image, JpegImagePlugin, UnidentifiedImageError
+
+from shared.errors import AppError
+
+Resize = Literal["squash", "crop"]  # ignore the aspect ratio, or cut the centre
+
+# fmt: off
+IMAGE_SUFFIXES = frozenset({
+    ".jpg", ".jpeg", ".jfif", ".png", ".webp", ".avif", ".gif", ".bmp", ".tif",
+    ".tiff", ".heic", ".heif",
+})
+# fmt: on
+
+# A 108 megapixel phone camera fits. Pillow keeps 4 bytes a pixel and needs a
+# second copy to rotate, so the largest photo takes about 1 GB for a moment.
+MAX_PIXELS = 120_000_000
+
+# No other format of Pillow's is tried: some start programs (EPS, Ghostscript).
+_FORMATS = ("JPEG", "PNG", "WEBP", "AVIF", "GIF", "BMP", "TIFF")
+_ACCEPTED = "JPEG, PNG, WebP, AVIF, GIF, BMP, TIFF or HEIC"
+_SIGNATURES = (b"\xff\xd8\xff", b"\x89PNG\r\n", b"GIF8", b"II*\0", b"MM\0*")
+_HEIC_BRANDS = b"heic heix heim heis hevc hevx hevm hevs mif1 msf1".split()
+_UPRIGHT = {  # EXIF orientation -> what turns the stored pixels upright
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+_FLOATS = ("float16", "float32", "float64")
+_WHITE = {"bool": 1, "uint8": 255, "uint16": 65535} | dict.fromkeys(_FLOATS, 1)
+
+# Pillow remarks on broken EXIF, on sizes, on odd TIFF tags. What matters becomes
+# an AppError here. Appended: it never outranks a filter that someone else set;
+# and set once, because warnings.catch_warnings is not thread-safe.
+warnings.filterwarnings("ignore", module=r"PIL\.", append=True)
+logging.getLogger("PIL").addHandler(logging.NullHandler())
+
+Box = tuple[float, float, float, float]  # left, top, right, bottom in pixels
+
+
+class StoredImage(Protocol):
+    """An encoded image with a name, such as a record of a data set."""
+
+    @property
+    def name(self) -> str:
+        """What to call the image in a message."""
+
+    def read_bytes(self) -> bytes:
+        """Return the bytes of the image file."""
+
+
+ImageSource = str | Path | bytes | StoredImage | np.ndarray | Image.Image
+
+
+def image_name(source: ImageSource) -> str:
+    """Name an image for a message: its path or name, else "the image"."""
+    if isinstance(source, (str, Path)):
+        return str(source)
+    name = getattr(source, "name", None) or getattr(source, "filename", None)
+    return str(name or "the image")
+
+
+def read_image(
+    source: ImageSource, size: int | None = None, resize: Resize = "squash"
+) -> np.ndarray:
+    """Read one image: upright, first frame, transparent parts on white.
+
+    Args:
+        source: path, bytes of an image file, object with `name` and
+            `read_bytes()`, PIL image, or array (H, W), (H, W, 1), (H, W, 3) or
+            (H, W, 4) of uint8, uint16, bool or float in [0, 1].
+        size: side of the result in pixels; None keeps the size of the image.
+        resize: "squash" ignores the aspect ratio; "crop" scales the shorter
+            side to `size`, then cuts the centre.
+
+    Returns:
+        uint8 (H, W, 3) RGB; (size, size, 3) if `size` is given. An image that
+        already has that size keeps its pixels unchanged.
+
+    Raises:
+        AppError: if the image cannot be read; the message names it and says why.
+        ValueError: if an array, `size` or `resize` is not one of the above.
+        TypeError: if `source` is of another type.
+    """
+    if size is not None and size < 1:
+        raise ValueError(f"`size` must be at least 1. Received: size={size}")
+    if resize not in get_args(Resize):
+        raise ValueError(
+            f"`resize` must be one of {get_args(Resize)}. Received: resize={resize!r}"
+        )
+    name = image_name(source)
+    if isinstance(source, np.ndarray):
+        image = _finish(_from_array(source), None, size, resize)
+    elif isinstance(source, Image.Image):
+        with _damage_as_app_error(name):
+            _check_pixels(source)
+            image = _finish(source, None, size, resize)
+    elif isinstance(source, (str, Path, bytes)) or hasattr(source, "read_bytes"):
+        with _open_file(source, name) as file, _damage_as_app_error(name):
+            opened = _open_image(file)
+            _check_pixels(opened)
+            image = _finish(opened, _draft(opened, size), size, resize)
+    else:
+        raise TypeError(
+            "an image is a path, bytes, an array, a PIL image, or has `name` and "
+            f"`read_bytes()`. Received: {type(source).__name__}"
+        )
+    return np.array(image)
+
+
+def _open_file(source: str | Path | bytes | StoredImage, name: str) -> BinaryIO:
+    try:
+        if isinstance(source, bytes):
+            return BytesIO(source)
+        if not isinstance(source, (str, Path)):
+            return BytesIO(source.read_bytes())
+        mode = Path(source).stat().st_mode
+        if stat.S_ISDIR(mode):
+            raise AppError(f"{name}: this is a folder, not an image file.")
+        if not stat.S_ISREG(mode):  # a pipe would wait for ever
+            raise AppError(f"{name}: this is not an ordinary file.")
+        return Path(source).open("rb")
+    except FileNotFoundError as error:
+        raise AppError(f"{name}: there is no such file.") from error
+    except PermissionError as error:
+        raise AppError(f"{name}: no permission to read this file.") from error
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise AppError(f"{name}: the file cannot be read: {reason}.") from error
+
+
+@contextmanager
+def _damage_as_app_error(name: str) -> Iterator[None]:
+    """Report whatever Pillow raises on a bad file; on random bytes, anything."""
+    try:
+        yield
+    except AppError as error:
+        raise AppError(f"{name}: {error}") from error.__cause__
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+        raise AppError(f"{name}: {_too_many_pixels()}") from error
+    except Exception as error:
+        reason = str(error).rstrip(".") or type(error).__name__
+        raise AppError(f"{name}: the image is cut off or damaged: {reason}.") from error
+
+
+def _too_many_pixels() -> str:
+    limit = min(MAX_PIXELS, 2 * (Image.MAX_IMAGE_PIXELS or MAX_PIXELS))
+    return f"too many pixels; at most {limit / 1e6:.0f} megapixels can be read."
+
+
+def _check_pixels(image: Image.Image) -> None:
+    if image.width * image.height > MAX_PIXELS:
+        raise AppError(_too_many_pixels())
+    if not image.width * image.height:
+        raise AppError("the image has no pixels.")
+
+
+def _open_image(file: BinaryIO) -> Image.Image:
+    """Read the header and refuse what is no image; the pixels come later."""
+    head = file.read(256)
+    file.seek(0)
+    if not head:
+        raise AppError("the file is empty.")
+    if _is_heic(head):
+        try:
+            from pillow_heif import HeifImageFile  # optional, and seldom needed
+        except ImportError as error:
+            raise AppError(
+                "this is a HEIC photo; to read it: pip install 'sightread[heic]'"
+            ) from error
+        return HeifImageFile(file)
+    try:
+        return Image.open(file, formats=_FORMATS)
+    except UnidentifiedImageError as error:
+        is_webp = head[:4] + head[8:12] == b"RIFFWEBP"
+        if is_webp or head.startswith(_SIGNATURES):
+            raise AppError("the image is cut off or damaged.") from error
+        raise AppError(
+            f"this is not an image that can be read (accepted: {_ACCEPTED})."
+        ) from error
+
+
+def _is_heic(head: bytes) -> bool:
+    """Tell HEIC from AVIF: the same container, listing its kinds at the start."""
+    brands = head[8 : int.from_bytes(head[:4], "big")]
+    is_avif = b"avif" in brands or b"avis" in brands
+    return head[4:8] == b"ftyp" and brands[:4] in _HEIC_BRANDS and not is_avif
+
+
+def _draft(image: Image.Image, size: int | None) -> Box | None:
+    """Let a JPEG decode at 1/2, 1/4 or 1/8; return the part that is the photo.
+
+    Never below twice `size`: going down to `size` is hardly faster on common
+    photos and changes edges. The last row and column may lie partly outside.
+    """
+    if size and isinstance(image, JpegImagePlugin.JpegImageFile):
+        drafted = image.draft(None, (2 * size, 2 * size))
+        return drafted and drafted[1]
+    return None
+
+
+def _finish(
+    image: Image.Image, box: Box | None, size: int | None, resize: Resize
+) -> Image.Image:
+    """Decode, make RGB, resize, turn upright. Turning the small image is faster."""
+    image.load()  # a TIFF turns itself upright here
+    try:
+        orientation = image.getexif().get(ExifTags.Base.Orientation)
+    except Exception:  # broken EXIF must not lose the photo
+        orientation = None
+    rgb = _to_rgb(image)
+    if size:
+        rgb = _resize(rgb, box or (0, 0, *rgb.size), size, resize)
+    turn = _UPRIGHT.get(orientation) if isinstance(orientation, int) else None
+    return rgb if turn is None else rgb.transpose(turn)
+
+
+def _to_rgb(image: Image.Image) -> Image.Image:
+    if image.mode.startswith("I") or image.mode == "F":  # convert() would clip
+        image = Image.fromarray(_scale_to_uint8(np.asarray(image)))
+    elif image.has_transparency_data:
+        image = image.convert("RGBA")
+        white = Image.new("RGB", image.size, "white")
+        white.paste(image, mask=image.getchannel("A"))
+        return white
+    return image if image.mode == "RGB" else image.convert("RGB")
+
+
+def _scale_to_uint8(values: np.ndarray) -> np.ndarray:
+    """Bring grey values to 0..255 from the range that they seem to use.
+
+    The range is 0..65535 for integers; 0..1, 0..255 or 0..65535 for floats,
+    whichever fits; from lowest to highest if none does. What is not finite is
+    black.
+    """
+    is_float = values.dtype.kind == "f"
+    values = np.nan_to_num(values.astype(np.float32), posinf=0.0, neginf=0.0)
+    low, high = values.min(), values.max()
+    limits = (1.0, 255.0, 65535.0) if is_float else (65535.0,)
+    top = next((limit for limit in limits if low >= 0 and high <= limit), None)
+    if top is None:
+        values, top = values - low, high - low or 1.0
+    return np.rint(values * (255 / top)).astype(np.uint8)
+
+
+def _from_array(array: np.ndarray) -> Image.Image:
+    if array.ndim == 3 and array.shape[2] == 1:
+        array = array[:, :, 0]
+    is_image = array.ndim == 2 or (array.ndim == 3 and array.shape[2] in (3, 4))
+    if not is_image or not array.size:
+        raise ValueError(
+            "an image array is (H, W), (H, W, 1), (H, W, 3) or (H, W, 4), not empty. "
+            f"Received: {array.shape}"
+        )
+    white = _WHITE.get(array.dtype.name)
+    if white is None:
+        raise ValueError(
+            f"an image array is of {', '.join(_WHITE)}. Received: {array.dtype}"
+        )
+    if not (array.min() >= 0 and array.max() <= white):  # false for NaN too
+        raise ValueError(
+            "a float image array has values in [0, 1]. "
+            f"Received: {array.min()} to {array.max()}"
+        )
+    if white != 255:
+        array = np.rint(array * (255 / white)).astype(np.uint8)
+    return Image.fromarray(np.ascontiguousarray(array))
+
+
+def _resize(image: Image.Image, box: Box, size: int, resize: Resize) -> Image.Image:
+    _, _, width, height = box
+    if resize == "crop":
+        side = min(width, height)
+        left, top = (width - side) / 2, (height - side) / 2
+        if side == size:  # a plain cut, on whole pixels so that nothing blurs
+            left, top = left // 1, top // 1
+        box = (left, top, left + side, top + side)
+    # Pillow's bicubic filter widens as it shrinks, so that it anti-aliases.
+    return image.resize(
+        (size, size), Image.Resampling.BICUBIC, box=box, reducing_gap=3.0
+    )

@@ -1,0 +1,127 @@
+"""What any training run needs: an optimizer with its schedule, and checkpoints."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+
+from shared.errors import AppError
+
+
+def build_optimizer(
+    model: keras.Model,
+    *,
+    steps: int,
+    learning_rate: float,
+    slow_rate: float = 0.0,
+    slow_prefix: str = "",
+    warmup: float = 0.0,
+    final_rate: float = 0.0,
+    weight_decay: float = 0.0,
+    clip_norm: float = 5.0,
+    average: float = 0.0,
+) -> keras.optimizers.Optimizer:
+    """Give AdamW for a model's trainable variables, built and ready.
+
+    The rate rises linearly from 0 over the first `warmup` of the steps and falls
+    along a cosine to `final_rate` times its height. Weight decay spares vectors.
+
+    Args:
+        steps: steps of the whole run.
+        learning_rate: highest rate.
+        slow_rate: highest rate of the variables whose path starts with
+            `slow_prefix`; they have no weight decay.
+        clip_norm: highest norm of the gradient of each of the two groups.
+        average: momentum of a running mean of the weights; 0 keeps none.
+
+    Source: Loshchilov & Hutter 2019, arXiv:1711.05101.
+    """
+    warmup_steps = max(1, round(warmup * steps))
+
+    def adam(rate: float, decay: float) -> keras.optimizers.AdamW:
+        schedule = keras.optimizers.schedules.CosineDecay(
+            initial_learning_rate=0.0,
+            decay_steps=max(1, steps - warmup_steps),
+            alpha=final_rate,
+            warmup_target=rate,
+            warmup_steps=warmup_steps,
+        )
+        optimizer = keras.optimizers.AdamW(
+            schedule,
+            weight_decay=decay,
+            global_clipnorm=clip_norm,
+            use_ema=average > 0,
+            ema_momentum=average,
+        )
+        vectors = [v for v in model.trainable_variables if len(v.shape) < 2]
+        optimizer.exclude_from_weight_decay(var_list=vectors)
+        return optimizer
+
+    fast = adam(learning_rate, weight_decay)
+    optimizer: keras.optimizers.Optimizer = fast
+    if slow_rate:
+        slow = adam(slow_rate, 0.0)
+        optimizer = keras.optimizers.MultiOptimizer(
+            lambda variable: slow if variable.path.startswith(slow_prefix) else fast
+        )
+    optimizer.build(model.trainable_variables)
+    return optimizer
+
+
+def save_arrays(
+    path: Path, variables: list[keras.Variable], progress: dict[str, Any]
+) -> None:
+    """Write variables and where the run stands, in one step that cannot be halved.
+
+    The file is a NumPy archive of plain arrays `0`, `1`, … in the order of
+    `variables`, and `progress` as JSON text.
+    """
+    arrays = {str(i): ops.convert_to_numpy(v) for i, v in enumerate(variables)}
+    part = path.with_suffix(".part.npz")
+    try:
+        np.savez(part, progress=np.array(json.dumps(progress)), **arrays)
+        part.replace(path)
+    except OSError as error:
+        part.unlink(missing_ok=True)
+        raise AppError(
+            f"The checkpoint {path} cannot be written: {error}. Free some disk and "
+            "start the same command again: it goes on from the last checkpoint."
+        ) from error
+
+
+def load_progress(path: Path) -> dict[str, Any]:
+    """Read what `save_arrays` was told about where the run stands.
+
+    Raises:
+        AppError: if the file is not a checkpoint.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            return json.loads(str(archive["progress"]))
+    except Exception as error:  # NumPy and zipfile have many
+        raise AppError(
+            f"{path} is not a checkpoint that can be read: {error}. Delete the run's "
+            "folder, or choose another one with --out."
+        ) from error
+
+
+def load_arrays(path: Path, variables: list[keras.Variable]) -> None:
+    """Give variables the values that `save_arrays` wrote.
+
+    Raises:
+        AppError: if the file belongs to another model.
+    """
+    with np.load(path, allow_pickle=False) as archive:
+        count = len(archive.files) - 1
+        shapes = [archive[str(i)].shape for i in range(count)]
+        if shapes != [tuple(variable.shape) for variable in variables]:
+            raise AppError(
+                f"{path} holds {count} arrays that do not fit this model's "
+                f"{len(variables)}. It was written with another config or program "
+                "version: choose another folder with --out."
+            )
+        for i, variable in enumerate(variables):
+            variable.assign(archive[str(i)])
