@@ -31,10 +31,19 @@ IMAGE_SUFFIXES = frozenset({
 # A 108 megapixel phone camera fits. Pillow keeps 4 bytes a pixel and needs a
 # second copy to rotate, so the largest photo takes about 1 GB for a moment.
 MAX_PIXELS = 120_000_000
+MAX_SIDE = 65_535  # JPEG's limit; a forged WebP 11 million wide took 37 s to decode
+_TOO_MANY_PIXELS = (
+    f"too many pixels; at most {MAX_PIXELS // 10**6} megapixels can be read, "
+    f"{MAX_SIDE} a side."
+)
 
 # No other format of Pillow's is tried: some start programs (EPS, Ghostscript).
 _FORMATS = ("JPEG", "PNG", "WEBP", "AVIF", "GIF", "BMP", "TIFF")
-_ACCEPTED = "JPEG, PNG, WebP, AVIF, GIF, BMP, TIFF or HEIC"
+_NO_IMAGE = (
+    "this is not an image that can be read "
+    "(accepted: JPEG, PNG, WebP, AVIF, GIF, BMP, TIFF, HEIC)."
+)
+_DAMAGED = "the image is cut off or damaged."
 _SIGNATURES = (b"\xff\xd8\xff", b"\x89PNG\r\n", b"GIF8", b"II*\0", b"MM\0*")
 _HEIC_BRANDS = b"heic heix heim heis hevc hevx hevm hevs mif1 msf1".split()
 _UPRIGHT = {  # EXIF orientation -> what turns the stored pixels upright
@@ -46,8 +55,9 @@ _UPRIGHT = {  # EXIF orientation -> what turns the stored pixels upright
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
-_FLOATS = ("float16", "float32", "float64")
-_WHITE = {"bool": 1, "uint8": 255, "uint16": 65535} | dict.fromkeys(_FLOATS, 1)
+_WHITE = {"uint8": 255, "uint16": 65535, "bool": 1} | dict.fromkeys(
+    ("float16", "float32", "float64"), 1
+)
 
 # Pillow remarks on broken EXIF, on sizes, on odd TIFF tags. What matters becomes
 # an AppError here. Appended: it never outranks a filter that someone else set;
@@ -157,20 +167,15 @@ def _damage_as_app_error(name: str) -> Iterator[None]:
     except AppError as error:
         raise AppError(f"{name}: {error}") from error.__cause__
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-        raise AppError(f"{name}: {_too_many_pixels()}") from error
+        raise AppError(f"{name}: {_TOO_MANY_PIXELS}") from error
     except Exception as error:
         reason = str(error).rstrip(".") or type(error).__name__
         raise AppError(f"{name}: the image is cut off or damaged: {reason}.") from error
 
 
-def _too_many_pixels() -> str:
-    limit = min(MAX_PIXELS, 2 * (Image.MAX_IMAGE_PIXELS or MAX_PIXELS))
-    return f"too many pixels; at most {limit / 1e6:.0f} megapixels can be read."
-
-
 def _check_pixels(image: Image.Image) -> None:
-    if image.width * image.height > MAX_PIXELS:
-        raise AppError(_too_many_pixels())
+    if image.width * image.height > MAX_PIXELS or max(image.size) > MAX_SIDE:
+        raise AppError(_TOO_MANY_PIXELS)
     if not image.width * image.height:
         raise AppError("the image has no pixels.")
 
@@ -193,11 +198,8 @@ def _open_image(file: BinaryIO) -> Image.Image:
         return Image.open(file, formats=_FORMATS)
     except UnidentifiedImageError as error:
         is_webp = head[:4] + head[8:12] == b"RIFFWEBP"
-        if is_webp or head.startswith(_SIGNATURES):
-            raise AppError("the image is cut off or damaged.") from error
-        raise AppError(
-            f"this is not an image that can be read (accepted: {_ACCEPTED})."
-        ) from error
+        known = is_webp or head.startswith(_SIGNATURES)
+        raise AppError(_DAMAGED if known else _NO_IMAGE) from error
 
 
 def _is_heic(head: bytes) -> bool:
@@ -288,8 +290,8 @@ def _from_array(array: np.ndarray) -> Image.Image:
 
 
 def _resize(image: Image.Image, box: Box, size: int, resize: Resize) -> Image.Image:
-    _, _, width, height = box
     if resize == "crop":
+        _, _, width, height = box
         side = min(width, height)
         left, top = (width - side) / 2, (height - side) / 2
         if side == size:  # a plain cut, on whole pixels so that nothing blurs
