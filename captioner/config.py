@@ -144,27 +144,43 @@ class DecodingConfig(Config):
     max_words: int = Field(20, ge=1, le=200)
 
 
-class CaptionerConfig(Config):
-    """A whole recipe.
+Stages = Annotated[tuple[StageConfig, ...], Field(min_length=1)]
+
+
+class FinetuneConfig(Config):
+    """A recipe to train a finished captioner further, on other photos.
 
     Attributes:
-        seed: of the initial weights, the order of the photos, dropout and samples.
+        about: what the card should say of the data, its licence and limits.
+        seed: of new words' vectors, the order of the photos, dropout and samples.
         precision: of the decoder's arithmetic in training; "mixed_bfloat16" is
             faster on processors with AMX and on GPUs. Weights are always float32.
+        vocabulary: which new words are learnt.
         stages: trained one after the other.
     """
 
+    about: str = ""
     seed: int = Field(1, ge=0)
     precision: Literal["float32", "mixed_bfloat16"] = "float32"
-    encoder: EncoderConfig
-    decoder: DecoderConfig
     vocabulary: VocabularyConfig = VocabularyConfig()
-    decoding: DecodingConfig = DecodingConfig()
-    stages: tuple[StageConfig, ...] = Field(min_length=1)
+    stages: Stages
 
     @model_validator(mode="after")
-    def _stage_names_differ(self) -> "CaptionerConfig":
+    def _stage_names_differ(self) -> "FinetuneConfig":
         names = [stage.name for stage in self.stages]
         if len(set(names)) != len(names):
             raise ValueError(f"stages need different names. Received: {names}")
         return self
+
+
+class CaptionerConfig(FinetuneConfig):
+    """A whole recipe.
+
+    Attributes:
+        encoder, decoder: the net.
+        decoding: how it is used.
+    """
+
+    encoder: EncoderConfig
+    decoder: DecoderConfig
+    decoding: DecodingConfig = DecodingConfig()

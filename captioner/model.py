@@ -5,7 +5,7 @@ from typing import NamedTuple
 import keras
 from keras import layers, ops
 
-from captioner.config import DecoderConfig
+from captioner.config import CaptionerConfig, DecoderConfig
 from shared.attention import RegionAttention
 from shared.cells import CELLS
 from shared.encoders import Encoder
@@ -262,6 +262,24 @@ class Captioner(keras.Model):
         if self.attention_penalty:
             loss += self.attention_penalty * attention_loss(alpha, y)
         return loss
+
+
+def build_captioner(
+    config: CaptionerConfig, vocab_size: int, weights: str | None
+) -> Captioner:
+    """Make an untrained captioner.
+
+    Args:
+        weights: of the encoder, as of `shared.encoders.Encoder`.
+    """
+    encoder = Encoder(config.encoder.name, config.encoder.image_size, weights)
+    usual = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(config.precision)
+    try:  # the decoder's parts take the policy that is in force
+        decoder = Decoder(config.decoder, vocab_size, name="decoder")
+    finally:
+        keras.config.set_dtype_policy(usual)
+    return Captioner(encoder, decoder)
 
 
 def caption_loss(logits, targets, label_smoothing=0.0, weights=None):

@@ -1,326 +1,221 @@
-"""Train a captioner, stage by stage; go on where an interrupted run stopped."""
+"""Train a captioner from a recipe and a data set, or go on with one; give a bundle.
 
+A run is a folder: `config.toml`, `vocabulary.txt` and `skipped.csv` written first,
+`checkpoint.npz` and `best.npz` on the way, `logs/` for TensorBoard, and at the end
+`bundle/`, `run.json`, `curves.png` and `samples.png`.
+"""
+
+import csv
+import hashlib
 import json
-import time
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
 
 import keras
-import numpy as np
 from keras import ops
 
-from captioner.batches import (
-    Batch,
-    Captions,
-    Look,
-    ahead,
-    epoch_batches,
-    look_up,
-    read_images,
-    shift,
-)
-from captioner.cider import CiderD
-from captioner.config import CaptionerConfig, StageConfig
-from captioner.data import Record
-from captioner.model import Captioner, Decoder
-from captioner.predict import Search, to_captions
-from shared.encoders import Encoder
-from shared.features import Features, extract_features
-from shared.text import EOS, SPECIAL_WORDS, Vocabulary, split_words
-from shared.training import build_optimizer, load_arrays, load_progress, save_arrays
+from captioner.config import CaptionerConfig, FinetuneConfig
+from captioner.data import Record, read_dataset, select
+from captioner.metrics import score_captions
+from captioner.model import Captioner, build_captioner
+from captioner.predict import PhotoCaptioner, load_bundle
+from captioner.reports import describe_run, draw_curves, draw_samples, write_card
+from captioner.trainer import Trainer
+from shared import bundles
+from shared.config import format_config, read_config
+from shared.errors import AppError
+from shared.images import read_image
+from shared.text import Vocabulary, split_words
+from shared.training import load_progress
 
-CHECKPOINT_SECONDS = 120
-END = SPECIAL_WORDS[EOS]
+FINETUNE = "captioner-finetune"
 
 
-@dataclass
-class Progress:
-    """Where a run stands.
-
-    Attributes:
-        stage, epoch, step: the next step to take, each from 0.
-        best: highest dev score of this stage, or None before the first.
-        waited: epochs since then.
-        history: a record per epoch that is done.
-    """
-
-    stage: int = 0
-    epoch: int = 0
-    step: int = 0
-    best: float | None = None
-    waited: int = 0
-    history: list[dict[str, Any]] = field(default_factory=list)
-
-
-def build_captioner(
-    config: CaptionerConfig, vocab_size: int, weights: str | None
-) -> Captioner:
-    """Make an untrained captioner.
+def train(
+    config: str | None,
+    data: str,
+    out: Path,
+    *,
+    encoder_weights: str | None = None,
+    from_bundle: Path | None = None,
+    cache: Path | None = None,
+    announce: Callable[[str], None] = print,
+    tick: Callable[[str, int, int, int, float], None] = lambda *_: None,
+) -> Path:
+    """Train, or go on with a run that was interrupted.
 
     Args:
-        weights: of the encoder, as of `shared.encoders.Encoder`.
-    """
-    encoder = Encoder(config.encoder.name, config.encoder.image_size, weights)
-    usual = keras.config.dtype_policy()
-    keras.config.set_dtype_policy(config.precision)
-    try:  # the decoder's parts take the policy that is in force
-        decoder = Decoder(config.decoder, vocab_size, name="decoder")
-    finally:
-        keras.config.set_dtype_policy(usual)
-    return Captioner(encoder, decoder)
-
-
-class Trainer:
-    """One run: a model, its data, and the folder that it can be resumed from.
-
-    Args:
-        model: what is trained.
-        records: photos to learn from.
-        dev: photos to choose by.
-        run: folder for checkpoints and logs.
-        cache: folder for features.
+        config: a recipe's name or file; None with `from_bundle` is the recipe for
+            fine-tuning.
+        data: as of `captioner.data.read_dataset`.
+        out: the run's folder.
+        encoder_weights: used instead of the recipe's.
+        from_bundle: a trained captioner to start from; the recipe is then a
+            `FinetuneConfig`, the vocabulary grows, and old words keep their vectors.
+        cache: folder for features; None is `features` in the run's folder.
         announce: told what happens, a sentence each.
-        tick: told of every step: stage name, epoch, step, steps, loss.
+        tick: as of `Trainer`.
+
+    Returns:
+        the bundle's folder.
+
+    Raises:
+        AppError: if the recipe, the data or the run's folder is refused.
     """
+    start = None
+    if from_bundle is not None:
+        old_config, old_words, start = load_bundle(from_bundle)
+        tuning = read_config(config or FINETUNE, FinetuneConfig, "captioner-finetune")
+        recipe = old_config.model_copy(update=dict(tuning))
+    elif config is None:
+        raise AppError("Give a recipe with --config, or a bundle with --from.")
+    else:
+        recipe = read_config(config, CaptionerConfig, "captioner-")
+    records = read_dataset(data)
+    learn, dev = select(records, "train"), select(records, "dev")
+    _open_run(out, recipe, _data_hash(learn + dev))
+    learn, dev = _leave_out_broken(out, learn, dev, announce)
 
-    def __init__(
-        self,
-        config: CaptionerConfig,
-        model: Captioner,
-        vocabulary: Vocabulary,
-        records: Sequence[Record],
-        dev: Sequence[Record],
-        run: Path,
-        cache: Path,
-        announce: Callable[[str], None] = print,
-        tick: Callable[[str, int, int, int, float], None] = lambda *_: None,
-    ):
-        self.config = config
-        self.model = model
-        self.vocabulary = vocabulary
-        self.records = records
-        self.dev = dev
-        self.run = run
-        self.cache = cache
-        self.announce = announce
-        self.tick = tick
-        self.progress = Progress()
-        self.captions = Captions(records, vocabulary, config.vocabulary.max_words + 1)
-        self.dev_cider = CiderD([[split_words(c) for c in r.captions] for r in dev])
+    sentences = [split_words(text) for record in learn for text in record.captions]
+    first = {"first": old_words.words} if start else {}
+    min_count = recipe.vocabulary.min_count
+    vocabulary = Vocabulary.from_sentences(sentences, min_count, **first)
+    vocabulary.save(out / "vocabulary.txt")
+    announce(
+        f"{len(learn)} photos to learn from, {len(dev)} to choose by. Vocabulary: "
+        f"{len(vocabulary)} words, {vocabulary.coverage(sentences):.1%} of those in "
+        "the captions."
+    )
+    keras.utils.set_random_seed(recipe.seed)
+    weights = encoder_weights or recipe.encoder.weights
+    known = None if start or weights == "none" else weights
+    model = build_captioner(recipe, len(vocabulary), known)
+    if start:
+        grow(start, model)
+    cache = cache or out / "features"
+    Trainer(recipe, model, vocabulary, learn, dev, out, cache, announce, tick).train()
+    return _finish(recipe, model, vocabulary, learn, dev, data, out)
 
-    def train(self) -> Progress:
-        """Run all stages, or what is left of them; the model ends as the best."""
-        checkpoint = self.run / "checkpoint.npz"
-        resumed = checkpoint.exists()
-        if resumed:
-            self.progress = Progress(**load_progress(checkpoint))
-        progress = self.progress
-        while progress.stage < len(self.config.stages):
-            stage = self.config.stages[progress.stage]
-            if progress.stage and not resumed:
-                load_arrays(self.run / "best.npz", self.model.variables)
-            self._prepare(stage)
-            if resumed:
-                load_arrays(checkpoint, self._variables())
-                self.announce(
-                    f"Going on with stage {stage.name}, epoch {progress.epoch + 1}, "
-                    f"step {progress.step + 1}."
+
+def grow(old: Captioner, new: Captioner) -> None:
+    """Give a captioner the weights of one that knows only its first words.
+
+    What the new words add to a weight stays as it is.
+    """
+    for source, target in zip(old.weights, new.weights, strict=True):
+        values = ops.convert_to_numpy(target).copy()
+        values[tuple(map(slice, source.shape))] = ops.convert_to_numpy(source)
+        target.assign(values)
+
+
+def _open_run(out: Path, recipe: CaptionerConfig, data_hash: str) -> None:
+    """Make the run's folder, or make sure that it holds this very run."""
+    text = f"# data {data_hash}\n{format_config(recipe)}"
+    path = out / "config.toml"
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        if not path.exists():
+            if any(out.iterdir()):
+                raise AppError(
+                    f"{out} is not empty, and no run. Choose another folder with --out."
                 )
-                resumed = False
-            self._run_stage(stage, checkpoint)
-            progress.stage += 1
-            progress.epoch = progress.step = progress.waited = 0
-            progress.best = None
-        if (self.run / "best.npz").exists():
-            load_arrays(self.run / "best.npz", self.model.variables)
-        return progress
-
-    def _variables(self) -> list[keras.Variable]:
-        return [*self.model.variables, *self.model.optimizer.variables]
-
-    def _prepare(self, stage: StageConfig) -> None:
-        """Compile the model for a stage."""
-        model = self.model
-        model.encoder.train_from(stage.encoder_from)
-        model.label_smoothing = stage.label_smoothing
-        model.attention_penalty = stage.attention_penalty
-        optimizer = build_optimizer(
-            model,
-            steps=stage.epochs * self._steps(stage),
-            learning_rate=stage.learning_rate,
-            slow_rate=stage.encoder_rate,
-            slow_prefix="encoder" if stage.encoder_rate else "",
-            warmup=stage.warmup,
-            final_rate=stage.final_rate,
-            weight_decay=stage.weight_decay,
-            clip_norm=stage.clip_norm,
-            average=stage.average,
-        )
-        model.compile(optimizer=optimizer, jit_compile=False)
-
-    def _steps(self, stage: StageConfig) -> int:
-        return len(self.records) // self._batch_size(stage)
-
-    def _batch_size(self, stage: StageConfig) -> int:
-        return min(stage.batch_size, len(self.records))
-
-    def _look(self, stage: StageConfig) -> tuple[Look, Look]:
-        """How to see the training photos, and how the dev photos."""
-        encoder = self.config.encoder
-        if stage.encoder_rate:
-            size, resize = encoder.image_size, encoder.resize
-            return (
-                read_images(self.records, size, resize, stage.augment),
-                read_images(self.dev, size, resize, False),
+            path.write_text(text, "utf-8")
+        elif path.read_text("utf-8") != text:
+            raise AppError(
+                f"{out} holds a run with another recipe or other data (see {path}). "
+                "Give the same ones to go on with it, or another folder with --out."
             )
-        return (
-            look_up(self._features(self.records, stage.augment)),
-            look_up(self._features(self.dev, False)),
+    except OSError as error:
+        raise AppError(
+            f"The run's folder {out} cannot be written: {error}. Choose another one "
+            "with --out."
+        ) from error
+
+
+def _data_hash(records: Sequence[Record]) -> str:
+    digest = hashlib.sha256()
+    for record in records:
+        digest.update(repr((record.name, record.split, record.captions)).encode())
+    return digest.hexdigest()[:16]
+
+
+def _leave_out_broken(
+    out: Path,
+    learn: list[Record],
+    dev: list[Record],
+    announce: Callable[[str], None],
+) -> tuple[list[Record], list[Record]]:
+    """Look at every photo once, before hours depend on it; list the bad ones."""
+    path = out / "skipped.csv"
+    records = learn + dev
+
+    def problem(record: Record) -> str | None:
+        try:
+            read_image(record.image, 32)
+        except AppError as error:
+            return str(error)
+        return None
+
+    if not path.exists():
+        with ThreadPoolExecutor(2) as pool:
+            problems = list(pool.map(problem, records))
+        with path.open("w", encoding="utf-8", newline="") as file:
+            rows = zip(records, problems, strict=True)
+            csv.writer(file).writerows((r.name, p) for r, p in rows if p)
+    with path.open(encoding="utf-8", newline="") as file:
+        skipped = {row[0]: row[1] for row in csv.reader(file)}
+    if skipped:
+        announce(f"{len(skipped)} photos are left out, listed in {path}.")
+    learn = [record for record in learn if record.name not in skipped]
+    dev = [record for record in dev if record.name not in skipped]
+    if not learn or not dev:
+        raise AppError(
+            f"No photo is left to {'choose by' if learn else 'learn from'}. The first "
+            f"problem: {next(iter(skipped.values()))}. See {path}."
         )
+    return learn, dev
 
-    def _features(self, records: Sequence[Record], mirrored: bool) -> Features:
-        return extract_features(
-            [record.image for record in records],
-            self.model.encoder,
-            self.cache,
-            resize=self.config.encoder.resize,
-            mirrored=mirrored,
-            announce=self.announce,
-        )
 
-    def _run_stage(self, stage: StageConfig, checkpoint: Path) -> None:
-        progress = self.progress
-        see_train, see_dev = self._look(stage)
-        score = Search(self.model, self.config.decoding)
-        learn = self._objective(stage)
-        while progress.epoch < stage.epochs and progress.waited < stage.patience:
-            losses: list[float] = []
-            started = saved = time.monotonic()
-            first = progress.step
-            for rows, batch, targets in self._epoch(stage, see_train):
-                loss = learn(rows, batch, targets)
-                losses.append(loss)
-                progress.step += 1
-                self.tick(
-                    stage.name, progress.epoch, progress.step, self._steps(stage), loss
-                )
-                if time.monotonic() - saved > CHECKPOINT_SECONDS:
-                    save_arrays(checkpoint, self._variables(), asdict(progress))
-                    saved = time.monotonic()
-            seconds = time.monotonic() - started
-            current = [ops.convert_to_numpy(v) for v in self.model.trainable_variables]
-            self.model.optimizer.finalize_variable_values(
-                self.model.trainable_variables
-            )
-            cider, distinct = self._validate(score, see_dev)
-            progress.waited += 1
-            if progress.best is None or cider > progress.best:
-                progress.best, progress.waited = cider, 0
-                save_arrays(self.run / "best.npz", self.model.variables, {})
-            for variable, value in zip(
-                self.model.trainable_variables, current, strict=True
-            ):
-                variable.assign(value)
-            record = {
-                "stage": stage.name,
-                "epoch": progress.epoch + 1,
-                "loss": float(np.mean(losses)) if losses else None,
-                "steps": progress.step - first,
-                "seconds": round(seconds, 1),
-                "dev_cider_d": round(cider, 3),
-                "dev_distinct": distinct,
-            }
-            progress.history.append(record)
-            progress.epoch, progress.step = progress.epoch + 1, 0
-            save_arrays(checkpoint, self._variables(), asdict(progress))
-            self.announce(json.dumps(record))
-
-    def _epoch(
-        self, stage: StageConfig, look: Look
-    ) -> Iterator[tuple[np.ndarray, Batch, np.ndarray]]:
-        progress = self.progress
-        return ahead(
-            epoch_batches(
-                look,
-                self.captions,
-                batch_size=self._batch_size(stage),
-                count=stage.captions,
-                seeds=[self.config.seed, progress.stage, progress.epoch],
-                start=progress.step,
-            )
-        )
-
-    def _objective(
-        self, stage: StageConfig
-    ) -> Callable[[np.ndarray, Batch, np.ndarray], float]:
-        """What a step does with a batch; it gives the loss, or the reward."""
-        if stage.objective == "self_critical":
-            return self._self_critical(stage)
-
-        def learn(rows: np.ndarray, batch: Batch, targets: np.ndarray) -> float:
-            x = {**batch, "tokens": shift(targets)}
-            return float(self.model.train_on_batch(x, targets))
-
-        return learn
-
-    def _self_critical(
-        self, stage: StageConfig
-    ) -> Callable[[np.ndarray, Batch, np.ndarray], float]:
-        """Sample captions, and learn those better than the photo's other samples.
-
-        Captions and references end with eos in the reward; without it, captions
-        that break off ("a dog with a") would pay.
-        """
-        reward = CiderD(
-            [[[*split_words(c), END] for c in r.captions] for r in self.records]
-        )
-        search = Search(self.model, self.config.decoding, stage.temperature)
-        length = self.captions.rows[0].shape[1]
-
-        def learn(rows: np.ndarray, batch: Batch, targets: np.ndarray) -> float:
-            rng = np.random.default_rng(
-                [self.config.seed, self.progress.epoch, *rows.tolist()]
-            )
-            noise = rng.random((len(rows), stage.captions, length), np.float32)
-            found = search.predict_on_batch({**batch, "noise": noise})
-            tokens = np.asarray(found.tokens, np.int32)
-            rewards = np.array(
-                [
-                    [reward.score(row, self._words(sample)) for sample in samples]
-                    for row, samples in zip(rows.tolist(), tokens.tolist(), strict=True)
-                ]
-            )
-            others = (rewards.sum(1, keepdims=True) - rewards) / (stage.captions - 1)
-            x = {**batch, "tokens": shift(tokens)}
-            weights = (rewards - others).astype(np.float32)
-            self.model.train_on_batch(x, tokens, sample_weight=weights)
-            return float(rewards.mean())
-
-        return learn
-
-    def _words(self, ids: list[int]) -> list[str]:
-        return self.vocabulary.decode(ids) + ([END] if EOS in ids else [])
-
-    def _validate(self, search: Search, look: Look) -> tuple[float, int]:
-        """Caption the dev photos freely.
-
-        Returns:
-            CIDEr-D in percent, and the number of different captions.
-        """
-        scores, texts = [], set()
-        rng = np.random.default_rng(0)
-        size = min(32, len(self.dev))
-        for start in range(0, len(self.dev), size):
-            # The last batch is filled with rows seen before: one shape to compile.
-            rows = np.minimum(np.arange(start, start + size), len(self.dev) - 1)
-            found = search.predict_on_batch(look(rows, rng))
-            for row, captions in zip(
-                rows[: len(self.dev) - start],
-                to_captions(found, self.vocabulary),
-                strict=False,
-            ):
-                scores.append(self.dev_cider.score(int(row), captions[0].words))
-                texts.add(captions[0].text)
-        return 100 * float(np.mean(scores)), len(texts)
+def _finish(
+    recipe: CaptionerConfig,
+    model: Captioner,
+    vocabulary: Vocabulary,
+    learn: Sequence[Record],
+    dev: Sequence[Record],
+    data: str,
+    out: Path,
+) -> Path:
+    """Score the model that came out, draw it, and write its bundle."""
+    captioner = PhotoCaptioner(recipe, vocabulary, model)
+    batches = captioner.caption_all(record.image for record in dev)
+    found = [captions for batch in batches for _, captions in batch]
+    # Photos that went bad during training are left out.
+    texts = {
+        record.name: captions[0].text
+        for record, captions in zip(dev, found, strict=True)
+        if not isinstance(captions, AppError)
+    }
+    references = {r.name: r.captions for r in dev if r.name in texts}
+    report = score_captions(texts, references)
+    history = load_progress(out / "checkpoint.npz")["history"]
+    bundle = out / "bundle"
+    try:
+        run = describe_run(recipe, learn, dev, data, history, report)
+        (out / "run.json").write_text(json.dumps(run, indent=1) + "\n", "utf-8")
+        draw_curves(history, out / "curves.png")
+        draw_samples(dev, texts, out / "samples.png")
+    except OSError as error:
+        raise AppError(
+            f"The reports in {out} cannot be written: {error}. The training is safe: "
+            "the same command writes them again."
+        ) from error
+    bundles.write_bundle(
+        bundle,
+        task="captioner",
+        config=format_config(recipe),
+        vocabulary=(out / "vocabulary.txt").read_text("utf-8"),
+        model=model,
+        card=write_card(run, recipe, len(vocabulary)),
+    )
+    return bundle

@@ -1,5 +1,6 @@
 """TOML file to frozen, typed, range-checked config."""
 
+import json
 import tomllib
 from importlib import resources
 from pathlib import Path
@@ -67,6 +68,33 @@ def parse_config(text: str, schema: type[C], name: str) -> C:
     except ValidationError as error:
         lines = [_problem(problem) for problem in error.errors()]
         raise AppError(f"{name} is refused:\n  " + "\n  ".join(lines)) from error
+
+
+def format_config(config: Config) -> str:
+    """Write a config as TOML that `parse_config` reads back, defaults included."""
+    return _table(config.model_dump(mode="json"), "")
+
+
+def _table(values: dict[str, Any], path: str) -> str:
+    lines = [
+        f"{key} = {json.dumps(value, ensure_ascii=False)}"
+        for key, value in values.items()
+        if not _is_table(value)
+    ]
+    text = "".join(f"{line}\n" for line in lines)
+    for key, value in values.items():
+        if isinstance(value, dict):
+            text += f"\n[{path}{key}]\n" + _table(value, f"{path}{key}.")
+        elif _is_table(value):
+            for item in value:
+                text += f"\n[[{path}{key}]]\n" + _table(item, f"{path}{key}.")
+    return text
+
+
+def _is_table(value: Any) -> bool:
+    return isinstance(value, dict) or (
+        isinstance(value, list) and bool(value) and isinstance(value[0], dict)
+    )
 
 
 def _problem(error: Any) -> str:

@@ -128,7 +128,7 @@ def _open(
     photos: Sequence[Photo],
     contents: list[str],
     announce: Callable[[str], None],
-) -> tuple[np.ndarray, np.ndarray]:
+) -> tuple[np.memmap, np.memmap]:
     if not (home / "key.txt").exists():
         needed = int(np.prod(shape)) * 2
         home.mkdir(parents=True, exist_ok=True)
@@ -149,9 +149,10 @@ def _open(
         (home / "photos.txt").write_text("".join(lines), encoding="utf-8")
         # Last, so that a folder with a key is whole.
         (home / "key.txt").write_text(key, encoding="utf-8")
-    array = np.load(home / "features.npy", mmap_mode="r+")
-    done = np.load(home / "done.npy", mmap_mode="r+")
-    return array, done
+    return (
+        np.lib.format.open_memmap(home / "features.npy", "r+"),
+        np.lib.format.open_memmap(home / "done.npy", "r+"),
+    )
 
 
 def _memory_map(path: Path, dtype: Any, shape: tuple[int, ...]) -> None:
@@ -161,8 +162,8 @@ def _memory_map(path: Path, dtype: Any, shape: tuple[int, ...]) -> None:
 def _fill(
     photos: Sequence[Photo],
     encoder: Encoder,
-    array: np.ndarray,
-    done: np.ndarray,
+    array: np.memmap,
+    done: np.memmap,
     resize: Resize,
     announce: Callable[[str], None],
 ) -> dict[int, str]:

@@ -17,6 +17,8 @@ from shared.errors import AppError
 
 PAD, UNK, BOS, EOS = range(4)
 SPECIAL_WORDS = ("<pad>", "<unk>", "<bos>", "<eos>")
+CLITICS = frozenset(("'s", "'m", "'d", "'re", "'ve", "'ll", "n't"))
+_TYPEWRITER = str.maketrans("\u2018\u2019\u02bc\u2010\u2011", "'''--")
 
 
 @cache
@@ -34,7 +36,12 @@ def split_words(text: str) -> list[str]:
     of every script are kept, in Unicode's composed form (NFC). A token counts as
     a word if it holds a letter or a digit.
     """
-    text = unicodedata.normalize("NFC", text).lower().replace("\u2019", "'")
+    text = unicodedata.normalize("NFC", text).lower()
+    if not text.isascii():  # the tokeniser knows the punctuation of ASCII alone
+        text = "".join(
+            " " if c > "\x7f" and unicodedata.category(c)[0] == "P" else c
+            for c in text.translate(_TYPEWRITER)
+        )
     # The tokeniser splits a full stop only from the end of its text, so a
     # caption of two sentences would keep "grass." whole.
     tokens = (token.strip(".") for token in _tokenizer().tokenize(text))
@@ -53,7 +60,7 @@ def join_words(words: Sequence[str]) -> str:
         return ""
     text = words[0]
     for word in words[1:]:
-        text += word if word.startswith("'") or word == "n't" else f" {word}"
+        text += word if word in CLITICS else f" {word}"
     return f"{text[0].upper()}{text[1:]}."
 
 
@@ -64,7 +71,8 @@ class Vocabulary:
         words: all words in id order, the four special ones first, no repeats.
 
     Raises:
-        ValueError: if the special words are not first or a word repeats.
+        ValueError: if the special words are not first, a word repeats, is empty or
+            holds white space.
     """
 
     def __init__(self, words: Iterable[str]):
@@ -77,6 +85,9 @@ class Vocabulary:
         if len(self.ids) != len(self.words):
             repeated = [w for w, n in Counter(self.words).items() if n > 1]
             raise ValueError(f"a vocabulary has each word once. Repeated: {repeated}")
+        broken = [word for word in self.words if word.split() != [word]]
+        if broken:  # would be several lines of the file, or none
+            raise ValueError(f"a word has no white space. Received: {broken}")
 
     def __len__(self) -> int:
         return len(self.words)
@@ -150,6 +161,6 @@ class Vocabulary:
             AppError: if the file is not a vocabulary.
         """
         try:
-            return cls(path.read_text(encoding="utf-8").split("\n")[:-1])
+            return cls(path.read_text(encoding="utf-8").removesuffix("\n").split("\n"))
         except (OSError, ValueError) as error:
             raise AppError(f"{path} is not a vocabulary: {error}") from error

@@ -1,0 +1,122 @@
+"""What a finished training run leaves to look at: pictures, figures, a card."""
+
+import platform
+import textwrap
+from collections.abc import Mapping, Sequence
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import keras
+from matplotlib.figure import Figure
+
+from captioner.config import CaptionerConfig
+from captioner.data import Record
+from captioner.metrics import Report
+from shared.errors import AppError
+from shared.images import read_image
+
+SAMPLES = 24
+COLUMNS = 4
+
+
+def describe_run(
+    recipe: CaptionerConfig,
+    learn: Sequence[Record],
+    dev: Sequence[Record],
+    data: str,
+    history: list[dict[str, Any]],
+    report: Report,
+) -> dict[str, Any]:
+    """Give all that is needed to repeat a run, and what came of it, for JSON."""
+    packages = ("sightread", "keras", "tensorflow", "numpy", "pillow")
+    return {
+        "data": {
+            "source": Path(data).name,
+            "train_photos": len(learn),
+            "train_captions": sum(len(record.captions) for record in learn),
+            "dev_photos": len(dev),
+        },
+        "scores": report.to_dict(),
+        "history": history,
+        "seconds": round(sum(epoch["seconds"] for epoch in history)),
+        "versions": {
+            "python": platform.python_version(),
+            "backend": keras.backend.backend(),
+            **{package: version(package) for package in packages},
+        },
+        "recipe": recipe.model_dump(mode="json"),
+    }
+
+
+def write_card(run: Mapping[str, Any], recipe: CaptionerConfig, words: int) -> str:
+    """Write the bundle's card, in Markdown."""
+    data, scores = run["data"], run["scores"]
+    attention = "soft attention" if recipe.decoder.attention_units else "no attention"
+    rows = "\n".join(
+        f"| {name} | {score:.1f} |" for name, score in scores["scores"].items()
+    )
+    return f"""# A captioner
+
+{recipe.encoder.name} at {recipe.encoder.image_size} px, {recipe.decoder.layers} \
+{recipe.decoder.cell} of {recipe.decoder.units} units, {attention}, {words} words.
+
+## Trained on
+
+{data["source"]}: {data["train_photos"]} photos with {data["train_captions"]} captions. \
+It was chosen by its captions of {data["dev_photos"]} other photos.
+
+{recipe.about.strip() or "Nobody has described this data, its licence and limits yet."}
+
+## Scores on the photos it was chosen by
+
+| score | value |
+|---|---|
+{rows}
+
+{scores["images"]} photos, {scores["distinct_captions"]} different captions. Beam \
+{recipe.decoding.beam_size}, length penalty {recipe.decoding.length_penalty:g}. \
+{scores["protocol"]}.
+
+## Limits
+
+It knows {words} words and what was in its training photos; of anything else it says the \
+nearest thing that it knows. What it says of people, their age and sex above all, is a \
+guess from their looks and can be wrong and hurt. Nobody should act on a caption alone.
+"""
+
+
+def draw_curves(history: Sequence[Mapping[str, Any]], path: Path) -> None:
+    """Draw loss and dev CIDEr-D over the epochs, as a PNG."""
+    figure = Figure(figsize=(9, 4), layout="constrained")
+    left, right = figure.subplots(1, 2)
+    epochs = range(1, len(history) + 1)
+    for stage in dict.fromkeys(epoch["stage"] for epoch in history):
+        rows = [i for i in epochs if history[i - 1]["stage"] == stage]
+        for axes, key in ((left, "loss"), (right, "dev_cider_d")):
+            values = [history[i - 1][key] for i in rows]
+            axes.plot(rows, values, marker="o", label=stage)
+    left.set(xlabel="epoch", ylabel="training loss (reward, if self-critical)")
+    right.set(xlabel="epoch", ylabel="dev CIDEr-D, %")
+    left.legend()
+    figure.savefig(path, dpi=100)
+
+
+def draw_samples(dev: Sequence[Record], texts: Mapping[str, str], path: Path) -> None:
+    """Draw a sheet of dev photos with their captions and a human one, as a PNG."""
+    shown = [record for record in dev if record.name in texts]
+    shown = shown[:: max(1, len(shown) // SAMPLES)][:SAMPLES]
+    rows = -(-len(shown) // COLUMNS)
+    figure = Figure(figsize=(4 * COLUMNS, 4 * rows), layout="constrained")
+    for place, record in zip(
+        figure.subplots(rows, COLUMNS, squeeze=False).flat, shown, strict=False
+    ):
+        try:
+            place.imshow(read_image(record.image, 224))
+        except AppError:  # it went bad since it was captioned
+            continue
+        lines = [texts[record.name], f"({record.captions[0]})"]
+        place.set_title("\n".join(textwrap.fill(x, 42) for x in lines), fontsize=9)
+    for place in figure.axes:
+        place.set_axis_off()
+    figure.savefig(path, dpi=70)
