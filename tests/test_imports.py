@@ -1,0 +1,69 @@
+"""The direction of imports, read from the syntax trees."""
+
+import ast
+from graphlib import TopologicalSorter
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+ROOMS = {
+    ".".join(path.relative_to(ROOT).with_suffix("").parts): path
+    for package in ("shared", "captioner", "vqa")
+    for path in sorted((ROOT / package).glob("*.py"))
+}
+PLAIN = [
+    f"{package}.{room}"
+    for package, rooms in {
+        "shared": "errors config text images",
+        "captioner": "config data annotations datacheck metrics cider results "
+        "official cli outputs",
+        "vqa": "config data answers metrics cli",
+    }.items()
+    for room in rooms.split()
+]
+
+
+def imports(name, deep):
+    """Names of the modules that a room imports; deep: inside functions as well."""
+    tree = ast.parse(ROOMS[name].read_text("utf-8"))
+    found, todo = set(), [tree]
+    while todo:
+        node = todo.pop()
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{name}: relative import, line {node.lineno}"
+            found.add(node.module)
+            found |= {f"{node.module}.{alias.name}" for alias in node.names}
+        if deep or not isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
+            todo += ast.iter_child_nodes(node)
+    return found
+
+
+@pytest.mark.parametrize("name", ROOMS)
+def test_imports_never_point_back(name):
+    package = name.split(".")[0]
+    tops = {module.split(".")[0] for module in imports(name, deep=True)}
+    assert not tops & ({"shared", "captioner", "vqa", "app", "tests"} - {package}) - (
+        {"shared"} if package != "shared" else set()
+    )
+
+
+@pytest.mark.parametrize("name", sorted(set(PLAIN) & set(ROOMS)))
+def test_plain_rooms_import_no_keras_not_even_through_others(name):
+    seen, todo = set(), [name]
+    while todo:
+        room = todo.pop()
+        if room in seen:
+            continue
+        seen.add(room)
+        modules = imports(room, deep=False)
+        heavy = {m for m in modules if m.split(".")[0] in ("keras", "tensorflow")}
+        assert not heavy, f"{name} gets {heavy} through {room}"
+        todo += modules & set(ROOMS)
+
+
+def test_there_are_no_cycles():
+    graph = {name: imports(name, deep=True) & set(ROOMS) for name in ROOMS}
+    TopologicalSorter(graph).prepare()  # raises CycleError, which names the rooms
