@@ -1,0 +1,187 @@
+import math
+
+import keras
+import numpy as np
+import pytest
+from keras import ops
+
+from shared.errors import AppError
+from shared.training import build_optimizer, load_arrays, load_progress, save_arrays
+
+ADAM = {"learning_rate": 0.01, "clip_norm": 1e9}
+
+
+def build(slow_rate=0.0, **options):
+    """Two layers, "low" and "high", with known weights, and their optimizer."""
+    low, high = keras.layers.Dense(4, name="low"), keras.layers.Dense(2, name="high")
+    low.build((None, 3))
+    high.build((None, 4))
+    model = keras.Sequential([keras.Input((3,)), low, high])
+    rng = np.random.default_rng(0)
+    model.set_weights([rng.normal(size=w.shape) for w in model.weights])
+    if slow_rate:
+        options |= {"slow_rate": slow_rate, "slow": low.trainable_variables}
+    optimizer = build_optimizer(model, **{"steps": 20, **ADAM, **options})
+    return model, optimizer
+
+
+def step(model, optimizer, gradients):
+    optimizer.apply(
+        [ops.convert_to_tensor(g, "float32") for g in gradients],
+        model.trainable_variables,
+    )
+
+
+def ones(model):
+    return [np.ones(v.shape) for v in model.trainable_variables]
+
+
+def values(variables):
+    return [ops.convert_to_numpy(v).copy() for v in variables]
+
+
+def moves(model, optimizer, steps=1):
+    """What each variable changes by in the last of some steps, all gradients 1."""
+    for _ in range(steps):
+        before = values(model.trainable_variables)
+        step(model, optimizer, ones(model))
+    after = values(model.trainable_variables)
+    return [b - a for a, b in zip(before, after, strict=True)]
+
+
+def test_the_rate_rises_in_a_line_and_falls_along_a_cosine():
+    _, optimizer = build(steps=100, warmup=0.2, final_rate=0.1, learning_rate=2.0)
+    rate = optimizer._learning_rate
+    for t in range(0, 120, 5):
+        done = min(1, (t - 20) / 80)
+        falling = 2 * (0.1 + 0.9 * (1 + math.cos(math.pi * done)) / 2)
+        expected = 2 * t / 20 if t < 20 else falling
+        assert float(rate(t)) == pytest.approx(expected, abs=1e-5)
+
+
+@pytest.mark.parametrize("steps", [1, 2])
+def test_a_run_of_hardly_any_steps_has_a_rate(steps):
+    _, optimizer = build(steps=steps)
+    assert all(0 <= float(optimizer._learning_rate(t)) <= 0.01 for t in range(3))
+
+
+def test_only_the_slow_variables_are_slow():
+    model, optimizer = build(slow_rate=0.001)
+    change = moves(model, optimizer, steps=2)
+    # With gradients that are all alike, Adam moves by the rate.
+    for delta, rate in zip(change, (0.001, 0.001, 0.01, 0.01), strict=True):
+        np.testing.assert_allclose(delta, -rate, rtol=1e-3)
+
+
+def test_without_a_slow_rate_all_variables_move_alike():
+    model, optimizer = build()
+    for delta in moves(model, optimizer, steps=2):
+        np.testing.assert_allclose(delta, -0.01, rtol=1e-3)
+
+
+def test_weight_decay_spares_vectors_and_slow_variables():
+    model, optimizer = build(weight_decay=0.5, slow_rate=0.01)
+    step(model, optimizer, ones(model))  # at rate 0
+    before = values(model.trainable_variables)
+    step(model, optimizer, ones(model))
+    after = values(model.trainable_variables)
+    for old, new, decays in zip(before, after, (0, 0, 1, 0), strict=True):
+        np.testing.assert_allclose(new, old * (1 - 0.005 * decays) - 0.01, atol=1e-4)
+
+
+def test_gradients_are_clipped_by_their_norm_together():
+    clipped, plain = build(clip_norm=1.0), build()
+    for scale in (1, 100, 1):  # Adam remembers the large one, unless it is clipped
+        for model, optimizer in (clipped, plain):
+            gradients = [scale * g for g in ones(model)]
+            if model is plain[0]:
+                norm = math.sqrt(sum((g**2).sum() for g in gradients))
+                gradients = [g / max(norm, 1.0) for g in gradients]
+            step(model, optimizer, gradients)
+    for a, b in zip(clipped[0].weights, plain[0].weights, strict=True):
+        np.testing.assert_allclose(values([a])[0], values([b])[0], atol=1e-5)
+
+
+@pytest.mark.parametrize("slow_rate", [0.0, 0.001])
+def test_the_average_is_a_running_mean_of_the_weights(slow_rate):
+    model, optimizer = build(average=0.9, slow_rate=slow_rate)
+    rng, means = np.random.default_rng(1), None
+    for _ in range(5):
+        step(model, optimizer, [rng.normal(size=g.shape) for g in ones(model)])
+        now = values(model.trainable_variables)
+        means = means or now
+        means = [0.9 * m + 0.1 * n for m, n in zip(means, now, strict=True)]
+    optimizer.finalize_variable_values(model.trainable_variables)
+    for value, mean in zip(values(model.trainable_variables), means, strict=True):
+        np.testing.assert_allclose(value, mean, atol=1e-5)
+
+
+def test_frozen_variables_have_no_optimizer_state():
+    model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(4)])
+    model.trainable = False
+    optimizer = build_optimizer(model, steps=2, learning_rate=0.1)
+    assert all(v.shape == () for v in optimizer.variables)
+
+
+@pytest.mark.parametrize("options", [{}, {"average": 0.9}, {"slow_rate": 0.001}])
+def test_a_run_goes_on_from_a_checkpoint_as_if_never_stopped(tmp_path, options):
+    def run(model, optimizer, start, stop):
+        for t in range(start, stop):
+            rng = np.random.default_rng(t)
+            step(model, optimizer, [rng.normal(size=g.shape) for g in ones(model)])
+        return [*model.variables, *optimizer.variables]
+
+    path = tmp_path / "checkpoint.npz"
+    options = {"weight_decay": 0.1, "warmup": 0.3, **options}
+    whole, half, rest = (build(**options) for _ in range(3))
+    expected = run(*whole, 0, 8)
+    progress = {"epoch": 2, "best": None, "history": [{"name": "café"}]}
+    save_arrays(path, run(*half, 0, 4), progress)
+    assert [file.name for file in tmp_path.iterdir()] == ["checkpoint.npz"]
+
+    assert load_progress(path) == progress
+    load_arrays(path, [*rest[0].variables, *rest[1].variables])
+    for a, b in zip(expected, run(*rest, 4, 8), strict=True):
+        np.testing.assert_array_equal(values([a])[0], values([b])[0])
+
+
+def variables(*shapes):
+    return [keras.Variable(np.ones(shape, "float32")) for shape in shapes]
+
+
+@pytest.mark.parametrize("shapes", [[(2, 3)], [(2, 3), (5,)], [(2, 3), (4,), ()], []])
+def test_a_checkpoint_of_another_model_is_refused(tmp_path, shapes):
+    path = tmp_path / "checkpoint.npz"
+    save_arrays(path, variables((2, 3), (4,)), {})
+    others = variables(*shapes)
+    with pytest.raises(AppError, match=r"2 arrays that do not fit .*--out"):
+        load_arrays(path, others)
+    assert all((value == 1).all() for value in values(others))
+
+
+@pytest.mark.parametrize("content", [None, b"", b"PK not really", "cut"])
+def test_a_corrupt_checkpoint_is_named(tmp_path, content):
+    path = tmp_path / "checkpoint.npz"
+    if content == "cut":
+        save_arrays(path, variables((2, 3)), {})
+        content = path.read_bytes()[:-30]
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(AppError, match=r"checkpoint\.npz is not a checkpoint .*--out"):
+        load_progress(path)
+    with pytest.raises(AppError, match=r"checkpoint\.npz is not a checkpoint .*--out"):
+        load_arrays(path, variables((2, 3)))
+
+
+def test_a_full_disk_keeps_the_last_checkpoint(tmp_path, monkeypatch):
+    def savez(file, **arrays):
+        file.write_bytes(b"half")
+        raise OSError(28, "No space left on device")
+
+    path = tmp_path / "checkpoint.npz"
+    save_arrays(path, variables((2,)), {"epoch": 1})
+    monkeypatch.setattr(np, "savez", savez)
+    with pytest.raises(AppError, match=r"cannot be written: .*No space left.*again"):
+        save_arrays(path, variables((2,)), {"epoch": 2})
+    assert [file.name for file in tmp_path.iterdir()] == ["checkpoint.npz"]
+    assert load_progress(path) == {"epoch": 1}
