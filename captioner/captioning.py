@@ -1,0 +1,151 @@
+"""One run of `captioner caption`: photos in, records out, errors on the side."""
+
+import re
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from captioner.formats import Record, to_record
+from captioner.outputs import Output, Sidecars
+from captioner.progress import progress_bar, say
+from shared.quiet import quiet_tensorflow
+
+if TYPE_CHECKING:
+    from captioner.predict import PhotoCaptioner
+
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+
+
+@dataclass
+class Job:
+    """Photos to caption, and where the captions go.
+
+    Attributes:
+        photos: in order, all different.
+        output: file for them, or None.
+        sidecars: text files for them, or None. If both are None, they are printed.
+        batch_size: photos captioned at once.
+        num_captions: captions for each photo.
+        model: folder of a bundle; None is the one that comes along.
+        beam_size: None is the bundle's own.
+        done: photos dealt with so far, those of an earlier run among them.
+        errors: how many of them failed.
+    """
+
+    photos: Sequence[Path]
+    output: Output | None = None
+    sidecars: Sidecars | None = None
+    batch_size: int = 16
+    num_captions: int = 1
+    model: Path | None = None
+    beam_size: int | None = None
+    done: int = 0
+    errors: int = 0
+
+    def run(self) -> None:
+        """Caption what is not captioned yet.
+
+        Raises:
+            AppError: if there is no model, or the captions cannot be written. What
+                was written before is kept, and standard error says where.
+        """
+        todo = self._left()
+        if self.output is None:
+            self._caption(todo)
+        elif self.output.finished:
+            say(f"{self.output.path} is finished already; --overwrite replaces it.")
+        else:
+            with self.output:
+                self._caption(todo)
+                self.output.finish()
+
+    def summary(self) -> str:
+        """Count what came of the photos."""
+        captions = self.done - self.errors
+        return (
+            f"{captions} caption{'s' * (captions != 1)}, "
+            f"{self.errors} error{'s' * (self.errors != 1)}"
+        )
+
+    def _left(self) -> list[Path]:
+        if self.output is not None:
+            self.done, self.errors = self.output.done, self.output.errors
+            if self.output.finished:
+                self.done = len(self.photos)
+            return list(self.photos[self.done :])
+        kept = self.sidecars.kept if self.sidecars else set()
+        left = [photo for photo in self.photos if photo.as_posix() not in kept]
+        self.done = len(self.photos) - len(left)
+        return left
+
+    def _caption(self, photos: Sequence[Path]) -> None:
+        if not photos:
+            return
+        to_file = bool(self.output or self.sidecars)
+        bar = progress_bar(
+            "captions",
+            len(self.photos),
+            self.done,
+            shown=to_file or not sys.stdout.isatty(),
+        )
+        captioner = self._load()
+        try:
+            with bar as advance:
+                for records in self._records(captioner, photos):
+                    self._put(records)
+                    self.done += len(records)
+                    self.errors += sum("error" in record for record in records)
+                    advance(self.done)
+        except BaseException:
+            if self.output and self.done:
+                say(f"note: {self.output}; go on with --resume")
+            elif self.sidecars and self.done:
+                say(f"note: {self.done} photos are done; go on with --resume")
+            raise
+
+    def _load(self) -> "PhotoCaptioner":
+        with quiet_tensorflow():
+            from captioner.predict import load_captioner
+
+        def load(beam_size: int | None) -> "PhotoCaptioner":
+            return load_captioner(
+                self.model, beam_size=beam_size, batch_size=self.batch_size
+            )
+
+        captioner = load(self.beam_size)
+        if self.num_captions > captioner.config.decoding.beam_size:
+            return load(self.num_captions)
+        return captioner
+
+    def _records(
+        self, captioner: "PhotoCaptioner", photos: Sequence[Path]
+    ) -> Iterator[list[Record]]:
+        for batch in captioner.caption_all(photos):
+            records = []
+            for photo, result in batch:
+                record = to_record(
+                    photo.as_posix(), result, str(photo), self.num_captions
+                )
+                if "error" in record:
+                    say(_plain(f"error: {record['image']}: {record['error']}"))
+                records.append(record)
+            yield records
+
+    def _put(self, records: Sequence[Record]) -> None:
+        # Sidecars first: a record in the journal means that both are there.
+        if self.sidecars:
+            self.sidecars.append(records)
+        if self.output:
+            self.output.append(records)
+        if not (self.output or self.sidecars):
+            for record in records:
+                for found in record.get("captions", ()):
+                    print(f"{_plain(record['image'])}\t{found['caption']}")
+            sys.stdout.flush()
+
+
+def _plain(text: str) -> str:
+    r"""Write control characters as \x1b: a name is one line, and no command."""
+    return _CONTROL.sub(lambda match: repr(match[0])[1:-1], text)

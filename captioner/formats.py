@@ -1,0 +1,146 @@
+"""Formats of captions on disk: JSONL, CSV, COCO results, a page to look at.
+
+A record is `{"image", "caption", "log_prob", "captions": [{"caption",
+"log_prob"}, ...]}`, best first, or `{"image", "error"}`.
+"""
+
+import csv
+import json
+import os
+import re
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from pathlib import Path, PurePosixPath
+from typing import Any, TextIO
+
+from shared.errors import AppError
+
+Record = dict[str, Any]
+
+_COCO_NAME = re.compile(r"(?:.*_)?(\d{12})")
+
+
+def to_record(name: str, result: Any, source: str, count: int = 1) -> dict[str, Any]:
+    """Make a record of a photo's captions or error, see `captioner.formats`.
+
+    Args:
+        name: what the record calls the photo.
+        result: list of Caption, best first, or AppError.
+        source: what the error calls the photo.
+        count: captions to keep.
+    """
+    if isinstance(result, AppError):
+        return {"image": name, "error": str(result).removeprefix(f"{source}: ")}
+    captions = [
+        # The digits that do not depend on how the processor adds.
+        {"caption": caption.text, "log_prob": round(caption.log_prob, 4)}
+        for caption in result[:count]
+    ]
+    return {"image": name, **captions[0], "captions": captions}
+
+
+def image_id(name: str) -> int | str:
+    """Number that COCO gave a photo, if its name carries it, else the name."""
+    match = _COCO_NAME.fullmatch(PurePosixPath(name).stem)
+    return int(match[1]) if match else name
+
+
+def write_csv(records: Iterable[Record], file: TextIO, folder: Path) -> None:
+    """Write columns image, caption, log_prob, error; a row for each caption."""
+    rows = csv.writer(file, lineterminator="\n")
+    rows.writerow(["image", "caption", "log_prob", "error"])
+    for record in records:
+        for found in record.get("captions", ()):
+            rows.writerow([record["image"], found["caption"], found["log_prob"], ""])
+        if "error" in record:
+            rows.writerow([record["image"], "", "", record["error"]])
+
+
+def write_coco(records: Iterable[Record], file: TextIO, folder: Path) -> None:
+    """Write COCO's results format: the best caption of each photo, no errors."""
+    separator = "[\n"
+    for record in records:
+        if "error" not in record:
+            entry = {"image_id": image_id(record["image"])}
+            entry["caption"] = record["caption"]
+            file.write(separator + to_json(entry))
+            separator = ",\n"
+    file.write("\n]\n" if separator == ",\n" else "[]\n")
+
+
+def write_jsonl(records: Iterable[Record], file: TextIO, folder: Path) -> None:
+    """Write a record a line."""
+    file.writelines(f"{to_json(record)}\n" for record in records)
+
+
+def write_html(records: Iterable[Record], file: TextIO, folder: Path) -> None:
+    """Write a page of small photos with their captions."""
+    from captioner.sheet import write_sheet  # decodes photos
+
+    write_sheet(records, file, folder)
+
+
+WRITERS: dict[str, Callable[[Iterable[Record], TextIO, Path], None]] = {
+    ".jsonl": write_jsonl,
+    ".csv": write_csv,
+    ".json": write_coco,
+    ".html": write_html,
+}
+
+
+def to_json(value: Any) -> str:
+    """Write JSON as people read it; file names that are no text get escapes."""
+    text = json.dumps(value, ensure_ascii=False)
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return json.dumps(value)
+    return text
+
+
+def write_file(path: Path, records: Iterable[Record]) -> None:
+    """Write all records, in the format of the suffix; on failure, nothing.
+
+    Raises:
+        AppError: if the file cannot be written.
+    """
+    hidden = path.with_name(f".{path.name}.tmp")
+    try:
+        with hidden.open("w", encoding="utf-8", errors="backslashreplace") as file:
+            WRITERS[path.suffix.lower()](records, file, path.parent)
+            file.flush()
+            os.fsync(file.fileno())
+        hidden.replace(path)
+    except OSError as error:
+        raise cannot_write(path, error) from error
+    finally:
+        with suppress(OSError):
+            hidden.unlink()
+
+
+def check_target(path: Path, overwrite: bool = True) -> None:
+    """Refuse a file that could not be written, before any work is done.
+
+    Raises:
+        AppError: if the suffix is unknown, the folder is missing, either may not
+            be written, or the file exists and `overwrite` is false.
+    """
+    if path.suffix.lower() not in WRITERS:
+        raise AppError(
+            f"{path}: no output format goes by {path.suffix or 'no ending'!r}. "
+            f"Accepted are {', '.join(WRITERS)}."
+        )
+    if not path.parent.is_dir():
+        raise AppError(f"{path}: there is no folder {path.parent}. Create it first.")
+    if path.is_dir():
+        raise AppError(f"{path} is a folder. Give the name of a file.")
+    if path.exists() and not overwrite:
+        raise AppError(f"{path} exists. Add --overwrite to replace it.")
+    for place in (path.parent, path):
+        if place.exists() and not os.access(place, os.W_OK):
+            raise AppError(f"{path}: no permission to write {place}.")
+
+
+def cannot_write(path: Path, error: OSError) -> AppError:
+    """Word a failed write for the user."""
+    return AppError(f"{path} cannot be written: {error.strerror or error}.")

@@ -1,0 +1,41 @@
+"""TensorFlow without its start-up messages."""
+
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+
+def is_debugging() -> bool:
+    """Whether `SIGHTREAD_DEBUG=1` asks for tracebacks and TensorFlow's messages."""
+    return os.environ.get("SIGHTREAD_DEBUG", "0") not in ("", "0")
+
+
+@contextmanager
+def quiet_tensorflow() -> Iterator[None]:
+    """Mute standard error while TensorFlow is imported inside the block.
+
+    Its devices are listed before the mute ends, which is when it says the rest.
+    The level alone does not help: some lines are written before it is read.
+    Nothing is muted if `SIGHTREAD_DEBUG=1`.
+    """
+    try:
+        saved = None if is_debugging() else os.dup(2)
+    except OSError:  # standard error is closed
+        saved = None
+    if saved is None:
+        yield
+        return
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    sys.stderr.flush()
+    null = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(null, 2)
+    os.close(null)
+    try:
+        yield
+        if tensorflow := sys.modules.get("tensorflow"):
+            tensorflow.config.list_logical_devices()
+    finally:
+        sys.stderr.flush()
+        os.dup2(saved, 2)
+        os.close(saved)
