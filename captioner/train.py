@@ -13,6 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import keras
+import numpy as np
 from keras import ops
 
 from captioner.config import CaptionerConfig, FinetuneConfig
@@ -93,6 +94,13 @@ def train(
     model = build_captioner(recipe, len(vocabulary), known)
     if start:
         grow(start, model)
+    elif known is None:
+        encoder = recipe.encoder
+        images = [
+            read_image(record.image, encoder.image_size, encoder.resize)
+            for record in learn[:64]
+        ]
+        model.encoder.calibrate(np.stack(images))
     cache = cache or out / "features"
     Trainer(recipe, model, vocabulary, learn, dev, out, cache, announce, tick).train()
     return _finish(recipe, model, vocabulary, learn, dev, data, out)

@@ -9,6 +9,7 @@ from typing import Any
 
 import keras
 import numpy as np
+import tensorflow as tf
 from keras import ops
 
 from captioner.batches import (
@@ -133,7 +134,7 @@ class Trainer:
             steps=stage.epochs * self._steps(stage),
             learning_rate=stage.learning_rate,
             slow_rate=stage.encoder_rate,
-            slow_prefix="encoder" if stage.encoder_rate else "",
+            slow=model.encoder.trainable_variables,
             warmup=stage.warmup,
             final_rate=stage.final_rate,
             weight_decay=stage.weight_decay,
@@ -217,7 +218,19 @@ class Trainer:
             progress.history.append(record)
             progress.epoch, progress.step = progress.epoch + 1, 0
             save_arrays(checkpoint, self._variables(), asdict(progress))
+            self._log(record)
             self.announce(json.dumps(record))
+
+    def _log(self, record: dict[str, Any]) -> None:
+        """Tell TensorBoard about an epoch."""
+        # `tf.summary.scalar` needs TensorBoard installed only to write this line.
+        scalar = tf.compat.v1.SummaryMetadata(plugin_data={"plugin_name": "scalars"})
+        with tf.summary.create_file_writer(str(self.run / "logs")).as_default():
+            step = len(self.progress.history)
+            for key in ("loss", "dev_cider_d", "dev_distinct"):
+                if record[key] is not None:
+                    value = tf.constant(record[key], tf.float32)
+                    tf.summary.write(key, value, step, scalar)
 
     def _epoch(
         self, stage: StageConfig, look: Look

@@ -153,6 +153,8 @@ def _write_weights(path: Path, model: keras.Model) -> None:
     model.save_weights(full)
 
     def copy(name: str, item: Any) -> None:
+        if name.split("/")[0] == "optimizer":  # only training needs it
+            return
         if isinstance(item, h5py.Dataset):
             array = item[()]
             if array.dtype == np.float32 and np.abs(array).max(initial=0) < HALF_MAX:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Literal, NamedTuple
 
 import keras
+import numpy as np
 from keras import applications, ops
 
 from shared.errors import AppError
@@ -63,13 +64,16 @@ class Encoder(keras.Model):
 
     def call(self, images):
         """Give the region features of a batch of images."""
+        grid = self.backbone(self._scale(images), training=False)
+        return ops.reshape(grid, (-1, self.regions, self.feature_size))
+
+    def _scale(self, images):
         pixels = ops.cast(images, "float32")
         if self.scaling == "unit":
-            pixels = pixels / 127.5 - 1.0
-        elif self.scaling == "caffe":
-            pixels = pixels[..., ::-1] - ops.array(CAFFE_MEAN, "float32")
-        grid = self.backbone(pixels, training=False)
-        return ops.reshape(grid, (-1, self.regions, self.feature_size))
+            return pixels / 127.5 - 1.0
+        if self.scaling == "caffe":
+            return pixels[..., ::-1] - ops.array(CAFFE_MEAN, "float32")
+        return pixels
 
     def train_from(self, block: str) -> None:
         """Choose what a training step may change.
@@ -93,6 +97,29 @@ class Encoder(keras.Model):
         self.trainable = True
         for index, layer in enumerate(self.backbone.layers):
             layer.trainable = index >= first
+
+    def calibrate(self, images: np.ndarray) -> None:
+        """Set the statistics of batch normalisation to those of a batch of images.
+
+        Only for random weights: with the initial statistics, a deep net shrinks its
+        input to nothing, and cannot be trained.
+
+        Args:
+            images: uint8 (B, H, W, 3), typical ones.
+
+        Source: Salimans & Kingma 2016, arXiv:1602.07868, on initialising from data.
+        """
+        norms = [
+            layer
+            for layer in self.backbone.layers
+            if isinstance(layer, keras.layers.BatchNormalization)
+        ]
+        momenta = [norm.momentum for norm in norms]
+        for norm in norms:
+            norm.momentum = 0.0
+        self.backbone(self._scale(images), training=True)
+        for norm, momentum in zip(norms, momenta, strict=True):
+            norm.momentum = momentum
 
     def fingerprint(self) -> str:
         """Hexadecimal digest of all that features depend on, weights included."""

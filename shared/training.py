@@ -1,6 +1,7 @@
 """What any training run needs: an optimizer with its schedule, and checkpoints."""
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ def build_optimizer(
     steps: int,
     learning_rate: float,
     slow_rate: float = 0.0,
-    slow_prefix: str = "",
+    slow: Sequence[keras.Variable] = (),
     warmup: float = 0.0,
     final_rate: float = 0.0,
     weight_decay: float = 0.0,
@@ -32,8 +33,8 @@ def build_optimizer(
     Args:
         steps: steps of the whole run.
         learning_rate: highest rate.
-        slow_rate: highest rate of the variables whose path starts with
-            `slow_prefix`; they have no weight decay.
+        slow_rate: highest rate of the variables in `slow`, instead.
+        slow: variables of their own rate, without weight decay.
         clip_norm: highest norm of the gradient of each of the two groups.
         average: momentum of a running mean of the weights; 0 keeps none.
 
@@ -62,10 +63,10 @@ def build_optimizer(
 
     fast = adam(learning_rate, weight_decay)
     optimizer: keras.optimizers.Optimizer = fast
-    if slow_rate:
-        slow = adam(slow_rate, 0.0)
+    if slow:
+        careful, chosen = adam(slow_rate, 0.0), {id(variable) for variable in slow}
         optimizer = keras.optimizers.MultiOptimizer(
-            lambda variable: slow if variable.path.startswith(slow_prefix) else fast
+            lambda variable: careful if id(variable) in chosen else fast
         )
     optimizer.build(model.trainable_variables)
     return optimizer
@@ -78,6 +79,9 @@ def save_arrays(
 
     The file is a NumPy archive of plain arrays `0`, `1`, … in the order of
     `variables`, and `progress` as JSON text.
+
+    Raises:
+        AppError: if it cannot be written; an older file is kept.
     """
     arrays = {str(i): ops.convert_to_numpy(v) for i, v in enumerate(variables)}
     part = path.with_suffix(".part.npz")
@@ -98,30 +102,35 @@ def load_progress(path: Path) -> dict[str, Any]:
     Raises:
         AppError: if the file is not a checkpoint.
     """
-    try:
-        with np.load(path, allow_pickle=False) as archive:
-            return json.loads(str(archive["progress"]))
-    except Exception as error:  # NumPy and zipfile have many
-        raise AppError(
-            f"{path} is not a checkpoint that can be read: {error}. Delete the run's "
-            "folder, or choose another one with --out."
-        ) from error
+    progress, _ = _read(path)
+    return progress
 
 
 def load_arrays(path: Path, variables: list[keras.Variable]) -> None:
     """Give variables the values that `save_arrays` wrote.
 
     Raises:
-        AppError: if the file belongs to another model.
+        AppError: if the file is not a checkpoint, or belongs to another model.
     """
-    with np.load(path, allow_pickle=False) as archive:
-        count = len(archive.files) - 1
-        shapes = [archive[str(i)].shape for i in range(count)]
-        if shapes != [tuple(variable.shape) for variable in variables]:
-            raise AppError(
-                f"{path} holds {count} arrays that do not fit this model's "
-                f"{len(variables)}. It was written with another config or program "
-                "version: choose another folder with --out."
-            )
-        for i, variable in enumerate(variables):
-            variable.assign(archive[str(i)])
+    _, arrays = _read(path)
+    shapes = [array.shape for array in arrays]
+    if shapes != [tuple(variable.shape) for variable in variables]:
+        raise AppError(
+            f"{path} holds {len(arrays)} arrays that do not fit this model's "
+            f"{len(variables)}. It was written with another config or program "
+            "version: choose another folder with --out."
+        )
+    for variable, array in zip(variables, arrays, strict=True):
+        variable.assign(array)
+
+
+def _read(path: Path) -> tuple[dict[str, Any], list[np.ndarray]]:
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            arrays = [archive[str(i)] for i in range(len(archive.files) - 1)]
+            return json.loads(str(archive["progress"])), arrays
+    except Exception as error:  # NumPy and zipfile have many
+        raise AppError(
+            f"{path} is not a checkpoint that can be read: {error}. Delete the run's "
+            "folder, or choose another one with --out."
+        ) from error
