@@ -1,0 +1,229 @@
+import io
+import threading
+import time
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from captioner.batches import (
+    Captions,
+    ahead,
+    epoch_batches,
+    look_up,
+    read_images,
+    shift,
+)
+from captioner.data import Record
+from shared.features import Features
+from shared.images import read_image
+from shared.text import BOS, EOS, PAD, UNK, Vocabulary
+
+SIZE, LENGTH = 16, 5
+WORDS = "a b c d e f g".split()
+
+
+class Photo:
+    def __init__(self, seed):
+        self.name = f"{seed}.png"
+        pixels = np.random.default_rng(seed).integers(0, 256, (SIZE, SIZE, 3), np.uint8)
+        file = io.BytesIO()
+        Image.fromarray(pixels).save(file, "PNG")
+        self.content = file.getvalue()
+
+    def read_bytes(self):
+        return self.content
+
+
+def records(*counts):
+    """Photos with so many captions each; the captions say whose they are."""
+    return [
+        Record(f"{i}.png", Photo(i), tuple(f"{WORDS[i]} {w}" for w in WORDS[:n]), "train")
+        for i, n in enumerate(counts)
+    ]
+
+
+def captions(*counts):
+    vocabulary = Vocabulary([*Vocabulary.from_sentences([]).words, *WORDS])
+    return Captions(records(*counts), vocabulary, LENGTH)
+
+
+@pytest.fixture
+def features():
+    array = np.arange(7 * 2 * 3 * 4).reshape(7, 2, 3, 4).astype(np.float16)
+    return Features(array, {})
+
+
+def test_captions_become_padded_ids():
+    vocabulary = Vocabulary.from_sentences([["a", "b"]])
+    texts = ("A b!", "", "b a b a b", "x")
+    rows = Captions([Record("n", None, texts, "train")], vocabulary, 4).rows
+    assert [row.tolist() for row in rows] == [
+        [[4, 5, EOS, PAD], [EOS, PAD, PAD, PAD], [5, 4, 5, 4], [UNK, EOS, PAD, PAD]]
+    ]
+
+
+@pytest.mark.parametrize("count", [1, 3, 5, 6, 13])
+def test_no_caption_comes_again_before_all_the_others(count):
+    source = captions(5, 2, 1)
+    drawn = source.draw(np.array([0, 2, 1, 0]), count, np.random.default_rng(0))
+    assert drawn.shape == (4, count, LENGTH)
+    assert drawn.dtype == np.int32
+    for row, got in zip((0, 2, 1, 0), drawn, strict=True):
+        mine = source.rows[row].tolist()
+        times = [got.tolist().count(caption) for caption in mine]
+        assert sum(times) == count
+        assert max(times) - min(times) <= 1
+
+
+def test_all_captions_are_drawn_equally_often():
+    source, rng = captions(4), np.random.default_rng(0)
+    drawn = [source.draw(np.array([0]), 1, rng)[0, 0].tolist() for _ in range(400)]
+    times = [drawn.count(caption) for caption in source.rows[0].tolist()]
+    assert min(times) > 75  # of 100
+
+
+def test_words_are_read_one_step_before_they_are_predicted():
+    targets = np.array([[[4, 5, EOS, PAD], [6, EOS, PAD, PAD]]], np.int32)
+    read = shift(targets)
+    assert read.dtype == np.int32
+    assert read.tolist() == [[[BOS, 4, 5, EOS], [BOS, 6, EOS, PAD]]]
+
+
+def test_features_are_looked_up_in_any_view(features):
+    look, rng = look_up(features), np.random.default_rng(0)
+    rows, views = np.array([3, 0, 3]), set()
+    for _ in range(20):
+        found = look(rows, rng)["features"]
+        assert (found.shape, found.dtype) == ((3, 3, 4), np.float16)
+        for row, one in zip(rows, found, strict=True):
+            (view,) = [v for v in (0, 1) if (one == features.array[row, v]).all()]
+            views.add((int(row), view))
+    assert views == {(0, 0), (0, 1), (3, 0), (3, 1)}
+
+
+def test_photos_are_read_as_they_are():
+    photos = records(1, 1, 1)
+    look = read_images(photos, SIZE, "squash", augment=False)
+    images = look(np.array([2, 0]), np.random.default_rng(0))["images"]
+    assert images.dtype == np.uint8
+    np.testing.assert_array_equal(images[0], read_image(photos[2].image))
+    np.testing.assert_array_equal(images[1], read_image(photos[0].image))
+
+
+def test_photos_are_changed_a_little_and_never_twice_alike():
+    look = read_images(records(1), SIZE, "squash", augment=True)
+    rows, rng = np.zeros(50, int), np.random.default_rng(0)
+    images = look(rows, rng)["images"]
+    assert (images.shape, images.dtype) == ((50, SIZE, SIZE, 3), np.uint8)
+    assert len({image.tobytes() for image in images}) == 50
+    again = look(rows, np.random.default_rng(0))["images"]
+    np.testing.assert_array_equal(images, again)
+
+
+def test_half_of_the_photos_are_mirrored():
+    ramp = np.zeros((SIZE, SIZE, 3), np.uint8)
+    ramp[:, SIZE // 2 :] = 200
+    photo = Record("ramp", ramp, ("a",), "train")
+    look = read_images([photo], SIZE, "squash", augment=True)
+    images = look(np.zeros(200, int), np.random.default_rng(0))["images"]
+    left, right = images[:, :, 0].mean((1, 2)), images[:, :, -1].mean((1, 2))
+    assert (abs(left - right) > 100).all()
+    assert 75 < (left > right).sum() < 125
+
+
+def epoch(features, seeds=(1, 0, 0), start=0, counts=(3, 1, 2, 2, 1, 1, 4), size=2):
+    batches = epoch_batches(
+        look_up(features),
+        captions(*counts),
+        batch_size=size,
+        count=2,
+        seeds=list(seeds),
+        start=start,
+    )
+    return [(rows.tolist(), x["features"].tolist(), y.tolist()) for rows, x, y in batches]
+
+
+def test_every_photo_comes_at_most_once_with_its_own_captions(features):
+    batches = epoch(features)
+    rows = [row for batch, _, _ in batches for row in batch]
+    assert len(batches) == 3
+    assert len(rows) == len(set(rows)) == 6
+    for batch, found, targets in batches:
+        for row, feature, drawn in zip(batch, found, targets, strict=True):
+            assert feature in features.array[row].tolist()
+            assert {caption[0] for caption in drawn} == {4 + row}
+
+
+def test_the_photos_left_over_change_from_epoch_to_epoch(features):
+    left = {
+        (set(range(7)) - {r for b, _, _ in epoch(features, (1, 0, e)) for r in b}).pop()
+        for e in range(30)
+    }
+    assert left == set(range(7))
+
+
+def test_the_order_depends_on_the_seeds_alone(features):
+    assert epoch(features) == epoch(features)
+    others = [epoch(features, seeds) for seeds in ((2, 0, 0), (1, 1, 0), (1, 0, 1))]
+    assert all(other != epoch(features) for other in others)
+
+
+@pytest.mark.parametrize("start", range(4))
+def test_an_epoch_goes_on_in_the_middle(features, start):
+    assert epoch(features, start=start) == epoch(features)[start:]
+
+
+def test_items_come_in_order_from_a_thread():
+    threads = set()
+
+    def items():
+        for i in range(20):
+            threads.add(threading.get_ident())
+            yield i
+
+    assert list(ahead(items())) == list(range(20))
+    assert threads and threading.get_ident() not in threads
+
+
+def test_items_are_made_ahead_but_not_without_limit():
+    made = []
+    line = ahead((made.append(i) or i for i in range(100)), depth=3)
+    assert next(line) == 0
+    wait(lambda: len(made) >= 5)
+    time.sleep(0.05)
+    assert len(made) == 5  # one used, three in line, one in hand
+    line.close()
+
+
+def test_none_and_no_items_are_nothing_special():
+    assert list(ahead([])) == []
+    assert list(ahead([None, 0, None])) == [None, 0, None]
+
+
+@pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt])
+def test_an_error_comes_after_the_items_before_it(error):
+    def items():
+        yield 1
+        raise error("broken photo")
+
+    line = ahead(items())
+    assert next(line) == 1
+    with pytest.raises(error, match="broken photo"):
+        next(line)
+
+
+def test_the_thread_ends_when_nobody_wants_more():
+    before = set(threading.enumerate())
+    line = ahead(iter(int, 1))  # zeros without end
+    assert next(line) == 0
+    (thread,) = set(threading.enumerate()) - before
+    line.close()
+    wait(lambda: not thread.is_alive())
+
+
+def wait(condition):
+    deadline = time.monotonic() + 5
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
