@@ -17,7 +17,7 @@ class Memory(NamedTuple):
     """What the decoder keeps of an image while it writes."""
 
     regions: keras.KerasTensor  # float (B, R, P)
-    keys: keras.KerasTensor  # float (B, R, attention units)
+    keys: keras.KerasTensor  # float (B, R, attention units); unused without it
 
 
 class Decoder(keras.layers.Layer):
@@ -26,13 +26,13 @@ class Decoder(keras.layers.Layer):
     With attention (Xu et al. 2015, with the regions f_r first projected to P):
 
         f_r      = relu(W_f feature_r + b_f)
-        h_0, c_0 = tanh(W_init mean(f))
+        h_0, c_0 = tanh(W_init mean(f) + b_init)
         z_t      = sigmoid(W_beta h_{t-1} + b_beta) * attention(f, h_{t-1})
         h_t      = cell([E y_{t-1}, z_t], h_{t-1})
-        logits_t = L_o tanh(E y_{t-1} + L_h h_t + L_z z_t) + b_o
+        logits_t = L_o tanh(E y_{t-1} + L_h h_t + b_h + L_z z_t) + b_o
 
-    Without attention (Vinyals et al. 2015), mean(f) is the cell's input one step
-    before the first word, h_0 and c_0 are 0, and there is no z.
+    Without attention (Vinyals et al. 2015), W_i mean(f) + b_i is the cell's input
+    one step before the first word, its state is 0 before that, and there is no z.
 
     A tied decoder has L_o = E transposed. Of several layers, the lowest reads the
     words and z, the highest is h_t in the equations.
@@ -143,7 +143,7 @@ class Decoder(keras.layers.Layer):
             state = tuple(ops.split(states, count, axis=-1)) if count > 1 else (states,)
         else:
             memory = Memory(regions, regions)
-            zeros = ops.zeros_like(mean[:, :1]) * ops.zeros((1, self.cells[0].units))
+            zeros = ops.repeat(ops.zeros_like(mean[:, :1]), self.cells[0].units, axis=1)
             state = (zeros,) * sum(cell.state_count for cell in self.cells)
             _, state = self._advance(self.from_image(mean), state)
         return memory, tuple(
@@ -300,11 +300,12 @@ def caption_loss(logits, targets, label_smoothing=0.0, weights=None):
     Source: Szegedy et al. 2016, arXiv:1512.00567, for the smoothing.
     """
     mask = ops.cast(ops.not_equal(targets, PAD), "float32")
-    total = ops.logsumexp(logits, axis=-1)
-    right = ops.take_along_axis(logits, targets[..., None], axis=-1)[..., 0]
-    loss = total - right
+    loss = keras.losses.sparse_categorical_crossentropy(
+        targets, logits, from_logits=True
+    )
     if label_smoothing:
-        loss += label_smoothing * (right - ops.mean(logits, axis=-1))
+        spread = ops.logsumexp(logits, axis=-1) - ops.mean(logits, axis=-1)
+        loss = (1 - label_smoothing) * loss + label_smoothing * spread
     words = ops.sum(mask)
     if weights is not None:
         mask = mask * ops.cast(weights, "float32")[..., None]
