@@ -20,7 +20,7 @@ from shared.images import read_image
 from shared.text import BOS, EOS, PAD, UNK, Vocabulary
 
 SIZE, LENGTH = 16, 5
-WORDS = "a b c d e f g".split()
+WORDS = ["a", "b", "c", "d", "e", "f", "g"]
 
 
 class Photo:
@@ -38,7 +38,9 @@ class Photo:
 def records(*counts):
     """Photos with so many captions each; the captions say whose they are."""
     return [
-        Record(f"{i}.png", Photo(i), tuple(f"{WORDS[i]} {w}" for w in WORDS[:n]), "train")
+        Record(
+            f"{i}.png", Photo(i), tuple(f"{WORDS[i]} {w}" for w in WORDS[:n]), "train"
+        )
         for i, n in enumerate(counts)
     ]
 
@@ -141,7 +143,9 @@ def epoch(features, seeds=(1, 0, 0), start=0, counts=(3, 1, 2, 2, 1, 1, 4), size
         seeds=list(seeds),
         start=start,
     )
-    return [(rows.tolist(), x["features"].tolist(), y.tolist()) for rows, x, y in batches]
+    return [
+        (rows.tolist(), x["features"].tolist(), y.tolist()) for rows, x, y in batches
+    ]
 
 
 def test_every_photo_comes_at_most_once_with_its_own_captions(features):

@@ -322,7 +322,10 @@ def test_samples_are_where_the_distribution_passes_the_noise(seed, temperature, 
     for image in range(2):
         check_same(
             found[image],
-            [plain_sample(toy, image, row, temperature, banned) for row in noise[image]],
+            [
+                plain_sample(toy, image, row, temperature, banned)
+                for row in noise[image]
+            ],
         )
 
 

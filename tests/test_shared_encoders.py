@@ -1,5 +1,5 @@
 import importlib
-import os
+from pathlib import Path
 
 import keras
 import numpy as np
@@ -120,11 +120,11 @@ def test_a_failed_download_says_what_to_fetch_and_where_to_put_it(monkeypatch):
     def get_file(name, origin, **kwargs):
         raise Exception(f"URL fetch failure on {origin}: None -- [Errno -2] unknown")
 
-    monkeypatch.setenv("KERAS_HOME", os.path.join("my", "keras"))
+    monkeypatch.setenv("KERAS_HOME", str(Path("my/keras")))
     for module in ("mobilenet_v2", "vgg16"):
         module = importlib.import_module(f"keras.src.applications.{module}")
         monkeypatch.setattr(module.file_utils, "get_file", get_file)
-    folder = os.path.join("my", "keras", "models")
+    folder = str(Path("my/keras/models"))
     with pytest.raises(AppError) as caught:
         Encoder("mobilenet_v2", 96, "imagenet")
     message = str(caught.value)
@@ -181,3 +181,18 @@ def test_weights_survive_a_file(mobilenet, tmp_path):
     mobilenet.backbone.save_weights(path)
     read = Encoder("mobilenet_v2", SIZE, str(path))
     assert read.fingerprint() == mobilenet.fingerprint()
+
+
+def test_statistics_are_set_from_typical_images():
+    encoder = Encoder("mobilenet_v2", SIZE, None)
+    images = pixels(count=8)
+    before = ops.convert_to_numpy(encoder(images))
+    encoder.calibrate(images)
+    norm = encoder.backbone.get_layer("bn_Conv1")
+    conv = keras.Model(encoder.backbone.input, norm.input)
+    grid = ops.convert_to_numpy(conv(images / np.float32(127.5) - 1))
+    np.testing.assert_allclose(norm.moving_mean, grid.mean((0, 1, 2)), atol=1e-4)
+    np.testing.assert_allclose(norm.moving_variance, grid.var((0, 1, 2)), rtol=0.02)
+    assert norm.momentum == 0.999
+    after = ops.convert_to_numpy(encoder(images))
+    assert after.std() > 10 * before.std()
