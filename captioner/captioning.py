@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from captioner.formats import Record, to_record
 from captioner.outputs import Output, Sidecars
-from captioner.progress import progress_bar, say
+from captioner.progress import is_terminal, progress_bar, say
 from shared.quiet import quiet_tensorflow
 
 if TYPE_CHECKING:
@@ -60,14 +60,12 @@ class Job:
             with self.output:
                 self._caption(todo)
                 self.output.finish()
-
-    def summary(self) -> str:
-        """Count what came of the photos."""
-        captions = self.done - self.errors
-        return (
-            f"{captions} caption{'s' * (captions != 1)}, "
-            f"{self.errors} error{'s' * (self.errors != 1)}"
-        )
+        if self.errors or is_terminal():
+            captions = self.done - self.errors
+            say(
+                f"{captions} caption{'s' * (captions != 1)}, "
+                f"{self.errors} error{'s' * (self.errors != 1)}"
+            )
 
     def _left(self) -> list[Path]:
         if self.output is not None:

@@ -7,13 +7,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from captioner.progress import (
-    TrainingProgress,
-    describe,
-    is_terminal,
-    progress_bar,
-    say,
-)
+from captioner.progress import TrainingProgress, describe, progress_bar, say
 from shared.errors import AppError
 from shared.quiet import is_debugging, quiet_tensorflow
 
@@ -126,14 +120,12 @@ def caption(
     from captioner.inputs import find_photos
     from captioner.outputs import Output, Sidecars
 
-    photos = find_photos(paths, recursive, sys.stdin.buffer, announce=say)
+    photos = find_photos(paths, recursive, lambda: sys.stdin.buffer.read(), say)
     rules = {"resume": resume, "overwrite": overwrite}
     file = Output(output, photos, batch_size=batch_size, **rules) if output else None
     beside = Sidecars(photos, **rules) if sidecar else None
     job = Job(photos, file, beside, batch_size, num_captions, model, beam_size)
     job.run()
-    if job.errors or is_terminal():
-        say(job.summary())
     if job.errors:
         raise typer.Exit(1)
 
@@ -194,7 +186,7 @@ def train(
         from shared.config import recipe_names
 
         names = ", ".join(recipe_names("captioner-"))
-        raise typer.BadParameter(f"give --config (a file, {names}) or --from")
+        raise typer.BadParameter(f"give --config (a file, {names}), or --from")
     with quiet_tensorflow():
         from captioner.train import train as run
     with TrainingProgress() as progress:
@@ -229,21 +221,21 @@ def evaluate(
 
     Photos that cannot be read are listed and left out.
     """
-    from captioner import formats
+    from captioner import evaluate as evaluation
     from captioner.data import read_dataset, select
-    from captioner.evaluate import evaluate as score_model
+    from captioner.formats import write_file
 
     if output:
-        formats.check_target(output, overwrite)
+        evaluation.check_output(output, overwrite)
     photos = select(read_dataset(data), split)
     with quiet_tensorflow():
         from captioner.predict import load_captioner
     captioner = load_captioner(model, beam_size=beam_size, batch_size=batch_size)
     with progress_bar("captions", len(photos)) as advance:
-        found = score_model(captioner, photos, official=official, progress=advance)
-    print(found)
+        records = evaluation.caption_photos(captioner, photos, advance)
     if output:
-        formats.write_file(output, found.records)
+        write_file(output, records)
+    print(evaluation.score_records(records, photos, official))
 
 
 @app.command()

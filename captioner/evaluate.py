@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from captioner.annotations import read_rows
 from captioner.data import LAYOUTS, Record, read_dataset
-from captioner.formats import image_id, to_record
+from captioner.formats import check_target, image_id, to_record
 from captioner.metrics import Report, score_captions
 from captioner.results import Results
 from shared.errors import AppError
@@ -21,16 +21,14 @@ EXAMPLES = 5
 
 @dataclass(frozen=True)
 class Evaluation:
-    """What `evaluate` found; `str()` of it is the report.
+    """Scores of a captioner; `str()` of it is the report.
 
     Attributes:
         report: the scores.
-        records: a record for each photo, see `captioner.formats`.
         broken: (name, reason) of the photos that were left out.
     """
 
     report: Report
-    records: Sequence[dict[str, Any]]
     broken: Sequence[tuple[str, str]]
 
     def __str__(self) -> str:
@@ -43,22 +41,33 @@ class Evaluation:
         return "\n".join([str(self.report), title, *shown])
 
 
-def evaluate(
-    captioner: "PhotoCaptioner",
-    photos: Sequence[Record],
-    *,
-    official: bool = False,
-    progress: Callable[[int], None] = lambda done: None,
-) -> Evaluation:
-    """Caption photos and score the best captions against what people wrote.
-
-    Args:
-        photos: with their references, as from `captioner.data.select`.
-        official: see `captioner.metrics.score_captions`.
-        progress: called with the number of photos done.
+def check_output(path: Path, overwrite: bool) -> None:
+    """Refuse a file that could not be written, before any work is done.
 
     Raises:
-        AppError: if no photo can be read, or `official` cannot run.
+        AppError: as `captioner.formats.check_target`; and for .html, since a data
+            set's names do not say where the photos are.
+    """
+    if path.suffix.lower() == ".html":
+        raise AppError(
+            f"{path}: an evaluation is written as .jsonl, .csv or .json. For .html, "
+            "use `captioner caption`."
+        )
+    check_target(path, overwrite)
+
+
+def caption_photos(
+    captioner: "PhotoCaptioner",
+    photos: Sequence[Record],
+    progress: Callable[[int], None] = lambda done: None,
+) -> list[dict[str, Any]]:
+    """Caption the photos of a data set.
+
+    Args:
+        progress: called with the number of photos done.
+
+    Returns:
+        a record for each photo, see `captioner.formats`.
     """
     records: list[dict[str, Any]] = []
     for batch in captioner.caption_all([photo.image for photo in photos]):
@@ -66,6 +75,22 @@ def evaluate(
             name = photos[len(records)].name
             records.append(to_record(name, result, image_name(source)))
         progress(len(records))
+    return records
+
+
+def score_records(
+    records: Sequence[dict[str, Any]], photos: Sequence[Record], official: bool = False
+) -> Evaluation:
+    """Score the best captions against what people wrote.
+
+    Args:
+        records: as from `caption_photos`.
+        photos: with their references, as from `captioner.data.select`.
+        official: see `captioner.metrics.score_captions`.
+
+    Raises:
+        AppError: if no photo could be read, or `official` cannot run.
+    """
     captions = {r["image"]: r["caption"] for r in records if "error" not in r}
     broken = [(r["image"], r["error"]) for r in records if "error" in r]
     if not captions:
@@ -74,7 +99,7 @@ def evaluate(
             f"{': '.join(broken[0])}"
         )
     references = {p.name: p.captions for p in photos if p.name in captions}
-    return Evaluation(score_captions(captions, references, official), records, broken)
+    return Evaluation(score_captions(captions, references, official), broken)
 
 
 def read_references(source: str, split: str | None = None) -> dict[str, list[str]]:

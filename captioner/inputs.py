@@ -5,7 +5,7 @@ import os
 import re
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import BinaryIO, NoReturn
+from typing import NoReturn
 
 from shared.errors import AppError
 from shared.images import IMAGE_SUFFIXES
@@ -16,7 +16,7 @@ _DIGITS = re.compile(r"(\d+)")
 def find_photos(
     words: Sequence[str],
     recursive: bool,
-    stdin: BinaryIO,
+    read_stdin: Callable[[], bytes],
     announce: Callable[[str], None],
 ) -> list[Path]:
     """Turn files, folders, patterns and `-` into paths, each photo once.
@@ -29,7 +29,7 @@ def find_photos(
     Args:
         words: as typed.
         recursive: also look into the folders inside a folder.
-        stdin: where `-` reads from: paths or folders, one a line, UTF-8.
+        read_stdin: what `-` stands for: paths or folders, one a line, UTF-8.
         announce: told of folders without photos.
 
     Raises:
@@ -38,7 +38,7 @@ def find_photos(
     """
     photos: dict[str, Path] = {}
     for word in words:
-        for path in _expand(word, stdin):
+        for path in _expand(word, read_stdin):
             found = [path]
             if os.path.isdir(path):  # noqa: PTH112  # pathlib raises for long names
                 found = _list_folder(path, recursive)
@@ -54,11 +54,11 @@ def find_photos(
     return list(photos.values())
 
 
-def _expand(word: str, stdin: BinaryIO) -> Iterable[Path]:
+def _expand(word: str, read_stdin: Callable[[], bytes]) -> Iterable[Path]:
     if not word:
         raise AppError("One of the paths is empty. Give a photo or a folder.")
     if word == "-":
-        lines = stdin.read().removeprefix(b"\xef\xbb\xbf").splitlines()
+        lines = read_stdin().removeprefix(b"\xef\xbb\xbf").splitlines()
         paths = [Path(os.fsdecode(line)) for line in lines if line.strip()]
         if not paths:
             raise AppError("There are no paths on standard input. Give one a line.")

@@ -1,0 +1,638 @@
+import io
+import json
+import os
+import random
+import re
+import struct
+import subprocess
+import sys
+import time
+import types
+import zlib
+from itertools import islice
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from captioner.cli import main
+from shared.errors import AppError
+from shared.images import read_image
+
+ROOT = Path(__file__).parent.parent
+
+
+class Caption(NamedTuple):
+    text: str
+    words: tuple[str, ...]
+    log_prob: float
+
+
+class FakeCaptioner:
+    """Names the brightness of a photo; may be told to stop."""
+
+    def __init__(self, beam_size, batch_size, stop=None, error=None):
+        decoding = types.SimpleNamespace(beam_size=beam_size)
+        self.config = types.SimpleNamespace(decoding=decoding)
+        self.batch_size, self.stop, self.error = batch_size, stop, error
+
+    def caption_all(self, sources):
+        left = iter(sources)
+        while batch := list(islice(left, self.batch_size)):
+            if self.stop == 0:
+                raise self.error
+            self.stop = self.stop and self.stop - 1
+            yield [(source, self.look(source)) for source in batch]
+
+    def look(self, source):
+        try:
+            level = round(float(read_image(source, 8).mean()))
+        except AppError as error:
+            return error
+        texts = [f"a photo of {level}", *(f"guess {i}" for i in range(1, 50))]
+        return [
+            Caption(text, tuple(text.split()), -1 - i / 3)
+            for i, text in enumerate(texts[: self.config.decoding.beam_size])
+        ]
+
+
+class Fake:
+    """Stands in for `captioner.predict`; remembers what it was asked for."""
+
+    def __init__(self):
+        self.calls, self.stop, self.error = [], None, None
+
+    def load_captioner(self, model=None, *, beam_size=None, batch_size=16):
+        self.calls.append((model, beam_size, batch_size))
+        return FakeCaptioner(beam_size or 3, batch_size, self.stop, self.error)
+
+
+@pytest.fixture(autouse=True)
+def fake(tmp_path, monkeypatch):
+    fake = Fake()
+    module = types.ModuleType("captioner.predict")
+    module.load_captioner = fake.load_captioner
+    monkeypatch.setitem(sys.modules, "captioner.predict", module)
+    monkeypatch.chdir(tmp_path)
+    return fake
+
+
+def draw(*names, level=100):
+    for i, name in enumerate(names):
+        Path(name).parent.mkdir(parents=True, exist_ok=True)
+        Image.new("L", (16, 12), level + i).save(name, "PNG")
+
+
+def run(capsys, *words):
+    status = main(["caption", *words])
+    out, err = capsys.readouterr()
+    return status, out.splitlines(), err.splitlines()
+
+
+def type_in(monkeypatch, data):
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(data)))
+
+
+def test_two_files_in_the_order_given(capsys, fake):
+    draw("b.png", "a.png")
+    status, out, err = run(capsys, "b.png", "a.png")
+    assert (status, err) == (0, [])
+    assert out == ["b.png\ta photo of 100", "a.png\ta photo of 101"]
+    assert fake.calls == [(None, None, 16)]
+
+
+def test_a_folder_is_in_natural_order_without_what_is_hidden(capsys):
+    names = ["img10.png", "img2.png", "IMG1.PNG", "x²1.jpg", "._img2.png", ".h.jpg"]
+    draw(*(f"in/{name}" for name in names), "in/deep/c.png")
+    Path("in/notes.txt").write_text("hello")
+    status, out, _ = run(capsys, "in/")
+    assert status == 0
+    assert [line.split("\t")[0] for line in out] == [
+        "in/IMG1.PNG",
+        "in/img2.png",
+        "in/img10.png",
+        "in/x²1.jpg",
+    ]
+
+
+def test_recursive_goes_through_folders_in_order(capsys):
+    draw("in/10/a.png", "in/9/b.png", "in/9/deep/a.png", "in/.git/x.png", "in/z.png")
+    _, out, _ = run(capsys, "in", "--recursive")
+    assert [line.split("\t")[0] for line in out] == [
+        "in/9/b.png",
+        "in/9/deep/a.png",
+        "in/10/a.png",
+        "in/z.png",
+    ]
+
+
+def test_patterns_are_expanded_unless_a_file_has_that_name(capsys):
+    draw("in/a2.png", "in/a10.png", "in/b.png", "a[1].png", "deep/x/y/c.png")
+    _, out, _ = run(capsys, "in/a*.png", "a[1].png", "**/c.png")
+    assert [line.split("\t")[0] for line in out] == [
+        "in/a2.png",
+        "in/a10.png",
+        "a[1].png",
+        "deep/x/y/c.png",
+    ]
+    status, _, err = run(capsys, "in/*.gif")
+    assert (status, err) == (
+        1,
+        ["error: Nothing matches in/*.gif. Check the folder and the pattern."],
+    )
+
+
+def test_standard_input_lists_paths(capsys, monkeypatch):
+    draw("ü 狗.png", "b.png", "in/c.png")
+    type_in(monkeypatch, "\ufeffü 狗.png\r\n\nb.png\nin\n".encode())
+    status, out, _ = run(capsys, "-")
+    assert status == 0
+    assert [line.split("\t")[0] for line in out] == ["ü 狗.png", "b.png", "in/c.png"]
+    type_in(monkeypatch, b"\n")
+    status, _, err = run(capsys, "-")
+    assert status == 1
+    assert "no paths on standard input" in err[0]
+
+
+def test_each_photo_is_taken_once(capsys):
+    draw("in/a.png")
+    _, out, _ = run(capsys, "in", "in/a.png", "./in//a.png", "in/../in/a.png", "in/*")
+    assert len(out) == 1
+
+
+def test_no_photos_says_what_would_be_one(capsys, fake):
+    draw("in/deep/a.png")
+    Path("empty").mkdir()
+    status, out, err = run(capsys, "in")
+    assert (status, out) == (1, [])
+    assert "in holds no photos (avif, bmp, gif," in err[0]
+    assert err[0].endswith("but the folders in it do: add --recursive.")
+    assert run(capsys, "empty")[2][0].endswith("webp).")
+    assert run(capsys, "")[2] == [
+        "error: One of the paths is empty. Give a photo or a folder."
+    ]
+    status, out, err = run(capsys, "empty", "in/deep")
+    assert (status, len(out)) == (0, 1)
+    assert err[0].startswith("note: empty holds no photos")
+    assert len(fake.calls) == 1
+
+
+def break_ten(folder):
+    """Ten photos that are not what their names say; the last two can be read."""
+    whole = io.BytesIO()
+    noise = np.random.default_rng(0).integers(0, 255, (64, 64, 3), np.uint8)
+    Image.fromarray(noise).save(whole, "JPEG")
+    data = whole.getvalue()
+    small = io.BytesIO()
+    Image.new("1", (8, 8)).save(small, "PNG")
+    header = b"IHDR" + struct.pack(">II", 40_000, 40_000) + small.getvalue()[24:29]
+    end = header + struct.pack(">I", zlib.crc32(header)) + small.getvalue()[33:]
+    files = {
+        "empty.jpg": b"",
+        "text.jpg": b"hello, I am no picture",
+        "cut.jpg": data[: len(data) // 2],
+        "head.jpg": data[:20],
+        "bomb.png": small.getvalue()[:12] + end,
+        "noise.webp": random.Random(0).randbytes(3000),
+        "html.png": b"<html><body>404</body></html>",
+        "png_as.jpg": (folder / "0.png").read_bytes(),
+        "jpg_as.gif": data,
+    }
+    for name, content in files.items():
+        (folder / name).write_bytes(content)
+    (folder / "folder.jpg").mkdir()
+    return ["missing.jpg"]
+
+
+def test_a_thousand_photos_with_broken_ones_among_them(capsys, fake):
+    draw(*(f"in/{i}.png" for i in range(990)), level=0)
+    extra = break_ten(Path("in"))
+    status, out, err = run(capsys, "in", *extra, "-o", "out.jsonl")
+    assert (status, out) == (1, [])
+    assert err[-1] == "992 captions, 9 errors"
+    errors = [line for line in err if line.startswith("error: ")]
+    assert len(errors) == len(err) - 1 == 9
+    assert "error: in/empty.jpg: the file is empty." in errors
+    assert "error: missing.jpg: there is no such file." in errors
+    assert "error: in/folder.jpg: this is a folder, not an image file." in errors
+    lines = Path("out.jsonl").read_text(encoding="utf-8").splitlines()
+    records = [json.loads(line) for line in lines]
+    assert len(records) == 1001
+    assert [r["image"] for r in records[:3]] == ["in/0.png", "in/1.png", "in/2.png"]
+    assert {r["image"] for r in records if "error" in r} == {
+        *(f"in/{n}.jpg" for n in ("empty", "text", "cut", "head", "folder")),
+        *("in/bomb.png", "in/noise.webp", "in/html.png", "missing.jpg"),
+    }
+    assert records[5] == {
+        "image": "in/5.png",
+        "caption": "a photo of 5",
+        "log_prob": -1.0,
+        "captions": [{"caption": "a photo of 5", "log_prob": -1.0}],
+    }
+    assert len(fake.calls) == 1
+
+
+@pytest.mark.skipif(os.name != "posix" or os.geteuid() == 0, reason="root reads all")
+def test_an_unreadable_photo_and_folder(capsys):
+    draw("a.png", "in/b.png")
+    Path("a.png").chmod(0)
+    Path("in").chmod(0)
+    assert (
+        run(capsys, "a.png")[2][0] == "error: a.png: no permission to read this file."
+    )
+    assert "in: the folder cannot be read" in run(capsys, "in")[2][0]
+    Path("in").chmod(0o755)
+
+
+def test_options_reach_the_model(capsys, fake):
+    draw("a.png")
+    options = "--model m --beam-size 5 --batch-size 2 --num-captions 2"
+    _, out, _ = run(capsys, "a.png", *options.split())
+    assert out == ["a.png\ta photo of 100", "a.png\tguess 1"]
+    assert fake.calls == [(Path("m"), 5, 2)]
+
+
+def test_more_captions_than_the_models_beam_widen_it(capsys, fake):
+    draw("a.png")
+    _, out, _ = run(capsys, "a.png", "--num-captions", "7")
+    assert len(out) == 7
+    assert fake.calls == [(None, None, 16), (None, 7, 16)]
+    run(capsys, "a.png", "--num-captions", "2", "-o", "out.jsonl")
+    captions = json.loads(Path("out.jsonl").read_text())["captions"]
+    assert captions == [
+        {"caption": "a photo of 100", "log_prob": -1.0},
+        {"caption": "guess 1", "log_prob": -1.3333},
+    ]
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "caption a.png --beam-size 0",
+        "caption a.png --beam-size 51",
+        "caption a.png --beam-size many",
+        "caption a.png --batch-size 0",
+        "caption a.png --batch-size 513",
+        "caption a.png --num-captions 0",
+        "caption a.png --num-captions 4 --beam-size 3",
+        "caption a.png --resume --overwrite",
+        "caption a.png --nonsense",
+        "caption",
+        "train --data x --out y",
+        "evaluate --data x --split everything",
+        "nonsense",
+    ],
+)
+def test_a_wrong_command_line_is_status_2(words, capsys, fake):
+    draw("a.png")
+    assert main(words.split()) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.startswith("Usage: captioner")
+    assert not fake.calls
+
+
+@pytest.mark.parametrize("target", ["out.jsonl", "out.csv", "out.json", "out.html"])
+@pytest.mark.parametrize("stop", [0, 1, 2, 3])
+def test_ctrl_c_keeps_what_is_done(target, stop, capsys, fake):
+    draw(*(f"in/{i}.png" for i in range(7)))
+    Path("in/3.png").write_bytes(b"")
+    words = ["in", "--batch-size", "2", "-o"]
+    run(capsys, *words, f"whole_{target}")
+    fake.stop, fake.error = stop, KeyboardInterrupt()
+    status, _, err = run(capsys, *words, target)
+    assert status == 130
+    notes = [line for line in err if line.startswith("note: ")]
+    assert len(notes) == bool(stop)
+    assert not stop or f"note: {2 * stop} of 7 photos are kept in {target}" in notes[0]
+    fake.stop = None
+    status, _, err = run(capsys, *words, target, "--resume")
+    assert (status, err[-1]) == (1, "6 captions, 1 error")
+    assert Path(target).read_bytes() == Path(f"whole_{target}").read_bytes()
+    assert sorted(p.name for p in Path().glob("*out*")) == [target, f"whole_{target}"]
+
+
+def test_resume_of_a_finished_file_loads_no_model(capsys, fake):
+    draw("a.png", "b.png")
+    for target in ("out.jsonl", "out.csv"):
+        run(capsys, "a.png", "b.png", "-o", target)
+        before = Path(target).read_bytes()
+        fake.calls.clear()
+        assert run(capsys, "a.png", "b.png", "-o", target, "--resume")[0] == 0
+        assert (fake.calls, Path(target).read_bytes()) == ([], before)
+
+
+def test_refusals_come_before_the_model(capsys, fake):
+    draw("a.png")
+    Path("out.csv").write_text("mine")
+    Path("a.txt").write_text("mine")
+    assert "out.csv exists" in run(capsys, "a.png", "-o", "out.csv")[2][0]
+    assert "Accepted are .jsonl" in run(capsys, "a.png", "-o", "out.xls")[2][0]
+    assert "a.txt. Add --resume" in run(capsys, "a.png", "--sidecar")[2][0]
+    assert not fake.calls
+    assert run(capsys, "a.png", "-o", "out.csv", "--overwrite")[0] == 0
+    assert Path("out.csv").read_text().endswith("a.png,a photo of 100,-1.0,\n")
+
+
+def test_sidecars_are_continued(capsys, fake):
+    draw("1.png", "2.png", "3.png")
+    words = ["1.png", "2.png", "3.png", "--sidecar", "--batch-size", "1"]
+    fake.stop, fake.error = 2, AppError("the model broke")
+    status, out, err = run(capsys, *words)
+    assert (status, out) == (1, [])
+    assert err[-2:] == [
+        "note: 2 photos are done; go on with --resume",
+        "error: the model broke",
+    ]
+    Path("2.txt").write_text("by hand")
+    fake.stop = None
+    status, out, err = run(capsys, *words, "--resume", "--num-captions", "2")
+    assert (status, out, err) == (0, [], [])
+    texts = [Path(f"{i}.txt").read_text() for i in (1, 2, 3)]
+    assert texts == ["a photo of 100\n", "by hand", "a photo of 102\nguess 1\n"]
+
+
+def test_a_full_memory_says_what_to_do(capsys, fake):
+    draw("a.png", "b.png")
+    fake.stop, fake.error = 1, MemoryError()
+    status, _, err = run(capsys, "a.png", "b.png", "--batch-size", "1", "-o", "o.csv")
+    assert status == 1
+    assert err == [
+        "note: 1 of 2 photos are kept in o.csv.partial.jsonl; go on with --resume",
+        "error: the memory is full. Try a smaller --batch-size.",
+    ]
+
+
+def test_debugging_shows_the_traceback(monkeypatch):
+    monkeypatch.setenv("SIGHTREAD_DEBUG", "1")
+    with pytest.raises(AppError, match="holds no photos"):
+        main(["caption", "."])
+
+
+@pytest.mark.skipif(os.name != "posix", reason="names that Windows does not allow")
+def test_names_cannot_command_a_terminal(capsys):
+    names = ["a\tb.png", "a\nb.png", "\x1b[31m.png"]
+    draw(*names)
+    Path("\x1b[0m.jpg").write_bytes(b"")
+    status, out, err = run(capsys, *names, "\x1b[0m.jpg")
+    assert status == 1
+    assert [line.split("\t")[0] for line in out] == [
+        r"a\tb.png",
+        r"a\nb.png",
+        r"\x1b[31m.png",
+    ]
+    assert err[0] == r"error: \x1b[0m.jpg: the file is empty."
+
+
+HEAVY = {"numpy", "PIL", "nltk", "tensorflow", "keras", "rich", "h5py"}
+
+
+@pytest.mark.parametrize("words", ["--help", "caption --help", "--version", "nonsense"])
+def test_help_is_quick(words):
+    code = (
+        "import sys\nfrom captioner.cli import main\n"
+        f"main({words.split()!r})\nprint(*sys.modules, file=sys.stderr)"
+    )
+    times = []
+    for _ in range(3):
+        start = time.perf_counter()
+        done = subprocess.run(
+            [sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT
+        )
+        times.append(time.perf_counter() - start)
+        assert done.returncode == 0
+    assert not HEAVY & set(done.stderr.split())
+    assert min(times) < 1  # 0.1 s on an idle machine
+
+
+FAKE_MODULE = """
+import sys, types
+sys.path.insert(0, {tests!r})
+import test_captioner_cli as tests
+module = types.ModuleType("captioner.predict")
+module.load_captioner = tests.Fake().load_captioner
+sys.modules["captioner.predict"] = module
+sys.exit(tests.main(sys.argv[1:]))
+"""
+
+
+def start(*words, **options):
+    code = FAKE_MODULE.format(tests=str(Path(__file__).parent))
+    return subprocess.run(
+        [sys.executable, "-c", code, *words],
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        stderr=subprocess.PIPE,
+        **options,
+    )
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(os.name != "posix", reason="head and /dev/full")
+def test_a_closed_pipe_is_quiet_and_a_full_one_is_an_error():
+    draw(*(f"in/{i}.png" for i in range(40)))
+    reader, writer = os.pipe()
+    os.close(reader)
+    done = start("caption", "in", stdout=writer)
+    os.close(writer)
+    assert (done.returncode, done.stderr) == (1, b"")
+    with Path("/dev/full").open("w") as full:
+        done = start("caption", "in", stdout=full)
+    assert done.returncode != 0
+    assert done.stderr.startswith(b"error: output: No space left on device.")
+    assert b"Traceback" not in done.stderr
+
+
+@pytest.mark.slow
+def test_bytes_that_are_no_text_are_printed_as_they_are():
+    name = os.fsdecode(b"caf\xe9.png")
+    draw(name)
+    done = start("caption", name, stdout=subprocess.PIPE)
+    assert (done.returncode, done.stdout) == (0, b"caf\xe9.png\ta photo of 100\n")
+
+
+def write_data(folder, count=12):
+    draw(*(f"{folder}/{i}.png" for i in range(count)))
+    lines = ["image,caption,split"]
+    for i in range(count):
+        split = "dev" if i % 2 else "train"
+        lines += [
+            f"{i}.png,a photo of {100 + i},{split}",
+            f"{i}.png,a grey one,{split}",
+        ]
+    Path(folder, "captions.csv").write_text("\n".join(lines))
+
+
+def test_data_prints_the_check(capsys):
+    write_data("data")
+    assert main(["data", "data", "--min-count", "2"]) == 0
+    out, err = capsys.readouterr()
+    assert "at least 2 times" in out
+    assert out.endswith("no problems found\n")
+    assert err == ""
+    Path("data/3.png").write_bytes(b"")
+    assert main(["data", "data"]) == 1
+    assert (
+        "problem: 1 broken photos:\n    3.png: the file is" in capsys.readouterr().out
+    )
+
+
+def test_evaluate_scores_a_split_and_leaves_broken_photos_out(capsys, fake):
+    write_data("data")
+    words = "evaluate --data data --split dev --beam-size 2 --batch-size 4 --model m"
+    assert main(words.split()) == 0
+    out, _ = capsys.readouterr()
+    assert "BLEU-4    100.0  of 100" in out
+    assert "6 images, 2 references each" in out
+    assert "left out" not in out
+    assert fake.calls == [(Path("m"), 2, 4)]
+    Path("data/3.png").write_bytes(b"")
+    assert main([*words.split(), "-o", "captions.json"]) == 0
+    out, _ = capsys.readouterr()
+    assert "5 images" in out
+    assert "cannot be read, left out: 1\n    3.png: the file is empty." in out
+    entries = json.loads(Path("captions.json").read_text())
+    assert entries[0] == {"image_id": "1.png", "caption": "a photo of 101"}
+    assert main([*words.split(), "-o", "captions.json"]) == 1
+    assert "captions.json exists. Add --overwrite" in capsys.readouterr().err
+    assert main([*words.split(), "-o", "page.html"]) == 1
+    assert "written as .jsonl, .csv or .json" in capsys.readouterr().err
+
+
+def test_evaluate_keeps_captions_that_cannot_be_scored(capsys, monkeypatch):
+    write_data("data")
+    monkeypatch.setenv("PATH", "")  # no Java
+    words = "evaluate --data data --split dev --official -o captions.csv"
+    assert main(words.split()) == 1
+    assert "official scorer needs" in capsys.readouterr().err
+    assert Path("captions.csv").read_text().count("a photo of") == 6
+
+
+def test_evaluate_needs_one_photo(capsys):
+    write_data("data", 4)
+    for path in Path("data").glob("*.png"):
+        path.write_bytes(b"")
+    assert main(["evaluate", "--data", "data", "--split", "dev"]) == 1
+    assert "None of the 2 photos can be read" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("suffix", ["jsonl", "json"])
+def test_score_reads_what_caption_wrote(suffix, capsys):
+    write_data("data")
+    photos = [f"data/{i}.png" for i in range(1, 12, 2)]
+    Path("data/3.png").write_bytes(b"")
+    run(capsys, *photos, "-o", f"out.{suffix}")
+    for references in ("data", "data/captions.csv"):
+        status = main(["score", f"out.{suffix}", references, "--split", "dev"])
+        out, err = capsys.readouterr()
+        if suffix == "json":  # COCO's format cannot say that a photo failed
+            assert status == 1
+            assert "Images without a caption: 1 (3.png)" in err
+        else:
+            assert status == 0
+            assert "BLEU-4    100.0" in out
+            assert "warning: photos without a caption, left out: 1" in out
+
+
+def coco(names):
+    return {
+        "images": [{"id": i, "file_name": name} for i, name in enumerate(names)],
+        "annotations": [
+            {"image_id": i, "caption": f"caption {i}"} for i in range(len(names))
+        ],
+    }
+
+
+def score(capsys, names, results, *options):
+    Path("refs.json").write_text(json.dumps(coco(names)))
+    entries = [
+        {"image_id": name, "caption": f"caption {i}"} for i, name in enumerate(results)
+    ]
+    Path("out.json").write_text(json.dumps(entries))
+    status = main(["score", "out.json", "refs.json", *options])
+    out, err = capsys.readouterr()
+    return status, out + err
+
+
+def test_score_matches_names_and_numbers_without_the_photos(capsys):
+    names = ["x/a.jpg", "b.jpg", "c.jpg", "COCO_val2014_000000000042.jpg", "1/n.jpg"]
+    results = ["x/a.jpg", "in\\b.jpg", "c", 42, "1/n.jpg"]
+    status, text = score(capsys, names, results)
+    assert status == 0
+    assert "BLEU-1    100.0" in text
+    assert "5 images" in text
+
+
+@pytest.mark.parametrize(
+    ("names", "results", "message"),
+    [
+        (["1/a.jpg", "2/a.jpg"], ["a.jpg"], "for a.jpg fits 2 photos .* 1/a.jpg, 2/a"),
+        (["a.jpg"], ["b.jpg"], "for b.jpg fits 0 photos .* such as a.jpg"),
+        (["a.jpg"], ["a.jpg", "x/a.jpg"], "a.jpg and x/a.jpg both fit a.jpg"),
+        (["a.jpg", "b.jpg"], ["a.jpg"], r"Images without a caption: 1 \(b.jpg\)"),
+        (["a.jpg"], [7], "for 7 fits 0 photos"),
+    ],
+)
+def test_score_refuses_what_does_not_fit(names, results, message, capsys):
+    status, text = score(capsys, names, results)
+    assert status == 1
+    assert re.search(message, text)
+
+
+def test_score_explains_missing_references_and_splits(capsys):
+    Path("out.json").write_text('[{"image_id": "a.jpg", "caption": "a dog"}]')
+    assert main(["score", "out.json", "nowhere"]) == 1
+    assert "no references in nowhere" in capsys.readouterr().err
+    write_data("data")
+    assert main(["score", "out.json", "data/captions.csv", "--split", "test"]) == 1
+    assert "no captions in split 'test'; it has dev, train." in capsys.readouterr().err
+
+
+def test_train_shows_where_it_stands(capsys, monkeypatch):
+    asked = {}
+
+    def train(config, data, out, *, announce, tick, **options):
+        asked.update(options, config=config, data=data, out=out)
+        announce("12 photos to learn from.")
+        for epoch in range(2):
+            for step in range(1, 4):
+                tick("words", epoch, step, 3, 2.5)
+        return out / "bundle"
+
+    module = types.ModuleType("captioner.train")
+    module.train = train
+    monkeypatch.setitem(sys.modules, "captioner.train", module)
+    words = "train --config tiny --data d --out r --encoder-weights none --cache c"
+    assert main(words.split()) == 0
+    out, err = capsys.readouterr()
+    assert out == f"{Path('r/bundle')}\n"
+    lines = err.splitlines()
+    assert lines[0] == "12 photos to learn from."
+    assert lines[1] == "words, epoch 1, step 1/3, loss 2.500"
+    assert lines[-1].startswith("words, epoch 2, step 3/3, loss 2.500")
+    assert asked == {
+        "config": "tiny",
+        "data": "d",
+        "out": Path("r"),
+        "encoder_weights": "none",
+        "from_bundle": None,
+        "cache": Path("c"),
+    }
+    assert main(["train", "--from", "b", "--data", "d", "--out", "r"]) == 0
+    assert (asked["config"], asked["from_bundle"]) == (None, Path("b"))
+
+
+def test_bars_are_shown_on_a_terminal(capsys, monkeypatch):
+    draw("a.png", "b.png")
+    monkeypatch.setattr("captioner.progress.is_terminal", lambda: True)
+    monkeypatch.setattr("captioner.captioning.is_terminal", lambda: True)
+    status, out, err = run(capsys, "a.png", "b.png", "-o", "out.csv")
+    assert (status, out) == (0, [])
+    assert "2/2" in "".join(err)
+    assert err[-1] == "2 captions, 0 errors"
+
+
+def test_version(capsys):
+    assert main(["--version"]) == 0
+    assert capsys.readouterr().out.startswith("captioner ")
