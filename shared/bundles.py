@@ -11,10 +11,11 @@ A bundle is a folder; it alone is needed to use the model:
 Nothing in it is executed: text, JSON and arrays only.
 """
 
+import errno
 import hashlib
 import json
 import shutil
-from pathlib import Path
+from pathlib import Path, PureWindowsPath
 from typing import Any
 
 import h5py
@@ -30,6 +31,7 @@ CONFIG, VOCABULARY, WEIGHTS, CARD = (
     "model.weights.h5",
     "card.md",
 )
+FILES = (CONFIG, VOCABULARY, WEIGHTS, CARD)
 MANIFEST = "manifest.json"
 HALF_MAX = float(np.finfo(np.float16).max)
 
@@ -55,14 +57,19 @@ def write_bundle(
     Raises:
         AppError: if the folder holds other things, or the disk does not take it.
     """
-    if folder.exists() and any(folder.iterdir()) and not (folder / MANIFEST).exists():
+    if folder.exists() and not _may_replace(folder):
         raise AppError(
             f"{folder} holds something that is not a bundle. Choose another folder."
         )
     part = folder.with_name(folder.name + ".part")
+    old = folder.with_name(folder.name + ".old")
     try:
         shutil.rmtree(part, ignore_errors=True)
         part.mkdir(parents=True)
+        # HDF5 can crash the process when a disk fills up under it.
+        needed = 6 * model.count_params() + 10**6
+        if shutil.disk_usage(part).free < needed:
+            raise OSError(errno.ENOSPC, f"{needed / 1e6:.0f} MB are needed")
         (part / CONFIG).write_text(config, "utf-8")
         (part / VOCABULARY).write_text(vocabulary, "utf-8")
         (part / CARD).write_text(card, "utf-8")
@@ -71,9 +78,14 @@ def write_bundle(
         files = {name: _digest(part / name) for name in names}
         manifest = {"format": FORMAT, "task": task, "files": files}
         (part / MANIFEST).write_text(json.dumps(manifest, indent=1) + "\n", "utf-8")
-        shutil.rmtree(folder, ignore_errors=True)
+        shutil.rmtree(old, ignore_errors=True)
+        if folder.exists():
+            folder.rename(old)
         part.rename(folder)
+        shutil.rmtree(old, ignore_errors=True)
     except OSError as error:
+        if old.exists() and not folder.exists():
+            old.rename(folder)
         shutil.rmtree(part, ignore_errors=True)
         raise AppError(
             f"The bundle {folder} cannot be written: {error}. Free some disk, or "
@@ -101,7 +113,8 @@ def check_bundle(folder: Path, task: str) -> None:
     if not isinstance(files, dict) or not {CONFIG, VOCABULARY, WEIGHTS} <= set(files):
         raise AppError(f"{folder / MANIFEST} does not name the files of a bundle.")
     for name, expected in files.items():
-        if name != Path(name).name or name in (".", ".."):
+        # As Windows reads it, which has all separators, and drives.
+        if name != PureWindowsPath(name).name or name == "..":
             raise AppError(
                 f"{folder / MANIFEST} names {name!r}, which is not a plain file name. "
                 "The bundle is not to be trusted: get it again."
@@ -134,17 +147,28 @@ def load_weights(folder: Path, model: keras.Model) -> None:
     Raises:
         AppError: if they belong to another model.
     """
-    path = folder / WEIGHTS
+    path, sizes = folder / WEIGHTS, ""
     try:
         with h5py.File(path) as file:
-            _refuse_links(file)
+            held = _count_numbers(file)
+        sizes = f"{held} numbers for {model.count_params()}; "
         model.load_weights(path)
-    except (OSError, KeyError, TypeError, ValueError) as error:
-        reason = str(error).strip().splitlines()[0]
+    except (OSError, KeyError, TypeError, ValueError, RecursionError) as error:
+        # Keras gives its reason in the second paragraph.
+        reason = str(error).strip().split("\n\n")[:2][-1].split("\n")[0]
         raise AppError(
             f"The weights {path} do not fit the model that {folder / CONFIG} and "
-            f"{folder / VOCABULARY} describe: {reason} Get the bundle again."
+            f"{folder / VOCABULARY} describe: {sizes}{reason} Get the bundle "
+            "again."
         ) from error
+
+
+def _may_replace(folder: Path) -> bool:
+    """Whether there is nothing in a folder, or a bundle and nothing else."""
+    if not folder.is_dir() or folder.is_symlink():
+        return False
+    names = {path.name for path in folder.iterdir()}
+    return not names or (MANIFEST in names and names <= {*FILES, MANIFEST})
 
 
 def _write_weights(path: Path, model: keras.Model) -> None:
@@ -170,16 +194,27 @@ def _write_weights(path: Path, model: keras.Model) -> None:
     full.unlink()
 
 
-def _refuse_links(group: Any) -> None:
-    """Links and external data sets would read files outside the bundle."""
+def _count_numbers(group: Any) -> int:
+    """Refuse what reads files outside the bundle, or unpacks to more than it holds."""
+    count = 0
     for name in group:
         if not isinstance(group.get(name, getlink=True), h5py.HardLink):
             raise TypeError(f"{name} is a link, not an array.")
         item = group[name]
         if isinstance(item, h5py.Group):
-            _refuse_links(item)
-        elif item.external or item.is_virtual or item.dtype.kind not in "fui":
+            count += _count_numbers(item)
+        elif isinstance(item, h5py.Dataset) and _is_plain(item):
+            count += item.size
+        else:
             raise TypeError(f"{name} is not a plain array of numbers.")
+    return count
+
+
+def _is_plain(item: h5py.Dataset) -> bool:
+    if item.shape is None or item.external or item.is_virtual:
+        return False
+    whole = item.id.get_storage_size() >= item.nbytes
+    return whole and item.dtype.kind in "fui"
 
 
 def _digest(path: Path) -> str:
@@ -196,7 +231,7 @@ def _read_manifest(folder: Path) -> dict[str, Any]:
         )
     try:
         manifest = json.loads(path.read_text("utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise AppError(f"{path} cannot be read: {error}") from error
     if not isinstance(manifest, dict):
         raise AppError(f"{path} is not a manifest.")
