@@ -358,6 +358,7 @@ def test_extreme_noise_never_draws_what_is_ruled_out(value):
     last = toy.vocab_size - 1
     noise = np.full((8, 2, 6), value, np.float32)
     for found in draw(toy, noise, banned_ids=(UNK, last)):
+        assert len(found) == 2
         for tokens, _ in found:
             assert not set(tokens) & {PAD, BOS, UNK, last}
             assert tokens[0] != EOS
