@@ -103,4 +103,8 @@ def _problem(error: Any) -> str:
         return f"{key}: unknown key. Remove it, or correct its spelling."
     if error["type"] == "missing":
         return f"{key}: missing. Add it."
+    if error["type"] == "value_error":  # by a check of ours, whose input is a table
+        return (
+            f"{key}: {error['ctx']['error']}." if key else f"{error['ctx']['error']}."
+        )
     return f"{key}: {error['msg']}. Received: {error['input']!r}."
