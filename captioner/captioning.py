@@ -52,14 +52,19 @@ class Job:
                 was written before is kept, and standard error says where.
         """
         todo = self._left()
-        if self.output is None:
-            self._caption(todo)
-        elif self.output.finished:
-            say(f"{self.output.path} is finished already; --overwrite replaces it.")
-        else:
-            with self.output:
+        try:
+            if self.output is None:
                 self._caption(todo)
-                self.output.finish()
+            elif self.output.finished:
+                say(f"{self.output.path} is finished already; --overwrite replaces it.")
+            else:
+                with self.output:
+                    self._caption(todo)
+                    self.output.finish()
+        except BaseException:
+            if self.done and (kept := self.output or self.sidecars):
+                say(f"note: {kept}; go on with --resume")
+            raise
         if self.errors or is_terminal():
             captions = self.done - self.errors
             say(
@@ -89,19 +94,12 @@ class Job:
             shown=to_file or not sys.stdout.isatty(),
         )
         captioner = self._load()
-        try:
-            with bar as advance:
-                for records in self._records(captioner, photos):
-                    self._put(records)
-                    self.done += len(records)
-                    self.errors += sum("error" in record for record in records)
-                    advance(self.done)
-        except BaseException:
-            if self.output and self.done:
-                say(f"note: {self.output}; go on with --resume")
-            elif self.sidecars and self.done:
-                say(f"note: {self.done} photos are done; go on with --resume")
-            raise
+        with bar as advance:
+            for records in self._records(captioner, photos):
+                self._put(records)
+                self.done += len(records)
+                self.errors += sum("error" in record for record in records)
+                advance(self.done)
 
     def _load(self) -> "PhotoCaptioner":
         with quiet_tensorflow():

@@ -4,6 +4,7 @@ import json
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
+from io import FileIO
 from pathlib import Path
 from typing import Self
 
@@ -60,6 +61,7 @@ class Output:
             path if is_jsonl else path.with_name(f"{path.name}.partial.jsonl")
         )
         self.done = self.errors = self._size = 0
+        self._file: FileIO | None = None
         if path.suffix.lower() == ".json":
             _check_ids(path, self.names)
         found = [p for p in (self.journal, path) if p.exists() and p.stat().st_size]
@@ -73,17 +75,11 @@ class Output:
             self._read_journal(batch_size)
 
     def __enter__(self) -> Self:
-        try:
-            mode = "r+b" if self.journal.exists() else "x+b"
-            self._file = self.journal.open(mode, buffering=0)
-            self._file.truncate(self._size)
-            self._file.seek(self._size)
-        except OSError as error:
-            raise cannot_write(self.journal, error) from error
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._file.close()
+        if self._file:
+            self._file.close()
 
     def append(self, records: Sequence[Record]) -> None:
         """Put records on the disk.
@@ -93,13 +89,14 @@ class Output:
         """
         data = b"".join(f"{to_json(record)}\n".encode() for record in records)
         rest = data
+        file = self._open()
         try:
             while rest:  # a full disk takes a part
-                rest = rest[self._file.write(rest) :]
-            os.fsync(self._file.fileno())
+                rest = rest[file.write(rest) :]
+            os.fsync(file.fileno())
         except OSError as error:
             with suppress(OSError):
-                self._file.truncate(self._size)
+                file.truncate(self._size)
             raise cannot_write(self.journal, error) from error
         self._size += len(data)
         self.done += len(records)
@@ -111,12 +108,24 @@ class Output:
         Raises:
             AppError: if that fails; the journal is kept.
         """
+        self._open().close()  # Windows removes no open file
         if self.journal != self.path:
             write_file(self.path, self._records())
             self.journal.unlink()
 
     def __str__(self) -> str:
         return f"{self.done} of {len(self.names)} photos are kept in {self.journal}"
+
+    def _open(self) -> FileIO:
+        if self._file is None:  # as late as this: the model may not load
+            try:
+                mode = "r+b" if self.journal.exists() else "x+b"
+                self._file = FileIO(self.journal, mode)
+                self._file.truncate(self._size)
+                self._file.seek(self._size)
+            except OSError as error:
+                raise cannot_write(self.journal, error) from error
+        return self._file
 
     def _records(self) -> Iterator[Record]:
         with self.journal.open("rb") as file:
@@ -185,6 +194,9 @@ class Sidecars:
                 "Add --resume to keep them, or --overwrite to replace them."
             )
         self.kept = set() if overwrite else found
+
+    def __str__(self) -> str:
+        return "the .txt files written so far are kept"
 
     def append(self, records: Iterable[Record]) -> None:
         """Write the files of photos that have captions, whole or not at all.

@@ -1,5 +1,6 @@
 """How far a command is: a bar on a terminal, plain lines elsewhere."""
 
+import math
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -55,7 +56,7 @@ class TrainingProgress:
         self._bar: Progress | None = _bar("steps/s") if is_terminal() else None
         self._task: TaskID | None = None
         self._epoch: tuple[str, int] | None = None
-        self._said = self._started = 0.0
+        self._said, self._started = -math.inf, 0.0
         self._first = 0
 
     def __enter__(self) -> Self:
@@ -80,7 +81,6 @@ class TrainingProgress:
         title = f"{stage}, epoch {epoch + 1}"
         if self._epoch != (stage, epoch):
             self._epoch, self._started, self._first = (stage, epoch), now, step
-            self._said = now - LINE_SECONDS
             if self._bar:
                 if self._task is not None:
                     self._bar.remove_task(self._task)
@@ -88,7 +88,7 @@ class TrainingProgress:
         if self._bar and self._task is not None:
             text = f"{title}, loss {loss:.3f}"
             self._bar.update(self._task, completed=step, description=text)
-        elif now - self._said >= LINE_SECONDS or step == steps:
+        elif now - self._said >= LINE_SECONDS:
             rate = (step - self._first) / max(now - self._started, 1e-9)
             left = f", {(steps - step) / rate / 60:.1f} min left" if rate else ""
             say(f"{title}, step {step}/{steps}, loss {loss:.3f}{left}")

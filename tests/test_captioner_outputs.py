@@ -179,7 +179,7 @@ def test_an_interrupted_file_ends_like_an_unbroken_one(suffix, stop):
     write(f"whole{suffix}")
     target = Path(f"out{suffix}")
     write(target, stop=stop)
-    if suffix == ".jsonl":
+    if suffix == ".jsonl" and stop:
         lines = target.read_text(encoding="utf-8").splitlines()
         assert [json.loads(line) for line in lines] == RECORDS[: 2 * ((stop + 1) // 2)]
     else:
@@ -223,6 +223,14 @@ def test_resume_adds_photos_at_the_end():
     write("out.jsonl", resume=True)
     write("whole.jsonl")
     assert Path("out.jsonl").read_bytes() == Path("whole.jsonl").read_bytes()
+
+
+def test_resume_cuts_a_torn_line_after_the_last_photo():
+    write("out.jsonl", RECORDS[:3], PHOTOS[:3])
+    whole = Path("out.jsonl").read_bytes()
+    Path("out.jsonl").write_bytes(whole + b'{"image": "9')
+    write("out.jsonl", RECORDS[:3], PHOTOS[:3], resume=True)
+    assert Path("out.jsonl").read_bytes() == whole
 
 
 def test_resume_refuses_other_photos():
