@@ -134,7 +134,7 @@ def epoch_batches(
     order = np.random.default_rng(seeds).permutation(photos)
     for step in range(start, photos // batch_size):
         rows = order[step * batch_size : (step + 1) * batch_size]
-        rng = np.random.default_rng([*seeds, step])
+        rng = np.random.default_rng([*seeds, step + 1])  # 0 is the order's
         yield rows, look(rows, rng), captions.draw(rows, count, rng)
 
 

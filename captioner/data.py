@@ -7,12 +7,12 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from captioner.annotations import SPLITS, Row, read_rows, sidecar_rows
 from captioner.annotations import Split as Split
 from shared.errors import AppError
-from shared.images import IMAGE_SUFFIXES
+from shared.images import IMAGE_SUFFIXES, StoredImage
 
 ANNOTATIONS = (  # what to look for in a folder, first match wins
     ("dataset_coco.json", "dataset_flickr8k.json", "dataset_flickr30k.json"),
@@ -42,19 +42,6 @@ LAYOUTS = """\
   tfds:coco_captions or tfds:coco_captions:DATA_DIR, prepared before"""
 
 
-class ImageFile(Protocol):
-    """Where a photo's encoded bytes come from; a `Path` is one."""
-
-    @property
-    def name(self) -> str:
-        """What error messages call it."""
-        ...
-
-    def read_bytes(self) -> bytes:
-        """Encoded image, for example JPEG."""
-        ...
-
-
 @dataclass(frozen=True)
 class Record:
     """One photo with its reference captions.
@@ -67,7 +54,7 @@ class Record:
     """
 
     name: str
-    image: Path | ImageFile
+    image: Path | StoredImage
     captions: tuple[str, ...]
     split: Split
 
@@ -134,7 +121,7 @@ def read_dataset(source: str | Path) -> list[Record]:
 
 
 def select(records: Iterable[Record], split: str) -> list[Record]:
-    """Keep one split's records that have a caption, without empty captions.
+    """Keep one split's records that have a caption, without captions that hold no word.
 
     Raises:
         AppError: if none is left; the splits that exist are counted.
@@ -142,7 +129,7 @@ def select(records: Iterable[Record], split: str) -> list[Record]:
     counts: Counter[str] = Counter()
     chosen = []
     for record in records:
-        captions = tuple(filter(None, record.captions))
+        captions = tuple(c for c in record.captions if any(map(str.isalnum, c)))
         counts[record.split] += bool(captions)
         if captions and record.split == split:
             chosen.append(replace(record, captions=captions))

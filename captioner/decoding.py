@@ -86,16 +86,10 @@ def beam_search(
         order = ops.where(ops.logical_and(done, is_pad), -NEVER, scores)
         _, best = ops.top_k(ops.reshape(order, (-1, beams * vocab_size)), beams)
         parents, last = best // vocab_size, ops.cast(best % vocab_size, "int32")
-        totals = ops.take_along_axis(
-            ops.reshape(scores, (-1, beams * vocab_size)), best, axis=1
-        )
-
-        def follow(part):
-            index = ops.reshape(parents, (-1, beams) + (1,) * (len(part.shape) - 2))
-            return ops.take_along_axis(part, index, axis=1)
-
-        tokens = _write(follow(tokens), t, last)
-        return (t + 1, last, totals, tokens, *(follow(part) for part in state))
+        totals = _pick(ops.reshape(scores, (-1, beams * vocab_size)), best)
+        tokens = _write(_pick(tokens, parents), t, last)
+        state = tuple(_pick(part, parents) for part in state)
+        return (t + 1, last, totals, tokens, *state)
 
     # All sequences start alike, so that only the first may grow at the first step.
     lone = NEVER * ops.cast(ops.arange(beams) > 0, "float32")
@@ -110,10 +104,7 @@ def beam_search(
     lengths = ops.sum(ops.cast(tokens != pad_id, "float32"), axis=-1)
     ranks = totals / ((5.0 + lengths) / 6.0) ** length_penalty
     order = ops.argsort(-ranks, axis=-1)
-    return Sequences(
-        ops.take_along_axis(tokens, order[..., None], axis=1),
-        ops.take_along_axis(totals, order, axis=1),
-    )
+    return Sequences(_pick(tokens, order), _pick(totals, order))
 
 
 def sample(
@@ -153,7 +144,8 @@ def sample(
         point = ops.take(noise, t, axis=2)[..., None] * passed[..., -1:]
         words = ops.sum(ops.cast(passed <= point, "int32"), axis=-1)
         words = ops.minimum(words, log_probs.shape[-1] - 1)
-        gain = ops.take_along_axis(log_probs, words[..., None], axis=-1)[..., 0]
+        right = ops.one_hot(words, log_probs.shape[-1], dtype="bool")
+        gain = ops.sum(ops.where(right, log_probs, 0.0), axis=-1)
         last = ops.where(done, pad_id, words)
         totals = totals + ops.where(done, 0.0, gain)
         return (t + 1, last, totals, _write(tokens, t, last), *state)
@@ -175,6 +167,14 @@ def _allow(log_probs, t, banned_ids, eos_id):
     never = ops.any(words[:, None] == ops.array(banned_ids), axis=-1)  # (V,)
     never = ops.logical_or(never, ops.logical_and(words == eos_id, ops.equal(t, 0)))
     return ops.where(never, NEVER, ops.cast(log_probs, "float32"))
+
+
+def _pick(rows, index):
+    """Take rows (B, N, ...) at index int (B, M) of each image."""
+    batch, count = ops.shape(index)[0], rows.shape[1]
+    flat = ops.reshape(index + ops.arange(batch)[:, None] * count, (-1,))
+    picked = ops.take(ops.reshape(rows, (-1, *rows.shape[2:])), flat, axis=0)
+    return ops.reshape(picked, (-1, index.shape[1], *rows.shape[2:]))
 
 
 def _write(tokens, t, words):

@@ -14,7 +14,9 @@ from shared.errors import AppError
 class Config(BaseModel):
     """A group of settings: immutable, and an unknown key is an error."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, strict=True, allow_inf_nan=False
+    )
 
 
 C = TypeVar("C", bound=Config)
@@ -62,11 +64,17 @@ def parse_config(text: str, schema: type[C], name: str) -> C:
             wrong type or out of range; every such key is named.
     """
     try:
-        return schema.model_validate(tomllib.loads(text))
+        # As JSON, whose strict mode takes a list for a tuple.
+        values = json.dumps(tomllib.loads(text), default=str)
+        return schema.model_validate_json(values)
     except tomllib.TOMLDecodeError as error:
         raise AppError(f"{name} is not valid TOML: {error}") from error
     except ValidationError as error:
-        lines = [_problem(problem) for problem in error.errors()]
+        problems = error.errors()
+        # A list whose items are refused is also called too short.
+        if len(problems) > 1:
+            problems = [p for p in problems if p["type"] != "too_short"]
+        lines = [_problem(problem) for problem in problems]
         raise AppError(f"{name} is refused:\n  " + "\n  ".join(lines)) from error
 
 

@@ -101,7 +101,7 @@ class Encoder(keras.Model):
     def calibrate(self, images: np.ndarray) -> None:
         """Set the statistics of batch normalisation to those of a batch of images.
 
-        Only for random weights: with the initial statistics, a deep net shrinks its
+        Only for random weights, before `train_from`: with the initial statistics, a deep net shrinks its
         input to nothing, and cannot be trained.
 
         Args:

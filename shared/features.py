@@ -17,27 +17,17 @@ import shutil
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 from keras import ops
 
 from shared.encoders import Encoder
 from shared.errors import AppError
-from shared.images import Resize, read_image
+from shared.images import Resize, StoredImage, read_image
 
 BATCH = 32
-
-
-class Photo(Protocol):
-    """Anything with a name and bytes, such as a path."""
-
-    @property
-    def name(self) -> str:
-        """What messages call it."""
-
-    def read_bytes(self) -> bytes:
-        """Give the encoded image."""
+HALF_MAX = float(np.finfo(np.float16).max)
 
 
 class Features:
@@ -59,13 +49,8 @@ class Features:
         return len(self.array)
 
 
-def bytes_needed(photos: int, views: int, encoder: Encoder) -> int:
-    """Disk that a cache takes."""
-    return photos * views * encoder.regions * encoder.feature_size * 2
-
-
 def extract_features(
-    photos: Sequence[Photo],
+    photos: Sequence[Path | StoredImage],
     encoder: Encoder,
     folder: Path,
     *,
@@ -102,6 +87,11 @@ def extract_features(
     try:
         array, done = _open(home, key, shape, photos, contents, announce)
         broken = _fill(photos, encoder, array, done, resize, announce)
+    except ValueError as error:  # NumPy's, of a damaged header or file
+        raise AppError(
+            f"The feature cache {home} is damaged: {error}. Delete this folder and "
+            "start again."
+        ) from error
     except OSError as error:
         raise AppError(
             f"The feature cache {home} cannot be written: {error}. Free some disk, or "
@@ -110,8 +100,8 @@ def extract_features(
     return Features(array, broken)
 
 
-def _digests(photos: Sequence[Photo]) -> list[str]:
-    def digest(photo: Photo) -> str:
+def _digests(photos: Sequence[Path | StoredImage]) -> list[str]:
+    def digest(photo: Path | StoredImage) -> str:
         try:
             return hashlib.sha256(photo.read_bytes()).hexdigest()[:32]
         except OSError:  # told again, with its reason, when it is decoded
@@ -125,7 +115,7 @@ def _open(
     home: Path,
     key: str,
     shape: tuple[int, ...],
-    photos: Sequence[Photo],
+    photos: Sequence[Path | StoredImage],
     contents: list[str],
     announce: Callable[[str], None],
 ) -> tuple[np.memmap, np.memmap]:
@@ -160,7 +150,7 @@ def _memory_map(path: Path, dtype: Any, shape: tuple[int, ...]) -> None:
 
 
 def _fill(
-    photos: Sequence[Photo],
+    photos: Sequence[Path | StoredImage],
     encoder: Encoder,
     array: np.memmap,
     done: np.memmap,
@@ -189,7 +179,7 @@ def _fill(
 
 
 def _batches(
-    todo: np.ndarray, photos: Sequence[Photo], size: int, resize: Resize
+    todo: np.ndarray, photos: Sequence[Path | StoredImage], size: int, resize: Resize
 ) -> Iterator[list[tuple[int, np.ndarray | str]]]:
     def load(index: int) -> tuple[int, np.ndarray | str]:
         try:
@@ -207,4 +197,4 @@ def _encode(encoder: Encoder, images: np.ndarray) -> np.ndarray:
     padded = np.zeros((BATCH, *images.shape[1:]), np.uint8)
     padded[: len(images)] = images
     features = ops.convert_to_numpy(encoder.predict_on_batch(padded))[: len(images)]
-    return features.astype(np.float16)
+    return features.clip(-HALF_MAX, HALF_MAX).astype(np.float16)

@@ -36,6 +36,7 @@ def split_words(text: str) -> list[str]:
     of every script are kept, in Unicode's composed form (NFC). A token counts as
     a word if it holds a letter or a digit.
     """
+    text = text.encode("utf-8", "ignore").decode()  # half an emoji is no text
     text = unicodedata.normalize("NFC", text).lower()
     if not text.isascii():  # the tokeniser knows the punctuation of ASCII alone
         text = "".join(

@@ -33,7 +33,9 @@ def write_shapes(folder: Path, photos: int, seed: int = 0) -> Path:
             shape = SHAPES[i // 3 % 2]
             name = f"{i}.png"
             draw_shape(colour, shape, rng).save(folder / name)
-            rows.writerow((name, f"A {colour} {shape}.", "dev" if i % 5 == 4 else "train"))
+            rows.writerow(
+                (name, f"A {colour} {shape}.", "dev" if i % 5 == 4 else "train")
+            )
     return folder
 
 
