@@ -172,7 +172,11 @@ def train(
     ] = None,
     from_bundle: Annotated[
         Path | None,
-        typer.Option("--from", metavar="DIR", help="A trained model to start from."),
+        typer.Option(
+            "--from",
+            metavar="DIR",
+            help="A trained model to start from, or `included`.",
+        ),
     ] = None,
     cache: Annotated[
         Path | None, typer.Option(metavar="DIR", help="For features; default: in OUT.")
@@ -188,7 +192,10 @@ def train(
         names = ", ".join(recipe_names("captioner-"))
         raise typer.BadParameter(f"give --config (a file, {names}), or --from")
     with quiet_tensorflow():
+        from captioner.predict import SHIPPED
         from captioner.train import train as run
+    if str(from_bundle) == "included":
+        from_bundle = SHIPPED
     with TrainingProgress() as progress:
         bundle = run(
             config,

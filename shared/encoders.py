@@ -101,8 +101,8 @@ class Encoder(keras.Model):
     def calibrate(self, images: np.ndarray) -> None:
         """Set the statistics of batch normalisation to those of a batch of images.
 
-        Only for random weights, before `train_from`: with the initial statistics, a deep net shrinks its
-        input to nothing, and cannot be trained.
+        Only for random weights, before `train_from`: with the initial statistics, a
+        deep net shrinks its input to nothing, and cannot be trained.
 
         Args:
             images: uint8 (B, H, W, 3), typical ones.
