@@ -170,8 +170,9 @@ class PhotoCaptioner:
             batch after batch: each source with its captions, best first, or with
             the reason why it cannot be read.
         """
-        with ThreadPoolExecutor(READERS) as pool:
-            queue: deque[list[tuple[Any, Future]]] = deque()
+        pool = ThreadPoolExecutor(READERS)
+        queue: deque[list[tuple[Any, Future]]] = deque()
+        try:
             left = iter(sources)
             while True:
                 while len(queue) <= BATCHES_AHEAD and (
@@ -182,6 +183,8 @@ class PhotoCaptioner:
                     return
                 batch = [(source, image.result()) for source, image in queue.popleft()]
                 yield self._caption_batch(batch)
+        finally:  # whoever stops early does not wait for what was read ahead
+            pool.shutdown(wait=False, cancel_futures=True)
 
     def _caption_batch(
         self, batch: list[tuple[Any, np.ndarray | AppError]]
@@ -219,9 +222,12 @@ def load_captioner(
 
     Raises:
         AppError: if there is no bundle, or it is damaged.
+        ValueError: if `beam_size` is less than 1.
     """
     config, vocabulary, net = load_bundle(Path(model) if model else SHIPPED)
-    if beam_size:
+    if beam_size is not None:
+        if beam_size < 1:
+            raise ValueError(f"`beam_size` must be at least 1. Received: {beam_size}")
         decoding = config.decoding.model_copy(update={"beam_size": beam_size})
         config = config.model_copy(update={"decoding": decoding})
     return PhotoCaptioner(config, vocabulary, net, batch_size)
