@@ -3,7 +3,7 @@
 import platform
 import textwrap
 from collections.abc import Mapping, Sequence
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +32,7 @@ def describe_run(
     packages = ("sightread", "keras", "tensorflow", "numpy", "pillow")
     return {
         "data": {
-            "source": Path(data).name,
+            "source": Path(data).resolve().name,
             "train_photos": len(learn),
             "train_captions": sum(len(record.captions) for record in learn),
             "dev_photos": len(dev),
@@ -43,10 +43,17 @@ def describe_run(
         "versions": {
             "python": platform.python_version(),
             "backend": keras.backend.backend(),
-            **{package: version(package) for package in packages},
+            **{package: _version(package) for package in packages},
         },
         "recipe": recipe.model_dump(mode="json"),
     }
+
+
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:  # under another name, such as tensorflow-cpu
+        return "unknown"
 
 
 def write_card(run: Mapping[str, Any], recipe: CaptionerConfig, words: int) -> str:
@@ -63,8 +70,8 @@ def write_card(run: Mapping[str, Any], recipe: CaptionerConfig, words: int) -> s
 
 ## Trained on
 
-{data["source"]}: {data["train_photos"]} photos with {data["train_captions"]} captions. \
-It was chosen by its captions of {data["dev_photos"]} other photos.
+{data["source"]}: {data["train_photos"]} photos with {data["train_captions"]} \
+captions. It was chosen by its captions of {data["dev_photos"]} other photos.
 
 {recipe.about.strip() or "Nobody has described this data, its licence and limits yet."}
 
@@ -80,9 +87,10 @@ It was chosen by its captions of {data["dev_photos"]} other photos.
 
 ## Limits
 
-It knows {words} words and what was in its training photos; of anything else it says the \
-nearest thing that it knows. What it says of people, their age and sex above all, is a \
-guess from their looks and can be wrong and hurt. Nobody should act on a caption alone.
+It knows {words} words and what was in its training photos; of anything else it \
+says the nearest thing that it knows. What it says of people, their age and sex above \
+all, is a guess from their looks and can be wrong and hurt. Nobody should act on a \
+caption alone.
 """
 
 
@@ -116,7 +124,8 @@ def draw_samples(dev: Sequence[Record], texts: Mapping[str, str], path: Path) ->
         except AppError:  # it went bad since it was captioned
             continue
         lines = [texts[record.name], f"({record.captions[0]})"]
-        place.set_title("\n".join(textwrap.fill(x, 42) for x in lines), fontsize=9)
+        title = "\n".join(textwrap.fill(line, 42) for line in lines)
+        place.set_title(title, fontsize=9, parse_math=False)  # "$" is a dollar
     for place in figure.axes:
         place.set_axis_off()
     figure.savefig(path, dpi=70)

@@ -24,13 +24,15 @@ from captioner.predict import PhotoCaptioner, load_bundle
 from captioner.reports import describe_run, draw_curves, draw_samples, write_card
 from captioner.trainer import Trainer
 from shared import bundles
-from shared.config import format_config, read_config
+from shared.config import format_config, parse_config, read_config
 from shared.errors import AppError
 from shared.images import read_image
-from shared.text import Vocabulary, split_words
+from shared.text import SPECIAL_WORDS, Vocabulary, split_words
 from shared.training import load_progress
 
-FINETUNE = "captioner-finetune"
+FINETUNE = "finetune-captioner"
+CHECKPOINT, SKIPPED = "checkpoint.npz", "skipped.csv"
+ODD = "surrogateescape"  # file names of any bytes
 
 
 def train(
@@ -67,7 +69,7 @@ def train(
     start = None
     if from_bundle is not None:
         old_config, old_words, start = load_bundle(from_bundle)
-        tuning = read_config(config or FINETUNE, FinetuneConfig, "captioner-finetune")
+        tuning = read_config(config or FINETUNE, FinetuneConfig, "finetune-captioner")
         recipe = old_config.model_copy(update=dict(tuning))
     elif config is None:
         raise AppError("Give a recipe with --config, or a bundle with --from.")
@@ -79,10 +81,8 @@ def train(
     learn, dev = _leave_out_broken(out, learn, dev, announce)
 
     sentences = [split_words(text) for record in learn for text in record.captions]
-    first = {"first": old_words.words} if start else {}
-    min_count = recipe.vocabulary.min_count
-    vocabulary = Vocabulary.from_sentences(sentences, min_count, **first)
-    vocabulary.save(out / "vocabulary.txt")
+    first = old_words.words if start else SPECIAL_WORDS
+    vocabulary = _choose_words(out, sentences, recipe.vocabulary.min_count, first)
     announce(
         f"{len(learn)} photos to learn from, {len(dev)} to choose by. Vocabulary: "
         f"{len(vocabulary)} words, {vocabulary.coverage(sentences):.1%} of those in "
@@ -118,8 +118,11 @@ def grow(old: Captioner, new: Captioner) -> None:
 
 
 def _open_run(out: Path, recipe: CaptionerConfig, data_hash: str) -> None:
-    """Make the run's folder, or make sure that it holds this very run."""
-    text = f"# data {data_hash}\n{format_config(recipe)}"
+    """Make the run's folder, or make sure that it holds this very run.
+
+    A run without a checkpoint has nothing to lose, and may become another one.
+    """
+    header = f"# data {data_hash}\n"
     path = out / "config.toml"
     try:
         out.mkdir(parents=True, exist_ok=True)
@@ -128,12 +131,17 @@ def _open_run(out: Path, recipe: CaptionerConfig, data_hash: str) -> None:
                 raise AppError(
                     f"{out} is not empty, and no run. Choose another folder with --out."
                 )
-            path.write_text(text, "utf-8")
-        elif path.read_text("utf-8") != text:
+        elif (out / CHECKPOINT).exists():
+            text = path.read_text("utf-8")
+            known = parse_config(text, CaptionerConfig, str(path))
+            if text.startswith(header) and known == recipe:
+                return
             raise AppError(
                 f"{out} holds a run with another recipe or other data (see {path}). "
                 "Give the same ones to go on with it, or another folder with --out."
             )
+        (out / SKIPPED).unlink(missing_ok=True)
+        path.write_text(header + format_config(recipe), "utf-8")
     except OSError as error:
         raise AppError(
             f"The run's folder {out} cannot be written: {error}. Choose another one "
@@ -148,6 +156,32 @@ def _data_hash(records: Sequence[Record]) -> str:
     return digest.hexdigest()[:16]
 
 
+def _choose_words(
+    out: Path,
+    sentences: Sequence[Sequence[str]],
+    min_count: int,
+    first: Sequence[str],
+) -> Vocabulary:
+    """Make the run's vocabulary; a run with a checkpoint keeps its own."""
+    path = out / "vocabulary.txt"
+    if (out / CHECKPOINT).exists():
+        vocabulary = Vocabulary.load(path)
+        if vocabulary.words[: len(first)] == tuple(first):
+            return vocabulary
+        raise AppError(
+            f"{out} holds a run that started from another model, with other words. "
+            "Give that one with --from, or another folder with --out."
+        )
+    vocabulary = Vocabulary.from_sentences(sentences, min_count, first)
+    if len(vocabulary) == len(SPECIAL_WORDS):
+        raise AppError(
+            f"No word occurs {min_count} times in the training captions, which is "
+            "the recipe's min_count. Lower it, or add captions."
+        )
+    vocabulary.save(path)
+    return vocabulary
+
+
 def _leave_out_broken(
     out: Path,
     learn: list[Record],
@@ -155,7 +189,7 @@ def _leave_out_broken(
     announce: Callable[[str], None],
 ) -> tuple[list[Record], list[Record]]:
     """Look at every photo once, before hours depend on it; list the bad ones."""
-    path = out / "skipped.csv"
+    path = out / SKIPPED
     records = learn + dev
 
     def problem(record: Record) -> str | None:
@@ -168,10 +202,10 @@ def _leave_out_broken(
     if not path.exists():
         with ThreadPoolExecutor(2) as pool:
             problems = list(pool.map(problem, records))
-        with path.open("w", encoding="utf-8", newline="") as file:
+        with path.open("w", encoding="utf-8", errors=ODD, newline="") as file:
             rows = zip(records, problems, strict=True)
             csv.writer(file).writerows((r.name, p) for r, p in rows if p)
-    with path.open(encoding="utf-8", newline="") as file:
+    with path.open(encoding="utf-8", errors=ODD, newline="") as file:
         skipped = {row[0]: row[1] for row in csv.reader(file)}
     if skipped:
         announce(f"{len(skipped)} photos are left out, listed in {path}.")
@@ -206,7 +240,7 @@ def _finish(
     }
     references = {r.name: r.captions for r in dev if r.name in texts}
     report = score_captions(texts, references)
-    history = load_progress(out / "checkpoint.npz")["history"]
+    history = load_progress(out / CHECKPOINT)["history"]
     bundle = out / "bundle"
     try:
         run = describe_run(recipe, learn, dev, data, history, report)

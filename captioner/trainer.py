@@ -1,6 +1,7 @@
 """The training loop: stage by stage, validated on captions that it writes freely."""
 
 import json
+import math
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
@@ -27,12 +28,17 @@ from captioner.config import CaptionerConfig, StageConfig
 from captioner.data import Record
 from captioner.model import Captioner
 from captioner.predict import Search, to_captions
+from shared.errors import AppError
 from shared.features import Features, extract_features
 from shared.text import EOS, SPECIAL_WORDS, Vocabulary, split_words
 from shared.training import build_optimizer, load_arrays, load_progress, save_arrays
 
 CHECKPOINT_SECONDS = 120
 END = SPECIAL_WORDS[EOS]
+DIVERGED = (
+    "The training broke down: its loss is not a number any more. Lower the rates of "
+    "the stage, and start again in another folder with --out."
+)
 
 
 @dataclass
@@ -255,8 +261,7 @@ class Trainer:
             return self._self_critical(stage)
 
         def learn(rows: np.ndarray, batch: Batch, targets: np.ndarray) -> float:
-            x = {**batch, "tokens": shift(targets)}
-            return float(self.model.train_on_batch(x, targets))
+            return self._step({**batch, "tokens": shift(targets)}, targets)
 
         return learn
 
@@ -290,10 +295,18 @@ class Trainer:
             others = (rewards.sum(1, keepdims=True) - rewards) / (stage.captions - 1)
             x = {**batch, "tokens": shift(tokens)}
             weights = (rewards - others).astype(np.float32)
-            self.model.train_on_batch(x, tokens, sample_weight=weights)
+            self._step(x, tokens, weights)
             return float(rewards.mean())
 
         return learn
+
+    def _step(
+        self, x: Batch, targets: np.ndarray, weights: np.ndarray | None = None
+    ) -> float:
+        loss = float(self.model.train_on_batch(x, targets, sample_weight=weights))
+        if not math.isfinite(loss):
+            raise AppError(DIVERGED)
+        return loss
 
     def _words(self, ids: list[int]) -> list[str]:
         return self.vocabulary.decode(ids) + ([END] if EOS in ids else [])
@@ -316,6 +329,8 @@ class Trainer:
                 to_captions(found, self.vocabulary),
                 strict=False,
             ):
+                if not captions:
+                    raise AppError(DIVERGED)
                 scores.append(self.dev_cider.score(int(row), captions[0].words))
                 texts.add(captions[0].text)
         return 100 * float(np.mean(scores)), len(texts)

@@ -1,0 +1,718 @@
+"""Short runs of a tiny net on drawn shapes: whole, broken off, gone on with.
+
+Every run has the recipe below, changed here and there. The net has a patch of 8 px
+for each region and batch statistics, so that all that real ones need is used.
+"""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from dataclasses import asdict
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+from conftest import COLOURS, draw_shape, write_shapes
+from keras import layers, ops
+from PIL import Image
+
+from captioner import train as train_module
+from captioner import trainer
+from captioner.data import read_dataset, select
+from captioner.model import build_captioner
+from captioner.predict import load_bundle, load_captioner
+from captioner.reports import draw_curves, draw_samples
+from captioner.train import grow, train
+from shared import encoders
+from shared.errors import AppError
+from shared.text import Vocabulary
+from shared.training import save_arrays
+
+TOP = """
+seed = 3
+
+[encoder]
+name = "patches"
+weights = "none"
+image_size = 32
+
+[vocabulary]
+min_count = 1
+max_words = 5
+
+[decoder]
+units = 16
+embed_dim = 12
+region_units = 16
+attention_units = 8
+region_dropout = 0.1
+embed_dropout = 0.1
+output_dropout = 0.1
+
+[decoding]
+beam_size = 2
+max_words = 5
+"""
+STAGE = {"epochs": 2, "batch_size": 10, "captions": 1, "learning_rate": 0.01}
+FROZEN = {"name": "frozen", **STAGE, "average": 0.9, "label_smoothing": 0.1}
+JOINT = {
+    "name": "joint",
+    **STAGE,
+    "encoder_rate": 0.001,
+    "encoder_from": "norm",
+    "attention_penalty": 0.1,
+}
+CRITICAL = {"name": "reward", **STAGE, "captions": 3, "objective": "self_critical"}
+
+
+def patches(weights, include_top, input_shape):
+    """Stand in for a net of `keras.applications`."""
+    image = keras.Input(input_shape)
+    x = layers.Conv2D(16, 8, strides=8, name="conv")(image)
+    x = layers.BatchNormalization(name="norm")(x)
+    net = keras.Model(image, layers.ReLU()(x), name="patches")
+    if weights is not None:
+        net.load_weights(weights)
+    return net
+
+
+def format_stages(stages):
+    return "".join(
+        "\n[[stages]]\n" + "".join(f"{k} = {json.dumps(v)}\n" for k, v in stage.items())
+        for stage in stages
+    )
+
+
+@pytest.fixture(autouse=True)
+def small_net(monkeypatch):
+    monkeypatch.setitem(encoders.ENCODERS, "patches", encoders.Source(patches, "unit"))
+
+
+@pytest.fixture(scope="session")
+def data(tmp_path_factory):
+    return write_shapes(tmp_path_factory.mktemp("data") / "shapes", 60)
+
+
+class Run:
+    """A recipe in a file, to be trained with."""
+
+    def __init__(self, folder, data):
+        self.folder = folder
+        self.data = data
+        self.said = []
+
+    def recipe(self, *stages, top=TOP):
+        path = self.folder / "recipe.toml"
+        path.write_text(top + format_stages(stages))
+        return str(path)
+
+    def __call__(self, *stages, out="run", top=TOP, data=None, **options):
+        options.setdefault("config", self.recipe(*stages, top=top))
+        return train(
+            options.pop("config"),
+            str(data or self.data),
+            self.folder / out,
+            announce=self.said.append,
+            **options,
+        )
+
+
+@pytest.fixture
+def run(tmp_path, data):
+    return Run(tmp_path, data)
+
+
+@pytest.fixture
+def own_shapes(tmp_path):
+    """Shapes that a test may spoil."""
+    return write_shapes(tmp_path / "shapes", 20)
+
+
+def arrays(path):
+    with np.load(path) as file:
+        return {name: file[name] for name in file.files if name != "progress"}
+
+
+def progress_of(folder):
+    with np.load(folder / "checkpoint.npz") as file:
+        return json.loads(str(file["progress"]))
+
+
+def values(variables):
+    return [ops.convert_to_numpy(variable).copy() for variable in variables]
+
+
+class Killed(Exception):
+    pass
+
+
+def kill_after(steps):
+    """Give a `tick` that lets a number of steps pass, checkpoint included."""
+    seen = []
+
+    def tick(*args):
+        seen.append(args)
+        if len(seen) > steps:
+            raise Killed
+
+    return tick
+
+
+@pytest.mark.slow
+def test_the_tiny_recipe_learns_shapes_and_leaves_all_it_should(tmp_path):
+    data, out, said = write_shapes(tmp_path / "photos", 240), tmp_path / "run", []
+    bundle = train("captioner-tiny", str(data), out, announce=said.append)
+
+    assert bundle == out / "bundle"
+    captioner = load_captioner(bundle)
+    dev = select(read_dataset(data), "dev")
+    found = [
+        captions[0].text
+        for batch in captioner.caption_all(record.image for record in dev)
+        for _, captions in batch
+    ]
+    wanted = [record.captions[0] for record in dev]
+    pairs = list(zip(found, wanted, strict=True))
+    assert sum(text == caption for text, caption in pairs) > 20  # by chance, 8
+    assert sum(t.split()[1:2] == c.split()[1:2] for t, c in pairs) > 36  # by chance, 16
+
+    assert {path.name for path in out.iterdir()} == {
+        *("config.toml", "vocabulary.txt", "skipped.csv", "checkpoint.npz"),
+        *("best.npz", "logs", "bundle", "run.json", "curves.png", "samples.png"),
+    }
+    assert set(Vocabulary.load(out / "vocabulary.txt").words[4:]) == {
+        *("a", "red", "green", "blue", "circle", "square")
+    }
+    record = json.loads((out / "run.json").read_text())
+    assert record["data"] == {
+        "source": "photos",
+        "train_photos": 192,
+        "train_captions": 192,
+        "dev_photos": 48,
+    }
+    assert record["versions"]["keras"] == keras.__version__
+    assert record["scores"]["scores"]["CIDEr-D"] > 100
+    assert record["recipe"]["encoder"]["name"] == "mobilenet_v3_small"
+    assert [epoch["epoch"] for epoch in record["history"]] == list(range(1, 13))
+    for name in ("curves.png", "samples.png"):
+        with Image.open(out / name) as image:
+            image.load()
+            assert min(image.size) > 200
+    assert any(path.stat().st_size for path in (out / "logs").glob("events*"))
+    card = (bundle / "card.md").read_text()
+    assert "photos: 192 photos with 192 captions" in card
+    assert "48 other photos" in card
+    assert any("192 photos to learn from, 48 to choose by" in text for text in said)
+
+
+CASES = {
+    "frozen": ([FROZEN], 6),
+    "joint": ([JOINT], 5),
+    "reward": ([{**FROZEN, "epochs": 1}, CRITICAL], 7),
+    "boundary": ([FROZEN, JOINT], 8),
+    "second stage": ([{**FROZEN, "epochs": 1}, {**JOINT, "average": 0.9}], 7),
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("case", CASES)
+def test_a_run_broken_off_ends_as_one_that_was_not(run, monkeypatch, case):
+    stages, steps = CASES[case]
+    run(*stages, out="whole")
+    monkeypatch.setattr(trainer, "CHECKPOINT_SECONDS", -1)  # after every step
+    with pytest.raises(Killed):
+        run(*stages, out="broken", tick=kill_after(steps))
+    assert not (run.folder / "broken" / "bundle").exists()
+    run.said.clear()
+    run(*stages, out="broken")
+    assert any(text.startswith("Going on with stage") for text in run.said)
+
+    whole, broken = run.folder / "whole", run.folder / "broken"
+    for name in ("checkpoint.npz", "best.npz"):
+        first, second = arrays(whole / name), arrays(broken / name)
+        assert first.keys() == second.keys()
+        for key in first:
+            np.testing.assert_allclose(first[key], second[key], atol=1e-5, rtol=1e-4)
+    first, second = progress_of(whole), progress_of(broken)
+    for epoch in (*first.pop("history"), *second.pop("history")):
+        assert epoch["steps"] <= 4
+    assert first == pytest.approx(second)
+
+
+@pytest.mark.slow
+def test_a_run_killed_between_stages_starts_the_next_from_the_best(run, monkeypatch):
+    stages = [{**FROZEN, "epochs": 1}, {**JOINT, "epochs": 1}]
+    run(*stages, out="whole")
+    prepare = trainer.Trainer._prepare
+
+    def die_in_the_second(self, stage):
+        if stage.name == "joint":
+            raise Killed
+        prepare(self, stage)
+
+    with monkeypatch.context() as patch, pytest.raises(Killed):
+        patch.setattr(trainer.Trainer, "_prepare", die_in_the_second)
+        run(*stages, out="broken")
+    run(*stages, out="broken")
+    first = arrays(run.folder / "whole" / "best.npz")
+    second = arrays(run.folder / "broken" / "best.npz")
+    for key in first:
+        np.testing.assert_allclose(first[key], second[key], atol=1e-5, rtol=1e-4)
+
+
+SCRIPT = """
+import sys
+from pathlib import Path
+sys.path[:0] = {paths!r}
+import test_captioner_train as tests
+from captioner import trainer
+from captioner.train import train
+from shared import encoders
+encoders.ENCODERS["patches"] = encoders.Source(tests.patches, "unit")
+trainer.CHECKPOINT_SECONDS = -1
+train({config!r}, {data!r}, Path({out!r}), tick=lambda *a: print("tick", flush=True))
+"""
+
+
+@pytest.mark.slow
+def test_a_process_that_was_killed_can_be_gone_on_with(run, data):
+    stages, out = [{**FROZEN, "epochs": 3}], run.folder / "killed"
+    here = Path(__file__).parent
+    script = SCRIPT.format(
+        paths=[str(here), str(here.parent)],
+        config=run.recipe(*stages),
+        data=str(data),
+        out=str(out),
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-c", script], stdout=subprocess.PIPE, text=True
+    )
+    ticks = 0
+    while ticks < 6:
+        line = process.stdout.readline()
+        assert line, "it ended by itself"
+        ticks += line == "tick\n"
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait()
+    process.stdout.close()
+
+    assert not (out / "bundle").exists()
+    run(*stages, out="killed")
+    run(*stages, out="whole")
+    first = arrays(run.folder / "whole" / "checkpoint.npz")
+    second = arrays(out / "checkpoint.npz")
+    for key in first:
+        np.testing.assert_allclose(first[key], second[key], atol=1e-5, rtol=1e-4)
+
+
+@pytest.mark.slow
+def test_a_finished_run_writes_its_reports_again(run):
+    stages, out = [{**FROZEN, "epochs": 1}], run.folder / "run"
+    run(*stages)
+    before = {
+        name: (out / name).read_bytes() for name in ("checkpoint.npz", "best.npz")
+    }
+    first = values(load_bundle(out / "bundle")[2].weights)
+    (out / "run.json").unlink()
+    (out / "samples.png").unlink()
+    run(*stages, tick=kill_after(0))
+    assert (out / "run.json").exists()
+    assert (out / "samples.png").exists()
+    assert before == {name: (out / name).read_bytes() for name in before}
+    for old, new in zip(
+        first, values(load_bundle(out / "bundle")[2].weights), strict=True
+    ):
+        np.testing.assert_array_equal(old, new)
+
+
+@pytest.fixture
+def unable_to_train(monkeypatch):
+    """Stop where training would begin, with a checkpoint."""
+
+    def train(self):
+        path = self.run / "checkpoint.npz"
+        save_arrays(path, self.model.variables, asdict(self.progress))
+        raise Killed
+
+    monkeypatch.setattr(trainer.Trainer, "train", train)
+
+
+@pytest.fixture
+def begun(run, unable_to_train):
+    """A run with a checkpoint."""
+    with pytest.raises(Killed):
+        run(FROZEN)
+    return run
+
+
+def test_another_recipe_does_not_go_on_with_a_run(begun):
+    with pytest.raises(AppError, match=r"another recipe or other data.*--out"):
+        begun({**FROZEN, "epochs": 3})
+
+
+def test_other_data_does_not_go_on_with_a_run(begun, own_shapes):
+    with pytest.raises(AppError, match=r"another recipe or other data.*--out"):
+        begun(FROZEN, data=own_shapes)
+
+
+def test_a_recipe_written_otherwise_is_the_same(begun):
+    top = TOP.replace("[decoding]", "[decoding]\nlength_penalty = 0.0")
+    with pytest.raises(Killed):
+        begun(FROZEN, top="# a remark\n" + top)
+
+
+def test_a_run_keeps_its_words_whatever_would_be_chosen_now(begun, monkeypatch):
+    before = (begun.folder / "run" / "vocabulary.txt").read_text()
+    monkeypatch.setattr(Vocabulary, "from_sentences", None)
+    with pytest.raises(Killed):
+        begun(FROZEN)
+    assert (begun.folder / "run" / "vocabulary.txt").read_text() == before
+
+
+@pytest.mark.parametrize("content", [b"", b"PK damaged"])
+def test_a_corrupt_checkpoint_is_named(begun, monkeypatch, content):
+    monkeypatch.undo()
+    monkeypatch.setitem(encoders.ENCODERS, "patches", encoders.Source(patches, "unit"))
+    (begun.folder / "run" / "checkpoint.npz").write_bytes(content)
+    with pytest.raises(AppError, match=r"checkpoint.npz is not a checkpoint.*--out"):
+        begun(FROZEN)
+
+
+@pytest.mark.slow
+def test_a_full_disk_keeps_the_last_checkpoint(run, monkeypatch):
+    def savez(path, **content):
+        Path(path).write_bytes(b"half")
+        raise OSError(28, "No space left on device")
+
+    path = run.folder / "run" / "checkpoint.npz"
+    monkeypatch.setattr(trainer, "CHECKPOINT_SECONDS", -1)
+    with pytest.raises(Killed):
+        run(FROZEN, tick=kill_after(2))
+    before = path.read_bytes()
+    with monkeypatch.context() as patch:
+        patch.setattr(np, "savez", savez)
+        with pytest.raises(AppError, match=r"checkpoint .*No space left.*goes on"):
+            run(FROZEN)
+    assert path.read_bytes() == before
+    assert not list(path.parent.glob("*.part*"))
+    with pytest.raises(Killed):
+        run(FROZEN, tick=kill_after(0))
+    assert any("epoch 1, step 3" in text for text in run.said)
+
+
+def test_a_run_without_a_checkpoint_may_become_another(begun):
+    (begun.folder / "run" / "checkpoint.npz").unlink()
+    with pytest.raises(Killed):
+        begun({**FROZEN, "epochs": 5})
+    assert "epochs = 5" in (begun.folder / "run" / "config.toml").read_text()
+
+
+def test_a_folder_with_other_things_is_left_alone(run):
+    (run.folder / "run").mkdir()
+    (run.folder / "run" / "thesis.tex").write_text("")
+    with pytest.raises(AppError, match=r"is not empty, and no run.*--out"):
+        run(FROZEN)
+    assert [path.name for path in (run.folder / "run").iterdir()] == ["thesis.tex"]
+
+
+def test_a_file_is_no_folder_for_a_run(run):
+    (run.folder / "run").write_text("mine")
+    with pytest.raises(AppError, match=r"run cannot be written.*--out"):
+        run(FROZEN)
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+def test_a_folder_without_permission_is_named(run):
+    run.folder.joinpath("locked").mkdir(mode=0o500)
+    with pytest.raises(AppError, match=r"cannot be written.*--out"):
+        run(FROZEN, out="locked/run")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "match"),
+    [
+        ("units = 16\nembed", "units = -1\nembed", r"decoder.units: .*Received: -1"),
+        ("seed", "speed = 1\nseed", r"speed: unknown key"),
+        ("units = 16\nembed", "size = 2\nembed", r"decoder.units: missing"),
+        ("seed = 3", "seed =", r"not valid TOML"),
+    ],
+)
+def test_a_bad_recipe_is_refused_before_anything_is_written(run, old, new, match):
+    with pytest.raises(AppError, match=match):
+        run(FROZEN, top=TOP.replace(old, new, 1))
+    assert not (run.folder / "run").exists()
+
+
+def test_an_unknown_recipe_lists_the_known(run):
+    with pytest.raises(AppError, match=r"from captioner-tin: .*captioner-tiny"):
+        run(config="captioner-tin")
+    with pytest.raises(AppError, match=r"--config, or a bundle with --from"):
+        run(config=None)
+
+
+def test_an_unknown_encoder_can_be_corrected_in_the_same_folder(run, unable_to_train):
+    with pytest.raises(AppError, match=r"No encoder 'patchs'"):
+        run(FROZEN, top=TOP.replace('"patches"', '"patchs"'))
+    with pytest.raises(Killed):
+        run(FROZEN)
+
+
+def test_missing_encoder_weights_are_named(run):
+    with pytest.raises(AppError, match=r"No encoder weights at a/b.h5"):
+        run(FROZEN, encoder_weights="a/b.h5")
+
+
+def test_given_encoder_weights_are_used(run, unable_to_train, tmp_path):
+    net, path = patches(None, False, (32, 32, 3)), tmp_path / "net.weights.h5"
+    net.save_weights(path)
+    with pytest.raises(Killed):
+        run(FROZEN, encoder_weights=str(path))
+    kept = arrays(run.folder / "run" / "checkpoint.npz").values()
+    for weight in values(net.weights):
+        assert any(np.array_equal(array, weight) for array in kept)
+
+
+def spoil(folder, names):
+    for name in names:
+        (folder / name).write_bytes(b"no picture")
+
+
+def test_broken_and_missing_photos_are_left_out(run, own_shapes, unable_to_train):
+    spoil(own_shapes, ["0.png", "4.png"])
+    (own_shapes / "1.png").unlink()
+    with pytest.raises(Killed):
+        run(FROZEN, data=own_shapes)
+    skipped = (run.folder / "run" / "skipped.csv").read_text().splitlines()
+    assert [line.split(",")[0] for line in skipped] == ["0.png", "1.png", "4.png"]
+    assert any("3 photos are left out, listed in" in text for text in run.said)
+    assert any("14 photos to learn from, 3 to choose by" in text for text in run.said)
+
+
+@pytest.mark.parametrize(
+    ("names", "purpose"), [(range(20), "learn from"), (range(4, 20, 5), "choose by")]
+)
+def test_photos_that_are_all_broken_end_a_run_until_they_are_mended(
+    run, own_shapes, unable_to_train, names, purpose
+):
+    spoil(own_shapes, [f"{i}.png" for i in names])
+    with pytest.raises(AppError, match=f"No photo is left to {purpose}.*not an image"):
+        run(FROZEN, data=own_shapes)
+    for i in names:
+        Image.new("RGB", (40, 40)).save(own_shapes / f"{i}.png")
+    with pytest.raises(Killed):
+        run(FROZEN, data=own_shapes)
+
+
+def rewrite(folder, *changes):
+    path = folder / "captions.csv"
+    text = path.read_text()
+    for old, new in changes:
+        text = text.replace(old, new)
+    path.write_text(text)
+
+
+def test_data_without_dev_photos_is_refused(run, own_shapes):
+    rewrite(own_shapes, (",dev", ",test"))
+    with pytest.raises(AppError, match=r"no photos with captions in split 'dev'"):
+        run(FROZEN, data=own_shapes)
+    assert not (run.folder / "run").exists()
+
+
+@pytest.mark.parametrize("text", ["", "image,caption\n"])
+def test_an_empty_caption_file_is_refused(run, own_shapes, text):
+    (own_shapes / "captions.csv").write_text(text)
+    with pytest.raises(AppError, match=r"captions.csv (is empty|holds no captions)"):
+        run(FROZEN, data=own_shapes)
+
+
+def test_captions_without_a_frequent_word_are_refused(run, own_shapes):
+    with pytest.raises(AppError, match=r"No word occurs 90 times.*min_count"):
+        run(
+            FROZEN,
+            data=own_shapes,
+            top=TOP.replace("min_count = 1", "min_count = 90"),
+        )
+
+
+@pytest.mark.slow
+def test_a_training_that_breaks_down_says_so(run, own_shapes, monkeypatch):
+    monkeypatch.setattr(
+        "captioner.model.caption_loss", lambda logits, *_: ops.sum(logits) * np.nan
+    )
+    with pytest.raises(AppError, match=r"loss is not a number.*Lower the rates"):
+        run(FROZEN, data=own_shapes)
+
+
+@pytest.mark.slow
+def test_weights_that_are_no_numbers_are_noticed_when_validated(run, own_shapes):
+    def break_down(*_):
+        for variable in kept[0].trainable_variables:
+            variable.assign(variable * np.nan)
+
+    kept, init = [], trainer.Trainer.__init__
+
+    def remember(self, config, model, *args):
+        kept.append(model)
+        init(self, config, model, *args)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(trainer.Trainer, "__init__", remember)
+        with pytest.raises(AppError, match=r"loss is not a number"):
+            run({**CRITICAL, "batch_size": 16}, data=own_shapes, tick=break_down)
+
+
+@pytest.mark.slow
+def test_a_stage_ends_when_the_score_no_longer_rises(run):
+    stage = {**FROZEN, "epochs": 9, "patience": 2, "learning_rate": 1e-9}
+    run({**stage, "average": 0.0}, {**JOINT, "epochs": 1})
+    history = json.loads((run.folder / "run" / "run.json").read_text())["history"]
+    assert [(epoch["stage"], epoch["epoch"]) for epoch in history] == [
+        *(("frozen", i) for i in (1, 2, 3)),  # the first is the best
+        ("joint", 1),
+    ]
+
+
+@pytest.mark.slow
+def test_only_a_joint_stage_trains_the_encoder(run):
+    ticks = []
+    run({**FROZEN, "epochs": 1}, out="frozen", tick=lambda *args: ticks.append(args))
+    run({**JOINT, "epochs": 1}, out="joint")
+    assert [args[:4] for args in ticks] == [("frozen", 0, i, 4) for i in (1, 2, 3, 4)]
+    frozen, joint = (
+        load_bundle(run.folder / out / "bundle")[2].encoder.backbone
+        for out in ("frozen", "joint")
+    )
+    for name, moved in (("conv", False), ("norm", True)):
+        for old, new in zip(
+            values(frozen.get_layer(name).trainable_variables),
+            values(joint.get_layer(name).trainable_variables),
+            strict=True,
+        ):
+            assert np.array_equal(old, new) is not moved
+
+
+@pytest.mark.parametrize("tied", [True, False])
+@pytest.mark.parametrize("attention_units", [0, 2])
+def test_growing_keeps_what_was_learnt(tmp_path, tied, attention_units):
+    from captioner.config import CaptionerConfig
+    from shared.config import parse_config
+
+    config = parse_config(TOP + format_stages([FROZEN]), CaptionerConfig, "recipe")
+    changes = {"tied": tied, "attention_units": attention_units}
+    decoder = config.decoder.model_copy(update=changes)
+    config = config.model_copy(update={"decoder": decoder})
+    old, new = build_captioner(config, 6, None), build_captioner(config, 9, None)
+    fresh = values(new.weights)
+    grow(old, new)
+    for before, start, after in zip(
+        values(old.weights), fresh, values(new.weights), strict=True
+    ):
+        known = tuple(map(slice, before.shape))
+        np.testing.assert_array_equal(after[known], before)
+        outside = np.ones(after.shape, bool)
+        outside[known] = False
+        np.testing.assert_array_equal(after[outside], start[outside])
+    inputs = {
+        "features": np.random.default_rng(0).normal(size=(2, 16, 16)),
+        "tokens": np.array([[[2, 4, 5]], [[2, 5, 4]]], np.int32),
+    }
+    for first, second in zip(old(inputs), new(inputs), strict=True):
+        first, second = ops.convert_to_numpy(first), ops.convert_to_numpy(second)
+        size = min(first.shape[-1], second.shape[-1])
+        np.testing.assert_allclose(first[..., :size], second[..., :size], atol=1e-5)
+
+
+def test_a_finetuning_recipe_takes_the_net_from_its_bundle(run, tmp_path):
+    with pytest.raises(AppError, match=r"No trained model in .*missing"):
+        run(config=None, from_bundle=tmp_path / "missing")
+
+
+@pytest.mark.slow
+def test_a_captioner_learns_new_words_and_keeps_the_old(run, tmp_path):
+    rng, photos = np.random.default_rng(5), tmp_path / "yellow"
+    run({**JOINT, "epochs": 15, "patience": 15, "encoder_rate": 0.003}, out="first")
+    bundle = run.folder / "first" / "bundle"
+    _, old_words, old = load_bundle(bundle)
+    assert "yellow" not in old_words
+
+    write_shapes(photos, 40)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(COLOURS, "yellow", (240, 220, 20))
+        for i in range(0, 40, 2):
+            draw_shape("yellow", "circle", rng).save(photos / f"{i}.png")
+        lines = (photos / "captions.csv").read_text().splitlines()
+        for i in range(0, 40, 2):
+            split = lines[i + 1].rsplit(",", 1)[1]
+            lines[i + 1] = f"{i}.png,A yellow circle.,{split}"
+        (photos / "captions.csv").write_text("\n".join(lines))
+
+        seen, prepare = [], trainer.Trainer._prepare
+
+        def remember(self, stage):
+            seen.append([values(self.model.weights), self.vocabulary])
+            prepare(self, stage)
+            if stage.name == "words":
+                assert not self.model.encoder.trainable_variables
+
+        patch.setattr(trainer.Trainer, "_prepare", remember)
+        config = tmp_path / "finetune.toml"
+        top = "[vocabulary]\nmin_count = 1\nmax_words = 5\n"
+        stages = [
+            {**FROZEN, "name": "words", "epochs": 10, "patience": 10},
+            {**JOINT, "epochs": 6, "patience": 6},
+        ]
+        config.write_text(top + format_stages(stages))
+        tuned = run(config=str(config), data=photos, from_bundle=bundle, out="second")
+        yellow = [np.asarray(draw_shape("yellow", "circle", rng)) for _ in range(6)]
+
+    start, vocabulary = seen[0]
+    assert vocabulary.words == (*old_words.words, "yellow")
+    for before, after in zip(values(old.weights), start, strict=True):
+        np.testing.assert_array_equal(after[tuple(map(slice, before.shape))], before)
+    first, second = (
+        [w for w in snapshot if w.shape == (8, 8, 3, 16)]
+        for snapshot in (values(old.weights), seen[1][0])
+    )
+    np.testing.assert_array_equal(first, second)  # frozen in the first stage
+    captioner = load_captioner(tuned)
+    assert captioner.vocabulary.words == vocabulary.words
+    texts = [captioner.caption(image)[0].text for image in yellow]
+    assert texts.count("A yellow circle.") >= 4
+
+    recipe = json.loads((run.folder / "second" / "run.json").read_text())["recipe"]
+    assert recipe["decoder"]["units"] == 16
+    with pytest.raises(AppError, match=r"encoder: unknown key"):
+        run(FROZEN, from_bundle=bundle, out="third")
+
+
+def test_a_run_from_another_model_is_not_gone_on_with(begun):
+    words = ("<pad>", "<unk>", "<bos>", "<eos>", "horse")
+    with pytest.raises(AppError, match=r"started from another model"):
+        train_module._choose_words(begun.folder / "run", [], 1, words)
+
+
+def test_curves_are_drawn_of_epochs_without_a_loss(tmp_path):
+    epoch = {"stage": "a", "loss": None, "dev_cider_d": 1.0}
+    draw_curves([epoch, {**epoch, "loss": 2.0}], tmp_path / "curves.png")
+    with Image.open(tmp_path / "curves.png") as image:
+        image.load()
+
+
+def test_samples_are_drawn_whatever_the_captions_hold(tmp_path, own_shapes):
+    dev = select(read_dataset(own_shapes), "dev")
+    odd = [r"costs $\frac$ a$b^^c$", "", "$", "ä" * 300]
+    texts = {r.name: text for r, text in zip(dev, odd, strict=True)}
+    spoil(own_shapes, [dev[0].name])
+    draw_samples(dev, texts, tmp_path / "samples.png")
+    with Image.open(tmp_path / "samples.png") as image:
+        image.load()
+
+
+def test_a_missing_package_does_not_lose_the_report(monkeypatch):
+    from captioner import reports
+
+    assert reports._version("keras") == keras.__version__
+    assert reports._version("surely-not-installed") == "unknown"
