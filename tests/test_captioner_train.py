@@ -682,6 +682,8 @@ def test_a_captioner_learns_new_words_and_keeps_the_old(run, tmp_path):
     texts = [captioner.caption(image)[0].text for image in yellow]
     assert texts.count("A yellow circle.") >= 4
 
+    again = {"config": str(config), "data": photos, "out": "second"}
+    run(**again, from_bundle=bundle, tick=kill_after(0))  # knows it is finished
     recipe = json.loads((run.folder / "second" / "run.json").read_text())["recipe"]
     assert recipe["decoder"]["units"] == 16
     with pytest.raises(AppError, match=r"encoder: unknown key"):
