@@ -67,7 +67,7 @@ class VocabularyConfig(Config):
 
 
 class StageConfig(Config):
-    """One stage of training: its best weights are where the next one starts.
+    """One stage of training; it starts from the best weights so far.
 
     Attributes:
         name: for logs and folders.

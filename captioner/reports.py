@@ -25,6 +25,7 @@ def describe_run(
     learn: Sequence[Record],
     dev: Sequence[Record],
     data: str,
+    started_from: str | Path,
     history: list[dict[str, Any]],
     report: Report,
 ) -> dict[str, Any]:
@@ -37,6 +38,7 @@ def describe_run(
             "train_captions": sum(len(record.captions) for record in learn),
             "dev_photos": len(dev),
         },
+        "started_from": Path(started_from).name,
         "scores": report.to_dict(),
         "history": history,
         "seconds": round(sum(epoch["seconds"] for epoch in history)),

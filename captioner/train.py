@@ -67,10 +67,17 @@ def train(
         AppError: if the recipe, the data or the run's folder is refused.
     """
     start = None
+    if from_bundle is not None and encoder_weights is not None:
+        raise AppError(
+            "A model that goes on with --from brings its encoder: leave out "
+            "--encoder-weights."
+        )
     if from_bundle is not None:
         old_config, old_words, start = load_bundle(from_bundle)
         tuning = read_config(config or FINETUNE, FinetuneConfig, "finetune-captioner")
-        recipe = old_config.model_copy(update=dict(tuning))
+        about = f"{tuning.about}\n\nIt started from a model of which this is said:"
+        changes = {**dict(tuning), "about": f"{about}\n\n{old_config.about}".strip()}
+        recipe = old_config.model_copy(update=changes)
     elif config is None:
         raise AppError("Give a recipe with --config, or a bundle with --from.")
     else:
@@ -103,7 +110,8 @@ def train(
         model.encoder.calibrate(np.stack(images))
     cache = cache or out / "features"
     Trainer(recipe, model, vocabulary, learn, dev, out, cache, announce, tick).train()
-    return _finish(recipe, model, vocabulary, learn, dev, data, out)
+    started_from = from_bundle or weights
+    return _finish(recipe, model, vocabulary, learn, dev, data, started_from, out)
 
 
 def grow(old: Captioner, new: Captioner) -> None:
@@ -226,6 +234,7 @@ def _finish(
     learn: Sequence[Record],
     dev: Sequence[Record],
     data: str,
+    started_from: str | Path,
     out: Path,
 ) -> Path:
     """Score the model that came out, draw it, and write its bundle."""
@@ -243,7 +252,7 @@ def _finish(
     history = load_progress(out / CHECKPOINT)["history"]
     bundle = out / "bundle"
     try:
-        run = describe_run(recipe, learn, dev, data, history, report)
+        run = describe_run(recipe, learn, dev, data, started_from, history, report)
         (out / "run.json").write_text(json.dumps(run, indent=1) + "\n", "utf-8")
         draw_curves(history, out / "curves.png")
         draw_samples(dev, texts, out / "samples.png")

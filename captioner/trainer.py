@@ -47,8 +47,8 @@ class Progress:
 
     Attributes:
         stage, epoch, step: the next step to take, each from 0.
-        best: highest dev score of this stage, or None before the first.
-        waited: epochs since then.
+        best: highest dev score so far, or None before the first.
+        waited: epochs of this stage since then.
         history: a record per epoch that is done.
     """
 
@@ -121,7 +121,6 @@ class Trainer:
             self._run_stage(stage, checkpoint)
             progress.stage += 1
             progress.epoch = progress.step = progress.waited = 0
-            progress.best = None
         if (self.run / "best.npz").exists():
             load_arrays(self.run / "best.npz", self.model.variables)
         return progress
@@ -205,7 +204,8 @@ class Trainer:
             )
             cider, distinct = self._validate(score, see_dev)
             progress.waited += 1
-            if progress.best is None or cider > progress.best:
+            # A tie counts: with a photo or two to choose by, all scores are 0.
+            if progress.best is None or cider >= progress.best:
                 progress.best, progress.waited = cider, 0
                 save_arrays(self.run / "best.npz", self.model.variables, {})
             for variable, value in zip(
