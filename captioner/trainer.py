@@ -134,6 +134,8 @@ class Trainer:
         model.encoder.train_from(stage.encoder_from)
         model.label_smoothing = stage.label_smoothing
         model.attention_penalty = stage.attention_penalty
+        # Sampled captions are those of the net without dropout: train that one.
+        model.drops = stage.objective == "cross_entropy"
         optimizer = build_optimizer(
             model,
             steps=stage.epochs * self._steps(stage),
