@@ -71,13 +71,14 @@ class StageConfig(Config):
 
     Attributes:
         name: for logs and folders.
-        objective: "cross_entropy", or "self_critical": raise the CIDEr-D of sampled
-            captions above that of the photo's other samples (Rennie et al. 2017,
-            arXiv:1612.00563; baseline of Luo 2020, arXiv:2003.09971).
+        objective: "cross_entropy", or "self_critical": of the captions that beam
+            search finds for a photo, favour those whose CIDEr-D is above their mean
+            (Rennie et al. 2017, arXiv:1612.00563; with beams and their mean as in
+            Cornia et al. 2020, arXiv:1912.08226). There is no dropout in it.
         epochs: passes over the training photos at the most.
         patience: passes without a better score before the stage ends.
         batch_size: photos in a step.
-        captions: captions of each photo in a step.
+        captions: captions of each photo in a step; for "self_critical", the beams.
         learning_rate: highest rate of the decoder.
         encoder_rate: highest rate of the encoder; 0 leaves it frozen, and its
             features are computed once.
@@ -93,7 +94,6 @@ class StageConfig(Config):
             validated and kept; 0 keeps the weights themselves.
         augment: whether photos are mirrored, and cropped and brightened if the
             encoder is trained.
-        temperature: of the captions sampled by "self_critical".
     """
 
     name: str = Field(pattern=r"^[a-z0-9_-]+$")
@@ -113,7 +113,6 @@ class StageConfig(Config):
     attention_penalty: float = Field(0.0, ge=0)
     average: Rate = 0.0
     augment: bool = True
-    temperature: float = Field(1.0, gt=0, le=10)
 
     @model_validator(mode="after")
     def _encoder_is_trained_or_not(self) -> "StageConfig":
@@ -124,8 +123,8 @@ class StageConfig(Config):
             )
         if self.objective == "self_critical" and self.captions < 2:
             raise ValueError(
-                "`captions` must be at least 2 for the self_critical objective, whose "
-                "baseline is the other samples"
+                "`captions` must be at least 2 for the self_critical objective, which "
+                "compares them"
             )
         return self
 
@@ -152,7 +151,7 @@ class FinetuneConfig(Config):
 
     Attributes:
         about: what the card should say of the data, its licence and limits.
-        seed: of new words' vectors, the order of the photos, dropout and samples.
+        seed: of new words' vectors, the order of the photos, and dropout.
         precision: of the decoder's arithmetic in training; "mixed_bfloat16" is
             faster on processors with AMX and on GPUs. Weights are always float32.
         vocabulary: which new words are learnt.

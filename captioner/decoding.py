@@ -107,60 +107,6 @@ def beam_search(
     return Sequences(_pick(tokens, order), _pick(totals, order))
 
 
-def sample(
-    step,
-    state,
-    noise,
-    *,
-    bos_id,
-    eos_id,
-    pad_id,
-    temperature=1.0,
-    banned_ids=(),
-):
-    """Draw K sequences per image, each word from the model's distribution.
-
-    Args:
-        step, state, bos_id, eos_id, pad_id, banned_ids: as of `beam_search`.
-        noise: float (B, K, T), uniform in [0, 1): the t-th word of a sequence is
-            where the cumulative distribution passes its noise, so that equal noise
-            gives equal sequences, whatever else is in the batch.
-        temperature: above 0; below 1 prefers likely words.
-
-    Returns:
-        Sequences, in the order of the noise; `log_probs` are at temperature 1.
-    """
-    batch, sequences, max_length = ops.shape(noise)[0], noise.shape[1], noise.shape[2]
-
-    def more(t, last, totals, tokens, *state):
-        live = ops.logical_and(last != eos_id, last != pad_id)
-        return ops.logical_and(t < max_length, ops.any(live))
-
-    def extend(t, last, totals, tokens, *state):
-        log_probs, state = step(last, state)
-        log_probs = _allow(log_probs, t, (bos_id, pad_id, *banned_ids), eos_id)
-        done = ops.logical_or(last == eos_id, last == pad_id)
-        passed = ops.cumsum(ops.softmax(log_probs / temperature), axis=-1)  # (B, K, V)
-        point = ops.take(noise, t, axis=2)[..., None] * passed[..., -1:]
-        words = ops.sum(ops.cast(passed <= point, "int32"), axis=-1)
-        words = ops.minimum(words, log_probs.shape[-1] - 1)
-        right = ops.one_hot(words, log_probs.shape[-1], dtype="bool")
-        gain = ops.sum(ops.where(right, log_probs, 0.0), axis=-1)
-        last = ops.where(done, pad_id, words)
-        totals = totals + ops.where(done, 0.0, gain)
-        return (t + 1, last, totals, _write(tokens, t, last), *state)
-
-    start = (
-        ops.zeros((), "int32"),
-        ops.full((batch, sequences), bos_id, "int32"),
-        ops.zeros((batch, sequences), "float32"),
-        ops.full((batch, sequences, max_length), pad_id, "int32"),
-        *state,
-    )
-    _, _, totals, tokens, *_ = ops.while_loop(more, extend, start)
-    return Sequences(tokens, totals)
-
-
 def _allow(log_probs, t, banned_ids, eos_id):
     """Rule out the banned words, and eos as the first word."""
     words = ops.arange(log_probs.shape[-1])

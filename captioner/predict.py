@@ -12,7 +12,7 @@ import numpy as np
 from keras import ops
 
 from captioner.config import CaptionerConfig, DecodingConfig
-from captioner.decoding import FOUND, Sequences, beam_search, sample
+from captioner.decoding import FOUND, Sequences, beam_search
 from captioner.model import Captioner, build_captioner
 from shared import bundles
 from shared.config import parse_config
@@ -45,48 +45,38 @@ class Search(keras.Model):
     Args:
         captioner: the trained model; its weights are read at every call.
         decoding: how to search.
-        temperature: None for beam search, otherwise that of sampling.
 
     Call arguments:
-        inputs: dict of "images" or "features", as of `Captioner`; to sample, also
-            "noise" float (B, K, T), see `captioner.decoding.sample`.
+        inputs: dict of "images" or "features", as of `Captioner`.
 
     Returns:
         Sequences.
     """
 
-    def __init__(
-        self,
-        captioner: Captioner,
-        decoding: DecodingConfig,
-        temperature: float | None = None,
-    ):
+    def __init__(self, captioner: Captioner, decoding: DecodingConfig):
         super().__init__()
         self.captioner = captioner
         self.decoding = decoding
-        self.temperature = temperature
 
     def call(self, inputs):
         """Search for the captions of a batch."""
         decoder = self.captioner.decoder
-        sampling = self.temperature is not None
-        sequences = inputs["noise"].shape[1] if sampling else self.decoding.beam_size
-        memory, state = decoder.start(self.captioner.features(inputs), sequences)
+        features = self.captioner.features(inputs)
+        memory, state = decoder.start(features, self.decoding.beam_size)
 
         def step(tokens, state):
             hidden, state, _ = decoder.step(decoder.embedding(tokens), state, memory)
             return ops.log_softmax(decoder.predict(hidden)), state
 
-        rules = {"bos_id": BOS, "eos_id": EOS, "pad_id": PAD, "banned_ids": (UNK,)}
-        if sampling:
-            noise = ops.cast(inputs["noise"], "float32")
-            return sample(step, state, noise, temperature=self.temperature, **rules)
         return beam_search(
             step,
             state,
+            bos_id=BOS,
+            eos_id=EOS,
+            pad_id=PAD,
+            banned_ids=(UNK,),
             max_length=self.decoding.max_words + 1,  # eos
             length_penalty=self.decoding.length_penalty,
-            **rules,
         )
 
 

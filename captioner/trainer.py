@@ -26,6 +26,7 @@ from captioner.batches import (
 from captioner.cider import CiderD
 from captioner.config import CaptionerConfig, StageConfig
 from captioner.data import Record
+from captioner.decoding import FOUND
 from captioner.model import Captioner
 from captioner.predict import Search, to_captions
 from shared.errors import AppError
@@ -134,7 +135,7 @@ class Trainer:
         model.encoder.train_from(stage.encoder_from)
         model.label_smoothing = stage.label_smoothing
         model.attention_penalty = stage.attention_penalty
-        # Sampled captions are those of the net without dropout: train that one.
+        # Captions are searched for without dropout: train the net that wrote them.
         model.drops = stage.objective == "cross_entropy"
         optimizer = build_optimizer(
             model,
@@ -270,7 +271,7 @@ class Trainer:
     def _self_critical(
         self, stage: StageConfig
     ) -> Callable[[np.ndarray, Batch, np.ndarray], float]:
-        """Sample captions, and learn those better than the photo's other samples.
+        """Search for captions, and learn those better than the photo's others.
 
         Captions and references end with eos in the reward; without it, captions
         that break off ("a dog with a") would pay.
@@ -278,26 +279,22 @@ class Trainer:
         reward = CiderD(
             [[[*split_words(c), END] for c in r.captions] for r in self.records]
         )
-        search = Search(self.model, self.config.decoding, stage.temperature)
-        length = self.captions.rows[0].shape[1]
+        changes = {"beam_size": stage.captions, "length_penalty": 0.0}
+        search = Search(self.model, self.config.decoding.model_copy(update=changes))
 
         def learn(rows: np.ndarray, batch: Batch, targets: np.ndarray) -> float:
-            rng = np.random.default_rng(
-                [self.config.seed, self.progress.epoch, *rows.tolist()]
-            )
-            noise = rng.random((len(rows), stage.captions, length), np.float32)
-            found = search.predict_on_batch({**batch, "noise": noise})
+            found = search.predict_on_batch(batch)
             tokens = np.asarray(found.tokens, np.int32)
             rewards = np.array(
                 [
-                    [reward.score(row, self._words(sample)) for sample in samples]
-                    for row, samples in zip(rows.tolist(), tokens.tolist(), strict=True)
+                    [reward.score(row, self._words(ids)) for ids in beams]
+                    for row, beams in zip(rows.tolist(), tokens.tolist(), strict=True)
                 ]
             )
-            others = (rewards.sum(1, keepdims=True) - rewards) / (stage.captions - 1)
+            weights = rewards - rewards.mean(axis=1, keepdims=True)
+            weights = np.where(found.log_probs > FOUND, weights, 0.0)
             x = {**batch, "tokens": shift(tokens)}
-            weights = (rewards - others).astype(np.float32)
-            self._step(x, tokens, weights)
+            self._step(x, tokens, weights.astype(np.float32))
             return float(rewards.mean())
 
         return learn

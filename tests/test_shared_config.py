@@ -105,7 +105,7 @@ def test_a_small_captioner_config_has_defaults_for_the_rest():
         (SMALL + STAGE + 'encoder_from = "all"', "`encoder_rate` .* go together"),
         (
             SMALL + STAGE + 'objective = "self_critical"\ncaptions = 1',
-            r"stages\.0: `captions` must be at least 2 .* other samples\.$",
+            r"stages\.0: `captions` must be at least 2 .* compares them\.$",
         ),
         (SMALL + STAGE + "warmup = 1.0", r"stages\.0\.warmup: .*less than 1"),
         (SMALL + STAGE + "average = nan", r"stages\.0\.average: "),
