@@ -74,7 +74,7 @@ class StageConfig(Config):
         objective: "cross_entropy", or "self_critical": of the captions that beam
             search finds for a photo, favour those whose CIDEr-D is above their mean
             (Rennie et al. 2017, arXiv:1612.00563; with beams and their mean as in
-            Cornia et al. 2020, arXiv:1912.08226). There is no dropout in it.
+            Cornia et al. 2020, arXiv:1912.08226).
         epochs: passes over the training photos at the most.
         patience: passes without a better score before the stage ends.
         batch_size: photos in a step.

@@ -218,10 +218,6 @@ class Captioner(keras.Model):
         encoder: the convolutional net.
         decoder: the recurrent one.
 
-    Attributes:
-        label_smoothing, attention_penalty: of the loss, 0 unless set.
-        drops: whether there is dropout in training, True unless set.
-
     Call arguments:
         inputs: dict of "images" uint8 (B, H, W, 3), or "features" (B, R, D) where
             they are known already; and "tokens" int32 (B, K, T), from bos on.
@@ -239,7 +235,6 @@ class Captioner(keras.Model):
         self.built = True
         self.label_smoothing = 0.0
         self.attention_penalty = 0.0
-        self.drops = True
 
     def features(self, inputs):
         """Give float (B, R, D), computed only where "features" is missing."""
@@ -251,8 +246,7 @@ class Captioner(keras.Model):
 
     def call(self, inputs, training=False):
         """Give logits and attention for known captions."""
-        features, tokens = self.features(inputs), inputs["tokens"]
-        return self.decoder(features, tokens, training=training and self.drops)
+        return self.decoder(self.features(inputs), inputs["tokens"], training=training)
 
     def compute_loss(
         self, x=None, y=None, y_pred=None, sample_weight=None, training=True

@@ -135,8 +135,6 @@ class Trainer:
         model.encoder.train_from(stage.encoder_from)
         model.label_smoothing = stage.label_smoothing
         model.attention_penalty = stage.attention_penalty
-        # Captions are searched for without dropout: train the net that wrote them.
-        model.drops = stage.objective == "cross_entropy"
         optimizer = build_optimizer(
             model,
             steps=stage.epochs * self._steps(stage),
@@ -279,7 +277,7 @@ class Trainer:
         reward = CiderD(
             [[[*split_words(c), END] for c in r.captions] for r in self.records]
         )
-        changes = {"beam_size": stage.captions, "length_penalty": 0.0}
+        changes = {"beam_size": stage.captions}
         search = Search(self.model, self.config.decoding.model_copy(update=changes))
 
         def learn(rows: np.ndarray, batch: Batch, targets: np.ndarray) -> float:
