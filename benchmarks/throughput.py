@@ -13,7 +13,6 @@ squashed into 1,000 JPEGs of 224 x 224. Prints, all from this one run:
 Nothing else should run on the machine meanwhile.
 """
 
-import os
 import resource
 import subprocess
 import sys
@@ -23,6 +22,8 @@ from pathlib import Path
 
 import numpy as np
 from PIL import Image
+
+from shared.quiet import quiet_tensorflow
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
 PHOTOS = 1000
@@ -54,10 +55,10 @@ def caption_folder(photos: Path, output: Path) -> float:
 
 def bare_encoder_rate() -> float:
     """Images a second of the encoder alone."""
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    import tensorflow as tf
+    with quiet_tensorflow():
+        import tensorflow as tf
 
-    from captioner.predict import SHIPPED, load_bundle
+        from captioner.predict import SHIPPED, load_bundle
 
     _, _, model = load_bundle(SHIPPED)
     encode = tf.function(model.encoder, reduce_retracing=True)

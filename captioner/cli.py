@@ -192,9 +192,10 @@ def train(
         names = ", ".join(recipe_names("captioner-"))
         raise typer.BadParameter(f"give --config (a file, {names}), or --from")
     with quiet_tensorflow():
-        from captioner.predict import SHIPPED
         from captioner.train import train as run
     if str(from_bundle) == "included":
+        from captioner.predict import SHIPPED
+
         from_bundle = SHIPPED
     with TrainingProgress() as progress:
         bundle = run(

@@ -145,7 +145,15 @@ class PhotoCaptioner:
         """
         batch = np.zeros((self.batch_size, *images.shape[1:]), np.uint8)
         batch[: len(images)] = images
-        found = self.search.predict_on_batch({"images": batch})
+        try:
+            found = self.search.predict_on_batch({"images": batch})
+        except Exception as error:
+            if type(error).__name__ != "ResourceExhaustedError":  # TensorFlow's
+                raise
+            raise AppError(
+                f"The memory is too small for {self.batch_size} photos at once. Give "
+                "a smaller --batch-size."
+            ) from error
         return to_captions(found, self.vocabulary)[: len(images)]
 
     def caption_all(

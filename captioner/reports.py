@@ -73,7 +73,7 @@ def write_card(run: Mapping[str, Any], recipe: CaptionerConfig, words: int) -> s
 ## Trained on
 
 {data["source"]}: {data["train_photos"]} photos with {data["train_captions"]} \
-captions. It was chosen by its captions of {data["dev_photos"]} other photos.
+captions; chosen by its captions of {data["dev_photos"]} other photos.
 
 {recipe.about.strip() or "Nobody has described this data, its licence and limits yet."}
 

@@ -20,7 +20,7 @@ from captioner.config import CaptionerConfig, FinetuneConfig
 from captioner.data import Record, read_dataset, select
 from captioner.metrics import score_captions
 from captioner.model import Captioner, build_captioner
-from captioner.predict import PhotoCaptioner, load_bundle
+from captioner.predict import PhotoCaptioner, load_bundle, load_captioner
 from captioner.reports import describe_run, draw_curves, draw_samples, write_card
 from captioner.trainer import Trainer
 from shared import bundles
@@ -237,22 +237,28 @@ def _finish(
     started_from: str | Path,
     out: Path,
 ) -> Path:
-    """Score the model that came out, draw it, and write its bundle."""
-    captioner = PhotoCaptioner(recipe, vocabulary, model)
-    batches = captioner.caption_all(record.image for record in dev)
-    found = [captions for batch in batches for _, captions in batch]
-    # Photos that went bad during training are left out.
-    texts = {
-        record.name: captions[0].text
-        for record, captions in zip(dev, found, strict=True)
-        if not isinstance(captions, AppError)
-    }
+    """Write the bundle of the model that came out, with its scores, and draw it."""
+    bundle = out / "bundle"
+
+    def write(card: str) -> None:
+        bundles.write_bundle(
+            bundle,
+            task="captioner",
+            config=format_config(recipe),
+            vocabulary=(out / "vocabulary.txt").read_text("utf-8"),
+            model=model,
+            card=card,
+        )
+
+    # What is scored is what was written, rounded weights and all.
+    write("Not scored yet.\n")
+    texts = _caption(load_captioner(bundle), dev)
     references = {r.name: r.captions for r in dev if r.name in texts}
     report = score_captions(texts, references)
     history = load_progress(out / CHECKPOINT)["history"]
-    bundle = out / "bundle"
+    run = describe_run(recipe, learn, dev, data, started_from, history, report)
+    write(write_card(run, recipe, len(vocabulary)))
     try:
-        run = describe_run(recipe, learn, dev, data, started_from, history, report)
         (out / "run.json").write_text(json.dumps(run, indent=1) + "\n", "utf-8")
         draw_curves(history, out / "curves.png")
         draw_samples(dev, texts, out / "samples.png")
@@ -261,12 +267,15 @@ def _finish(
             f"The reports in {out} cannot be written: {error}. The training is safe: "
             "the same command writes them again."
         ) from error
-    bundles.write_bundle(
-        bundle,
-        task="captioner",
-        config=format_config(recipe),
-        vocabulary=(out / "vocabulary.txt").read_text("utf-8"),
-        model=model,
-        card=write_card(run, recipe, len(vocabulary)),
-    )
     return bundle
+
+
+def _caption(captioner: PhotoCaptioner, records: Sequence[Record]) -> dict[str, str]:
+    """Give the best caption of each photo; one that went bad meanwhile is left out."""
+    batches = captioner.caption_all(record.image for record in records)
+    found = [captions for batch in batches for _, captions in batch]
+    return {
+        record.name: captions[0].text
+        for record, captions in zip(records, found, strict=True)
+        if not isinstance(captions, AppError)
+    }

@@ -205,8 +205,8 @@ class Trainer:
             )
             cider, distinct = self._validate(score, see_dev)
             progress.waited += 1
-            # A tie counts: with a photo or two to choose by, all scores are 0.
-            if progress.best is None or cider >= progress.best:
+            # 0 is no score: with a photo or two to choose by, there is no other.
+            if not progress.best or cider > progress.best:
                 progress.best, progress.waited = cider, 0
                 save_arrays(self.run / "best.npz", self.model.variables, {})
             for variable, value in zip(
