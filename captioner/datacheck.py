@@ -32,11 +32,11 @@ class TrainingCost:
     """
 
     bytes_per_view: int = 49 * 1280 * 2
-    views: int = 1
+    views: int = 2
     epochs: int = 20
     seconds_per_view: float = 0.012
     seconds_per_caption: float = 0.004
-    memory: int = 2_000_000_000
+    memory: int = 4_000_000_000
 
 
 @dataclass(frozen=True)
