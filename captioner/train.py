@@ -257,7 +257,7 @@ def _finish(
     report = score_captions(texts, references)
     history = load_progress(out / CHECKPOINT)["history"]
     run = describe_run(recipe, learn, dev, data, started_from, history, report)
-    write(write_card(run, recipe, len(vocabulary)))
+    write(write_card(run, recipe, len(vocabulary) - len(SPECIAL_WORDS)))
     try:
         (out / "run.json").write_text(json.dumps(run, indent=1) + "\n", "utf-8")
         draw_curves(history, out / "curves.png")

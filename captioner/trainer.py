@@ -170,7 +170,7 @@ class Trainer:
         )
 
     def _features(self, records: Sequence[Record], mirrored: bool) -> Features:
-        return extract_features(
+        features = extract_features(
             [record.image for record in records],
             self.model.encoder,
             self.cache,
@@ -178,6 +178,13 @@ class Trainer:
             mirrored=mirrored,
             announce=self.announce,
         )
+        if features.broken:  # it could be read when the run began
+            raise AppError(
+                f"{len(features.broken)} photos can no longer be read, the first: "
+                f"{next(iter(features.broken.values()))} Bring them back and give the "
+                "same command again, or start a new run with another --out."
+            )
+        return features
 
     def _run_stage(self, stage: StageConfig, checkpoint: Path) -> None:
         progress = self.progress
