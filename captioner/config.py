@@ -6,6 +6,14 @@ from pydantic import Field, model_validator
 
 from shared.config import Config
 
+# fmt: off
+BAD_ENDINGS = (
+    "a", "an", "the", "and", "or", "but", "of", "with", "in", "on", "at", "to", "by",
+    "for", "from", "into", "onto", "through", "under", "near", "next", "while", "as",
+    "is", "are", "his", "her", "their", "its", "that", "which", "who",
+)
+# fmt: on
+
 Rate = Annotated[float, Field(ge=0, lt=1)]
 Positive = Annotated[int, Field(ge=1)]
 
@@ -132,15 +140,49 @@ class StageConfig(Config):
 class DecodingConfig(Config):
     """How captions are searched for, unless the user says otherwise.
 
+    Words are counted without the end of the sentence. Rules that start with "not"
+    give way where nothing else is left; the others never do.
+
     Attributes:
-        beam_size: sequences kept at each step; 1 is greedy.
-        length_penalty: alpha of Wu et al. 2016; 0 ranks by probability alone.
-        max_words: longest caption.
+        method: "beam" looks for likely sequences, "sample" draws them at random.
+        beam_size: sequences kept at each step, 1 is greedy; or sequences drawn.
+        groups: of beams that differ from one another (diverse beam search); they
+            share `beam_size` in equal parts.
+        diversity: lambda of diverse beam search, nats a word.
+        length_penalty: alpha of Wu et al. 2016; 0 ranks by probability alone, and
+            "average" by the mean log-probability of a token.
+        min_words, max_words: length of a caption.
+        no_repeat: so many words in a row do not occur twice; 0 allows it.
+        bad_endings: words that a caption does not end with.
+        prefix: how every caption starts; its words count.
+        must: words that every caption has, in any order.
+        ban: words that no caption has.
+        inflections: whether `must` is content with another form of a word, and
+            `ban` means all its forms.
+        temperature: of a sample; above 0. Below 1 it is more predictable.
+        top_k: a sample takes each word from so many likeliest; 0 is all.
+        top_p: a sample takes each word from the likeliest that together reach this
+            probability; 1 is all.
+        seed: of a sample; the same photo with the same seed gives the same.
     """
 
+    method: Literal["beam", "sample"] = "beam"
     beam_size: int = Field(3, ge=1, le=50)
-    length_penalty: float = Field(0.0, ge=0, le=5)
+    groups: int = Field(1, ge=1, le=50)
+    diversity: float = Field(0.5, ge=0, le=100)
+    length_penalty: Annotated[float, Field(ge=0, le=5)] | Literal["average"] = 0.0
+    min_words: int = Field(1, ge=1, le=200)
     max_words: int = Field(20, ge=1, le=200)
+    no_repeat: int = Field(0, ge=0, le=20)
+    bad_endings: tuple[str, ...] = BAD_ENDINGS
+    prefix: str = ""
+    must: tuple[str, ...] = ()
+    ban: tuple[str, ...] = ()
+    inflections: bool = False
+    temperature: float = Field(1.0, gt=0, le=100)
+    top_k: int = Field(0, ge=0)
+    top_p: float = Field(1.0, gt=0, le=1)
+    seed: int = Field(0, ge=0)
 
 
 Stages = Annotated[tuple[StageConfig, ...], Field(min_length=1)]

@@ -60,7 +60,8 @@ class RegionAttention(keras.layers.Layer):
 
     def call(self, features, keys, query):
         """Give the context and the weights of each query."""
-        from_query = self.from_query(query)[:, :, None, :]  # (B, K, 1, units)
-        hidden = ops.tanh(keys[:, None, :, :] + from_query)  # (B, K, R, units)
+        # Not by [:, None]: LiteRT cannot slice where two axes have no fixed size.
+        from_query = ops.expand_dims(self.from_query(query), 2)  # (B, K, 1, units)
+        hidden = ops.tanh(ops.expand_dims(keys, 1) + from_query)  # (B, K, R, units)
         alpha = ops.softmax(self.score(hidden)[..., 0], axis=-1)  # (B, K, R)
         return ops.matmul(alpha, features), alpha
