@@ -1,10 +1,14 @@
+import random
+import sys
 import unicodedata
+from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import shared.text
 from shared.errors import AppError
 from shared.text import (
     BOS,
@@ -34,6 +38,7 @@ from shared.text import (
         ("Ένας Σκύλος", "ένας σκύλος"),
         ("Собака бежит", "собака бежит"),
         ("一只狗。两只猫", "一只狗 两只猫"),
+        ("the dog's\nhat isn't\tred", "the dog 's hat is n't red"),
         ("  \t\n", ""),
         ("... --- !?", ""),
         ("", ""),
@@ -50,6 +55,133 @@ def test_any_text_gives_composed_words_that_a_vocabulary_takes(text):
     assert all(word.split() == [word] for word in words)
     assert all(unicodedata.is_normalized("NFC", word) for word in words)
     Vocabulary.from_sentences([words])
+
+
+FLICKR8K = Path(__file__).parents[2] / "shared/data/flickr8k/Flickr8k.token.txt"
+CAPTIONS = """
+A dog runs.
+A dog runs .
+A dog runs. It eats grass. It sleeps.
+A dog, a cat and a horse.
+a dog,a cat
+Dogs: two of them; one sleeps!
+Is it a dog? Yes!! No?!
+A dog ... sleeps...
+a dog...sleeps
+Well.... no
+wait..no
+"A dog," says the man.
+The sign says "Stop".
+The sign says "Stop."
+a 'red' dog
+the 'red dog'
+a man's 'red hat'.
+rock 'n' roll
+the '80s
+``red'' dogs
+(A dog) [sleeps] {well} <now>.
+A dog (or a cat.)
+the dog's hat
+the dogs' hat
+the dogs'.
+This is the dog's.
+This is the dog's. He sleeps.
+the boss's car
+James' hat
+michael jackson's' thriller' video
+It's a dog that isn't red.
+They don't, can't and won't; we'll, you've, they're, I'm, he'd.
+couldn't've
+DON'T SHE'LL IT'S
+n't 's 'll
+don't. can't! isn't, it's: he'll; (she's) "we're"
+She cannot swim. Cannot!
+gonna gotta gimme lemme wanna
+He's gonna jump, gotta run, wanna-be, wanna
+d'ye see more'n one? 'Tis a dog, 'twas a cat.
+'tis 'twas's it'tis
+Mr. Smith and Dr. No at 5 p.m. today
+the U.S. flag at 10 a.m.
+S.C.U.B.A. divers of D.C.
+no. 7, No. 7
+1,000 dogs run 3.5 miles in 2:30, at 1:0.
+100,000.5 and ,3 or :5 or 3, 4
+dogs, 12; cats: 3
+$5, $1,000 and 50% of #1 @ home
+AT&T & co
+a black/white dog and/or a cat
+a t-shirt, a merry-go-round -- and a tug-of-war
+a dog--asleep
+a dog - asleep -
+--- a dog ---
+snow-covered's edge
+a dog_cat * + = ~ ^ | \\ `
+a (man's) dog's; [dogs'] "dogs'"
+o'clock o'neil's rock'n'roll
+'hello' 'hello
+"'hello'" "it's"
+he said:"run!"
+e.g. a dog, i.e. a pet, etc.
+www.dogs.com and dog@cats.org
+4x4, 3rd, K2, mp3, 4-wheeler's
+café's crème brûlée isn't naïve
+Ένας σκύλος, δύο γάτες.
+""".strip().splitlines()
+
+
+@pytest.fixture
+def plain_split_words(monkeypatch):
+    """`split_words` on a computer without NLTK."""
+
+    def split(text):
+        with monkeypatch.context() as patch:
+            patch.setattr(
+                shared.text, "_tokenizer", lambda: shared.text._split_treebank
+            )
+            return split_words(text)
+
+    return split
+
+
+def test_without_nltk_words_are_split_by_our_own_rules(monkeypatch):
+    shared.text._tokenizer.cache_clear()
+    monkeypatch.setitem(sys.modules, "nltk", None)
+    monkeypatch.setitem(sys.modules, "nltk.tokenize", None)
+    try:
+        assert split_words("The dog's hat.") == ["the", "dog", "'s", "hat"]
+        assert shared.text._tokenizer() is shared.text._split_treebank
+    finally:
+        shared.text._tokenizer.cache_clear()
+
+
+@pytest.mark.parametrize("caption", CAPTIONS)
+def test_words_are_the_same_without_nltk(plain_split_words, caption):
+    assert plain_split_words(caption) == split_words(caption)
+
+
+def test_words_are_the_same_without_nltk_whatever_comes_together(plain_split_words):
+    words = ["a", "dog", "dogs", "n't", "isn't", "'s", "'d", "'ll", "cannot", "3.5"]
+    marks = ["", " ", " ", " ", *"'`\"./&%$#;,!?()[]{}<>-_*", "--", "...", "''"]
+    draw = random.Random(1)
+    for _ in range(5000):
+        text = "".join(draw.choice(words) + draw.choice(marks) for _ in range(5))
+        text += " ."  # at the very end NLTK leaves "dog's'" whole
+        assert plain_split_words(text) == split_words(text)
+
+
+@pytest.mark.slow
+def test_words_of_flickr8k_are_the_same_without_nltk(plain_split_words):
+    if not FLICKR8K.is_file():
+        pytest.skip(f"Flickr8k's captions are not in {FLICKR8K}")
+    lines = FLICKR8K.read_text("utf-8").splitlines()
+    captions = [line.partition("\t")[2] for line in lines]
+    assert len(captions) > 30000
+    # As published, punctuation stands alone; then as people write it.
+    for text in captions:
+        assert plain_split_words(text) == split_words(text)
+        for mark in ".,'\";?!":
+            text = text.replace(f" {mark}", mark)
+        assert plain_split_words(text) == split_words(text)
 
 
 @pytest.mark.parametrize(
