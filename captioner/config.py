@@ -184,6 +184,22 @@ class DecodingConfig(Config):
     top_p: float = Field(1.0, gt=0, le=1)
     seed: int = Field(0, ge=0)
 
+    @model_validator(mode="after")
+    def _numbers_fit_together(self) -> "DecodingConfig":
+        if self.min_words > self.max_words:
+            raise ValueError(
+                f"min_words {self.min_words} is more than max_words {self.max_words}: "
+                f"give a min_words of at most {self.max_words}, or a larger max_words"
+            )
+        if self.beam_size % self.groups:
+            first = max(1, self.beam_size // self.groups) * self.groups
+            fits = range(first, 51, self.groups)[:3]
+            raise ValueError(
+                f"groups {self.groups} do not share beam_size {self.beam_size} in "
+                f"equal parts: give a beam_size of {', '.join(map(str, fits))}"
+            )
+        return self
+
 
 Stages = Annotated[tuple[StageConfig, ...], Field(min_length=1)]
 

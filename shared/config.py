@@ -1,7 +1,9 @@
 """TOML file to frozen, typed, range-checked config."""
 
 import json
+import re
 import tomllib
+from collections.abc import Mapping
 from importlib import resources
 from pathlib import Path
 from typing import Any, TypeVar
@@ -64,11 +66,30 @@ def parse_config(text: str, schema: type[C], name: str) -> C:
             wrong type or out of range; every such key is named.
     """
     try:
-        # As JSON, whose strict mode takes a list for a tuple.
-        values = json.dumps(tomllib.loads(text), default=str)
-        return schema.model_validate_json(values)
+        values = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise AppError(f"{name} is not valid TOML: {error}") from error
+    return _check(values, schema, name)
+
+
+def revise_config(config: C, changes: Mapping[str, Any], name: str) -> C:
+    """Set some values of a config anew, as strictly as if a file had them.
+
+    Args:
+        changes: values by their keys; lists stand for tuples.
+        name: what error messages call the changes.
+
+    Raises:
+        AppError: if a key is unknown, or the config with the new values is refused.
+    """
+    return _check({**config.model_dump(mode="json"), **changes}, type(config), name)
+
+
+def _check(values: Mapping[str, Any], schema: type[C], name: str) -> C:
+    # As JSON, whose strict mode takes a list for a tuple. Half an emoji is no text.
+    text = json.dumps(values, default=str, ensure_ascii=False)
+    try:
+        return schema.model_validate_json(text.encode("utf-8", "ignore"))
     except ValidationError as error:
         problems = error.errors()
         # A list whose items are refused is also called too short.
@@ -106,9 +127,13 @@ def _is_table(value: Any) -> bool:
 
 
 def _problem(error: Any) -> str:
-    key = ".".join(map(str, error["loc"]))
+    place = [str(part) for part in error["loc"]]
     if error["type"] == "extra_forbidden":
-        return f"{key}: unknown key. Remove it, or correct its spelling."
+        return f"{'.'.join(place)}: unknown key. Remove it, or correct its spelling."
+    # Of several types that a value may have, the last part says which was tried.
+    if place and not re.fullmatch(r"\w+", place[-1]):
+        place.pop()
+    key = ".".join(place)
     if error["type"] == "missing":
         return f"{key}: missing. Add it."
     if error["type"] == "value_error":  # by a check of ours, whose input is a table

@@ -6,8 +6,15 @@ import pytest
 from pydantic import Field, ValidationError
 
 import captioner.config
-from captioner.config import CaptionerConfig, FinetuneConfig
-from shared.config import Config, format_config, parse_config, read_config, recipe_names
+from captioner.config import CaptionerConfig, DecodingConfig, FinetuneConfig
+from shared.config import (
+    Config,
+    format_config,
+    parse_config,
+    read_config,
+    recipe_names,
+    revise_config,
+)
 from shared.errors import AppError
 
 
@@ -134,3 +141,59 @@ class Odd(Config):
 def test_a_config_survives_its_file():
     config = Odd()
     assert parse_config(format_config(config), type(config), "a.toml") == config
+
+
+def test_a_revised_config_has_the_changes_and_the_rest_of_the_old_one():
+    config = Odd(rate=0.5)
+    new = revise_config(config, {"names": ["é", "b"], "part": {"size": 4}}, "It")
+    assert new == Odd(rate=0.5, names=("é", "b"), part=Part(size=4))
+    assert config == Odd(rate=0.5)
+    assert revise_config(config, {}, "It") == config
+    assert revise_config(config, {"names": ("b",)}, "It").names == ("b",)
+
+
+def test_half_an_emoji_is_left_out_of_a_revised_config():
+    assert revise_config(Odd(), {"text": "a\ud83d b"}, "It").text == "a b"
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        (
+            {"colour": 1},
+            r"^The request is refused:\n  colour: unknown key\. Remove[^\n]*$",
+        ),
+        ({"beam-size": 1}, r"\n  beam-size: unknown key\."),
+        ({"beam_size": 0}, r"\n  beam_size: .*greater than or equal to 1\. .*: 0\.$"),
+        ({"beam_size": "3"}, r"\n  beam_size: .*valid integer\. Received: '3'\.$"),
+        ({"must": ["a", 3]}, r"\n  must\.1: .*valid string\. Received: 3\.$"),
+        ({"must": "dog"}, r"\n  must: .*valid array\. Received: 'dog'\.$"),
+        ({"top_p": float("nan")}, r"\n  top_p: .*finite number\. Received: nan\.$"),
+        (
+            {"length_penalty": 9},
+            r"\n  length_penalty: .*equal to 5\. .*\n  length_penalty: .*'average'",
+        ),
+        (
+            {"min_words": 9, "max_words": 8},
+            r"\n  min_words 9 is more than max_words 8: give a min_words of at most 8,",
+        ),
+        (
+            {"groups": 3, "beam_size": 4},
+            r"\n  groups 3 do not share beam_size 4 .*: give a beam_size of 3, 6, 9\.$",
+        ),
+        (
+            {"groups": 7},
+            r"groups 7 .* beam_size 3 .*: give a beam_size of 7, 14, 21\.$",
+        ),
+        ({"groups": 40, "beam_size": 50}, r": give a beam_size of 40\.$"),
+    ],
+)
+def test_a_revised_config_is_checked_again(changes, message):
+    with pytest.raises(AppError, match=message):
+        revise_config(DecodingConfig(), changes, "The request")
+
+
+@pytest.mark.parametrize(("beam_size", "groups"), [(1, 1), (6, 3), (50, 50), (6, 1)])
+def test_groups_of_equal_size_are_accepted(beam_size, groups):
+    changes = {"beam_size": beam_size, "groups": groups}
+    assert revise_config(DecodingConfig(), changes, "It").groups == groups
