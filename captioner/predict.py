@@ -19,6 +19,7 @@ from shared.config import parse_config
 from shared.errors import AppError
 from shared.images import ImageSource, read_image
 from shared.text import BOS, EOS, PAD, UNK, Vocabulary, join_words
+from shared.weights import load_weights
 
 SHIPPED = Path(__file__).parent / "bundle"
 READERS = 2
@@ -246,5 +247,5 @@ def load_bundle(folder: Path) -> tuple[CaptionerConfig, Vocabulary, Captioner]:
     # Half precision is for training; not every processor has it.
     config = config.model_copy(update={"precision": "float32"})
     model = build_captioner(config, len(vocabulary), None)
-    bundles.load_weights(folder, model)
+    load_weights(folder, model)
     return config, vocabulary, model

@@ -4,27 +4,36 @@ A bundle is a folder; it alone is needed to use the model:
 
     config.toml      the recipe that the model was trained with
     vocabulary.txt   see `shared.text`
-    model.weights.h5 weights as Keras writes them, as float16 where they fit
+    model.weights.h5 see `shared.weights`
     card.md          what it was trained on, scores, licences, limits
-    manifest.json    {"format": 1, "task": …, "files": {name: SHA-256, …}}
+    <part>/…         files of a part, which was made from these weights: the model in
+                     another form, such as litert/encoder.tflite
+    manifest.json    {"format": 2, "task": …, "files": {name: SHA-256, …}}, with
+                     names such as "card.md" and "litert/encoder.tflite"
 
-Nothing in it is executed: text, JSON and arrays only.
+A part has a section in the card, between <!-- part … --> and <!-- end of part … -->.
+
+Format 1 had neither parts nor weights of one byte: its bundles are read, and programs
+that know only format 1 ask to be updated.
+
+Nothing in it is executed: text, JSON and arrays only. What lies in a part is for the
+room that reads it to judge. This room needs no Keras, so that a bundle can be used
+without.
 """
 
 import errno
 import hashlib
 import json
 import shutil
-from pathlib import Path, PureWindowsPath
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
-
-import h5py
-import keras
-import numpy as np
 
 from shared.errors import AppError
 
-FORMAT = 1
+FORMAT = 2
+READABLE = (1, 2)
 CONFIG, VOCABULARY, WEIGHTS, CARD = (
     "config.toml",
     "vocabulary.txt",
@@ -33,7 +42,6 @@ CONFIG, VOCABULARY, WEIGHTS, CARD = (
 )
 FILES = (CONFIG, VOCABULARY, WEIGHTS, CARD)
 MANIFEST = "manifest.json"
-HALF_MAX = float(np.finfo(np.float16).max)
 
 
 def write_bundle(
@@ -42,90 +50,126 @@ def write_bundle(
     task: str,
     config: str,
     vocabulary: str,
-    model: keras.Model,
+    model: Any,
     card: str,
 ) -> None:
     """Write a bundle, whole or not at all.
 
     Args:
-        folder: where; a bundle that is there already is replaced.
+        folder: where; a bundle that is there already is replaced, and its parts,
+            which were made from other weights, go.
         task: "captioner" or "vqa".
         config, vocabulary, card: the files' text.
-        model: its weights are written as float16; those beyond its range stay
-            float32.
+        model: the `keras.Model`; its weights are rounded, see `shared.weights`.
 
     Raises:
         AppError: if the folder holds other things, or the disk does not take it.
     """
+    from shared.weights import write_weights  # Keras
+
     if folder.exists() and not _may_replace(folder):
         raise AppError(
             f"{folder} holds something that is not a bundle. Choose another folder."
         )
-    part = folder.with_name(folder.name + ".part")
-    old = folder.with_name(folder.name + ".old")
-    try:
-        shutil.rmtree(part, ignore_errors=True)
-        part.mkdir(parents=True)
-        # HDF5 can crash the process when a disk fills up under it.
-        needed = 6 * model.count_params() + 10**6
-        if shutil.disk_usage(part).free < needed:
-            raise OSError(errno.ENOSPC, f"{needed / 1e6:.0f} MB are needed")
-        (part / CONFIG).write_text(config, "utf-8")
-        (part / VOCABULARY).write_text(vocabulary, "utf-8")
-        (part / CARD).write_text(card, "utf-8")
-        _write_weights(part / WEIGHTS, model)
-        names = sorted(path.name for path in part.iterdir())
-        files = {name: _digest(part / name) for name in names}
-        manifest = {"format": FORMAT, "task": task, "files": files}
-        (part / MANIFEST).write_text(json.dumps(manifest, indent=1) + "\n", "utf-8")
-        shutil.rmtree(old, ignore_errors=True)
-        if folder.exists():
-            folder.rename(old)
-        part.rename(folder)
-        shutil.rmtree(old, ignore_errors=True)
-    except OSError as error:
-        if old.exists() and not folder.exists():
-            old.rename(folder)
-        shutil.rmtree(part, ignore_errors=True)
+    # HDF5 can crash the process when a disk fills up under it.
+    with _replacing(folder, needed=6 * model.count_params()) as new:
+        (new / CONFIG).write_text(config, "utf-8")
+        (new / VOCABULARY).write_text(vocabulary, "utf-8")
+        (new / CARD).write_text(card, "utf-8")
+        write_weights(new, model)
+        files = {name: _digest(new / name) for name in FILES}
+        _write_manifest(new, task, files)
+
+
+def add_part(folder: Path, name: str, files: Mapping[str, bytes], card: str) -> None:
+    """Add a part to a bundle, or replace it, whole or not at all.
+
+    Args:
+        folder: the bundle.
+        name: the part's, an identifier such as "litert".
+        files: content of its files, at least one; in their names "/" is a folder.
+        card: its section of the bundle's card: Markdown with a heading.
+
+    Raises:
+        AppError: if the folder is not a whole bundle, or holds other things as well,
+            or the disk does not take it.
+        ValueError: if a name is not safe, or there is no file.
+    """
+    added = {f"{name}/{file}": content for file, content in files.items()}
+    if not added or not name.isidentifier() or not all(map(_is_safe, added)):
+        raise ValueError(
+            f"`name` must be an identifier and `files` have relative names. Received: "
+            f"name={name!r}, files={list(files)}"
+        )
+    manifest = _read_manifest(folder)
+    kept = [file for file in manifest["files"] if not file.startswith(f"{name}/")]
+    check_bundle(folder, manifest["task"], kept)
+    if not _may_replace(folder):
         raise AppError(
-            f"The bundle {folder} cannot be written: {error}. Free some disk, or "
-            "choose a folder that you may write to."
-        ) from error
+            f"{folder} is not a folder with a bundle and nothing else. Move the other "
+            "things away."
+        )
+    text = read_text(folder, CARD) if CARD in kept else ""
+    added[CARD] = _set_section(text, name, card).encode()
+    sizes = [(folder / file).stat().st_size for file in kept]
+    needed = sum(sizes) + sum(map(len, added.values()))
+    with _replacing(folder, needed) as new:
+        for file in kept:
+            (new / file).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(folder / file, new / file)
+        for file, content in added.items():
+            (new / file).parent.mkdir(parents=True, exist_ok=True)
+            (new / file).write_bytes(content)
+        digests = {file: manifest["files"][file] for file in kept}
+        digests |= {file: _digest(new / file) for file in added}
+        _write_manifest(new, manifest["task"], digests)
 
 
-def check_bundle(folder: Path, task: str) -> None:
+def has_part(folder: Path, name: str) -> bool:
+    """Whether a bundle's manifest lists files of a part; they may be damaged.
+
+    Raises:
+        AppError: if there is no bundle.
+    """
+    return any(file.startswith(f"{name}/") for file in _read_manifest(folder)["files"])
+
+
+def check_bundle(folder: Path, task: str, names: Collection[str] | None = None) -> None:
     """Make sure that a folder is a whole, unchanged bundle for a task.
+
+    Args:
+        folder: the bundle.
+        task: "captioner" or "vqa".
+        names: the only files to look at, to be quick; None is all.
 
     Raises:
         AppError: if it is not; the message names what was found and expected.
     """
     manifest = _read_manifest(folder)
-    if manifest.get("format") != FORMAT:
+    if manifest["task"] != task:
         raise AppError(
-            f"{folder} is a bundle of format {manifest.get('format')!r}; this program "
-            f"reads format {FORMAT}. Update sightread, or train the model again."
+            f"{folder} is a bundle for {manifest['task']!r}, not for {task!r}."
         )
-    if manifest.get("task") != task:
-        raise AppError(
-            f"{folder} is a bundle for {manifest.get('task')!r}, not for {task!r}."
-        )
-    files = manifest.get("files")
-    if not isinstance(files, dict) or not {CONFIG, VOCABULARY, WEIGHTS} <= set(files):
-        raise AppError(f"{folder / MANIFEST} does not name the files of a bundle.")
-    for name, expected in files.items():
-        # As Windows reads it, which has all separators, and drives.
-        if name != PureWindowsPath(name).name or name == "..":
+    files = manifest["files"]
+    for name in files:
+        if not _is_safe(name):
             raise AppError(
                 f"{folder / MANIFEST} names {name!r}, which is not a plain file name. "
                 "The bundle is not to be trusted: get it again."
             )
+    for name in files if names is None else names:
+        if name not in files:
+            raise AppError(
+                f"The bundle {folder} comes without {name}. Get one that has it."
+            )
         path = folder / name
-        if path.is_symlink() or not path.is_file():
+        way = [path, *path.parents[: name.count("/")]]
+        if any(step.is_symlink() for step in way) or not path.is_file():
             raise AppError(f"{path} is missing, or not a file. Get the bundle again.")
-        if (found := _digest(path)) != expected:
+        if (found := _digest(path)) != files[name]:
             raise AppError(
                 f"{path} was changed or damaged: its SHA-256 is {found[:12]}…, the "
-                f"manifest says {str(expected)[:12]}…. Get the bundle again."
+                f"manifest says {str(files[name])[:12]}…. Get the bundle again."
             )
 
 
@@ -141,80 +185,77 @@ def read_text(folder: Path, name: str) -> str:
         raise AppError(f"{folder / name} cannot be read: {error}") from error
 
 
-def load_weights(folder: Path, model: keras.Model) -> None:
-    """Give a model the weights of a checked bundle.
+@contextmanager
+def _replacing(folder: Path, needed: int) -> Iterator[Path]:
+    """Give an empty folder, which takes the place of another when it is filled.
 
-    Raises:
-        AppError: if they belong to another model.
+    Whenever it is killed, the old folder or the new one is there, and whole; between
+    the two renames the old one has another name, which `_read_manifest` tells.
     """
-    path, sizes = folder / WEIGHTS, ""
+    new, old = _beside(folder, ".part"), _beside(folder, ".old")
+    needed += 10**6
     try:
-        with h5py.File(path) as file:
-            held = _count_numbers(file)
-        sizes = f"{held} numbers for {model.count_params()}; "
-        model.load_weights(path)
-    except (OSError, KeyError, TypeError, ValueError, RecursionError) as error:
-        # Keras gives its reason in the second paragraph.
-        reason = str(error).strip().split("\n\n")[:2][-1].split("\n")[0]
+        shutil.rmtree(new, ignore_errors=True)
+        new.mkdir(parents=True)
+        if shutil.disk_usage(new).free < needed:
+            raise OSError(errno.ENOSPC, f"{needed / 1e6:.0f} MB are needed")
+        yield new
+        if folder.exists():
+            shutil.rmtree(old, ignore_errors=True)
+            folder.rename(old)
+        new.rename(folder)
+        shutil.rmtree(old, ignore_errors=True)
+    except OSError as error:
+        if old.exists() and not folder.exists():
+            old.rename(folder)
+        shutil.rmtree(new, ignore_errors=True)
         raise AppError(
-            f"The weights {path} do not fit the model that {folder / CONFIG} and "
-            f"{folder / VOCABULARY} describe: {sizes}{reason} Get the bundle "
-            "again."
+            f"The bundle {folder} cannot be written: {error}. Free some disk, or "
+            "choose a folder that you may write to."
         ) from error
+
+
+def _beside(folder: Path, ending: str) -> Path:
+    return Path(f"{folder.absolute()}{ending}")
 
 
 def _may_replace(folder: Path) -> bool:
     """Whether there is nothing in a folder, or a bundle and nothing else."""
     if not folder.is_dir() or folder.is_symlink():
         return False
-    names = {path.name for path in folder.iterdir()}
-    return not names or (MANIFEST in names and names <= {*FILES, MANIFEST})
+    if not any(folder.iterdir()):
+        return True
+    try:
+        listed = _read_manifest(folder)["files"]
+    except AppError:  # a damaged bundle may be replaced; unknown parts may not
+        listed = {}
+    parts = (name for name in listed if "/" in name and _is_safe(name))
+    files = {folder / name for name in (*FILES, MANIFEST, *parts)}
+    folders = {parent for file in files for parent in file.parents}
+    return (folder / MANIFEST).exists() and all(
+        path in (folders if path.is_dir() else files) and not path.is_symlink()
+        for path in folder.rglob("*")
+    )
 
 
-def _write_weights(path: Path, model: keras.Model) -> None:
-    """Write Keras' own layout, with halved floats where they fit."""
-    full = path.with_name("full.weights.h5")
-    model.save_weights(full)
-
-    def copy(name: str, item: Any) -> None:
-        if name.split("/")[0] == "optimizer":  # only training needs it
-            return
-        if isinstance(item, h5py.Dataset):
-            array = item[()]
-            if array.dtype == np.float32 and np.abs(array).max(initial=0) < HALF_MAX:
-                array = array.astype(np.float16)
-            copied = target.create_dataset(name, data=array)
-        else:
-            copied = target.require_group(name)
-        for key, value in item.attrs.items():
-            copied.attrs[key] = value
-
-    with h5py.File(full) as source, h5py.File(path, "w") as target:
-        source.visititems(copy)
-    full.unlink()
+def _is_safe(name: str) -> bool:
+    """Whether a name, as any system reads it, is that of a file in the folder."""
+    steps = name.split("/")
+    # Windows has drives and other separators, and drops dots and spaces at an end.
+    return not {"\\", ":"} & set(name) and all(
+        step and step == step.rstrip(". ") for step in steps
+    )
 
 
-def _count_numbers(group: Any) -> int:
-    """Refuse what reads files outside the bundle, or unpacks to more than it holds."""
-    count = 0
-    for name in group:
-        if not isinstance(group.get(name, getlink=True), h5py.HardLink):
-            raise TypeError(f"{name} is a link, not an array.")
-        item = group[name]
-        if isinstance(item, h5py.Group):
-            count += _count_numbers(item)
-        elif isinstance(item, h5py.Dataset) and _is_plain(item):
-            count += item.size
-        else:
-            raise TypeError(f"{name} is not a plain array of numbers.")
-    return count
-
-
-def _is_plain(item: h5py.Dataset) -> bool:
-    if item.shape is None or item.external or item.is_virtual:
-        return False
-    whole = item.id.get_storage_size() >= item.nbytes
-    return whole and item.dtype.kind in "fui"
+def _set_section(card: str, name: str, text: str) -> str:
+    """Put the section of a part into a card, in the place of one that is there."""
+    first, last = f"<!-- part {name} -->", f"<!-- end of part {name} -->"
+    section = f"{first}\n\n{text.strip()}\n\n{last}"
+    before, _, rest = card.partition(first)
+    _, closed, after = rest.partition(last)
+    if closed:
+        return before + section + after
+    return f"{card.rstrip()}\n\n{section}\n".lstrip()
 
 
 def _digest(path: Path) -> str:
@@ -222,9 +263,22 @@ def _digest(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+def _write_manifest(folder: Path, task: str, digests: Mapping[str, str]) -> None:
+    files = dict(sorted(digests.items()))
+    manifest = {"format": FORMAT, "task": task, "files": files}
+    (folder / MANIFEST).write_text(json.dumps(manifest, indent=1) + "\n", "utf-8")
+
+
 def _read_manifest(folder: Path) -> dict[str, Any]:
+    """Read a manifest, and make sure of its format and that "files" is a dict."""
     path = folder / MANIFEST
     if not path.is_file():
+        old = _beside(folder, ".old")
+        if (old / MANIFEST).is_file():
+            raise AppError(
+                f"No trained model in {folder}: when it was last written, that was "
+                f"interrupted. Rename {old} to {folder.name}."
+            )
         raise AppError(
             f"No trained model in {folder}: {MANIFEST} is missing. Train one with "
             "`captioner train`, or give the folder of a bundle."
@@ -235,4 +289,12 @@ def _read_manifest(folder: Path) -> dict[str, Any]:
         raise AppError(f"{path} cannot be read: {error}") from error
     if not isinstance(manifest, dict):
         raise AppError(f"{path} is not a manifest.")
-    return manifest
+    if manifest.get("format") not in READABLE:
+        raise AppError(
+            f"{folder} is a bundle of format {manifest.get('format')!r}; this program "
+            "reads formats 1 and 2. Update sightread, or train the model again."
+        )
+    files = manifest.get("files")
+    if not isinstance(files, dict) or not {CONFIG, VOCABULARY, WEIGHTS} <= set(files):
+        raise AppError(f"{path} does not name the files of a bundle.")
+    return {"task": None} | manifest

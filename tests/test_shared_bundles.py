@@ -4,9 +4,9 @@ import ast
 import hashlib
 import json
 import shutil
+import sys
 from pathlib import Path
 
-import h5py
 import keras
 import numpy as np
 import pytest
@@ -16,10 +16,11 @@ from captioner.config import CaptionerConfig, DecoderConfig, EncoderConfig, Stag
 from captioner.model import build_captioner
 from captioner.predict import load_bundle
 from shared import bundles, encoders
-from shared.bundles import check_bundle, load_weights, read_text, write_bundle
+from shared.bundles import add_part, check_bundle, has_part, read_text, write_bundle
 from shared.config import format_config
 from shared.errors import AppError
 from shared.text import SPECIAL_WORDS, Vocabulary
+from shared.weights import load_weights
 
 TEXTS = {"config": "units = 3\n", "vocabulary": "<pad>\nein Wort\n", "card": "# Ü\n"}
 FILES = {
@@ -74,18 +75,22 @@ def rename_in_manifest(folder, old, new):
     edit_manifest(folder, files=files)
 
 
+def contents(folder):
+    return {
+        path.relative_to(folder).as_posix(): path.read_bytes()
+        for path in folder.rglob("*")
+        if path.is_file()
+    }
+
+
 def renew_manifest(folder):
     """Make the manifest say of the files what they are now."""
     files = {
-        path.name: hashlib.sha256(path.read_bytes()).hexdigest()
-        for path in folder.iterdir()
-        if path.name != "manifest.json"
+        name: hashlib.sha256(content).hexdigest()
+        for name, content in contents(folder).items()
+        if name != "manifest.json"
     }
     edit_manifest(folder, files=files)
-
-
-def contents(folder):
-    return {path.name: path.read_bytes() for path in folder.iterdir()}
 
 
 def test_a_bundle_holds_its_files_and_nothing_else(bundle):
@@ -96,53 +101,9 @@ def test_a_bundle_holds_its_files_and_nothing_else(bundle):
     assert read_text(bundle, "vocabulary.txt") == TEXTS["vocabulary"]
     assert read_text(bundle, "card.md") == TEXTS["card"]
     manifest = json.loads((bundle / "manifest.json").read_text())
-    assert manifest["format"] == 1
+    assert manifest["format"] == 2
     assert manifest["task"] == "captioner"
     assert set(manifest["files"]) == FILES - {"manifest.json"}
-
-
-def test_a_model_computes_the_same_after_a_round_trip(bundle):
-    read = build(seed=1)
-    load_weights(bundle, read)
-    for weight, same in zip(read.weights, build().weights, strict=True):
-        np.testing.assert_allclose(weight, same, rtol=2**-11)
-        assert weight.dtype == "float32"
-    x = np.random.default_rng(0).normal(size=(4, 30)).astype(np.float32)
-    np.testing.assert_allclose(read(x), build()(x), rtol=1e-2, atol=1e-2)
-
-
-def test_only_weights_that_fit_are_halved(tmp_path):
-    model = build()
-    large, nan, small = model.layers[0].bias, model.layers[2].bias, 1.5
-    large.assign(np.full(40, 1e6))
-    nan.assign(np.full(20, np.nan))
-    model.layers[0].kernel.assign(np.full((30, 40), small))
-    write(tmp_path / "bundle", model)
-    with h5py.File(tmp_path / "bundle" / "model.weights.h5") as file:
-        found = []
-        file.visititems(
-            lambda _, item: found.append(getattr(item, "dtype", None)) or None
-        )
-    assert (
-        sorted(dtype.name for dtype in found if dtype)
-        == ["float16"] * 6 + ["float32"] * 2
-    )
-    read = build(seed=1)
-    load_weights(tmp_path / "bundle", read)
-    np.testing.assert_array_equal(read.layers[0].bias, np.float32(1e6))
-    np.testing.assert_array_equal(read.layers[0].kernel, small)
-
-
-def test_a_trained_model_leaves_its_optimizer_behind(tmp_path):
-    model = build(units=2000)
-    model.compile(optimizer="adam", loss="mse")
-    model.train_on_batch(np.ones((2, 30)), np.ones((2, 20)))
-    path = write(tmp_path / "bundle", model) / "model.weights.h5"
-    weights = sum(int(np.prod(weight.shape)) for weight in model.weights)
-    assert 2 * weights <= path.stat().st_size < 2.2 * weights + 20_000
-    with h5py.File(path) as file:
-        assert "optimizer" not in file
-    load_weights(tmp_path / "bundle", build(units=2000, seed=1))
 
 
 def test_an_existing_bundle_is_replaced(bundle):
@@ -268,8 +229,9 @@ def test_a_cut_file_is_found(bundle):
 
 
 def test_another_format_says_to_update(bundle):
-    edit_manifest(bundle, format=2)
-    with pytest.raises(AppError, match=r"format 2; .*reads format 1. Update sightread"):
+    edit_manifest(bundle, format=3)
+    match = r"format 3; .*reads formats 1 and 2. Update sightread"
+    with pytest.raises(AppError, match=match):
         check_bundle(bundle, "captioner")
 
 
@@ -310,7 +272,11 @@ def test_a_digest_of_another_kind_fits_nothing(bundle, digest):
 
 @pytest.mark.parametrize(
     "name",
-    ["../x", "/etc/passwd", "C:\\x", "C:x", "..\\x", "a/b", "..", ".", "\\\\host\\x"],
+    [
+        *["", ".", "..", "/", "../x", "a/../../x", "a/..", "/etc/passwd", "//host/x"],
+        *["a//x", "a/", "./x", "C:", "C:x", "C:\\x", "C:/x", "..\\x", "\\\\host\\x"],
+        *[".. /x", "a/... /x", "x.", "x:stream"],  # as Windows reads them
+    ],
 )
 def test_names_that_lead_outside_are_refused(bundle, name):
     (bundle.parent / "x").write_bytes((bundle / "card.md").read_bytes())
@@ -319,7 +285,7 @@ def test_names_that_lead_outside_are_refused(bundle, name):
         check_bundle(bundle, "captioner")
 
 
-@pytest.mark.parametrize("name", ["", "a\0b", "photos"])
+@pytest.mark.parametrize("name", ["a\0b", "photos", "photos/x", "card.md/x"])
 def test_names_of_no_file_are_refused(bundle, name):
     (bundle / "photos").mkdir()
     rename_in_manifest(bundle, "card.md", name)
@@ -341,108 +307,272 @@ def test_text_that_is_not_utf8_is_refused(bundle):
         read_text(bundle, "config.toml")
 
 
-KERNEL = "layers/dense/vars/0"
+PART = {"start.tflite": b"abc", "deep/er/step.tflite": b"", "k\u00e4se": bytes(9)}
+SECTION = "## LiteRT\n\nThree graphs."
 
 
-def soft_link(file, folder):
-    file[KERNEL] = h5py.SoftLink("/layers/dense/vars/1")
+def test_a_part_is_added_with_checksums_and_a_section(bundle):
+    before = contents(bundle)
+    assert not has_part(bundle, "litert")
+    add_part(bundle, "litert", PART, SECTION + "\n")
+    assert has_part(bundle, "litert")
+    assert not has_part(bundle, "lite")
+    check_bundle(bundle, "captioner")
+    after = contents(bundle)
+    assert [path.name for path in bundle.parent.iterdir()] == ["bundle"]
+    assert after.keys() - before.keys() == {f"litert/{name}" for name in PART}
+    for name, content in PART.items():
+        assert after[f"litert/{name}"] == content
+    for name in ("config.toml", "vocabulary.txt", "model.weights.h5"):
+        assert after[name] == before[name]
+    assert read_text(bundle, "card.md") == (
+        f"# Ü\n\n<!-- part litert -->\n\n{SECTION}\n\n<!-- end of part litert -->\n"
+    )
+    manifest = json.loads(after["manifest.json"])
+    assert set(manifest["files"]) == after.keys() - {"manifest.json"}
+    assert list(manifest["files"]) == sorted(manifest["files"])
 
 
-def external_link(file, folder):
-    file[KERNEL] = h5py.ExternalLink(str(folder / "other.h5"), KERNEL)
+def test_a_part_is_replaced_with_its_section_and_others_stay(bundle):
+    add_part(bundle, "one", {"a": b"old", "b": b"old"}, "## Of one\n")
+    add_part(bundle, "two", {"a": b"two"}, "## Of two\n")
+    with (bundle / "card.md").open("a") as file:
+        file.write("\nThe end.\n")
+    renew_manifest(bundle)
+    add_part(bundle, "one", {"c/d": b"new"}, "## Another \\1\n")
+    check_bundle(bundle, "captioner")
+    parts = {name: content for name, content in contents(bundle).items() if "/" in name}
+    assert parts == {"one/c/d": b"new", "two/a": b"two"}
+    lines = [line for line in read_text(bundle, "card.md").split("\n") if line]
+    assert lines == [
+        "# Ü",
+        "<!-- part one -->",
+        "## Another \\1",
+        "<!-- end of part one -->",
+        "<!-- part two -->",
+        "## Of two",
+        "<!-- end of part two -->",
+        "The end.",
+    ]
 
 
-def external_group(file, folder):
-    file["more"] = h5py.ExternalLink("/etc/passwd", "/")
+def test_a_damaged_or_missing_part_can_be_replaced(bundle):
+    add_part(bundle, "litert", {"a": b"old", "b": b"old"}, "")
+    (bundle / "litert" / "a").write_bytes(b"damaged")
+    (bundle / "litert" / "b").unlink()
+    with pytest.raises(AppError, match="a was changed or damaged"):
+        check_bundle(bundle, "captioner")
+    add_part(bundle, "litert", {"a": b"new"}, "")
+    check_bundle(bundle, "captioner")
 
 
-def external_data(file, folder):
-    (folder / "secret").write_bytes(bytes(4 * 30 * 40))
-    segments = [(str(folder / "secret"), 0, 4 * 30 * 40)]
-    file.create_dataset(KERNEL, (30, 40), "f4", external=segments)
+def test_a_bundle_of_format_1_takes_a_part(bundle):
+    (bundle / "card.md").unlink()  # it may be missing
+    renew_manifest(bundle)
+    edit_manifest(bundle, format=1)
+    check_bundle(bundle, "captioner")
+    add_part(bundle, "litert", PART, SECTION)
+    check_bundle(bundle, "captioner")
+    assert json.loads((bundle / "manifest.json").read_text())["format"] == 2
+    assert read_text(bundle, "card.md").startswith("<!-- part litert -->\n\n## LiteRT")
 
 
-def virtual_data(file, folder):
-    layout = h5py.VirtualLayout((30, 40), "f4")
-    layout[:] = h5py.VirtualSource(str(folder / "other.h5"), KERNEL, (30, 40))
-    file.create_virtual_dataset(KERNEL, layout)
+def test_new_weights_drop_the_parts_of_the_old(bundle):
+    add_part(bundle, "litert", PART, SECTION)
+    write(bundle, build(seed=1))
+    check_bundle(bundle, "captioner")
+    assert contents(bundle).keys() == FILES
+    assert not has_part(bundle, "litert")
 
 
-def objects(file, folder):
-    file[KERNEL] = np.array([b"cos\nsystem"], "S20")
+def test_only_the_files_asked_for_are_read(bundle):
+    add_part(bundle, "litert", PART, SECTION)
+    (bundle / "model.weights.h5").unlink()
+    (bundle / "litert" / "start.tflite").write_bytes(b"damaged")
+    names = ["config.toml", "litert/deep/er/step.tflite"]
+    check_bundle(bundle, "captioner", names)
+    check_bundle(bundle, "captioner", [])
+    for more, match in [
+        ("model.weights.h5", "model.weights.h5 is missing"),
+        ("litert/start.tflite", "start.tflite was changed or damaged"),
+        ("onnx/step", "comes without onnx/step"),
+        ("litert", "comes without litert"),
+        ("../bundle/card.md", "comes without"),
+    ]:
+        with pytest.raises(AppError, match=match):
+            check_bundle(bundle, "captioner", [*names, more])
 
 
-def references(file, folder):
-    file.create_dataset(KERNEL, (1,), h5py.ref_dtype)
+def test_parts_cannot_hide_what_is_not_of_the_bundle(bundle):
+    add_part(bundle, "litert", PART, SECTION)
+    extra = bundle / "litert" / "deep" / "thesis.tex"
+    extra.write_text("mine")
+    for action in (write, lambda folder: add_part(folder, "other", {"a": b""}, "")):
+        with pytest.raises(AppError, match=r"bundle.*(another folder|other things)"):
+            action(bundle)
+    assert extra.read_text() == "mine"
+    extra.unlink()
+    (bundle / "litert" / "photos").mkdir()
+    with pytest.raises(AppError, match="not a bundle"):
+        write(bundle)
 
 
-def a_type(file, folder):
-    file[KERNEL] = np.dtype("f4")
-
-
-def nothing(file, folder):
-    file[KERNEL] = h5py.Empty("f4")
-
-
-def a_bomb(file, folder):
-    file.create_dataset(KERNEL, (10**6, 10**6), "f4", compression="gzip")
-
-
-def a_circle(file, folder):
-    file["layers/more"] = file["layers"]
+def test_links_on_the_way_to_a_part_are_refused(bundle):
+    add_part(bundle, "litert", PART, SECTION)
+    outside = bundle.parent / "outside"
+    (bundle / "litert" / "deep").rename(outside)
+    (bundle / "litert" / "deep").symlink_to(outside)
+    with pytest.raises(AppError, match=r"step.tflite is missing, or not a file"):
+        check_bundle(bundle, "captioner")
+    with pytest.raises(AppError, match="not a bundle"):
+        write(bundle)
+    with pytest.raises(AppError, match="and nothing else"):
+        add_part(bundle, "litert", PART, SECTION)
 
 
 @pytest.mark.parametrize(
-    "damage",
+    ("name", "files"),
     [
-        soft_link,
-        external_link,
-        external_group,
-        external_data,
-        virtual_data,
-        objects,
-        references,
-        a_type,
-        nothing,
-        a_bomb,
-        a_circle,
+        ("litert", {}),
+        *((name, {"a": b""}) for name in ("", "..", "a/b", "card.md", "C:", "-->")),
+        *(("a", {name: b""}) for name in ("", "..", "../x", "/x", "C:x", "a\\b", "b/")),
     ],
 )
-def test_weights_are_plain_arrays_and_nothing_else(bundle, damage):
-    shutil.copy(bundle / "model.weights.h5", bundle.parent / "other.h5")
-    with h5py.File(bundle / "model.weights.h5", "a") as file:
-        if damage not in (external_group, a_circle):
-            del file[KERNEL]
-        damage(file, bundle.parent)
-    renew_manifest(bundle)
-    check_bundle(bundle, "captioner")
-    model = build(seed=1)
-    reason = "recursion" if damage is a_circle else "is a link|is not a plain array"
-    with pytest.raises(AppError, match=f"do not fit .*({reason})"):
-        load_weights(bundle, model)
-    for weight, same in zip(model.weights, build(seed=1).weights, strict=True):
-        np.testing.assert_array_equal(weight, same)
+def test_parts_have_safe_names(bundle, name, files):
+    before = contents(bundle)
+    with pytest.raises(ValueError, match="must be an identifier"):
+        add_part(bundle, name, files, "")
+    assert contents(bundle) == before
 
 
-@pytest.mark.parametrize("content", [b"", b"junk", b"\x89HDF\r\n\x1a\n"])
-def test_weights_that_are_not_hdf5_are_refused(bundle, content):
-    (bundle / "model.weights.h5").write_bytes(content)
-    with pytest.raises(AppError, match=r"weights.h5 do not fit"):
-        load_weights(bundle, build())
+def test_a_part_needs_a_whole_bundle(bundle, tmp_path):
+    with pytest.raises(AppError, match="No trained model in"):
+        add_part(tmp_path / "missing", "litert", PART, SECTION)
+    with pytest.raises(AppError, match="No trained model in"):
+        has_part(tmp_path / "missing", "litert")
+    (bundle / "vocabulary.txt").write_text("damaged")
+    before = contents(bundle)
+    with pytest.raises(AppError, match=r"vocabulary.txt was changed or damaged"):
+        add_part(bundle, "litert", PART, SECTION)
+    assert contents(bundle) == before
 
 
-def test_weights_of_another_model_name_both_sides(bundle):
-    numbers = [(30 + 1 + 4) * units + (units + 1) * 20 for units in (40, 41)]
-    match = r"config.toml and .*describe: {} numbers for {};".format(*numbers)
-    with pytest.raises(AppError, match=match):
-        load_weights(bundle, build(units=41))
+def test_a_part_too_large_for_the_disk_keeps_the_old_bundle(bundle, monkeypatch):
+    before = contents(bundle)
+    monkeypatch.setattr(
+        shutil, "disk_usage", lambda _: shutil._ntuple_diskusage(9, 8, 10**6)
+    )
+    with pytest.raises(AppError, match=r"cannot be written: .*3 MB are needed.*Free"):
+        add_part(bundle, "litert", {"a": bytes(2 * 10**6)}, SECTION)
+    assert contents(bundle) == before
+    assert [path.name for path in bundle.parent.iterdir()] == ["bundle"]
 
 
-def test_missing_weights_are_told(bundle):
-    with h5py.File(bundle / "model.weights.h5", "a") as file:
-        del file["layers/dense_1"]
-    with pytest.raises(AppError, match=r"'high' expected 2 variables, but received 0"):
-        load_weights(bundle, build())
+STEPS = [
+    *[(Path, name) for name in ("rename", "mkdir", "write_bytes", "write_text")],
+    *[(shutil, name) for name in ("copy", "rmtree")],
+]
+
+
+def replace(bundle):
+    write(bundle, build(seed=1))
+
+
+def add(bundle):
+    add_part(bundle, "litert", PART, SECTION)
+
+
+def replace_part(bundle):
+    add_part(bundle, "older", {"b": b"new"}, "## New")
+
+
+@pytest.mark.parametrize("change", [replace, add, replace_part])
+def test_a_bundle_is_whole_at_every_step(bundle, monkeypatch, tmp_path_factory, change):
+    """Whatever a kill leaves is the old bundle or the new one, or its name is told."""
+    add_part(bundle, "older", {"a": b"old"}, "## Old")
+    place, before, seen = tmp_path_factory.mktemp("seen"), contents(bundle), []
+    copy = shutil.copytree
+
+    def watch(owner, name):
+        function = getattr(owner, name)
+
+        def watched(*args, **options):
+            with monkeypatch.context() as patch:
+                for each, original in originals.items():
+                    patch.setattr(*each, original)
+                seen.append(copy(bundle.parent, place / str(len(seen)) / name))
+            return function(*args, **options)
+
+        monkeypatch.setattr(owner, name, watched)
+
+    originals = {step: getattr(*step) for step in STEPS}
+    for step in STEPS:
+        watch(*step)
+    change(bundle)
+    monkeypatch.undo()
+    after = contents(bundle)
+    assert after != before
+    assert len(seen) > 8
+    told = 0
+    for snapshot in seen:
+        found = snapshot / "bundle"
+        if not found.exists():
+            told += 1
+            with pytest.raises(
+                AppError, match=r"interrupted. Rename .*\.old to bundle"
+            ):
+                check_bundle(found, "captioner")
+            found = snapshot / "bundle.old"
+        check_bundle(found, "captioner")
+        assert contents(found) in (before, after)
+        if found.name == "bundle":  # the next one is not disturbed
+            change(found)
+            assert contents(found).keys() == after.keys()
+            assert [path.name for path in snapshot.iterdir()] == ["bundle"]
+    assert told == 1
+
+
+@pytest.mark.parametrize("change", [replace, add, replace_part])
+@pytest.mark.parametrize("step", STEPS)
+def test_a_failure_at_any_step_keeps_the_old_bundle(bundle, monkeypatch, step, change):
+    add_part(bundle, "older", {"a": b"old"}, "## Old")
+    before, function = contents(bundle), getattr(*step)
+    for failing in range(99):
+        calls = []
+
+        def fail_once(*args, failing=failing, calls=calls, **options):
+            calls.append(args)
+            if len(calls) == failing + 1 and not options.get("ignore_errors"):
+                raise OSError(28, "No space left on device")
+            return function(*args, **options)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(*step, fail_once)
+            try:
+                change(bundle)
+            except AppError as error:
+                assert "cannot be written: [Errno 28]" in str(error)
+                assert contents(bundle) == before
+            else:
+                assert contents(bundle) != before
+                break
+        assert [path.name for path in bundle.parent.iterdir()] == ["bundle"]
+
+
+def test_a_bundle_can_be_read_with_the_standard_library():
+    tree = ast.parse(Path(bundles.__file__).read_text("utf-8"))
+    modules = {
+        name.split(".")[0]
+        for node in tree.body
+        for name in (
+            [alias.name for alias in node.names]
+            if isinstance(node, ast.Import)
+            else [node.module]
+            if isinstance(node, ast.ImportFrom)
+            else []
+        )
+    }
+    assert modules <= sys.stdlib_module_names | {"shared"}
 
 
 def tiny(weights, include_top, input_shape):
