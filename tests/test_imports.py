@@ -15,7 +15,7 @@ ROOMS = {
 PLAIN = [
     f"{package}.{room}"
     for package, rooms in {
-        "shared": "errors config text images",
+        "shared": "errors config text images bundles",
         "captioner": "config data annotations datacheck metrics cider results "
         "official cli outputs",
         "vqa": "config data answers metrics cli",
