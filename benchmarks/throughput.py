@@ -23,7 +23,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from shared.quiet import quiet_tensorflow
+from shared.quiet import muted
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
 PHOTOS = 1000
@@ -55,7 +55,7 @@ def caption_folder(photos: Path, output: Path) -> float:
 
 def bare_encoder_rate() -> float:
     """Images a second of the encoder alone."""
-    with quiet_tensorflow():
+    with muted():
         import tensorflow as tf
 
         from captioner.predict import SHIPPED, load_bundle

@@ -2,18 +2,19 @@
 
 import re
 import sys
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from captioner.formats import Record, to_record
 from captioner.outputs import Output, Sidecars
 from captioner.progress import is_terminal, progress_bar, say
-from shared.quiet import quiet_tensorflow
 
 if TYPE_CHECKING:
-    from captioner.predict import PhotoCaptioner
+    from captioner.config import DecodingConfig
+    from captioner.predict import PhotoCaptioner, RuntimeName
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
@@ -28,8 +29,11 @@ class Job:
         sidecars: text files for them, or None. If both are None, they are printed.
         batch_size: photos captioned at once.
         num_captions: captions for each photo.
-        model: folder of a bundle; None is the one that comes along.
-        beam_size: None is the bundle's own.
+        details: whether records have each word's probability and attention.
+        models: folders of bundles; none is the one that comes along.
+        runtime: "keras", "litert", or None for the faster one that works.
+        changes: to the bundle's way of searching, see `DecodingConfig`.
+        verbose: whether to say what runs, and how fast.
         done: photos dealt with so far, those of an earlier run among them.
         errors: how many of them failed.
     """
@@ -39,8 +43,11 @@ class Job:
     sidecars: Sidecars | None = None
     batch_size: int = 16
     num_captions: int = 1
-    model: Path | None = None
-    beam_size: int | None = None
+    details: bool = False
+    models: Sequence[Path] = ()
+    runtime: "RuntimeName | None" = None
+    changes: Mapping[str, Any] = field(default_factory=dict)
+    verbose: bool = False
     done: int = 0
     errors: int = 0
 
@@ -94,35 +101,61 @@ class Job:
             shown=to_file or not sys.stdout.isatty(),
         )
         captioner = self._load()
+        started, first = time.monotonic(), self.done
         with bar as advance:
             for records in self._records(captioner, photos):
                 self._put(records)
                 self.done += len(records)
                 self.errors += sum("error" in record for record in records)
                 advance(self.done)
+        if self.verbose:
+            count, seconds = self.done - first, time.monotonic() - started
+            say(f"{count} photos in {seconds:.2f} s, {count / seconds:.1f} a second")
 
     def _load(self) -> "PhotoCaptioner":
-        with quiet_tensorflow():
-            from captioner.predict import load_captioner
+        """Load the model, and refuse what is impossible before reading photos."""
+        from captioner.predict import SHIPPED, load_captioner, why_not_litert
 
-        def load(beam_size: int | None) -> "PhotoCaptioner":
-            return load_captioner(
-                self.model, beam_size=beam_size, batch_size=self.batch_size
-            )
-
-        captioner = load(self.beam_size)
-        if self.num_captions > captioner.config.decoding.beam_size:
-            return load(self.num_captions)
+        folders = self.models or [SHIPPED]
+        captioner = load_captioner(
+            folders, runtime=self.runtime, batch_size=self.batch_size
+        )
+        self.changes = self._changes(captioner.config.decoding)
+        decoding, _ = captioner.request(**self.changes)
+        if self.verbose:
+            reason = "" if self.runtime else why_not_litert(folders)
+            because = f", because with LiteRT {reason}" if reason else ""
+            say(f"runtime: {captioner.runtime.name}{because}")
+            fields = decoding.model_dump(exclude={"bad_endings"}, exclude_defaults=True)
+            say("search: " + ", ".join(f"{k} {v}" for k, v in fields.items()))
         return captioner
+
+    def _changes(self, own: "DecodingConfig") -> dict[str, Any]:
+        """Widen the search to the captions that are wanted, unless it is said."""
+        changes = dict(self.changes)
+        if changes.get("method", own.method) == "sample":
+            changes.setdefault("beam_size", self.num_captions)
+        elif "groups" in changes:
+            groups = changes["groups"]
+            wanted = -(-self.num_captions // groups) * groups
+            changes.setdefault("beam_size", wanted)
+        elif self.num_captions > own.beam_size:
+            groups = own.groups
+            changes.setdefault("beam_size", -(-self.num_captions // groups) * groups)
+        return changes
 
     def _records(
         self, captioner: "PhotoCaptioner", photos: Sequence[Path]
     ) -> Iterator[list[Record]]:
-        for batch in captioner.caption_all(photos):
+        for batch in captioner.caption_all(photos, **self.changes):
             records = []
             for photo, result in batch:
                 record = to_record(
-                    photo.as_posix(), result, str(photo), self.num_captions
+                    photo.as_posix(),
+                    result,
+                    str(photo),
+                    self.num_captions,
+                    self.details,
                 )
                 if "error" in record:
                     say(_plain(f"error: {record['image']}: {record['error']}"))

@@ -3,13 +3,13 @@
 import io
 import sys
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import typer
 
 from captioner.progress import TrainingProgress, describe, progress_bar, say
 from shared.errors import AppError
-from shared.quiet import is_debugging, quiet_tensorflow
+from shared.quiet import is_debugging, muted
 
 # Heavy imports wait inside the commands: --help takes a tenth of a second.
 
@@ -22,9 +22,17 @@ app = typer.Typer(
 )
 
 Split = Literal["train", "dev", "test"]
-Model = Annotated[
-    Path | None,
-    typer.Option(metavar="DIR", help="A trained model; default: the one included."),
+Models = Annotated[
+    list[Path] | None,
+    typer.Option(
+        "--model",
+        metavar="DIR",
+        help="A trained model; default: the one included. Several vote.",
+    ),
+]
+Runtime = Annotated[
+    Literal["keras", "litert"] | None,
+    typer.Option(help="What runs the model; default: LiteRT if it can, else Keras."),
 ]
 BeamSize = Annotated[
     int | None,
@@ -32,6 +40,16 @@ BeamSize = Annotated[
 ]
 BatchSize = Annotated[
     int, typer.Option(metavar="N", min=1, max=512, help="Photos at once, 1 to 512.")
+]
+LengthPenalty = Annotated[
+    str | None,
+    typer.Option(
+        metavar="X|average", help="Above 0 favours long captions; 0 to 5, or average."
+    ),
+]
+NoRepeat = Annotated[
+    int | None,
+    typer.Option(metavar="N", min=0, help="No N words in a row twice; 0 allows it."),
 ]
 Official = Annotated[
     bool, typer.Option("--official", help="COCO's own scorers, and METEOR; needs Java.")
@@ -99,15 +117,73 @@ def caption(
         int,
         typer.Option(metavar="N", min=1, max=50, help="Captions a photo, best first."),
     ] = 1,
+    details: Annotated[
+        bool,
+        typer.Option(
+            "--details", help="In .jsonl: each word's probability and attention."
+        ),
+    ] = False,
     beam_size: BeamSize = None,
-    batch_size: BatchSize = 16,
-    model: Model = None,
+    groups: Annotated[
+        int | None,
+        typer.Option(metavar="N", min=1, max=50, help="Groups of beams that differ."),
+    ] = None,
+    diversity: Annotated[
+        float | None,
+        typer.Option(metavar="X", min=0, help="How much groups differ; default: 0.5."),
+    ] = None,
+    length_penalty: LengthPenalty = None,
+    min_words: Annotated[
+        int | None, typer.Option(metavar="N", min=1, help="Shortest caption.")
+    ] = None,
+    max_words: Annotated[
+        int | None, typer.Option(metavar="N", min=1, max=200, help="Longest caption.")
+    ] = None,
+    no_repeat: NoRepeat = None,
+    prefix: Annotated[
+        str | None, typer.Option(metavar="TEXT", help="How every caption starts.")
+    ] = None,
+    must: Annotated[
+        list[str] | None,
+        typer.Option(metavar="WORD", help="A word in every caption; up to 4 times."),
+    ] = None,
+    ban: Annotated[
+        list[str] | None, typer.Option(metavar="WORD", help="A word in no caption.")
+    ] = None,
+    inflections: Annotated[
+        bool,
+        typer.Option("--inflections", help="--must and --ban mean a word's forms."),
+    ] = False,
+    sample: Annotated[
+        bool, typer.Option("--sample", help="Draw captions at random.")
+    ] = False,
+    temperature: Annotated[
+        float | None, typer.Option(metavar="X", help="Of --sample; below 1 is tamer.")
+    ] = None,
+    top_k: Annotated[
+        int | None,
+        typer.Option(metavar="N", min=0, help="Of --sample: from the N likeliest."),
+    ] = None,
+    top_p: Annotated[
+        float | None,
+        typer.Option(metavar="P", help="Of --sample: from the likeliest up to P."),
+    ] = None,
+    seed: Annotated[
+        int | None, typer.Option(metavar="N", min=0, help="Of --sample.")
+    ] = None,
+    batch_size: BatchSize = 8,
+    model: Models = None,
+    runtime: Runtime = None,
+    verbose: Annotated[
+        bool, typer.Option("--verbose", "-v", help="Say what runs, and how fast.")
+    ] = False,
 ) -> None:
     """Describe photos.
 
     Prints `path<TAB>caption`, a line for each caption, unless --output or
     --sidecar says where to write. Photos that cannot be read are reported and
-    left out, and the exit status is then 1.
+    left out, and the exit status is then 1. How captions are searched for is the
+    model's own choice unless an option says otherwise.
     """
     if resume and overwrite:
         raise typer.BadParameter("--resume keeps what --overwrite replaces; choose one")
@@ -116,6 +192,26 @@ def caption(
             f"--num-captions {num_captions} needs --beam-size {num_captions} or more, "
             f"not {beam_size}"
         )
+    if details and (output is None or output.suffix.lower() != ".jsonl"):
+        raise typer.BadParameter("--details needs an --output that ends in .jsonl")
+    changes = _given(
+        method="sample" if sample else None,
+        beam_size=beam_size,
+        groups=groups,
+        diversity=diversity,
+        length_penalty=_number_or_word(length_penalty),
+        min_words=min_words,
+        max_words=max_words,
+        no_repeat=no_repeat,
+        prefix=prefix,
+        must=must or None,
+        ban=ban or None,
+        inflections=inflections or None,
+        temperature=temperature,
+        top_k=top_k,
+        top_p=top_p,
+        seed=seed,
+    )
     from captioner.captioning import Job
     from captioner.inputs import find_photos
     from captioner.outputs import Output, Sidecars
@@ -124,7 +220,18 @@ def caption(
     rules = {"resume": resume, "overwrite": overwrite}
     file = Output(output, photos, batch_size=batch_size, **rules) if output else None
     beside = Sidecars(photos, **rules) if sidecar else None
-    job = Job(photos, file, beside, batch_size, num_captions, model, beam_size)
+    job = Job(
+        photos,
+        file,
+        beside,
+        batch_size=batch_size,
+        num_captions=num_captions,
+        details=details,
+        models=tuple(model or ()),
+        runtime=runtime,
+        changes=changes,
+        verbose=verbose,
+    )
     job.run()
     if job.errors:
         raise typer.Exit(1)
@@ -191,7 +298,7 @@ def train(
 
         names = ", ".join(recipe_names("captioner-"))
         raise typer.BadParameter(f"give --config (a file, {names}), or --from")
-    with quiet_tensorflow():
+    with muted():
         from captioner.train import train as run
     if str(from_bundle) == "included":
         from captioner.predict import SHIPPED
@@ -215,7 +322,7 @@ def train(
 def evaluate(
     data: Data,
     split: Annotated[Split, typer.Option(help="Photos to score.")],
-    model: Model = None,
+    model: Models = None,
     output: Annotated[
         Path | None,
         typer.Option("--output", "-o", metavar="FILE", help="Write the captions, too."),
@@ -223,7 +330,10 @@ def evaluate(
     overwrite: Overwrite = False,
     official: Official = False,
     beam_size: BeamSize = None,
-    batch_size: BatchSize = 16,
+    length_penalty: LengthPenalty = None,
+    no_repeat: NoRepeat = None,
+    batch_size: BatchSize = 8,
+    runtime: Runtime = None,
 ) -> None:
     """Score a model on a split of a data set.
 
@@ -236,14 +346,51 @@ def evaluate(
     if output:
         evaluation.check_output(output, overwrite)
     photos = select(read_dataset(data), split)
-    with quiet_tensorflow():
-        from captioner.predict import load_captioner
-    captioner = load_captioner(model, beam_size=beam_size, batch_size=batch_size)
+    from captioner.predict import load_captioner
+
+    changes = _given(
+        beam_size=beam_size,
+        length_penalty=_number_or_word(length_penalty),
+        no_repeat=no_repeat,
+    )
+    captioner = load_captioner(model, runtime=runtime, batch_size=batch_size, **changes)
     with progress_bar("captions", len(photos)) as advance:
         records = evaluation.caption_photos(captioner, photos, advance)
     if output:
         write_file(output, records)
     print(evaluation.score_records(records, photos, official))
+
+
+@app.command()
+def export(
+    bundle: Annotated[
+        Path, typer.Argument(metavar="BUNDLE", help="The folder of a trained model.")
+    ],
+    form: Annotated[
+        Literal["litert", "savedmodel", "onnx"],
+        typer.Option("--format", help="What to write."),
+    ],
+    data: Data,
+    precision: Annotated[
+        Literal["auto", "int8", "float16"],
+        typer.Option(
+            help="Of LiteRT's encoder; auto is int8 if that loses little enough."
+        ),
+    ] = "auto",
+    max_loss: Annotated[
+        float, typer.Option(metavar="X", min=0, help="CIDEr-D that may be lost.")
+    ] = 1.0,
+) -> None:
+    """Write a model in a form that runs without Keras, and check it.
+
+    The dev photos of --data are captioned by Keras and by what was written; if that
+    is not much worse, it becomes a part of the bundle. With LiteRT, `captioner
+    caption` starts at once and is several times faster.
+    """
+    with muted():
+        from captioner.export import export as run
+    run(bundle, form, data, precision=precision, max_loss=max_loss, announce=say)
+    print(bundle / form)
 
 
 @app.command()
@@ -277,6 +424,18 @@ def score(
     print(report)
     if left_out:
         print(f"warning: photos without a caption, left out: {len(left_out)}")
+
+
+def _given(**options: Any) -> dict[str, Any]:
+    """Keep the options that were given."""
+    return {name: value for name, value in options.items() if value is not None}
+
+
+def _number_or_word(text: str | None) -> float | str | None:
+    try:
+        return None if text is None else float(text)
+    except ValueError:
+        return text
 
 
 def main(argv: list[str] | None = None) -> int:

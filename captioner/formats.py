@@ -1,7 +1,9 @@
 """Formats of captions on disk: JSONL, CSV, COCO results, a page to look at.
 
 A record is `{"image", "caption", "log_prob", "captions": [{"caption",
-"log_prob"}, ...]}`, best first, or `{"image", "error"}`.
+"log_prob"}, ...]}`, best first, or `{"image", "error"}`. With details, each caption
+also has "words", a list of {"word", "prob", "attention"}: how probable it was after
+those before it, and how much the model looked at each region, row by row.
 """
 
 import csv
@@ -20,7 +22,9 @@ Record = dict[str, Any]
 _COCO_NAME = re.compile(r"(?:.*_)?(\d{12})")
 
 
-def to_record(name: str, result: Any, source: str, count: int = 1) -> dict[str, Any]:
+def to_record(
+    name: str, result: Any, source: str, count: int = 1, details: bool = False
+) -> dict[str, Any]:
     """Make a record of a photo's captions or error, see `captioner.formats`.
 
     Args:
@@ -28,6 +32,7 @@ def to_record(name: str, result: Any, source: str, count: int = 1) -> dict[str, 
         result: list of Caption, best first, or AppError.
         source: what the error calls the photo.
         count: captions to keep.
+        details: whether to keep what is known of each word.
     """
     if isinstance(result, AppError):
         return {"image": name, "error": str(result).removeprefix(f"{source}: ")}
@@ -36,7 +41,24 @@ def to_record(name: str, result: Any, source: str, count: int = 1) -> dict[str, 
         {"caption": caption.text, "log_prob": round(caption.log_prob, 4)}
         for caption in result[:count]
     ]
-    return {"image": name, **captions[0], "captions": captions}
+    best = dict(captions[0])
+    if details:
+        for entry, caption in zip(captions, result, strict=False):
+            entry["words"] = _words(caption)
+    return {"image": name, **best, "captions": captions}
+
+
+def _words(caption: Any) -> list[dict[str, Any]]:
+    return [
+        {
+            "word": word,
+            "prob": round(prob, 4),
+            "attention": [round(weight, 4) for weight in weights],
+        }
+        for word, prob, weights in zip(
+            caption.words, caption.probs, caption.attention.tolist(), strict=True
+        )
+    ]
 
 
 def image_id(name: str) -> int | str:

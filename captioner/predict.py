@@ -1,29 +1,56 @@
-"""A trained captioner at work: photos in, ranked sentences out."""
+"""A trained captioner at work: photos in, ranked sentences out.
 
+A runtime stands behind it: Keras, or LiteRT, which starts at once and needs neither
+Keras nor TensorFlow.
+"""
+
+import importlib.util
+import os
+import zlib
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol
 
-import keras
 import numpy as np
-from keras import ops
 
 from captioner.config import CaptionerConfig, DecodingConfig
-from captioner.decoding import FOUND, Sequences, beam_search
-from captioner.model import Captioner, build_captioner
+from captioner.decoding import FOUND, Sequences
+from captioner.rules import Rules, make_rules, prefix_words
+from captioner.runtime_litert import FILES, PART, LiteRTRuntime
 from shared import bundles
-from shared.config import parse_config
+from shared.config import parse_config, revise_config
 from shared.errors import AppError
 from shared.images import ImageSource, read_image
-from shared.text import BOS, EOS, PAD, UNK, Vocabulary, join_words
-from shared.weights import load_weights
+from shared.quiet import muted
+from shared.text import BOS, EOS, PAD, UNK, Vocabulary, join_words, split_words
+
+if TYPE_CHECKING:
+    from captioner.model import Captioner
 
 SHIPPED = Path(__file__).parent / "bundle"
-READERS = 2
+READERS = max(2, os.cpu_count() or 1)
 BATCHES_AHEAD = 2
+
+RuntimeName = Literal["keras", "litert"]
+
+
+class Runtime(Protocol):
+    """What runs a model. Axes: B images, or the batch size where batches are filled."""
+
+    name: str
+
+    def look(self, images: np.ndarray) -> Any:
+        """Look at images uint8 (B, H, W, 3); what is found is for the other two."""
+
+    def search(self, looked: Any, rules: Rules, noise: np.ndarray | None) -> Sequences:
+        """Search for captions, as `captioner.decoding.search`."""
+
+    def read(self, looked: Any, tokens: Sequence[int], rules: Rules) -> np.ndarray:
+        """Give the log-probabilities float32 (B, V) of the word after these."""
 
 
 class Caption(NamedTuple):
@@ -32,71 +59,64 @@ class Caption(NamedTuple):
     Attributes:
         text: the sentence.
         words: its words, as the model wrote them.
-        log_prob: natural log of the model's probability of these words.
+        log_prob: natural log of the model's probability of these words and of the
+            end after them.
+        probs: of each word, its probability after the words before it.
+        attention: float32 (words, R), for each word how much the model looked at
+            each region, row by row of a square grid; uniform without attention.
     """
 
     text: str
     words: tuple[str, ...]
     log_prob: float
+    probs: tuple[float, ...]
+    attention: np.ndarray
 
 
-class Search(keras.Model):
-    """A captioner with a search behind it, as one compiled function.
+class Alternative(NamedTuple):
+    """A word that may come next.
 
-    Args:
-        captioner: the trained model; its weights are read at every call.
-        decoding: how to search.
-
-    Call arguments:
-        inputs: dict of "images" or "features", as of `Captioner`.
-
-    Returns:
-        Sequences.
+    Attributes:
+        word: the word; empty for the end of the sentence.
+        prob: its probability, 0 to 1.
     """
 
-    def __init__(self, captioner: Captioner, decoding: DecodingConfig):
-        super().__init__()
-        self.captioner = captioner
-        self.decoding = decoding
-
-    def call(self, inputs):
-        """Search for the captions of a batch."""
-        decoder = self.captioner.decoder
-        features = self.captioner.features(inputs)
-        memory, state = decoder.start(features, self.decoding.beam_size)
-
-        def step(tokens, state):
-            hidden, state, _ = decoder.step(decoder.embedding(tokens), state, memory)
-            return ops.log_softmax(decoder.predict(hidden)), state
-
-        return beam_search(
-            step,
-            state,
-            bos_id=BOS,
-            eos_id=EOS,
-            pad_id=PAD,
-            banned_ids=(UNK,),
-            max_length=self.decoding.max_words + 1,  # eos
-            length_penalty=self.decoding.length_penalty,
-        )
+    word: str
+    prob: float
 
 
-def to_captions(found: Sequences, vocabulary: Vocabulary) -> list[list[Caption]]:
-    """Write sequences as sentences, best first, those of one image in a list."""
-    tokens = ops.convert_to_numpy(found.tokens)
-    log_probs = ops.convert_to_numpy(found.log_probs)
+def to_captions(
+    found: Sequences, vocabulary: Vocabulary, prefix: Sequence[str] = ()
+) -> list[list[Caption]]:
+    """Write sequences as sentences, best first, those of one image in a list.
+
+    Args:
+        prefix: words that they start with, as they were typed: the vocabulary may
+            not know them.
+    """
+    tokens, log_probs, word_log_probs, alpha = map(np.asarray, found)
     return [
         [
-            _caption(vocabulary.decode(row.tolist()), float(log_prob))
-            for row, log_prob in zip(rows, scores, strict=True)
-            if log_prob > FOUND
+            _caption(
+                [*prefix, *vocabulary.decode(row.tolist())[len(prefix) :]],
+                float(log_probs[image, place]),
+                word_log_probs[image, place],
+                alpha[image, place],
+            )
+            for place, row in enumerate(rows)
+            if log_probs[image, place] > FOUND
         ]
-        for rows, scores in zip(tokens, log_probs, strict=True)
+        for image, rows in enumerate(tokens)
     ]
 
 
-def _caption(words: Sequence[str], log_prob: float) -> Caption:
-    return Caption(join_words(words), tuple(words), log_prob)
+def _caption(
+    words: Sequence[str], log_prob: float, log_probs: np.ndarray, alpha: np.ndarray
+) -> Caption:
+    probs = np.exp(log_probs[: len(words)]).tolist()
+    return Caption(
+        join_words(words), tuple(words), log_prob, tuple(probs), alpha[: len(words)]
+    )
 
 
 class PhotoCaptioner:
@@ -105,23 +125,41 @@ class PhotoCaptioner:
     Args:
         config: recipe of the model.
         vocabulary: its words.
-        model: the trained net.
-        batch_size: photos at a time; every batch is filled up to it.
+        runtime: what runs it.
+        batch_size: photos at a time.
+
+    Every method takes `changes`: other values for the fields of `DecodingConfig`,
+    such as `beam_size=5` or `prefix="a photo of"`, for this call alone.
+
+    Raises:
+        AppError: also by every method, if what is asked for cannot be.
     """
 
     def __init__(
         self,
         config: CaptionerConfig,
         vocabulary: Vocabulary,
-        model: Captioner,
-        batch_size: int = 16,
+        runtime: Runtime,
+        batch_size: int = 8,
     ):
         self.config = config
         self.vocabulary = vocabulary
+        self.runtime = runtime
         self.batch_size = batch_size
-        self.search = Search(model, config.decoding)
+        self.request()  # a bundle's own rules may be impossible
 
-    def caption(self, source: ImageSource) -> list[Caption]:
+    def request(self, **changes: Any) -> tuple[DecodingConfig, Rules]:
+        """Check a request before any photo is read.
+
+        Raises:
+            AppError: if it is impossible; the message says why.
+        """
+        decoding = self.config.decoding
+        if changes:
+            decoding = revise_config(decoding, changes, "The request")
+        return decoding, make_rules(decoding, self.vocabulary)
+
+    def caption(self, source: ImageSource, **changes: Any) -> list[Caption]:
         """Describe one photo.
 
         Args:
@@ -133,9 +171,10 @@ class PhotoCaptioner:
         Raises:
             AppError: if it is not a photo that can be read.
         """
-        return self.caption_images(self._read(source)[None])[0]
+        self.request(**changes)
+        return self.caption_images(self._read(source)[None], **changes)[0]
 
-    def caption_images(self, images: np.ndarray) -> list[list[Caption]]:
+    def caption_images(self, images: np.ndarray, **changes: Any) -> list[list[Caption]]:
         """Describe images of the model's size.
 
         Args:
@@ -144,23 +183,16 @@ class PhotoCaptioner:
         Returns:
             for each image its captions, best first.
         """
-        batch = np.zeros((self.batch_size, *images.shape[1:]), np.uint8)
-        batch[: len(images)] = images
-        try:
-            found = self.search.predict_on_batch({"images": batch})
-        except Exception as error:
-            if type(error).__name__ != "ResourceExhaustedError":  # TensorFlow's
-                raise
-            raise AppError(
-                f"The memory is too small for {self.batch_size} photos at once. Give "
-                "a smaller --batch-size."
-            ) from error
-        return to_captions(found, self.vocabulary)[: len(images)]
+        request = self.request(**changes)
+        return self.write(images, self.runtime.look(images), *request)
 
     def caption_all(
-        self, sources: Iterable[Any]
+        self, sources: Iterable[Any], **changes: Any
     ) -> Iterator[list[tuple[Any, list[Caption] | AppError]]]:
-        """Describe any number of photos, in order, reading ahead in threads.
+        """Describe any number of photos, in order.
+
+        Reading photos, looking at them and writing about them overlap, a few
+        batches at a time.
 
         Args:
             sources: as of `shared.images.read_image`; taken as they are needed.
@@ -169,31 +201,95 @@ class PhotoCaptioner:
             batch after batch: each source with its captions, best first, or with
             the reason why it cannot be read.
         """
-        pool = ThreadPoolExecutor(READERS)
-        queue: deque[list[tuple[Any, Future]]] = deque()
+        request = self.request(**changes)
+        return self._caption_all(sources, *request)
+
+    def _caption_all(
+        self, sources: Iterable[Any], decoding: DecodingConfig, rules: Rules
+    ) -> Iterator[list[tuple[Any, list[Caption] | AppError]]]:
+        readers, looker = ThreadPoolExecutor(READERS), ThreadPoolExecutor(1)
+        queue: deque[tuple[list[Any], Future]] = deque()
         try:
             left = iter(sources)
             while True:
                 while len(queue) <= BATCHES_AHEAD and (
                     group := list(islice(left, self.batch_size))
                 ):
-                    queue.append([(s, pool.submit(self._try_read, s)) for s in group])
+                    read = [readers.submit(self._try_read, source) for source in group]
+                    queue.append((group, looker.submit(self._look, read)))
                 if not queue:
                     return
-                batch = [(source, image.result()) for source, image in queue.popleft()]
-                yield self._caption_batch(batch)
+                group, future = queue.popleft()
+                results, images, looked = future.result()
+                captions = (
+                    iter(self.write(images, looked, decoding, rules))
+                    if len(images)
+                    else iter(())
+                )
+                yield [
+                    (source, next(captions) if result is None else result)
+                    for source, result in zip(group, results, strict=True)
+                ]
         finally:  # whoever stops early does not wait for what was read ahead
-            pool.shutdown(wait=False, cancel_futures=True)
+            looker.shutdown(wait=False, cancel_futures=True)
+            readers.shutdown(wait=False, cancel_futures=True)
 
-    def _caption_batch(
-        self, batch: list[tuple[Any, np.ndarray | AppError]]
-    ) -> list[tuple[Any, list[Caption] | AppError]]:
-        images = [image for _, image in batch if isinstance(image, np.ndarray)]
-        captions = iter(self.caption_images(np.stack(images)) if images else [])
+    def write(
+        self, images: np.ndarray, looked: Any, decoding: DecodingConfig, rules: Rules
+    ) -> list[list[Caption]]:
+        """Describe images that the runtime has looked at.
+
+        Args:
+            images: uint8 (N, H, W, 3), as they were given to `runtime.look`.
+            looked: what that gave.
+            decoding, rules: of `request`.
+
+        Returns:
+            for each image its captions, best first.
+        """
+        noise = _draw(images, decoding.seed, rules) if rules.sampling else None
+        found = self.runtime.search(looked, rules, noise)
+        captions = to_captions(found, self.vocabulary, prefix_words(decoding))
+        return captions[: len(images)]
+
+    def alternatives(
+        self, source: ImageSource, words_so_far: str = "", count: int = 10
+    ) -> list[Alternative]:
+        """Give the words that may come next, likeliest first.
+
+        To go on from one of them, `caption` with them as the `prefix`.
+
+        Args:
+            source: as of `shared.images.read_image`.
+            words_so_far: the sentence up to there.
+            count: words to give, at least 1.
+
+        Raises:
+            AppError: if it is not a photo that can be read.
+            ValueError: if `count` is less than 1.
+        """
+        if count < 1:
+            raise ValueError(f"`count` must be at least 1. Received: count={count}")
+        _, rules = self.request()
+        tokens = [self.vocabulary.ids.get(w, UNK) for w in split_words(words_so_far)]
+        looked = self.runtime.look(self._read(source)[None])
+        probs = np.exp(self.runtime.read(looked, tokens, rules)[0])
+        probs[[PAD, UNK, BOS]] = -1.0
+        best = np.argsort(-probs, kind="stable")[: min(count, len(probs) - 3)]
         return [
-            (source, next(captions) if isinstance(image, np.ndarray) else image)
-            for source, image in batch
+            Alternative("" if i == EOS else self.vocabulary.words[i], float(probs[i]))
+            for i in best.tolist()
         ]
+
+    def _look(
+        self, read: Sequence[Future]
+    ) -> tuple[list[AppError | None], np.ndarray, Any]:
+        """Wait for photos and look at those that can be read."""
+        found = [future.result() for future in read]
+        good = [image for image in found if isinstance(image, np.ndarray)]
+        images = np.stack(good) if good else np.zeros((0, 0, 0, 3), np.uint8)
+        errors = [None if isinstance(image, np.ndarray) else image for image in found]
+        return errors, images, self.runtime.look(images) if good else None
 
     def _try_read(self, source: ImageSource) -> np.ndarray | AppError:
         try:
@@ -206,46 +302,138 @@ class PhotoCaptioner:
         return read_image(source, encoder.image_size, encoder.resize)
 
 
+def _draw(images: np.ndarray, seed: int, rules: Rules) -> np.ndarray:
+    """Random numbers for sampling that depend on the photo, not on its place."""
+    shape = (rules.beam_size, rules.max_words + 1)
+    return np.stack(
+        [
+            np.random.default_rng([seed, zlib.crc32(image.tobytes())]).random(
+                shape, np.float32
+            )
+            for image in images
+        ]
+    )
+
+
 def load_captioner(
-    model: str | Path | None = None,
+    model: str | Path | Sequence[str | Path] | None = None,
     *,
-    beam_size: int | None = None,
-    batch_size: int = 16,
+    runtime: RuntimeName | None = None,
+    batch_size: int = 8,
+    **changes: Any,
 ) -> PhotoCaptioner:
-    """Load a bundle.
+    """Load a bundle, or several that vote.
 
     Args:
-        model: its folder; None is the model that comes with the package.
-        beam_size: captions to keep in the search; None is the bundle's own.
+        model: its folder; None is the model that comes with the package. Several
+            must have one vocabulary and image size; the mean of their probabilities
+            is searched as the first one's recipe says.
+        runtime: "litert" needs bundles exported for it, "keras" needs Keras; None
+            is LiteRT where that works, else Keras.
         batch_size: photos at a time.
+        changes: other values for the fields of `DecodingConfig`, for good.
 
     Raises:
-        AppError: if there is no bundle, or it is damaged.
-        ValueError: if `beam_size` is less than 1.
+        AppError: if there is no bundle, it is damaged, bundles do not go together,
+            the runtime cannot run them, or the changes are refused.
     """
-    config, vocabulary, net = load_bundle(Path(model) if model else SHIPPED)
-    if beam_size is not None:
-        if beam_size < 1:
-            raise ValueError(f"`beam_size` must be at least 1. Received: {beam_size}")
-        decoding = config.decoding.model_copy(update={"beam_size": beam_size})
+    if model is None or isinstance(model, (str, Path)):
+        model = [model or SHIPPED]
+    folders = [Path(folder) for folder in model]
+    if runtime is None:
+        runtime = "keras" if why_not_litert(folders) else "litert"
+    elif runtime == "litert" and (reason := why_not_litert(folders)):
+        raise AppError(f"LiteRT cannot run this: {reason}")
+    config, vocabulary = _read_alike(folders, FILES if runtime == "litert" else None)
+    if changes:
+        decoding = revise_config(config.decoding, changes, "The request")
         config = config.model_copy(update={"decoding": decoding})
-    return PhotoCaptioner(config, vocabulary, net, batch_size)
+    make_rules(config.decoding, vocabulary)  # refuse before seconds of loading
+    load = _load_litert if runtime == "litert" else _load_keras
+    return PhotoCaptioner(config, vocabulary, load(folders, batch_size), batch_size)
 
 
-def load_bundle(folder: Path) -> tuple[CaptionerConfig, Vocabulary, Captioner]:
-    """Load the parts of a captioner's bundle.
+def why_not_litert(folders: Sequence[Path]) -> str:
+    """Say why LiteRT cannot run these bundles; empty if it can."""
+    if importlib.util.find_spec("ai_edge_litert") is None:
+        return "it is not installed (pip install ai-edge-litert)."
+    for folder in folders:
+        if not bundles.has_part(folder, PART):
+            return (
+                f"{folder} was not exported for it; `captioner export {folder} --data "
+                "DIR` does that."
+            )
+    return ""
+
+
+def load_bundle(folder: Path) -> tuple[CaptionerConfig, Vocabulary, "Captioner"]:
+    """Load the parts of a captioner's bundle, with the net in Keras.
 
     Raises:
-        AppError: if there is no bundle, or it is damaged.
+        AppError: if there is no bundle, it is damaged, or Keras is missing.
     """
-    bundles.check_bundle(folder, "captioner")
-    path = folder / bundles.CONFIG
-    config = parse_config(
-        bundles.read_text(folder, bundles.CONFIG), CaptionerConfig, str(path)
-    )
-    vocabulary = Vocabulary.load(folder / bundles.VOCABULARY)
-    # Half precision is for training; not every processor has it.
-    config = config.model_copy(update={"precision": "float32"})
-    model = build_captioner(config, len(vocabulary), None)
-    load_weights(folder, model)
-    return config, vocabulary, model
+    config, vocabulary = _read_bundle(folder, None)
+    with _keras():
+        from captioner.runtime_keras import load_model
+    return config, vocabulary, load_model(folder, config, len(vocabulary))
+
+
+def _read_bundle(
+    folder: Path, names: Sequence[str] | None
+) -> tuple[CaptionerConfig, Vocabulary]:
+    """Check a bundle, or only the files `names` of it, and read what is text."""
+    texts = [bundles.CONFIG, bundles.VOCABULARY]
+    bundles.check_bundle(folder, "captioner", [*texts, *names] if names else None)
+    text = bundles.read_text(folder, bundles.CONFIG)
+    config = parse_config(text, CaptionerConfig, str(folder / bundles.CONFIG))
+    return config, Vocabulary.load(folder / bundles.VOCABULARY)
+
+
+def _read_alike(
+    folders: Sequence[Path], names: Sequence[str] | None
+) -> tuple[CaptionerConfig, Vocabulary]:
+    """Read bundles that are to vote; give the first one's recipe and words."""
+    first, *others = folders
+    config, vocabulary = _read_bundle(first, names)
+    for other in others:
+        encoder, words = _read_bundle(other, names)
+        if words.words != vocabulary.words:
+            raise AppError(
+                f"{other} does not have the words of {first}: "
+                f"{len(words)} and {len(vocabulary)} of them. Models can vote only if "
+                "they were trained with one vocabulary."
+            )
+        sees = [(c.encoder.image_size, c.encoder.resize) for c in (config, encoder)]
+        if sees[0] != sees[1]:
+            raise AppError(
+                f"{other} sees photos at {sees[1][0]} px ({sees[1][1]}), {first} at "
+                f"{sees[0][0]} px ({sees[0][1]}). Models can vote only if they see "
+                "the same."
+            )
+    return config, vocabulary
+
+
+def _load_litert(folders: Sequence[Path], batch_size: int) -> Runtime:
+    return LiteRTRuntime(folders, threads=max(1, (os.cpu_count() or 1) - 1))
+
+
+def _load_keras(folders: Sequence[Path], batch_size: int) -> Runtime:
+    with _keras():
+        from captioner.runtime_keras import KerasRuntime
+    return KerasRuntime([load_bundle(folder)[2] for folder in folders], batch_size)
+
+
+@contextmanager
+def _keras() -> Iterator[None]:
+    """Import Keras quietly, or say what its absence means."""
+    try:
+        with muted():
+            yield
+    except ModuleNotFoundError as error:
+        if error.name not in ("keras", "tensorflow", "h5py"):
+            raise
+        raise AppError(
+            f"This needs Keras, and {error.name} is not installed. Install sightread "
+            "with all that it depends on (pip install sightread), or use a bundle "
+            "that was exported for LiteRT."
+        ) from error

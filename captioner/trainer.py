@@ -28,7 +28,9 @@ from captioner.config import CaptionerConfig, StageConfig
 from captioner.data import Record
 from captioner.decoding import FOUND
 from captioner.model import Captioner
-from captioner.predict import Search, to_captions
+from captioner.predict import to_captions
+from captioner.rules import make_rules
+from captioner.runtime_keras import Search
 from shared.errors import AppError
 from shared.features import Features, extract_features
 from shared.text import EOS, SPECIAL_WORDS, Vocabulary, split_words
@@ -189,7 +191,8 @@ class Trainer:
     def _run_stage(self, stage: StageConfig, checkpoint: Path) -> None:
         progress = self.progress
         see_train, see_dev = self._look(stage)
-        score = Search(self.model, self.config.decoding)
+        rules = make_rules(self.config.decoding, self.vocabulary)
+        score = Search([self.model], rules)
         learn = self._objective(stage)
         while progress.epoch < stage.epochs and progress.waited < stage.patience:
             losses: list[float] = []
@@ -284,8 +287,10 @@ class Trainer:
         reward = CiderD(
             [[[*split_words(c), END] for c in r.captions] for r in self.records]
         )
-        changes = {"beam_size": stage.captions}
-        search = Search(self.model, self.config.decoding.model_copy(update=changes))
+        # Without the rules that keep captions from faults: it is to unlearn those.
+        plain = {"beam_size": stage.captions, "no_repeat": 0, "bad_endings": ()}
+        decoding = self.config.decoding.model_copy(update=plain)
+        search = Search([self.model], make_rules(decoding, self.vocabulary))
 
         def learn(rows: np.ndarray, batch: Batch, targets: np.ndarray) -> float:
             found = search.predict_on_batch(batch)

@@ -1,4 +1,4 @@
-"""TensorFlow without its start-up messages."""
+"""Libraries without their start-up messages."""
 
 import os
 import sys
@@ -12,11 +12,11 @@ def is_debugging() -> bool:
 
 
 @contextmanager
-def quiet_tensorflow() -> Iterator[None]:
-    """Mute standard error while TensorFlow is imported inside the block.
+def muted() -> Iterator[None]:
+    """Mute standard error while TensorFlow or LiteRT is loaded inside the block.
 
-    Its devices are listed before the mute ends, which is when it says the rest.
-    The level alone does not help: some lines are written before it is read.
+    TensorFlow's devices are listed before the mute ends, which is when it says the
+    rest. Its level alone does not help: some lines are written before it is read.
     Nothing is muted if `SIGHTREAD_DEBUG=1`.
     """
     try:

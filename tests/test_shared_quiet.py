@@ -2,16 +2,16 @@ import os
 
 import pytest
 
-from shared.quiet import is_debugging, quiet_tensorflow
+from shared.quiet import is_debugging, muted
 
 
 def test_standard_error_is_muted_and_comes_back(capfd, monkeypatch):
     monkeypatch.delenv("SIGHTREAD_DEBUG", raising=False)
-    with quiet_tensorflow():
+    with muted():
         os.write(2, b"oneDNN custom operations are on")
     os.write(2, b"heard")
     assert capfd.readouterr().err == "heard"
-    with pytest.raises(ZeroDivisionError), quiet_tensorflow():
+    with pytest.raises(ZeroDivisionError), muted():
         os.write(2, b"muted")
         _ = 1 / 0
     os.write(2, b"heard again")
@@ -22,7 +22,7 @@ def test_no_descriptor_is_left_open():
     before = os.dup(2)
     os.close(before)
     for _ in range(3):
-        with quiet_tensorflow():
+        with muted():
             pass
     after = os.dup(2)
     os.close(after)
@@ -35,7 +35,7 @@ def test_no_descriptor_is_left_open():
 def test_debugging_shows_everything(value, shown, capfd, monkeypatch):
     monkeypatch.setenv("SIGHTREAD_DEBUG", value)
     assert is_debugging() == shown
-    with quiet_tensorflow():
+    with muted():
         os.write(2, b"oneDNN")
     assert capfd.readouterr().err == "oneDNN" * shown
 
@@ -47,5 +47,5 @@ def test_a_closed_standard_error_is_no_problem(monkeypatch):
         raise OSError(9, "Bad file descriptor")
 
     monkeypatch.setattr(os, "dup", refuse)
-    with quiet_tensorflow():
+    with muted():
         pass

@@ -1,0 +1,345 @@
+"""A trained captioner in the forms that other programs run.
+
+    litert      three graphs and a search outside them, see
+                `captioner.runtime_litert`: what `captioner caption` uses by itself
+    savedmodel  TensorFlow's own: photos in, ids out, the search inside
+    onnx        the same as one ONNX graph
+
+Each becomes a part of the bundle, once it was seen to say what Keras says.
+"""
+
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import tensorflow as tf
+from keras import ops
+
+from captioner.data import Record, read_dataset, select
+from captioner.decoding import Sequences
+from captioner.evaluate import caption_photos, score_records
+from captioner.model import Captioner, Memory
+from captioner.predict import PhotoCaptioner, load_bundle
+from captioner.rules import Rules, make_rules
+from captioner.runtime_keras import KerasRuntime, Search
+from captioner.runtime_litert import GRAPHS, LiteRTRuntime
+from shared import bundles
+from shared.errors import AppError
+from shared.images import read_image
+from shared.quiet import muted
+
+CALIBRATION_PHOTOS = 200
+ONNX_OPSET = 18
+Precision = str  # "int8" or "float16"
+
+Files = Mapping[str, bytes]
+
+
+class Check(NamedTuple):
+    """How an exported model compares with Keras, on photos of the dev split.
+
+    Attributes:
+        photos: how many.
+        same: share of the captions that are the same, 0 to 1.
+        before, after: CIDEr-D of Keras and of the export, percent.
+    """
+
+    photos: int
+    same: float
+    before: float
+    after: float
+
+    def __str__(self) -> str:
+        return (
+            f"On {self.photos} photos {self.same:.1%} of its captions are those of "
+            f"Keras; CIDEr-D is {self.after:.1f} against {self.before:.1f}."
+        )
+
+
+def export(
+    folder: Path,
+    form: str,
+    data: str,
+    *,
+    precision: str = "auto",
+    max_loss: float = 1.0,
+    announce: Callable[[str], None] = lambda message: None,
+) -> Check:
+    """Export a bundle, check the result, and make it a part of the bundle.
+
+    Args:
+        folder: the bundle.
+        form: a key of `FORMS`.
+        data: a data set as of `captioner.data.read_dataset`: photos of its train
+            split calibrate, those of its dev split check.
+        precision: of LiteRT's encoder: "int8", "float16", or "auto", which takes
+            int8 if it passes the check.
+        max_loss: CIDEr-D that may be lost, percent.
+        announce: told what happens.
+
+    Raises:
+        AppError: if there is no bundle or no data, a library is missing, or the
+            result says too often what Keras does not; nothing is written then.
+    """
+    if form not in FORMS:
+        raise AppError(f"No form {form!r}. There are {', '.join(FORMS)}.")
+    config, vocabulary, model = load_bundle(folder)
+    records = read_dataset(data)
+    photos = select(records, "dev")
+    calibration = [r for r in records if r.split == "train"] or photos
+    step = max(1, len(calibration) // CALIBRATION_PHOTOS)
+    encoder = config.encoder
+    images = _read(calibration[::step], encoder.image_size, encoder.resize)
+    rules = make_rules(config.decoding, vocabulary)
+
+    def check(runtime: Any) -> tuple[list[str], float]:
+        captioner = PhotoCaptioner(config, vocabulary, runtime, BATCH_SIZE)
+        found = caption_photos(captioner, photos)
+        scores = score_records(found, photos).report.scores
+        return [record.get("caption", "") for record in found], scores["CIDEr-D"]
+
+    announce(f"captioning {len(photos)} photos with Keras")
+    texts, before = check(KerasRuntime([model], BATCH_SIZE))
+    for way in FORMS[form].ways(precision):
+        announce(f"writing {form}{way and f', encoder in {way}'}")
+        with tempfile.TemporaryDirectory() as name:
+            with muted():
+                files = FORMS[form].write(model, rules, images, way)
+            for file, content in files.items():
+                path = Path(name, form, file)
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.write_bytes(content)
+            announce(f"captioning {len(photos)} photos with {form}")
+            others, after = check(FORMS[form].load(Path(name), BATCH_SIZE))
+        same = float(np.mean([a == b for a, b in zip(texts, others, strict=True)]))
+        found = Check(len(photos), same, before, after)
+        announce(str(found))
+        if before - after <= max_loss:
+            card = f"## As {form}\n\n{FORMS[form].about.format(way)} {found}\n"
+            bundles.add_part(folder, form, files, card)
+            return found
+    raise AppError(
+        f"The exported model loses {before - after:.1f} CIDEr-D; {max_loss:g} may be "
+        "lost, so nothing was written. Try --precision float16, or allow more with "
+        "--max-loss."
+    )
+
+
+BATCH_SIZE = 16
+
+
+def _read(records: Sequence[Record], size: int, resize: Any) -> np.ndarray:
+    images = []
+    for record in records:
+        try:
+            images.append(read_image(record.image, size, resize))
+        except AppError:  # the check of the data set lists them
+            continue
+    if not images:
+        raise AppError(
+            "None of the photos to calibrate with can be read. `captioner data` says "
+            "what is wrong with them."
+        )
+    return np.stack(images)
+
+
+def _write_litert(
+    model: Captioner, rules: Rules, images: np.ndarray, precision: Precision
+) -> Files:
+    with tempfile.TemporaryDirectory() as saved:
+        parts = _Parts(model)
+        tf.saved_model.save(parts, saved, signatures=parts.signatures())
+        files = {}
+        for graph in GRAPHS:
+            converter = tf.lite.TFLiteConverter.from_saved_model(
+                saved, signature_keys=[graph]
+            )
+            # Matrices in int8, what is multiplied with them in int8 on the fly.
+            converter.optimizations = [tf.lite.Optimize.DEFAULT]
+            if graph == "encoder" and precision == "float16":
+                converter.target_spec.supported_types = [tf.float16]
+            elif graph == "encoder":
+                converter.representative_dataset = lambda: (
+                    {"images": image[None]} for image in images
+                )
+                converter.target_spec.supported_ops = [
+                    tf.lite.OpsSet.TFLITE_BUILTINS_INT8,
+                    tf.lite.OpsSet.TFLITE_BUILTINS,  # what scales pixels
+                ]
+            files[f"{graph}.tflite"] = converter.convert()
+    return files
+
+
+class _Parts(tf.Module):
+    """The three graphs of `captioner.runtime_litert`, over the model's weights."""
+
+    def __init__(self, model: Captioner):
+        super().__init__()
+        self.encoder, self.decoder = model.encoder, model.decoder
+        self.tracked = [weight.value for weight in model.weights]
+
+    def signatures(self) -> dict[str, Any]:
+        size = self.encoder.image_size
+        images = tf.TensorSpec((1, size, size, 3), tf.uint8, "images")
+        shape = (1, self.encoder.regions, self.encoder.feature_size)
+        features = tf.TensorSpec(shape, tf.float32, "features")
+        memory = tf.function(self.start).get_concrete_function(features)
+        specs = {
+            name: tf.TensorSpec(
+                (None, None, value.shape[-1])
+                if name.startswith("state_")
+                else (None, *value.shape[1:]),
+                tf.float32,
+                name,
+            )
+            for name, value in memory.structured_outputs.items()
+        }
+        tokens = tf.TensorSpec((None, None), tf.int32, "tokens")
+        return {
+            "encoder": tf.function(self.encode).get_concrete_function(images),
+            "start": memory,
+            "step": tf.function(self.step).get_concrete_function(tokens, **specs),
+        }
+
+    def encode(self, images: Any) -> dict[str, Any]:
+        return {"features": self.encoder(images)}
+
+    def start(self, features: Any) -> dict[str, Any]:
+        memory, state = self.decoder.start(features, 1)
+        states = {f"state_{i}": part[:, 0] for i, part in enumerate(state)}
+        return {"regions": memory.regions, "keys": memory.keys, **states}
+
+    def step(self, tokens: Any, regions: Any, keys: Any, **states: Any) -> Any:
+        state = tuple(states[f"state_{i}"] for i in range(len(states)))
+        words = self.decoder.embedding(tokens)
+        hidden, state, alpha = self.decoder.step(words, state, Memory(regions, keys))
+        log_probs = ops.log_softmax(self.decoder.predict(hidden))
+        states = {f"state_{i}": part for i, part in enumerate(state)}
+        return {"log_probs": log_probs, "alpha": alpha, **states}
+
+
+class _Whole(tf.Module):
+    """Photos to Sequences, in one function."""
+
+    def __init__(self, model: Captioner, rules: Rules):
+        super().__init__()
+        self.search = Search([model], rules)
+        self.tracked = [weight.value for weight in model.weights]
+        size = model.encoder.image_size
+        spec = tf.TensorSpec((None, size, size, 3), tf.uint8, "images")
+        self.serve = tf.function(self._serve).get_concrete_function(spec)
+
+    def _serve(self, images: Any) -> dict[str, Any]:
+        return self.search({"images": images})._asdict()
+
+
+def _write_savedmodel(
+    model: Captioner, rules: Rules, images: np.ndarray, precision: Precision
+) -> Files:
+    whole = _Whole(model, rules)
+    with tempfile.TemporaryDirectory() as saved:
+        tf.saved_model.save(whole, saved, signatures={"serving_default": whole.serve})
+        return {
+            path.relative_to(saved).as_posix(): path.read_bytes()
+            for path in sorted(Path(saved).rglob("*"))
+            if path.is_file()
+        }
+
+
+def _write_onnx(
+    model: Captioner, rules: Rules, images: np.ndarray, precision: Precision
+) -> Files:
+    try:
+        import onnxruntime  # noqa: F401  # for the check
+        import tf2onnx
+    except ImportError as error:
+        raise AppError(
+            f"{error.name} is not installed; for ONNX: pip install 'sightread[onnx]'"
+        ) from error
+    whole = _Whole(model, rules)
+    graph, _ = tf2onnx.convert.from_function(
+        tf.function(whole._serve),
+        input_signature=whole.serve.structured_input_signature[0],
+        opset=ONNX_OPSET,
+    )
+    return {"model.onnx": graph.SerializeToString()}
+
+
+class _WholeRuntime:
+    """An export that has the search inside, as a runtime of `captioner.predict`."""
+
+    def __init__(self, run: Callable[[np.ndarray], Mapping[str, np.ndarray]]):
+        self.run = run
+
+    def look(self, images: np.ndarray) -> np.ndarray:
+        return images
+
+    def search(self, looked: np.ndarray, rules: Rules, noise: None) -> Sequences:
+        found = self.run(looked)
+        return Sequences(*(np.asarray(found[name]) for name in Sequences._fields))
+
+
+def _load_savedmodel(folder: Path, batch_size: int) -> _WholeRuntime:
+    loaded = tf.saved_model.load(str(folder / "savedmodel"))
+
+    def run(images: np.ndarray) -> Mapping[str, np.ndarray]:
+        serve = loaded.signatures["serving_default"]
+        return {name: value.numpy() for name, value in serve(images=images).items()}
+
+    return _WholeRuntime(run)
+
+
+def _load_onnx(folder: Path, batch_size: int) -> _WholeRuntime:
+    import onnxruntime
+
+    session = onnxruntime.InferenceSession(
+        str(folder / "onnx" / "model.onnx"), providers=["CPUExecutionProvider"]
+    )
+    names = [output.name for output in session.get_outputs()]
+
+    def run(images: np.ndarray) -> Mapping[str, np.ndarray]:
+        return dict(zip(names, session.run(None, {"images": images}), strict=True))
+
+    return _WholeRuntime(run)
+
+
+class Form(NamedTuple):
+    """One form of an exported model.
+
+    Attributes:
+        write: model, rules, calibration images and precision to files by name.
+        load: folder that holds the part, and batch size, to a runtime.
+        ways: a requested precision to those to try, in order.
+        about: for the card, with a place for the precision.
+    """
+
+    write: Callable[[Captioner, Rules, np.ndarray, Precision], Files]
+    load: Callable[[Path, int], Any]
+    ways: Callable[[str], Sequence[Precision]]
+    about: str
+
+
+FORMS = {
+    "litert": Form(
+        _write_litert,
+        lambda folder, batch_size: LiteRTRuntime([folder], threads=1),
+        lambda wish: ("int8", "float16") if wish == "auto" else (wish,),
+        "Encoder in {}, decoder in int8, search outside.",
+    ),
+    "savedmodel": Form(
+        _write_savedmodel,
+        _load_savedmodel,
+        lambda wish: ("",),
+        "Signature `serving_default`: images uint8 (B, H, W, 3) to tokens, log_probs, "
+        "word_log_probs and alpha, best first, with the search of the recipe inside.",
+    ),
+    "onnx": Form(
+        _write_onnx,
+        _load_onnx,
+        lambda wish: ("",),
+        "images uint8 (B, H, W, 3) to tokens, log_probs, word_log_probs and alpha, "
+        "best first, with the search of the recipe inside.",
+    ),
+}

@@ -1,0 +1,141 @@
+"""The captioner without TensorFlow: LiteRT graphs, and the search in NumPy.
+
+A bundle's LiteRT part is three graphs, written by `captioner.export`:
+
+    encoder.tflite  images uint8 (1, H, W, 3) -> features (1, R, D)
+    start.tflite    features -> regions, keys, state_0, state_1, …
+    step.tflite     tokens (B, N), regions, keys, states -> log_probs (B, N, V),
+                    alpha (B, N, R), states
+
+The first two see one photo at a time: LiteRT is as fast so, and what is found in
+a photo does not depend on its batch.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from captioner import arrays, decoding
+from captioner.decoding import Sequences, ensemble, search
+from captioner.rules import Rules
+from shared.errors import AppError
+from shared.quiet import muted
+
+PART = "litert"
+GRAPHS = ("encoder", "start", "step")
+FILES = tuple(f"{PART}/{graph}.tflite" for graph in GRAPHS)
+
+Memory = dict[str, np.ndarray]  # what start.tflite gives, for a batch
+
+
+class LiteRTRuntime:
+    """Exported models, ready to look at photos and write; see `captioner.predict`.
+
+    Args:
+        folders: checked bundles over the same words, of the same image size.
+        threads: processors for each graph.
+
+    Raises:
+        AppError: if a graph cannot be loaded.
+    """
+
+    name = "litert"
+
+    def __init__(self, folders: Sequence[Path], threads: int):
+        self._nets = [
+            [_load(folder / file, threads) for file in FILES] for folder in folders
+        ]
+
+    def look(self, images: np.ndarray) -> list[Memory]:
+        """Look at images uint8 (B, H, W, 3), with each model."""
+        return [
+            _join([start(**encoder(images=image[None])) for image in images])
+            for encoder, start, _ in self._nets
+        ]
+
+    def search(
+        self, looked: list[Memory], rules: Rules, noise: np.ndarray | None
+    ) -> Sequences:
+        """Search for captions."""
+        step, state = self._start(looked, decoding.width(rules))
+        _, _, graph = self._nets[0]
+        outputs = graph.get_output_details()
+        return search(
+            step,
+            state,
+            rules,
+            vocab_size=int(outputs["log_probs"]["shape_signature"][-1]),
+            regions=looked[0]["regions"].shape[1],
+            ops=arrays,
+            noise=noise,
+        )
+
+    def read(
+        self, looked: list[Memory], tokens: Sequence[int], rules: Rules
+    ) -> np.ndarray:
+        """Give the log-probabilities float32 (B, V) of the next word."""
+        step, state = self._start(looked, 1)
+        return decoding.read(step, state, tokens, rules)
+
+    def _start(self, looked: list[Memory], sequences: int) -> Any:
+        """Give a step function of `captioner.decoding`, and the state before it."""
+        states = [
+            tuple(
+                np.repeat(memory[name][:, None], sequences, axis=1)
+                for name in _state_names(memory)
+            )
+            for memory in looked
+        ]
+        steps = [
+            _stepper(graph, memory)
+            for (_, _, graph), memory in zip(self._nets, looked, strict=True)
+        ]
+        step = ensemble(steps, [len(state) for state in states], arrays)
+        return step, tuple(part for state in states for part in state)
+
+
+def _stepper(graph: Any, memory: Memory) -> Any:
+    names = _state_names(memory)
+    fixed = {
+        name: memory[name]
+        for name in graph.get_input_details()
+        if name in ("regions", "keys")
+    }
+
+    def step(tokens: np.ndarray, state: tuple[np.ndarray, ...]) -> Any:
+        found = graph(
+            tokens=tokens.astype(np.int32, copy=False),
+            **fixed,
+            **dict(zip(names, state, strict=True)),
+        )
+        return found["log_probs"], found["alpha"], tuple(found[n] for n in names)
+
+    return step
+
+
+def _state_names(memory: Memory) -> list[str]:
+    count = sum(name.startswith("state_") for name in memory)
+    return [f"state_{index}" for index in range(count)]
+
+
+def _join(rows: Sequence[Memory]) -> Memory:
+    return {name: np.concatenate([row[name] for row in rows]) for name in rows[0]}
+
+
+def _load(path: Path, threads: int) -> Any:
+    """Load a graph as a function of named arrays."""
+    with muted():  # it announces how it computes
+        from ai_edge_litert.interpreter import Interpreter
+
+        try:
+            graph = Interpreter(model_path=str(path), num_threads=threads)
+            graph.allocate_tensors()
+            return graph.get_signature_runner()
+        except (ValueError, RuntimeError) as error:
+            reason = str(error).splitlines()[0]
+            raise AppError(
+                f"{path} cannot be loaded by LiteRT: {reason} Export the bundle again "
+                "with `captioner export`, or give --runtime keras."
+            ) from error
