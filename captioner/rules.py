@@ -1,6 +1,20 @@
-"""What one search may find, in ids instead of words."""
+"""What one search may find: a request in words becomes one in ids.
 
+What is impossible is refused here, before any photo is read.
+"""
+
+import difflib
+import unicodedata
+from collections.abc import Iterable
 from typing import NamedTuple
+
+from captioner.config import DecodingConfig
+from captioner.inflections import inflections
+from shared.config import revise_config
+from shared.errors import AppError
+from shared.text import BOS, EOS, PAD, SPECIAL_WORDS, UNK, Vocabulary, split_words
+
+MOST_MUST_WORDS = 4  # the search keeps its beams for every subset of them
 
 
 class Sampling(NamedTuple):
@@ -55,3 +69,170 @@ class Rules(NamedTuple):
     prefix_ids: tuple[int, ...] = ()
     must_ids: tuple[tuple[int, ...], ...] = ()
     sampling: Sampling | None = None
+
+
+def make_rules(decoding: DecodingConfig, vocabulary: Vocabulary) -> Rules:
+    """Turn a request in words into one in ids.
+
+    Words are matched as `split_words` writes them: in lower case, composed. One that
+    the vocabulary does not know cannot be said, so it need not be banned; in the
+    prefix it is read as unk.
+
+    Raises:
+        AppError: if no caption can be as requested.
+    """
+    decoding = revise_config(decoding, {}, "The request")  # copies are not checked
+    _check_method(decoding)
+    known = vocabulary.words[len(SPECIAL_WORDS) :]
+    prefix = prefix_words(decoding)
+    banned = _banned_words(decoding, {*known, *prefix})
+    _check_prefix(decoding, prefix, banned)
+    must = _must_words(decoding, set(known), prefix, banned)
+    missing = [words for words in must if not words & set(prefix)]
+    if len(prefix) + len(missing) > decoding.max_words:
+        raise AppError(
+            f"max_words {decoding.max_words} is too few: the prefix takes "
+            f"{len(prefix)}, and the must-words that it lacks take {len(missing)}. "
+            f"Give a max_words of at least {len(prefix) + len(missing)}, or ask for "
+            "less."
+        )
+    if banned >= set(known):
+        raise AppError(
+            f"All {len(known)} words that the model knows are banned, so it can say "
+            "nothing. Ban fewer words."
+        )
+
+    def ids(words: Iterable[str]) -> tuple[int, ...]:
+        return tuple(sorted({vocabulary.ids[w] for w in words if w in vocabulary}))
+
+    sampling = None
+    if decoding.method == "sample":
+        top_k = decoding.top_k if decoding.top_k < len(vocabulary) else 0
+        sampling = Sampling(decoding.temperature, top_k, decoding.top_p)
+    endings = {_normal(word) for word in decoding.bad_endings} - {*SPECIAL_WORDS}
+    return Rules(
+        bos_id=BOS,
+        eos_id=EOS,
+        pad_id=PAD,
+        max_words=decoding.max_words,
+        min_words=decoding.min_words,
+        beam_size=decoding.beam_size,
+        groups=decoding.groups,
+        diversity=decoding.diversity if decoding.groups > 1 else 0.0,
+        length_penalty=decoding.length_penalty,
+        banned_ids=(UNK, *ids(banned)),
+        ending_ids=ids(endings),
+        no_repeat=decoding.no_repeat,
+        prefix_ids=tuple(vocabulary.ids.get(word, UNK) for word in prefix),
+        must_ids=tuple(ids(words) for words in must),
+        sampling=sampling,
+    )
+
+
+def prefix_words(decoding: DecodingConfig) -> list[str]:
+    """Words that every caption starts with, as they were typed, in lower case."""
+    return split_words(decoding.prefix) if decoding.prefix else []
+
+
+def _check_method(decoding: DecodingConfig) -> None:
+    if decoding.method == "sample" and decoding.must:
+        raise AppError(
+            f"must {_quote(decoding.must)} needs the method beam; the method sample "
+            "draws words without looking ahead. Use beam, or ask for no must-words."
+        )
+    if decoding.method == "sample" and decoding.groups > 1:
+        raise AppError(
+            f"groups {decoding.groups} needs the method beam; samples differ from one "
+            "another by themselves. Use beam, or groups 1."
+        )
+
+
+def _banned_words(decoding: DecodingConfig, sayable: set[str]) -> set[str]:
+    words = [_one_word(entry, "ban") for entry in decoding.ban]
+    if decoding.inflections:
+        return {form for word in words for form in inflections(word, sayable)}
+    return set(words)
+
+
+def _check_prefix(
+    decoding: DecodingConfig, prefix: list[str], banned: set[str]
+) -> None:
+    if decoding.prefix.strip() and not prefix:
+        raise AppError(
+            f'The prefix "{decoding.prefix}" holds no word. Type how the captions '
+            "should start, or leave it out."
+        )
+    if len(prefix) >= decoding.max_words:
+        raise AppError(
+            f'The prefix "{decoding.prefix}" takes {len(prefix)} of max_words '
+            f"{decoding.max_words}, and leaves no word to find. Shorten it, or give a "
+            f"max_words of at least {len(prefix) + 1}."
+        )
+    both = [word for word in prefix if word in banned]
+    if both:
+        raise AppError(
+            f'The prefix "{decoding.prefix}" has a banned word: {_quote(both)}. Change '
+            f"the prefix, or do not ban {_quote(decoding.ban)}{_forms_hint(decoding)}."
+        )
+
+
+def _must_words(
+    decoding: DecodingConfig, known: set[str], prefix: list[str], banned: set[str]
+) -> list[set[str]]:
+    """For each must-word the words that will do, all known and none banned."""
+    found: list[set[str]] = []
+    for word in dict.fromkeys(_one_word(entry, "must") for entry in decoding.must):
+        forms = inflections(word, {*known, *prefix}) if decoding.inflections else {word}
+        if word in banned or (forms and forms <= banned):
+            raise AppError(
+                f'"{word}" is both a must-word and banned by {_quote(decoding.ban)}'
+                f"{_forms_hint(decoding)}. Take it off one of the two lists."
+            )
+        if forms & (set(prefix) - known):
+            continue  # said as typed, though the model does not know it
+        forms &= known - banned
+        if not forms:
+            raise AppError(_unknown_word(word, known - banned))
+        if forms not in found:
+            found.append(forms)
+    if len(found) > MOST_MUST_WORDS:
+        raise AppError(
+            f"{len(found)} must-words are too many: {_quote(decoding.must)}. Captions "
+            f"can be searched for with at most {MOST_MUST_WORDS}. Leave some out."
+        )
+    return found
+
+
+def _unknown_word(word: str, known: set[str]) -> str:
+    forms = sorted(inflections(word, known))
+    near = difflib.get_close_matches(word, sorted(known), cutoff=0.7)
+    near = list(dict.fromkeys(forms + near))
+    advice = (
+        f"Words near it that the model knows: {_quote(near)}. Ask for one of them"
+        if near
+        else "No known word is near. Leave it out"
+    )
+    return (
+        f'must "{word}": the model has not learnt this word, so it cannot say it. '
+        f"{advice}, or train the model further on captions that have it."
+    )
+
+
+def _one_word(entry: str, key: str) -> str:
+    words = split_words(entry)
+    if len(words) == 1:
+        return words[0]
+    what = f"is {len(words)} words here: {_quote(words)}" if words else "holds no word"
+    raise AppError(f'{key} "{entry}" {what}. Give single words, each on its own.')
+
+
+def _forms_hint(decoding: DecodingConfig) -> str:
+    return ", all forms of each (inflections)" if decoding.inflections else ""
+
+
+def _normal(word: str) -> str:
+    return unicodedata.normalize("NFC", word).lower()
+
+
+def _quote(words: Iterable[str]) -> str:
+    return ", ".join(f'"{word}"' for word in words)

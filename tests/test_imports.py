@@ -17,7 +17,7 @@ PLAIN = [
     for package, rooms in {
         "shared": "errors config text images bundles",
         "captioner": "config data annotations datacheck metrics cider results "
-        "official cli outputs",
+        "official cli outputs rules inflections",
         "vqa": "config data answers metrics cli",
     }.items()
     for room in rooms.split()
