@@ -205,7 +205,7 @@ def _must_words(
 
 def _unknown_word(word: str, known: set[str]) -> str:
     forms = sorted(inflections(word, known))
-    near = difflib.get_close_matches(word, sorted(known), cutoff=0.7)
+    near = difflib.get_close_matches(word, sorted(known), cutoff=0.75)
     near = list(dict.fromkeys(forms + near))
     advice = (
         f"Words near it that the model knows: {_quote(near)}. Ask for one of them"
