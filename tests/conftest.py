@@ -7,6 +7,19 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 
+from captioner.config import (
+    CaptionerConfig,
+    DecoderConfig,
+    DecodingConfig,
+    EncoderConfig,
+    StageConfig,
+)
+from shared.config import format_config
+from shared.text import SPECIAL_WORDS, Vocabulary
+
+# Keras waits inside the functions: most tests do without.
+
+VOCABULARY = Vocabulary([*SPECIAL_WORDS, "a", "dog", "'s", "hat", "on", "grass"])
 COLOURS = {"red": (220, 30, 30), "green": (30, 170, 60), "blue": (40, 60, 220)}
 SHAPES = ("circle", "square")
 
@@ -43,3 +56,70 @@ def write_shapes(folder: Path, photos: int, seed: int = 0) -> Path:
 def shapes(tmp_path: Path) -> Path:
     """A data set of 60 drawn shapes."""
     return write_shapes(tmp_path / "shapes", 60)
+
+
+def patches(weights, include_top, input_shape):
+    """Stand in for a net of `keras.applications`."""
+    import keras
+    from keras import layers
+
+    image = keras.Input(input_shape)
+    x = layers.Conv2D(12, 8, strides=8, activation="relu")(image)
+    return keras.Model(image, x, name="patches")
+
+
+@pytest.fixture(scope="module")
+def small_net():
+    """Add the encoder `patches`, of 4 x 4 regions."""
+    from shared import encoders
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(encoders.ENCODERS, "patches", encoders.Source(patches, "unit"))
+        yield
+
+
+def tiny_config(decoder=None, **decoding):
+    """A recipe whose search is ruled by the model alone."""
+    sizes = {"units": 8, "embed_dim": 6, "region_units": 8, "attention_units": 4}
+    return CaptionerConfig(
+        encoder=EncoderConfig(name="patches", weights="none", image_size=32),
+        decoder=DecoderConfig(**sizes | (decoder or {})),
+        decoding=DecodingConfig(**{"max_words": 6, "bad_endings": (), **decoding}),
+        stages=(StageConfig(name="only", epochs=1, learning_rate=0.1),),
+    )
+
+
+def tiny_model(config, seed=2, vocab_size=len(VOCABULARY)):
+    """A net whose captions depend on the image: its weights are large."""
+    import keras
+
+    from captioner.model import build_captioner
+
+    keras.utils.set_random_seed(seed)
+    net = build_captioner(config, vocab_size, None)
+    for weight in net.trainable_variables:
+        weight.assign(weight * 3)
+    return net
+
+
+def write_tiny(folder, config, model, vocabulary=VOCABULARY):
+    """Write a bundle."""
+    from shared.bundles import write_bundle
+
+    text = "".join(f"{word}\n" for word in vocabulary.words)
+    write_bundle(
+        folder,
+        task="captioner",
+        config=format_config(config),
+        vocabulary=text,
+        model=model,
+        card="# A captioner\n",
+    )
+    return folder
+
+
+def photo(seed):
+    """A photo of a few plain patches, unlike others."""
+    rng = np.random.default_rng(seed)
+    image = Image.fromarray(rng.integers(0, 256, (3, 3, 3), np.uint8))
+    return np.asarray(image.resize((48, 40), Image.Resampling.NEAREST))

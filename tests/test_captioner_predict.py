@@ -3,95 +3,46 @@
 import threading
 from pathlib import Path
 
-import keras
 import numpy as np
 import pytest
-from keras import layers, ops
+from conftest import VOCABULARY, photo, tiny_config, tiny_model, write_tiny
+from keras import ops
 from PIL import Image
 
 from captioner import predict
-from captioner.config import (
-    CaptionerConfig,
-    DecoderConfig,
-    DecodingConfig,
-    EncoderConfig,
-    StageConfig,
-)
 from captioner.data import read_dataset, select
 from captioner.decoding import FOUND, NEVER, Sequences
 from captioner.metrics import score_captions
-from captioner.model import build_captioner
 from captioner.predict import PhotoCaptioner, load_bundle, load_captioner, to_captions
-from shared import encoders
-from shared.bundles import write_bundle
-from shared.config import format_config
+from captioner.runtime_keras import KerasRuntime
 from shared.errors import AppError
 from shared.text import BOS, EOS, PAD, SPECIAL_WORDS, UNK, Vocabulary
 
 FLICKR8K = Path(__file__).parents[2] / "shared" / "data" / "flickr8k"
 EXAMPLES = Path(__file__).parents[1] / "examples"
-VOCABULARY = Vocabulary([*SPECIAL_WORDS, "a", "dog", "'s", "hat", "on", "grass"])
 
-
-def patches(weights, include_top, input_shape):
-    """Stand in for a net of `keras.applications`."""
-    image = keras.Input(input_shape)
-    x = layers.Conv2D(12, 8, strides=8, activation="relu")(image)
-    return keras.Model(image, x, name="patches")
-
-
-def config_of(decoder=None, **decoding):
-    sizes = {"units": 8, "embed_dim": 6, "region_units": 8, "attention_units": 4}
-    return CaptionerConfig(
-        encoder=EncoderConfig(name="patches", weights="none", image_size=32),
-        decoder=DecoderConfig(**sizes | (decoder or {})),
-        decoding=DecodingConfig(**{"max_words": 6, **decoding}),
-        stages=(StageConfig(name="only", epochs=1, learning_rate=0.1),),
-    )
-
-
-@pytest.fixture(scope="module", autouse=True)
-def small_net():
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(encoders.ENCODERS, "patches", encoders.Source(patches, "unit"))
-        yield
+pytestmark = pytest.mark.usefixtures("small_net")
 
 
 @pytest.fixture(scope="module")
-def model():
-    """A net whose captions depend on the image: its weights are large."""
-    keras.utils.set_random_seed(2)
-    net = build_captioner(config_of(), len(VOCABULARY), None)
-    for weight in net.trainable_variables:
-        weight.assign(weight * 3)
-    return net
+def model(small_net):
+    return tiny_model(tiny_config())
 
 
 @pytest.fixture(scope="module")
 def bundle(model, tmp_path_factory):
-    folder = tmp_path_factory.mktemp("predict")
-    VOCABULARY.save(folder / "words")
-    write_bundle(
-        folder / "bundle",
-        task="captioner",
-        config=format_config(config_of()),
-        vocabulary=(folder / "words").read_text(),
-        model=model,
-        card="",
-    )
-    return folder / "bundle"
+    folder = tmp_path_factory.mktemp("predict") / "bundle"
+    return write_tiny(folder, tiny_config(), model)
+
+
+def with_keras(model, batch_size, config=None, vocabulary=VOCABULARY):
+    runtime = KerasRuntime([model], batch_size)
+    return PhotoCaptioner(config or tiny_config(), vocabulary, runtime, batch_size)
 
 
 @pytest.fixture(scope="module")
 def captioner(model):
-    return PhotoCaptioner(config_of(), VOCABULARY, model, 3)
-
-
-def photo(seed):
-    """A photo of a few plain patches, unlike others."""
-    rng = np.random.default_rng(seed)
-    image = Image.fromarray(rng.integers(0, 256, (3, 3, 3), np.uint8))
-    return np.asarray(image.resize((48, 40), Image.Resampling.NEAREST))
+    return with_keras(model, 3)
 
 
 def flat(batches):
@@ -111,7 +62,7 @@ def test_captions_are_sentences_best_first(captioner):
         assert scores == sorted(scores, reverse=True)
         assert len(set(texts(captions))) == len(captions)
         for caption in captions:
-            assert 1 <= len(caption.words) <= 7
+            assert 1 <= len(caption.words) <= 6
             assert caption.text[-1] == "."
             assert not set(caption.words) & set(SPECIAL_WORDS)
             assert FOUND < caption.log_prob < 0
@@ -124,7 +75,7 @@ def test_unknown_words_are_never_written(model):
     before = ops.convert_to_numpy(bias).copy()
     try:
         bias.assign(before + 50 * np.eye(len(VOCABULARY))[[PAD, UNK, BOS]].sum(0))
-        captions = PhotoCaptioner(config_of(), VOCABULARY, model, 1).caption(photo(0))
+        captions = with_keras(model, 1).caption(photo(0))
     finally:
         bias.assign(before)
     assert all(caption.words for caption in captions)
@@ -136,7 +87,7 @@ def test_a_caption_is_never_empty(model):
     before = ops.convert_to_numpy(bias).copy()
     try:
         bias.assign(before + 50 * np.eye(len(VOCABULARY))[EOS])
-        captions = PhotoCaptioner(config_of(), VOCABULARY, model, 1).caption(photo(0))
+        captions = with_keras(model, 1).caption(photo(0))
     finally:
         bias.assign(before)
     assert [len(caption.words) for caption in captions] == [1, 1, 1]
@@ -147,7 +98,7 @@ def test_log_probs_are_those_of_the_model(captioner, model):
     image = captioner._read(source)[None]
     for caption in captioner.caption(source):
         ids = [VOCABULARY.ids[word] for word in caption.words]
-        ids += [EOS] * (len(ids) < 7)
+        ids += [EOS]
         tokens = np.array([[[BOS, *ids[:-1]]]], np.int32)
         logits, _ = model({"images": image, "tokens": tokens})
         logits = np.array(logits)[0, 0].astype(np.float64)
@@ -158,9 +109,8 @@ def test_log_probs_are_those_of_the_model(captioner, model):
 
 @pytest.mark.parametrize("decoder", [{"attention_units": 0}, {"tied": False}])
 def test_other_decoders_write_as_well(decoder):
-    config = config_of(decoder)
-    net = build_captioner(config, len(VOCABULARY), None)
-    assert PhotoCaptioner(config, VOCABULARY, net, 1).caption(photo(0))[0].words
+    config = tiny_config(decoder)
+    assert with_keras(tiny_model(config), 1, config).caption(photo(0))[0].words
 
 
 def test_all_photos_are_captioned_in_order(captioner):
@@ -198,7 +148,7 @@ def test_captions_do_not_depend_on_the_batch(model):
     sources = [photo(seed) for seed in range(7)]
     results = []
     for size in (1, 3, 16):
-        captioner = PhotoCaptioner(config_of(), VOCABULARY, model, size)
+        captioner = with_keras(model, size)
         results.append([c for _, c in flat(captioner.caption_all(sources))])
     for other in results[1:]:
         for first, second in zip(results[0], other, strict=True):
@@ -226,8 +176,9 @@ def test_sources_are_taken_as_they_are_needed(captioner):
     assert len(taken) < 20
 
 
-def test_whoever_stops_early_does_not_wait(captioner, monkeypatch):
-    gate, read = threading.Event(), captioner._read
+def test_whoever_stops_early_does_not_wait(model, monkeypatch):
+    single = with_keras(model, 1)
+    gate, read = threading.Event(), single._read
     slow = []
 
     def wait(source):
@@ -237,8 +188,6 @@ def test_whoever_stops_early_does_not_wait(captioner, monkeypatch):
         return read(source)
 
     first = photo(0)
-    monkeypatch.setattr(captioner, "_read", wait)
-    single = PhotoCaptioner(captioner.config, VOCABULARY, captioner.search.captioner, 1)
     monkeypatch.setattr(single, "_read", wait)
     batches = single.caption_all([first, *(photo(i) for i in range(1, 9))])
     next(batches)
@@ -273,17 +222,39 @@ def test_batches_of_images_are_captioned_as_they_are(captioner):
         captioner.caption_images(np.concatenate([images, images]))
 
 
-def sequences(tokens, log_probs):
-    return Sequences(np.array(tokens, np.int32), np.array(log_probs, np.float32))
+def sequences(tokens, log_probs, word_log_probs=None):
+    tokens = np.array(tokens, np.int32)
+    if word_log_probs is None:
+        word_log_probs = np.zeros(tokens.shape)
+    alpha = np.broadcast_to(np.arange(tokens.shape[2])[:, None], (*tokens.shape, 3))
+    return Sequences(
+        tokens,
+        np.array(log_probs, np.float32),
+        np.array(word_log_probs, np.float32),
+        np.array(alpha, np.float32),
+    )
 
 
 def test_sequences_become_sentences():
     found = sequences(
-        [[[4, 5, 6, 7, EOS, PAD], [5, EOS, PAD, PAD, PAD, PAD]]], [[-1.0, -2.5]]
+        [[[4, 5, 6, 7, EOS, PAD], [5, EOS, PAD, PAD, PAD, PAD]]],
+        [[-1.0, -2.5]],
+        [[[0.0, -0.25, -0.25, -0.5, 0.0, 0.0], [-2.5, 0.0, 0.0, 0.0, 0.0, 0.0]]],
     )
     first, second = to_captions(found, VOCABULARY)[0]
-    assert first == ("A dog's hat.", ("a", "dog", "'s", "hat"), -1.0)
-    assert second == ("Dog.", ("dog",), -2.5)
+    assert first[:3] == ("A dog's hat.", ("a", "dog", "'s", "hat"), -1.0)
+    assert first.probs == pytest.approx(np.exp([0.0, -0.25, -0.25, -0.5]))
+    np.testing.assert_array_equal(first.attention, [[t] * 3 for t in range(4)])
+    assert second[:3] == ("Dog.", ("dog",), -2.5)
+    assert second.probs == pytest.approx([np.exp(-2.5)])
+    np.testing.assert_array_equal(second.attention, [[0] * 3])
+
+
+def test_a_prefix_stays_as_it_was_typed():
+    found = sequences([[[4, UNK, 5, EOS]]], [[-1.0]])
+    (caption,) = to_captions(found, VOCABULARY, ("a", "zebra"))[0]
+    assert caption[:2] == ("A zebra dog.", ("a", "zebra", "dog"))
+    assert (len(caption.probs), caption.attention.shape) == (3, (3, 3))
 
 
 def test_sequences_that_were_never_found_are_left_out():
@@ -307,11 +278,11 @@ def greedy(model, image, length):
 
 
 def test_a_beam_of_one_is_greedy(bundle):
-    captioner = load_captioner(bundle, beam_size=1, batch_size=1)
+    captioner = load_captioner(bundle, runtime="keras", beam_size=1, batch_size=1)
     for seed in range(3):
         (caption,) = captioner.caption(photo(seed))
-        net = captioner.search.captioner
-        assert caption.words == greedy(net, captioner._read(photo(seed)), 7)
+        (net,) = captioner.runtime.models
+        assert caption.words == greedy(net, captioner._read(photo(seed)), 6)
 
 
 def test_a_bundle_captions_as_its_model_does(bundle, captioner):
@@ -333,30 +304,22 @@ def test_the_beam_size_can_be_chosen(bundle, beam_size):
 
 @pytest.mark.parametrize("beam_size", [0, -1])
 def test_a_beam_has_a_width(bundle, beam_size):
-    with pytest.raises(ValueError, match=rf"at least 1. Received: {beam_size}"):
+    match = rf"beam_size: .*greater than or equal to 1. Received: {beam_size}"
+    with pytest.raises(AppError, match=match):
         load_captioner(bundle, beam_size=beam_size)
 
 
 def test_a_wide_beam_finds_fewer_captions_than_asked_for(model):
     words = Vocabulary([*SPECIAL_WORDS, "dog"])
-    config = config_of(max_words=1)
-    net = build_captioner(config, len(words), None)
-    captions = PhotoCaptioner(config, words, net, 1).caption(photo(0))
+    config = tiny_config(max_words=2)
+    net = tiny_model(config, vocab_size=len(words))
+    captions = with_keras(net, 1, config, words).caption(photo(0))
     assert sorted(texts(captions)) == ["Dog dog.", "Dog."]
 
 
-def test_a_bundle_trained_in_half_precision_runs_in_single(model, tmp_path, bundle):
-    config = config_of().model_copy(update={"precision": "mixed_bfloat16"})
-    write_bundle(
-        tmp_path / "half",
-        task="captioner",
-        config=format_config(config),
-        vocabulary=(bundle / "vocabulary.txt").read_text(),
-        model=model,
-        card="",
-    )
-    loaded, _, net = load_bundle(tmp_path / "half")
-    assert loaded.precision == "float32"
+def test_a_bundle_trained_in_half_precision_runs_in_single(model, tmp_path):
+    config = tiny_config().model_copy(update={"precision": "mixed_bfloat16"})
+    _, _, net = load_bundle(write_tiny(tmp_path / "half", config, model))
     assert net.decoder.project.compute_dtype == "float32"
 
 
