@@ -89,14 +89,14 @@ def tiny_config(decoder=None, **decoding):
     )
 
 
-def tiny_model(config, seed=2, vocab_size=len(VOCABULARY)):
+def tiny_model(config, seed=2, vocabulary=VOCABULARY):
     """A net whose captions depend on the image: its weights are large."""
     import keras
 
     from captioner.model import build_captioner
 
     keras.utils.set_random_seed(seed)
-    net = build_captioner(config, vocab_size, None)
+    net = build_captioner(config, len(vocabulary), None)
     for weight in net.trainable_variables:
         weight.assign(weight * 3)
     return net

@@ -19,63 +19,101 @@ from PIL import Image
 
 from captioner import formats
 from captioner.cli import main
+from captioner.config import DecodingConfig
+from captioner.rules import make_rules
+from shared.config import revise_config
 from shared.errors import AppError
 from shared.images import read_image
+from shared.text import SPECIAL_WORDS, Vocabulary
 
 ROOT = Path(__file__).parent.parent
+
+
+OWN = DecodingConfig(beam_size=3, max_words=6)
+WORDS = Vocabulary([*SPECIAL_WORDS, "a", "dog", "dogs", "cat", "on", "grass"])
 
 
 class Caption(NamedTuple):
     text: str
     words: tuple[str, ...]
     log_prob: float
+    probs: tuple[float, ...]
+    attention: np.ndarray
 
 
 class FakeCaptioner:
     """Names the brightness of a photo; may be told to stop."""
 
-    def __init__(self, beam_size, batch_size, stop=None, error=None):
-        decoding = types.SimpleNamespace(beam_size=beam_size)
-        self.config = types.SimpleNamespace(decoding=decoding)
-        self.batch_size, self.stop, self.error = batch_size, stop, error
+    def __init__(self, fake, name, batch_size):
+        self.config = types.SimpleNamespace(decoding=fake.own)
+        self.runtime = types.SimpleNamespace(name=name)
+        self.fake, self.batch_size = fake, batch_size
+        self.stop, self.error = fake.stop, fake.error
 
-    def caption_all(self, sources):
-        left = iter(sources)
+    def request(self, **changes):
+        decoding = revise_config(self.config.decoding, changes, "The request")
+        return decoding, make_rules(decoding, WORDS)
+
+    def caption_all(self, sources, **changes):
+        decoding, _ = self.request(**changes)
+        self.fake.changes.append(changes)
+        return self._caption_all(iter(sources), decoding)
+
+    def _caption_all(self, left, decoding):
         while batch := list(islice(left, self.batch_size)):
             if self.stop == 0:
                 raise self.error
             self.stop = self.stop and self.stop - 1
-            yield [(source, self.look(source)) for source in batch]
+            yield [(source, self.look(source, decoding)) for source in batch]
 
-    def look(self, source):
+    def look(self, source, decoding):
         try:
             level = round(float(read_image(source, 8).mean()))
         except AppError as error:
             return error
         texts = [f"a photo of {level}", *(f"guess {i}" for i in range(1, 50))]
-        return [
-            Caption(text, tuple(text.split()), -1 - i / 3)
-            for i, text in enumerate(texts[: self.config.decoding.beam_size])
-        ]
+        found = []
+        for i, text in enumerate(texts[: decoding.beam_size]):
+            words = tuple(text.split())
+            probs = tuple(1 / (t + 3) for t in range(len(words)))
+            attention = np.full((len(words), 4), 1 / 4, np.float32)
+            found.append(Caption(text, words, -1 - i / 3, probs, attention))
+        return found
 
 
 class Fake:
-    """Stands in for `captioner.predict`; remembers what it was asked for."""
+    """Stands in for `captioner.predict`; remembers what it was asked for.
+
+    Attributes:
+        loads: model, runtime, batch size and changes of each model that was loaded.
+        changes: those of each call of `caption_all`.
+        own: how the bundle searches.
+        reason: why LiteRT cannot run it.
+        stop, error: batches before the error.
+    """
 
     def __init__(self):
-        self.calls, self.stop, self.error = [], None, None
+        self.loads, self.changes = [], []
+        self.own, self.reason = OWN, ""
+        self.stop, self.error = None, None
 
-    def load_captioner(self, model=None, *, beam_size=None, batch_size=16):
-        self.calls.append((model, beam_size, batch_size))
-        return FakeCaptioner(beam_size or 3, batch_size, self.stop, self.error)
+    def load_captioner(self, model=None, *, runtime=None, batch_size=8, **changes):
+        self.loads.append((model, runtime, batch_size, changes))
+        name = runtime or ("keras" if self.reason else "litert")
+        return FakeCaptioner(self, name, batch_size)
+
+    def module(self):
+        module = types.ModuleType("captioner.predict")
+        module.SHIPPED = Path("shipped")
+        module.load_captioner = self.load_captioner
+        module.why_not_litert = lambda folders: self.reason
+        return module
 
 
 @pytest.fixture(autouse=True)
 def fake(tmp_path, monkeypatch):
     fake = Fake()
-    module = types.ModuleType("captioner.predict")
-    module.load_captioner = fake.load_captioner
-    monkeypatch.setitem(sys.modules, "captioner.predict", module)
+    monkeypatch.setitem(sys.modules, "captioner.predict", fake.module())
     monkeypatch.chdir(tmp_path)
     return fake
 
@@ -101,7 +139,8 @@ def test_two_files_in_the_order_given(capsys, fake):
     status, out, err = run(capsys, "b.png", "a.png")
     assert (status, err) == (0, [])
     assert out == ["b.png\ta photo of 100", "a.png\ta photo of 101"]
-    assert fake.calls == [(None, None, 16)]
+    assert fake.loads == [([Path("shipped")], None, 8, {})]
+    assert fake.changes == [{}]
 
 
 def test_a_folder_is_in_natural_order_without_what_is_hidden(capsys):
@@ -177,7 +216,7 @@ def test_no_photos_says_what_would_be_one(capsys, fake):
     status, out, err = run(capsys, "empty", "in/deep")
     assert (status, len(out)) == (0, 1)
     assert err[0].startswith("note: empty holds no photos")
-    assert len(fake.calls) == 1
+    assert len(fake.loads) == 1
 
 
 def break_ten(folder):
@@ -232,7 +271,7 @@ def test_a_thousand_photos_with_broken_ones_among_them(capsys, fake):
         "log_prob": -1.0,
         "captions": [{"caption": "a photo of 5", "log_prob": -1.0}],
     }
-    assert len(fake.calls) == 1
+    assert len(fake.loads) == 1
 
 
 @pytest.mark.skipif(os.name != "posix" or os.geteuid() == 0, reason="root reads all")
@@ -252,14 +291,16 @@ def test_options_reach_the_model(capsys, fake):
     options = "--model m --beam-size 5 --batch-size 2 --num-captions 2"
     _, out, _ = run(capsys, "a.png", *options.split())
     assert out == ["a.png\ta photo of 100", "a.png\tguess 1"]
-    assert fake.calls == [(Path("m"), 5, 2)]
+    assert fake.loads == [((Path("m"),), None, 2, {})]
+    assert fake.changes == [{"beam_size": 5}]
 
 
 def test_more_captions_than_the_models_beam_widen_it(capsys, fake):
     draw("a.png")
     _, out, _ = run(capsys, "a.png", "--num-captions", "7")
     assert len(out) == 7
-    assert fake.calls == [(None, None, 16), (None, 7, 16)]
+    assert len(fake.loads) == 1
+    assert fake.changes == [{"beam_size": 7}]
     run(capsys, "a.png", "--num-captions", "2", "-o", "out.jsonl")
     captions = json.loads(Path("out.jsonl").read_text())["captions"]
     assert captions == [
@@ -292,7 +333,7 @@ def test_a_wrong_command_line_is_status_2(words, capsys, fake):
     out, err = capsys.readouterr()
     assert out == ""
     assert err.startswith("Usage: captioner")
-    assert not fake.calls
+    assert not fake.loads
 
 
 @pytest.mark.parametrize("target", ["out.jsonl", "out.csv", "out.json", "out.html"])
@@ -329,9 +370,9 @@ def test_ctrl_c_while_the_file_is_written_keeps_the_journal(capsys, monkeypatch,
         "note: 1 of 1 photos are kept in o.html.partial.jsonl; go on with --resume"
     ]
     assert [p.name for p in Path().glob("*o.html*")] == ["o.html.partial.jsonl"]
-    fake.calls.clear()
+    fake.loads.clear()
     assert run(capsys, "a.png", "-o", "o.html", "--resume")[0] == 0
-    assert not fake.calls
+    assert not fake.loads
     assert [p.name for p in Path().glob("*o.html*")] == ["o.html"]
 
 
@@ -340,9 +381,9 @@ def test_resume_of_a_finished_file_loads_no_model(capsys, fake):
     for target in ("out.jsonl", "out.csv"):
         run(capsys, "a.png", "b.png", "-o", target)
         before = Path(target).read_bytes()
-        fake.calls.clear()
+        fake.loads.clear()
         assert run(capsys, "a.png", "b.png", "-o", target, "--resume")[0] == 0
-        assert (fake.calls, Path(target).read_bytes()) == ([], before)
+        assert (fake.loads, Path(target).read_bytes()) == ([], before)
 
 
 def test_refusals_come_before_the_model(capsys, fake):
@@ -352,7 +393,7 @@ def test_refusals_come_before_the_model(capsys, fake):
     assert "out.csv exists" in run(capsys, "a.png", "-o", "out.csv")[2][0]
     assert "Accepted are .jsonl" in run(capsys, "a.png", "-o", "out.xls")[2][0]
     assert "a.txt. Add --resume" in run(capsys, "a.png", "--sidecar")[2][0]
-    assert not fake.calls
+    assert not fake.loads
     assert run(capsys, "a.png", "-o", "out.csv", "--overwrite")[0] == 0
     assert Path("out.csv").read_text().endswith("a.png,a photo of 100,-1.0,\n")
 
@@ -444,12 +485,10 @@ def test_help_is_quick(words):
 
 
 FAKE_MODULE = """
-import sys, types
+import sys
 sys.path.insert(0, {tests!r})
 import test_captioner_cli as tests
-module = types.ModuleType("captioner.predict")
-module.load_captioner = tests.Fake().load_captioner
-sys.modules["captioner.predict"] = module
+sys.modules["captioner.predict"] = tests.Fake().module()
 sys.exit(tests.main(sys.argv[1:]))
 """
 
@@ -522,7 +561,8 @@ def test_evaluate_scores_a_split_and_leaves_broken_photos_out(capsys, fake):
     assert "BLEU-4    100.0  of 100" in out
     assert "6 images, 2 references each" in out
     assert "left out" not in out
-    assert fake.calls == [(Path("m"), 2, 4)]
+    assert fake.loads == [([Path("m")], None, 4, {"beam_size": 2})]
+    assert fake.changes == [{}]
     Path("data/3.png").write_bytes(b"")
     assert main([*words.split(), "-o", "captions.json"]) == 0
     out, _ = capsys.readouterr()
@@ -672,3 +712,241 @@ def test_bars_are_shown_on_a_terminal(capsys, monkeypatch):
 def test_version(capsys):
     assert main(["--version"]) == 0
     assert capsys.readouterr().out.startswith("captioner ")
+
+
+SEARCHES = {
+    "--beam-size 5": {"beam_size": 5},
+    "--groups 3": {"groups": 3, "beam_size": 3},
+    "--groups 3 --num-captions 4": {"groups": 3, "beam_size": 6},
+    "--groups 2 --beam-size 4": {"groups": 2, "beam_size": 4},
+    "--groups 2 --diversity 1.5": {"groups": 2, "diversity": 1.5, "beam_size": 2},
+    "--length-penalty average": {"length_penalty": "average"},
+    "--length-penalty 1.5": {"length_penalty": 1.5},
+    "--length-penalty 2": {"length_penalty": 2.0},
+    "--min-words 2": {"min_words": 2},
+    "--max-words 5": {"max_words": 5},
+    "--no-repeat 2": {"no_repeat": 2},
+    "--no-repeat 0": {"no_repeat": 0},
+    "--prefix a": {"prefix": "a"},
+    "--must dog --must cat": {"must": ["dog", "cat"]},
+    "--ban dog --ban zebra": {"ban": ["dog", "zebra"]},
+    "--must dogs --inflections": {"must": ["dogs"], "inflections": True},
+    "--num-captions 3": {},
+    "--num-captions 4": {"beam_size": 4},
+    "--num-captions 4 --beam-size 5": {"beam_size": 5},
+    "--sample": {"method": "sample", "beam_size": 1},
+    "--sample --num-captions 5": {"method": "sample", "beam_size": 5},
+    "--sample --beam-size 9": {"method": "sample", "beam_size": 9},
+    "--sample --temperature 0.5 --top-k 3 --top-p 0.9 --seed 7": {
+        "method": "sample",
+        "beam_size": 1,
+        "temperature": 0.5,
+        "top_k": 3,
+        "top_p": 0.9,
+        "seed": 7,
+    },
+}
+
+
+@pytest.mark.parametrize("options", SEARCHES)
+def test_options_reach_the_search(options, capsys, fake):
+    draw("a.png")
+    status, out, err = run(capsys, "a.png", *options.split())
+    assert (status, err) == (0, [])
+    words = options.split()
+    wanted = "--num-captions" in words and words[words.index("--num-captions") + 1]
+    assert len(out) == int(wanted or 1)
+    assert len(fake.loads) == 1
+    assert fake.changes == [SEARCHES[options]]
+
+
+def test_what_the_bundle_says_of_its_search_counts_too(capsys, fake):
+    draw("a.png")
+    fake.own = DecodingConfig(beam_size=4, groups=2)
+    run(capsys, "a.png", "--num-captions", "5")
+    run(capsys, "a.png", "--groups", "1", "--num-captions", "5")
+    fake.own = DecodingConfig(method="sample", beam_size=3)
+    run(capsys, "a.png", "--num-captions", "5")
+    assert fake.changes == [
+        {"beam_size": 6},
+        {"groups": 1, "beam_size": 5},
+        {"beam_size": 5},
+    ]
+
+
+REFUSED = {
+    "--must grasss": r'must "grasss": .* near it that the model knows: "grass"',
+    "--must zebra": r'must "zebra": .* No known word is near',
+    "--must dog --ban dog": r'"dog" is both a must-word and banned',
+    "--must dog --ban dogs --inflections": r'"dog" is both a must-word and banned',
+    "--must a,dog": r'must "a,dog" is 2 words here: "a", "dog"',
+    "--must dog --must dogs --must cat --must on --must grass": "5 must-words are too",
+    "--must dog --sample": r'must "dog" needs the method beam',
+    "--groups 2 --sample --num-captions 2": "groups 2 needs the method beam",
+    "--min-words 7": "min_words 7 is more than max_words 6",
+    "--groups 3 --beam-size 4": r"groups 3 do not share beam_size 4 .* of 3, 6, 9",
+    "--length-penalty nonsense": r"length_penalty: .* 'nonsense'",
+    "--length-penalty nan": r"length_penalty: ",
+    "--length-penalty 9": r"length_penalty: .* Received: 9",
+    "--temperature 0": "temperature: .* Received: 0",
+    "--top-p 0": "top_p: .* Received: 0",
+    "--min-words 201": "min_words",
+    "--no-repeat 21": "no_repeat: .* Received: 21",
+    "--diversity 101 --groups 3": "diversity: .* Received: 101",
+    "--prefix a_dog_on_grass_on_a_dog": r'The prefix ".*" takes 7 of max_words 6',
+    "--prefix !": r'The prefix "!" holds no word',
+    "--prefix a_dog --ban dog": r'The prefix "a dog" has a banned word: "dog"',
+}
+
+
+@pytest.mark.parametrize("options", REFUSED)
+def test_impossible_requests_cost_no_photo(options, capsys, fake, monkeypatch):
+    draw("a.png")
+    monkeypatch.setattr(FakeCaptioner, "look", None)
+    words = [word.replace("_", " ") for word in options.split()]
+    status, out, err = run(capsys, "a.png", *words, "-o", "out.jsonl")
+    assert (status, out) == (1, [])
+    assert re.match(f"error: .*{REFUSED[options]}", " ".join(err))
+    assert len([line for line in err if not line.startswith("  ")]) == 1
+    assert not any("Traceback" in line for line in err)
+    assert [path.name for path in Path().iterdir()] == ["a.png"]
+    assert len(fake.loads) == 1
+
+
+def test_details_say_how_sure_each_word_is(capsys):
+    draw("a.png")
+    Path("b.png").write_bytes(b"")
+    options = "-o out.jsonl --details --num-captions 2".split()
+    assert run(capsys, "a.png", "b.png", *options)[0] == 1
+    first, second = map(json.loads, Path("out.jsonl").read_text().splitlines())
+    assert second == {"image": "b.png", "error": "the file is empty."}
+    assert set(first) == {"image", "caption", "log_prob", "captions"}
+    assert [set(caption) for caption in first["captions"]] == [
+        {"caption", "log_prob", "words"}
+    ] * 2
+    assert first["captions"][1]["words"] == [
+        {"word": "guess", "prob": 0.3333, "attention": [0.25] * 4},
+        {"word": "1", "prob": 0.25, "attention": [0.25] * 4},
+    ]
+    run(capsys, "a.png", "-o", "plain.jsonl", "--num-captions", "2")
+    plain = json.loads(Path("plain.jsonl").read_text())
+    for caption in first["captions"]:
+        del caption["words"]
+    assert plain == first
+
+
+@pytest.mark.parametrize("suffix", ["csv", "json", "html"])
+def test_details_need_a_format_that_holds_them(suffix, capsys, fake):
+    draw("a.png")
+    for options in (["--details"], ["--details", "-o", f"out.{suffix}"]):
+        status, out, err = run(capsys, "a.png", *options)
+        assert (status, out) == (2, [])
+        assert "--details needs an --output that ends in .jsonl" in " ".join(err)
+    assert not fake.loads
+
+
+def test_verbose_says_what_runs_and_how_fast(capsys, fake):
+    draw("a.png", "b.png")
+    _, out, err = run(capsys, "a.png", "b.png", "-v", "--prefix", "a dog")
+    assert len(out) == 2
+    assert err[:2] == ["runtime: litert", "search: max_words 6, prefix a dog"]
+    assert re.fullmatch(r"2 photos in \d+\.\d\d s, \d+\.\d a second", err[2])
+    fake.reason = "it is not installed (pip install ai-edge-litert)."
+    err = run(capsys, "a.png", "-v")[2]
+    assert err[0] == f"runtime: keras, because with LiteRT {fake.reason}"
+    err = run(capsys, "a.png", "-v", "--runtime", "keras")[2]
+    assert err[0] == "runtime: keras"
+    assert run(capsys, "a.png")[2] == []
+
+
+@pytest.mark.parametrize("name", ["keras", "litert"])
+def test_the_runtime_can_be_chosen(name, capsys, fake):
+    draw("a.png")
+    assert run(capsys, "a.png", "--runtime", name)[0] == 0
+    assert fake.loads[0][1] == name
+    assert run(capsys, "a.png", "--runtime", "torch")[0] == 2
+    write_data("data")
+    words = f"evaluate --data data --split dev --runtime {name} --model m --model n"
+    assert main(words.split()) == 0
+    assert fake.loads[-1] == ([Path("m"), Path("n")], name, 8, {})
+
+
+def test_several_models_vote(capsys, fake):
+    draw("a.png")
+    assert run(capsys, "a.png", "--model", "m", "--model", "n")[0] == 0
+    assert fake.loads == [((Path("m"), Path("n")), None, 8, {})]
+
+
+def test_evaluate_searches_as_it_is_told(capsys, fake):
+    write_data("data")
+    words = "evaluate --data data --split dev --length-penalty average --no-repeat 3"
+    assert main(words.split()) == 0
+    assert fake.loads[-1][3] == {"length_penalty": "average", "no_repeat": 3}
+
+
+def test_help_lists_every_option(capsys):
+    assert main(["caption", "--help"]) == 0
+    out, _ = capsys.readouterr()
+    shown = set(re.findall(r"(?<!\S)--[a-z][a-z-]+", out))
+    assert shown >= {
+        *("--output", "--sidecar", "--recursive", "--resume", "--overwrite"),
+        *("--num-captions", "--details", "--beam-size", "--groups", "--diversity"),
+        *("--length-penalty", "--min-words", "--max-words", "--no-repeat", "--prefix"),
+        *("--must", "--ban", "--inflections", "--sample", "--temperature", "--top-k"),
+        *("--top-p", "--seed", "--batch-size", "--model", "--runtime", "--verbose"),
+    }
+
+
+@pytest.fixture
+def exports(monkeypatch):
+    """What `captioner.export` was asked for."""
+    asked = []
+
+    def export(folder, form, data, *, announce, **options):
+        asked.append((folder, form, data, options))
+        announce("captioning 3 photos with Keras")
+        if data == "bad":
+            raise AppError("The exported model loses 9.0 CIDEr-D.")
+
+    module = types.ModuleType("captioner.export")
+    module.export = export
+    monkeypatch.setitem(sys.modules, "captioner.export", module)
+    return asked
+
+
+def test_export_is_asked_for_a_form(capsys, exports):
+    assert main("export b --format litert --data d".split()) == 0
+    out, err = capsys.readouterr()
+    assert (out, err) == (f"{Path('b/litert')}\n", "captioning 3 photos with Keras\n")
+    options = "--precision int8 --max-loss 0.5"
+    assert main(f"export b --format onnx --data d {options}".split()) == 0
+    assert exports == [
+        (Path("b"), "litert", "d", {"precision": "auto", "max_loss": 1.0}),
+        (Path("b"), "onnx", "d", {"precision": "int8", "max_loss": 0.5}),
+    ]
+
+
+def test_export_that_loses_too_much_is_status_1(capsys, exports):
+    assert main("export b --format savedmodel --data bad".split()) == 1
+    out, err = capsys.readouterr()
+    assert (out, err.splitlines()[-1]) == (
+        "",
+        "error: The exported model loses 9.0 CIDEr-D.",
+    )
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "export b --data d",
+        "export b --format litert",
+        "export --format litert --data d",
+        "export b --format tfjs --data d",
+        "export b --format litert --data d --precision int4",
+        "export b --format litert --data d --max-loss -1",
+    ],
+)
+def test_an_export_that_is_not_understood_is_status_2(words, capsys, exports):
+    assert main(words.split()) == 2
+    assert capsys.readouterr().err.startswith("Usage: captioner")
+    assert not exports

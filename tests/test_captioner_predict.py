@@ -312,7 +312,7 @@ def test_a_beam_has_a_width(bundle, beam_size):
 def test_a_wide_beam_finds_fewer_captions_than_asked_for(model):
     words = Vocabulary([*SPECIAL_WORDS, "dog"])
     config = tiny_config(max_words=2)
-    net = tiny_model(config, vocab_size=len(words))
+    net = tiny_model(config, vocabulary=words)
     captions = with_keras(net, 1, config, words).caption(photo(0))
     assert sorted(texts(captions)) == ["Dog dog.", "Dog."]
 
