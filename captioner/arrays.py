@@ -15,6 +15,7 @@ from numpy import (
     concatenate,
     cumsum,
     equal,
+    exp,
     expand_dims,
     full,
     full_like,
@@ -25,13 +26,13 @@ from numpy import (
     minimum,
     not_equal,
     reshape,
+    round,
     shape,
     stack,
     sum,
     take,
     take_along_axis,
     tile,
-    transpose,
     where,
     zeros,
 )
@@ -46,6 +47,7 @@ __all__ = [
     "convert_to_tensor",
     "cumsum",
     "equal",
+    "exp",
     "expand_dims",
     "full",
     "full_like",
@@ -56,24 +58,22 @@ __all__ = [
     "maximum",
     "minimum",
     "not_equal",
-    "one_hot",
     "reshape",
+    "round",
     "scatter_update",
     "shape",
-    "softmax",
     "stack",
     "sum",
     "take",
     "take_along_axis",
     "tile",
     "top_k",
-    "transpose",
     "where",
     "while_loop",
     "zeros",
 ]
 
-FEW = 16  # up to so many, the largest one by one are found sooner than by parting
+FEW = 64  # up to so many, the largest are found sooner one by one than by sorting
 
 
 def argsort(x: np.ndarray, axis: int = -1) -> np.ndarray:
@@ -98,11 +98,6 @@ def logsumexp(x: np.ndarray, axis: int) -> np.ndarray:
     return np.squeeze(total, axis)
 
 
-def one_hot(x: np.ndarray, num_classes: int) -> np.ndarray:
-    """float32 (..., num_classes), 1 at the index."""
-    return (x[..., None] == np.arange(num_classes)).astype(np.float32)
-
-
 def scatter_update(
     inputs: np.ndarray, indices: np.ndarray, updates: np.ndarray
 ) -> np.ndarray:
@@ -112,23 +107,19 @@ def scatter_update(
     return copy
 
 
-def softmax(x: np.ndarray, axis: int = -1) -> np.ndarray:
-    """Exponentials, divided by their sum along an axis."""
-    powers = np.exp(x - x.max(axis=axis, keepdims=True))
-    return powers / powers.sum(axis=axis, keepdims=True)
-
-
 def top_k(x: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
     """The k largest of the last axis, largest first, and their indices int32."""
-    if k > FEW:
-        index = np.argsort(-x, axis=-1, kind="stable")[..., :k]
+    rows = x.reshape(-1, x.shape[-1])
+    if k > FEW or x.shape[-1] <= FEW:
+        index = np.argsort(-rows, axis=-1, kind="stable")[:, :k]
     else:
-        rest, found = x.copy(), []
-        for _ in range(k):
-            best = rest.argmax(axis=-1)[..., None]
-            np.put_along_axis(rest, best, -np.inf, axis=-1)
-            found.append(best)
-        index = np.concatenate(found, axis=-1)
+        rest = np.maximum(rows, np.finfo(x.dtype).min)  # a copy, all above -inf
+        all_rows = np.arange(len(rows))
+        index = np.empty((len(rows), k), np.int32)
+        for place in range(k):
+            index[:, place] = best = rest.argmax(axis=-1)
+            rest[all_rows, best] = -np.inf
+    index = index.reshape(*x.shape[:-1], k)
     return np.take_along_axis(x, index, axis=-1), index.astype(np.int32)
 
 

@@ -22,7 +22,6 @@ from captioner.rules import Rules
 
 NEVER = -1e9  # score of what must not be; -inf would breed NaN
 FOUND = -1e8  # sequences below this do not exist
-LAST = -1e30  # order of what fills up; there is always enough before it
 SELDOM = -1e4  # score of what is wanted only where nothing else is left
 
 
@@ -83,35 +82,31 @@ def search(step, state, rules, *, vocab_size, regions, ops, noise=None):
         arXiv:1904.09751, for the nucleus.
     """
     batch, rows, length = ops.shape(state[0])[0], width(rules), rules.max_words + 1
-    eos_id, pad_id = rules.eos_id, rules.pad_id
     choose = _samples if rules.sampling else _beams
     choose = choose(rules, vocab_size, noise, ops)
-    allow = _allowance(rules, vocab_size, ops)
+    rate = _rating(rules, vocab_size, ops)
     goal = _goal(rules)
 
     def ended(last, scores):
-        over = ops.logical_or(ops.equal(last, eos_id), ops.equal(last, pad_id))
+        over = ops.logical_or(
+            ops.equal(last, rules.eos_id), ops.equal(last, rules.pad_id)
+        )
         return ops.logical_and(over, scores > FOUND)
 
     def more(t, last, scores, *rest):
-        waiting = ops.logical_not(ended(last, scores))
-        if not rules.must_ids:  # no other beam can fill a place that is empty
-            waiting = ops.logical_and(waiting, scores > FOUND)
-        waiting = ops.logical_and(waiting, ops.convert_to_tensor(goal))
-        return ops.logical_and(t < length, ops.any(waiting))
+        unended = ops.logical_not(ended(last, scores))
+        grows = ops.any(ops.logical_and(unended, scores > FOUND), axis=1)
+        lacks = ops.any(ops.logical_and(unended, ops.convert_to_tensor(goal)), axis=1)
+        return ops.logical_and(t < length, ops.any(ops.logical_and(grows, lacks)))
 
     def extend(t, last, scores, tokens, word_log_probs, alphas, *state):
         log_probs, alpha, state = step(last, tuple(state))
-        log_probs = ops.maximum(ops.cast(log_probs, "float32"), NEVER)
-        options = log_probs + allow(t, last, tokens)
+        log_probs = ops.cast(log_probs, "float32")
+        options = rate(t, last, tokens, log_probs)
         parents, words, scores = choose(t, scores, options, ended(last, scores))
-
         flat = ops.reshape(log_probs, (-1, rows * vocab_size))
         said = _pick(flat, parents * vocab_size + words, ops)
-        said = ops.where(ops.equal(words, pad_id), 0.0, said)
-        seen = ops.where(
-            ops.equal(words, pad_id)[..., None], 0.0, _pick(alpha, parents, ops)
-        )
+        seen = _pick(ops.cast(alpha, "float32"), parents, ops)
         return (
             t + 1,
             words,
@@ -126,13 +121,14 @@ def search(step, state, rules, *, vocab_size, regions, ops, noise=None):
         ops.zeros((), "int32"),
         ops.full((batch, rows), rules.bos_id, "int32"),
         ops.tile(ops.convert_to_tensor(_first_scores(rules)), (batch, 1)),
-        ops.full((batch, rows, length), pad_id, "int32"),
+        ops.full((batch, rows, length), rules.pad_id, "int32"),
         ops.zeros((batch, rows, length), "float32"),
         ops.zeros((batch, rows, length, regions), "float32"),
         *state,
     )
     _, _, scores, *found = ops.while_loop(more, extend, start)[:6]
-    return _rank(scores, *found, rules, ops)
+    tokens, word_log_probs, alphas = found
+    return _rank(scores, tokens, word_log_probs, alphas, rules, ops)
 
 
 def read(step, state, tokens, rules):
@@ -163,6 +159,8 @@ def ensemble(steps, counts, ops):
         step function; its alpha is the mean if all have the same regions, else
         the first's.
     """
+    if len(steps) == 1:
+        return steps[0]
     ends = np.cumsum(counts)
 
     def step(tokens, state):
@@ -171,6 +169,7 @@ def ensemble(steps, counts, ops):
             for one, count, end in zip(steps, counts, ends, strict=True)
         ]
         log_probs = ops.stack([ops.cast(one[0], "float32") for one in found])
+        log_probs = ops.maximum(log_probs, NEVER)
         log_probs = ops.logsumexp(log_probs, axis=0) - math.log(len(steps))
         alphas = [one[1] for one in found]
         if len({alpha.shape[-1] for alpha in alphas}) == 1:
@@ -201,15 +200,15 @@ def _goal(rules):
     return np.tile(np.repeat(full, rules.beam_size // rules.groups), rules.groups)
 
 
-def _allowance(rules, vocab_size, ops):
-    """Give the function that scores the words (B, N, V) by the rules alone."""
+def _rating(rules, vocab_size, ops):
+    """Give the function that scores the words (B, N, V) by model and rules."""
     prefix, length = rules.prefix_ids, rules.max_words + 1
     endings = np.isin(np.arange(vocab_size), rules.ending_ids)
     # By step, whether the last word is a bad ending, and whether no word is missing.
     table = np.zeros((length, 2, 2, vocab_size), np.float32)
     table[..., [rules.pad_id, rules.bos_id, *rules.banned_ids]] = NEVER
+    table[:-1, 1, :, rules.eos_id] = SELDOM
     table[: max(rules.min_words, 1), ..., rules.eos_id] = NEVER
-    table[:, 1, :, rules.eos_id] += SELDOM
     table[:, :, 0, rules.eos_id] = NEVER
     table[-2] += np.where(endings, SELDOM, 0.0)
     table[-1] += np.where(np.arange(vocab_size) == rules.eos_id, 0.0, NEVER)
@@ -220,40 +219,36 @@ def _allowance(rules, vocab_size, ops):
     full = _goal(rules).astype(np.int32)
     endings = endings.astype(np.int32)
 
-    def allow(t, last, tokens):
+    def rate(t, last, tokens, log_probs):
         after = ops.take(ops.convert_to_tensor(endings), last, axis=0)  # (B, N)
         row = 4 * t + 2 * after + ops.convert_to_tensor(full)
-        scores = ops.take(ops.convert_to_tensor(table), row, axis=0)
-        if not rules.no_repeat:
-            return scores
-        started = ops.cast(t >= len(prefix), "float32")
-        return scores + started * _repeats(t, tokens, rules, vocab_size, ops)
+        options = log_probs + ops.take(ops.convert_to_tensor(table), row, axis=0)
+        if 0 < rules.no_repeat < length:
+            options = _lower_repeats(t, tokens, options, rules, ops)
+        return options
 
-    return allow
+    return rate
 
 
-def _repeats(t, tokens, rules, vocab_size, ops):
-    """Score (B, N, V) the words that would end an n-gram which is there already."""
-    count, length = rules.no_repeat, tokens.shape[-1]
-    rows = tokens.shape[1]
-    if count > length:
-        return 0.0
+def _lower_repeats(t, tokens, options, rules, ops):
+    """Lower the words (B, N, V) that would end an n-gram which is there already."""
+    count, length = rules.no_repeat, tokens.shape[2]
+    rows, vocab_size = options.shape[1:]
     follows = tokens[:, :, count - 1 :]  # (B, N, windows)
     same = ops.not_equal(follows, rules.pad_id)
     for back in range(1, count):
         word = ops.take(tokens, ops.maximum(t - back, 0), axis=2)  # (B, N)
         window = tokens[:, :, count - 1 - back : length - back]
         same = ops.logical_and(same, ops.equal(window, word[..., None]))
-    words = ops.reshape(ops.where(same, follows, rules.pad_id), (-1,))
-    total = ops.shape(tokens)[0] * rows
-    owner = ops.arange(total * follows.shape[2]) // follows.shape[2]
-    index = ops.stack([owner, ops.cast(words, owner.dtype)], axis=-1)
-    scores = ops.scatter_update(
-        ops.zeros((total, vocab_size), "float32"),
-        index,
-        ops.full((total * follows.shape[2],), SELDOM, "float32"),
-    )
-    return ops.reshape(scores, (-1, rows, vocab_size))
+    words = ops.where(same, follows, rules.pad_id)  # pad cannot follow in any case
+    first = ops.arange(ops.shape(tokens)[0] * rows, dtype="int32") * vocab_size
+    index = ops.reshape(words, (-1, follows.shape[2])) + first[:, None]
+    index = ops.reshape(index, (-1,))
+    flat = ops.reshape(options, (-1,))
+    cost = SELDOM * ops.cast(t >= len(rules.prefix_ids), "float32")
+    lowered = ops.take(flat, index, axis=0) + cost
+    flat = ops.scatter_update(flat, index[:, None], lowered)
+    return ops.reshape(flat, (-1, rows, vocab_size))
 
 
 def _beams(rules, vocab_size, noise, ops):
@@ -262,91 +257,116 @@ def _beams(rules, vocab_size, noise, ops):
     It takes t, scores (B, N), options (B, N, V) and ended (B, N), and returns
     parents int (B, N), words int32 (B, N) and their scores.
     """
-    sets = 2 ** len(rules.must_ids)
-    beams = rules.beam_size // rules.groups
-    rows = sets * beams  # of a group
-    reach = _reach(rules, vocab_size) if sets > 1 else None
-    is_pad = np.arange(vocab_size) == rules.pad_id
+    rows = width(rules) // rules.groups
+    propose = _proposals(rules, vocab_size, ops)
+    leads = _leads(rules, vocab_size)
 
     def choose(t, scores, options, ended):
+        words, gains = propose(options)  # (B, N, C)
+        count = words.shape[2]
         # An ended sequence goes on with pad, for nothing, ahead of all others.
-        options = ops.where(
-            ended[..., None], ops.convert_to_tensor(_padding(is_pad)), options
-        )
-        totals = scores[..., None] + options  # (B, N, V)
-        stay = ops.logical_and(ended[..., None], ops.convert_to_tensor(is_pad))
-        order = ops.where(stay, -NEVER, totals)
-        parents, words = [], []
+        one = ops.convert_to_tensor(np.arange(count) == 0)
+        stays = ops.logical_and(ended[..., None], one)
+        words = ops.where(ended[..., None], rules.pad_id, words)
+        gains = ops.where(ended[..., None], ops.where(one, 0.0, NEVER), gains)
+        totals = scores[..., None] + gains
+        order = ops.where(stays, -NEVER, totals)
+        flat_words = ops.reshape(words, (-1, rules.groups * rows * count))
+        found: list[tuple] = []
         for first in range(0, rules.groups * rows, rows):
-            group = order[:, first : first + rows]
-            if first and rules.diversity:
-                said = ops.sum(ops.one_hot(ops.concatenate(words, 1), vocab_size), 1)
-                said = ops.where(ops.convert_to_tensor(is_pad), 0.0, said)
-                group = group - rules.diversity * said[:, None]
-            chosen = _best(group, beams, reach, ops)  # (B, rows), row and word
-            parents.append(first + chosen // vocab_size)
-            words.append(ops.cast(chosen % vocab_size, "int32"))
-        parents, words = ops.concatenate(parents, 1), ops.concatenate(words, 1)
-        flat = ops.reshape(totals, (-1, rules.groups * rows * vocab_size))
-        return parents, words, _pick(flat, parents * vocab_size + words, ops)
+            here, ranks = words[:, first : first + rows], order[:, first : first + rows]
+            if found:
+                said = ops.concatenate([word for _, word, _ in found], axis=1)
+                same = ops.equal(here[..., None], said[:, None, None])
+                times = ops.sum(ops.cast(same, "float32"), axis=-1)
+                ranks = ranks - rules.diversity * times
+            ranks, best = _best(ranks, here, leads, ops)
+            best = best + first * count
+            word = ops.where(ranks > FOUND, _pick(flat_words, best, ops), rules.pad_id)
+            found.append((best, word, ranks))
+        best, word, ranks = (
+            ops.concatenate(parts, 1) for parts in zip(*found, strict=True)
+        )
+        totals = _pick(
+            ops.reshape(totals, (-1, rules.groups * rows * count)), best, ops
+        )
+        return best // count, word, ops.where(ranks > FOUND, totals, NEVER)
 
     return choose
 
 
-def _best(order, beams, reach, ops):
-    """Find the best of each set of words: row * V + word, int (B, sets * beams).
+def _proposals(rules, vocab_size, ops):
+    """Give the function that finds, for each sequence, the words that may be best.
+
+    It takes options (B, N, V) and returns words int32 (B, N, C) and their scores.
+    """
+    rows = width(rules) // rules.groups
+    # As many as a group keeps, and those that groups before it may have spoilt.
+    count = rules.beam_size // rules.groups + width(rules) - rows
+    must = sorted({word for ids in rules.must_ids for word in ids})
+    apart = np.where(np.isin(np.arange(vocab_size), must), NEVER, 0.0)
+
+    def propose(options):
+        others = options
+        if must:  # they compete for beams of their own
+            others = options + ops.convert_to_tensor(apart.astype(np.float32))
+        gains, words = ops.top_k(others, min(count, vocab_size))
+        words = ops.cast(words, "int32")
+        if not must:
+            return words, gains
+        index = ops.convert_to_tensor(np.array(must, np.int32))
+        named = ops.take(options, index, axis=2)
+        gains = ops.concatenate([named, gains], axis=2)
+        named = ops.full_like(named, 0, "int32") + index
+        return ops.concatenate([named, words], axis=2), gains
+
+    return propose
+
+
+def _best(ranks, words, leads, ops):
+    """Find the best words of a group for each set of words that must occur.
 
     Args:
-        order: float (B, sets * beams, V).
-        reach: of `_reach`, or None for one set.
+        ranks: float (B, sets * beams, C), of the words.
+        words: int32 (B, sets * beams, C).
+        leads: as of `_leads`.
+
+    Returns:
+        ranks: float (B, sets * beams); below `FOUND` where nothing leads there.
+        best: int (B, sets * beams), row * C + column.
     """
-    rows, vocab_size = order.shape[1:]
-    if reach is None:
-        return ops.top_k(ops.reshape(order, (-1, rows * vocab_size)), beams)[1]
-    sets, ways = reach.shape
-    order = ops.reshape(order, (-1, sets, beams, vocab_size))
-    order = ops.reshape(
-        ops.transpose(order, (0, 2, 1, 3)), (-1, beams, sets * vocab_size)
-    )
-    order = ops.concatenate([order, ops.full_like(order[..., :1], LAST)], axis=-1)
-    order = ops.take(order, ops.convert_to_tensor(reach), axis=2)  # (B, K, sets, ways)
-    order = ops.reshape(ops.transpose(order, (0, 2, 1, 3)), (-1, sets, beams * ways))
-    _, best = ops.top_k(order, beams)  # (B, sets, beams)
-    beam, way = best // ways, best % ways
-    targets = np.arange(sets, dtype=np.int32)[:, None] * ways
-    way = ops.take(ops.convert_to_tensor(reach.reshape(-1)), way + targets, axis=0)
-    row = way // vocab_size * beams + beam
-    return ops.reshape(row * vocab_size + way % vocab_size, (-1, rows))
+    rows, count = words.shape[1:]
+    sets, vocab_size = leads.shape
+    if sets > 1:
+        targets = np.arange(sets, dtype=np.int32)
+        own = ops.convert_to_tensor(np.repeat(targets, rows // sets) * vocab_size)
+        leads = ops.convert_to_tensor(leads.reshape(-1))
+        into = ops.take(leads, words + own[:, None], axis=0)  # (B, rows, C)
+        targets = ops.convert_to_tensor(targets[:, None, None])
+        here = ops.equal(into[:, None], targets)
+        ranks = ops.where(here, ranks[:, None], NEVER)  # (B, sets, rows, C)
+    ranks = ops.reshape(ranks, (-1, sets, rows * count))
+    ranks, best = ops.top_k(ranks, rows // sets)
+    return ops.reshape(ranks, (-1, rows)), ops.reshape(best, (-1, rows))
 
 
-def _reach(rules, vocab_size):
-    """Int32 (sets, ways): set * V + word that lead into each set, then sets * V."""
-    bits = np.zeros(vocab_size, np.int64)
+def _leads(rules, vocab_size):
+    """Int32 (sets, V): the set of words that must occur, after each word."""
+    bits = np.zeros(vocab_size, np.int32)
     for bit, ids in enumerate(rules.must_ids):
         bits[list(ids)] |= 1 << bit
-    sets = 2 ** len(rules.must_ids)
-    leads = (np.arange(sets)[:, None] | bits).reshape(-1)  # (sets * V,)
-    ways = [np.flatnonzero(leads == target) for target in range(sets)]
-    reach = np.full((sets, max(map(len, ways))), sets * vocab_size, np.int32)
-    for target, found in enumerate(ways):
-        reach[target, : len(found)] = found
-    return reach
+    return np.arange(2 ** len(rules.must_ids), dtype=np.int32)[:, None] | bits
 
 
 def _samples(rules, vocab_size, noise, ops):
     """Give the function that draws the next words; as of `_beams`."""
     temperature, top_k, top_p = rules.sampling
-    is_pad = np.arange(vocab_size) == rules.pad_id
-    few = np.arange(vocab_size) < (top_k or vocab_size)
+    count = min(top_k or vocab_size, vocab_size)
 
     def choose(t, scores, options, ended):
-        options = ops.where(
-            ended[..., None], ops.convert_to_tensor(_padding(is_pad)), options
-        )
-        order = ops.argsort(-options, axis=-1)  # likeliest first
-        ranked = ops.take_along_axis(options, order, axis=-1)
-        probs = ops.where(ops.convert_to_tensor(few), ranked / temperature, NEVER)
-        probs = ops.softmax(probs, axis=-1)
+        ranked, words = ops.top_k(options, count)
+        probs = ops.exp((ranked - ranked[..., :1]) / temperature)
+        probs = probs / ops.sum(probs, axis=-1)[..., None]
         before = ops.cumsum(probs, axis=-1) - probs
         probs = ops.where(before < top_p, probs, 0.0)
         reached = ops.cumsum(probs, axis=-1)
@@ -354,47 +374,46 @@ def _samples(rules, vocab_size, noise, ops):
         place = ops.sum(ops.cast(reached <= draw, "int32"), axis=-1)
         last = ops.sum(ops.cast(probs > 0, "int32"), axis=-1) - 1
         place = ops.cast(ops.minimum(place, last), "int32")[..., None]
-        words = ops.cast(ops.take_along_axis(order, place, axis=-1)[..., 0], "int32")
-        gained = ops.take_along_axis(ranked, place, axis=-1)[..., 0]
+        words = ops.cast(ops.take_along_axis(words, place, axis=-1)[..., 0], "int32")
+        gains = ops.take_along_axis(ranked, place, axis=-1)[..., 0]
+        words = ops.where(ended, rules.pad_id, words)
         parents = ops.arange(rules.beam_size, dtype="int32") + 0 * words
-        return parents, words, scores + gained
+        return parents, words, scores + ops.where(ended, 0.0, gains)
 
     return choose
 
 
-def _padding(is_pad):
-    return np.where(is_pad, 0.0, NEVER).astype(np.float32)
-
-
 def _rank(scores, tokens, word_log_probs, alphas, rules, ops):
     """Order the sequences that are complete, by their normalised log-probability."""
-    goal = np.flatnonzero(_goal(rules)).astype(np.int32)
+    goal = ops.convert_to_tensor(np.flatnonzero(_goal(rules)).astype(np.int32))
     scores, tokens, word_log_probs, alphas = (
-        ops.take(part, ops.convert_to_tensor(goal), axis=1)
+        ops.take(part, goal, axis=1)
         for part in (scores, tokens, word_log_probs, alphas)
     )
+    exists = scores > FOUND
+    tokens = ops.where(exists[..., None], tokens, rules.pad_id)
+    if rules.groups > 1 or rules.sampling:
+        exists = ops.logical_and(exists, _is_first(tokens, ops))
+        tokens = ops.where(exists[..., None], tokens, rules.pad_id)
+    real = ops.not_equal(tokens, rules.pad_id)
+    word_log_probs = ops.where(real, word_log_probs, 0.0)
     log_probs = ops.sum(word_log_probs, axis=-1)
-    lengths = ops.sum(ops.cast(ops.not_equal(tokens, rules.pad_id), "float32"), axis=-1)
-    lengths = ops.maximum(lengths, 1.0)
+    lengths = ops.maximum(ops.sum(ops.cast(real, "float32"), axis=-1), 1.0)
     if rules.length_penalty == "average":
         ranks = log_probs / lengths
     else:
         ranks = log_probs / ((5.0 + lengths) / 6.0) ** rules.length_penalty
-    broken = scores - log_probs  # what rules that were not kept have cost
-    ranks = ops.where(broken < SELDOM / 2, ranks + broken, ranks)
-    exists = scores > FOUND
-    if rules.groups > 1 or rules.sampling:
-        exists = ops.logical_and(exists, _is_first(tokens, ranks, ops))
+    ranks = ranks + SELDOM * ops.round((scores - log_probs) / SELDOM)  # rules broken
     order = ops.argsort(-ops.where(exists, ranks, NEVER), axis=-1)
     return Sequences(
-        _pick(ops.where(exists[..., None], tokens, rules.pad_id), order, ops),
+        _pick(tokens, order, ops),
         _pick(ops.where(exists, log_probs, NEVER), order, ops),
         _pick(word_log_probs, order, ops),
-        _pick(alphas, order, ops),
+        _pick(ops.where(real[..., None], alphas, 0.0), order, ops),
     )
 
 
-def _is_first(tokens, ranks, ops):
+def _is_first(tokens, ops):
     """Bool (B, K): no sequence before it has the same tokens (B, K, T)."""
     count = tokens.shape[1]
     same = ops.all(ops.equal(tokens[:, :, None], tokens[:, None]), axis=-1)

@@ -1,11 +1,13 @@
 """Toy models with a memory stand for the captioner.
 
-The log-probabilities of the next word are drawn anew for every history, and the
-state holds a number for the history, so that a state that follows the wrong
-sequence gives wrong words. A plain search, one image at a time, is the reference.
+The log-probabilities of the next word and the regions looked at are drawn anew for
+every history, and the state holds a number for the history, so that a state or an
+alpha that follows the wrong sequence shows. The references are a plain search, one
+image at a time, and the list of everything that may be said.
 """
 
 import itertools
+from collections import Counter, defaultdict
 from typing import NamedTuple
 
 import keras
@@ -13,14 +15,27 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from keras import ops
 
-from captioner.decoding import FOUND, beam_search
+from captioner import arrays
+from captioner.decoding import FOUND, ensemble, read, search, width
+from captioner.rules import Rules, Sampling
 
 PAD, UNK, BOS, EOS = range(4)
 HISTORIES = 997
-RULES = {"bos_id": BOS, "eos_id": EOS, "pad_id": PAD}
-PENALTIES = (0.0, 0.7, 1.5)
+REGIONS = 3
+PENALTIES = (0.0, 0.7, 1.5, "average")
+SELDOM = 1e4  # nats that break a tie of wishes, more than any sequence has
+PLAIN = Sampling(temperature=1.0, top_k=0, top_p=1.0)
+
+seeds = st.integers(0, 10**6)
+quick = settings(max_examples=8, deadline=None, derandomize=True, database=None)
+on_both = pytest.mark.parametrize(
+    "ops", [arrays, keras.ops], ids=["numpy", keras.backend.backend()]
+)
+
+
+def make_rules(**changes):
+    return Rules(bos_id=BOS, eos_id=EOS, pad_id=PAD, **{"max_words": 5, **changes})
 
 
 class Toy:
@@ -31,258 +46,905 @@ class Toy:
         logits = rng.normal(0, 2, (images, HISTORIES, 4 + words))
         totals = np.log(np.exp(logits).sum(-1, keepdims=True))
         self.tables = (logits - totals).astype("float32")
-
-    def state(self, sequences, images=None):
-        """History, table and history once more, with an axis of its own."""
-        images = range(len(self.tables)) if images is None else images
-        table = np.repeat(np.array(images, "int32")[:, None], sequences, axis=1)
-        zeros = ops.zeros(table.shape, "int32")
-        wide = ops.zeros((*table.shape, 2), "float32")
-        return zeros, ops.convert_to_tensor(table), wide
-
-    def step(self, tokens, state):
-        history, table, wide = state
-        # Zero, unless the parts of the state followed different sequences.
-        drift = wide[..., :1] - ops.cast(history, "float32")[..., None]
-        history = (history * 7 + tokens + 1) % HISTORIES
-        wide = ops.stack([ops.cast(history, "float32")] * 2, axis=-1)
-        flat = ops.reshape(ops.convert_to_tensor(self.tables), (-1, self.vocab_size))
-        log_probs = ops.take(flat, table * HISTORIES + history, axis=0) + drift
-        return log_probs, (history, table, wide)
+        self.looks = rng.random((images, HISTORIES, REGIONS)).astype("float32")
 
     @property
     def vocab_size(self):
         return self.tables.shape[-1]
 
+    def state(self, sequences, ops, images=None):
+        """History, image and history once more, with an axis of its own."""
+        images = range(len(self.tables)) if images is None else images
+        image = np.repeat(np.array(images, "int32")[:, None], sequences, axis=1)
+        zeros = np.zeros(image.shape, "int32")
+        wide = np.zeros((*image.shape, 2), "float32")
+        return tuple(ops.convert_to_tensor(part) for part in (zeros, image, wide))
+
+    def stepper(self, ops):
+        """The step function of a search."""
+        tables = self.tables.reshape(-1, self.vocab_size)
+        looks = self.looks.reshape(-1, REGIONS)
+
+        def step(tokens, state):
+            history, image, wide = state
+            # Zero, unless the parts of the state followed different sequences.
+            drift = wide[..., :1] - ops.cast(history, "float32")[..., None]
+            history = (history * 7 + tokens + 1) % HISTORIES
+            wide = ops.stack([ops.cast(history, "float32")] * 2, axis=-1)
+            row = image * HISTORIES + history
+            log_probs = ops.take(ops.convert_to_tensor(tables), row, axis=0) + drift
+            alpha = ops.take(ops.convert_to_tensor(looks), row, axis=0)
+            return log_probs, alpha, (history, image, wide)
+
+        return step
+
     def next(self, image, tokens):
         """float64 (V,), after these tokens."""
+        return self.tables[image, self.history(tokens)].astype(float)
+
+    def look(self, image, tokens):
+        """float32 (R,), while the word after these tokens is chosen."""
+        return self.looks[image, self.history(tokens)]
+
+    @staticmethod
+    def history(tokens):
         history = 0
         for token in (BOS, *tokens):
             history = (history * 7 + token + 1) % HISTORIES
-        return self.tables[image, history].astype(float)
+        return history
 
-    def log_prob(self, image, tokens):
-        return sum(
-            self.next(image, tokens[:t])[token] for t, token in enumerate(tokens)
-        )
+    def word_log_probs(self, image, tokens):
+        return [self.next(image, tokens[:t])[word] for t, word in enumerate(tokens)]
 
 
-class Hypothesis(NamedTuple):
+# What the rules mean, for whole sequences.
+
+
+def keeps(rules, tokens):
+    """Whether a sequence, with its eos, keeps the rules that never give way."""
+    *words, last = tokens
+    prefix = rules.prefix_ids
+    return (
+        last == EOS
+        and max(rules.min_words, 1) <= len(words) <= rules.max_words
+        and tuple(words[: len(prefix)]) == prefix
+        and not set(words[len(prefix) :]) & {PAD, BOS, EOS, *rules.banned_ids}
+        and all(set(ids) & set(words) for ids in rules.must_ids)
+    )
+
+
+def breaches(rules, tokens):
+    """How often a sequence, with its eos, breaks the rules that give way."""
+    words, count = tokens[:-1], rules.no_repeat
+    grams = [tuple(words[i : i + count]) for i in range(len(words) - count + 1)]
+    repeats = [
+        gram in grams[:i]
+        for i, gram in enumerate(grams)
+        if count and i + count > len(rules.prefix_ids)
+    ]
+    given = len(words) == len(rules.prefix_ids) == rules.max_words
+    return sum(repeats) + (words[-1] in rules.ending_ids and not given)
+
+
+class Sentence(NamedTuple):
     tokens: tuple[int, ...]
     log_prob: float
+    breaches: int = 0
+
+    @property
+    def score(self):
+        return self.log_prob - SELDOM * self.breaches
+
+    def rank(self, penalty):
+        if penalty == "average":
+            mean = self.log_prob / len(self.tokens)
+        else:
+            mean = self.log_prob / ((5 + len(self.tokens)) / 6) ** penalty
+        return mean - SELDOM * self.breaches
 
 
-def rank(hypothesis, length_penalty):
-    return hypothesis.log_prob / ((5 + len(hypothesis.tokens)) / 6) ** length_penalty
+def best_first(sentences, rules):
+    return sorted(sentences, key=lambda s: -s.rank(rules.length_penalty))
 
 
-def allowed(toy, tokens, banned):
-    words = set(range(toy.vocab_size)) - {PAD, BOS, *banned}
-    return words - {EOS} if not tokens else words
-
-
-def plain_search(toy, image, beam_size, max_length, length_penalty=0.0, banned=()):
-    live, done = [Hypothesis((), 0.0)], []
-    for _ in range(max_length):
-        grown = [
-            Hypothesis((*h.tokens, word), h.log_prob + toy.next(image, h.tokens)[word])
-            for h in live
-            for word in allowed(toy, h.tokens, banned)
-        ]
-        grown = sorted(grown, key=lambda h: -h.log_prob)[: beam_size - len(done)]
-        done += [h for h in grown if h.tokens[-1] == EOS]
-        live = [h for h in grown if h.tokens[-1] != EOS]
-    return sorted(done + live, key=lambda h: -rank(h, length_penalty))
-
-
-def greedy(toy, image, max_length, banned=()):
-    tokens = ()
-    while len(tokens) < max_length and tokens[-1:] != (EOS,):
-        scores = toy.next(image, tokens)
-        tokens += (max(allowed(toy, tokens, banned), key=lambda word: scores[word]),)
-    return Hypothesis(tokens, toy.log_prob(image, tokens))
-
-
-def all_sequences(toy, image, max_length, banned=()):
-    words = sorted(allowed(toy, (), banned))
-    for length in range(1, max_length + 1):
-        for tokens in itertools.product(words, repeat=length):
-            if length < max_length:
-                tokens = (*tokens, EOS)
-            yield Hypothesis(tokens, toy.log_prob(image, tokens))
-
-
-def unpad(row):
-    """Tokens of a result, which has pad at its end only."""
-    row = tuple(row)
-    length = len(row) - sum(token == PAD for token in row)
-    assert set(row[length:]) <= {PAD}
-    return row[:length]
-
-
-def as_lists(found):
-    """For each image, the sequences that were found."""
-    tokens = ops.convert_to_numpy(found.tokens).tolist()
-    log_probs = ops.convert_to_numpy(found.log_probs).tolist()
-    return [
-        [
-            Hypothesis(unpad(row), log_prob)
-            for row, log_prob in zip(rows, scores, strict=True)
-            if log_prob > FOUND
-        ]
-        for rows, scores in zip(tokens, log_probs, strict=True)
-    ]
-
-
-def search(toy, beam_size, max_length, length_penalty=0.0, banned=(), images=None):
-    return as_lists(
-        beam_search(
-            toy.step,
-            toy.state(beam_size, images),
-            **RULES,
-            max_length=max_length,
-            length_penalty=length_penalty,
-            banned_ids=banned,
-        )
+def everything(toy, image, rules):
+    """Every sequence that keeps the rules, best first."""
+    words = [word for word in range(toy.vocab_size) if word not in (PAD, BOS, EOS)]
+    every = (
+        (*tokens, EOS)
+        for length in range(1, rules.max_words + 1)
+        for tokens in itertools.product(words, repeat=length)
     )
+    return best_first(
+        [
+            Sentence(
+                tokens, sum(toy.word_log_probs(image, tokens)), breaches(rules, tokens)
+            )
+            for tokens in every
+            if keeps(rules, tokens)
+        ],
+        rules,
+    )
+
+
+# What the rules mean, word by word.
+
+
+def price(rules, tokens, word):
+    """How many rules a word after these tokens breaks; None if it cannot be."""
+    prefix, count, place = rules.prefix_ids, rules.no_repeat, len(tokens)
+    if place < len(prefix):
+        return 0 if word == prefix[place] else None
+    if word in (PAD, BOS, *rules.banned_ids):
+        return None
+    if word == EOS:
+        if place < max(rules.min_words, 1) or len(said_of(rules, tokens)) < len(
+            rules.must_ids
+        ):
+            return None
+        return int(tokens[-1] in rules.ending_ids and place < rules.max_words)
+    if place == rules.max_words:
+        return None
+    words = (*tokens, word)
+    grams = [words[i : i + count] for i in range(len(words) - count + 1)]
+    repeats = count > 0 and len(words) >= count and grams[-1] in grams[:-1]
+    return repeats + (place == rules.max_words - 1 and word in rules.ending_ids)
+
+
+def said_of(rules, tokens):
+    """Which of the words that must occur do."""
+    return frozenset(
+        bit for bit, ids in enumerate(rules.must_ids) if set(ids) & set(tokens)
+    )
+
+
+def plain_greedy(toy, image, rules):
+    tokens, paid = (), 0
+    while tokens[-1:] != (EOS,):
+        scores = toy.next(image, tokens)
+        prices = [price(rules, tokens, word) for word in range(toy.vocab_size)]
+        options = [word for word, cost in enumerate(prices) if cost is not None]
+        word = max(options, key=lambda word: scores[word] - SELDOM * prices[word])
+        tokens, paid = (*tokens, word), paid + prices[word]
+    return Sentence(tokens, sum(toy.word_log_probs(image, tokens)), paid)
+
+
+def plain_search(toy, image, rules):
+    """Beam search: groups one after the other, a beam for each set of words."""
+    beams = rules.beam_size // rules.groups
+    full = frozenset(range(len(rules.must_ids)))
+    groups = [{frozenset(): [Sentence((), 0.0)]} for _ in range(rules.groups)]
+    for _ in range(rules.max_words + 1):
+        just_said = Counter()
+        for g, group in enumerate(groups):
+            grown = defaultdict(list)
+            for sentence in itertools.chain(*group.values()):
+                if sentence.tokens[-1:] == (EOS,):
+                    grown[full].append((np.inf, sentence))
+                    continue
+                for new in grow(toy, image, rules, sentence):
+                    word = new.tokens[-1]
+                    worth = new.score - rules.diversity * just_said[word]
+                    grown[said_of(rules, new.tokens)].append((worth, new))
+            kept = {
+                said: sorted(options, key=lambda option: -option[0])[:beams]
+                for said, options in grown.items()
+            }
+            for worth, sentence in itertools.chain(*kept.values()):
+                just_said[sentence.tokens[-1]] += worth < np.inf
+            groups[g] = {said: [s for _, s in found] for said, found in kept.items()}
+    found = {s for group in groups for s in group.get(full, ()) if EOS in s.tokens}
+    return best_first(found, rules)
+
+
+def grow(toy, image, rules, sentence):
+    tokens, log_prob, paid = sentence
+    scores = toy.next(image, tokens)
+    for word in range(toy.vocab_size):
+        cost = price(rules, tokens, word)
+        if cost is not None:
+            yield Sentence((*tokens, word), log_prob + scores[word], paid + cost)
+
+
+# The search, and what holds for every result.
+
+
+def run(toy, rules, ops, images=None, noise=None):
+    """For each image the sentences found, after all that must be true of them."""
+    images = range(len(toy.tables)) if images is None else images
+    calls, step = [], toy.stepper(ops)
+
+    def counted(tokens, state):
+        calls.append(tokens)
+        return step(tokens, state)
+
+    found = search(
+        counted,
+        toy.state(width(rules), ops, images),
+        rules,
+        vocab_size=toy.vocab_size,
+        regions=REGIONS,
+        ops=ops,
+        noise=noise,
+    )
+    found = type(found)(*(keras.ops.convert_to_numpy(part) for part in found))
+    sentences = [
+        [read_sentence(toy, images[i], rules, found, i, k) for k in range(len(row))]
+        for i, row in enumerate(found.tokens)
+    ]
+    sentences = [[s for s in row if s] for row in sentences]
+    check_results(sentences, found, rules)
+    if ops is arrays:  # where the loop runs in Python
+        longest = max(len(s.tokens) for row in sentences for s in row)
+        full = all(len(row) == rules.beam_size for row in sentences)
+        if full or not rules.must_ids:
+            assert len(calls) == longest
+    return sentences
+
+
+def read_sentence(toy, image, rules, found, i, k):
+    """One result, compared with what the toy says of its tokens; None if empty."""
+    tokens = tuple(found.tokens[i, k].tolist())
+    length = len(tokens) - tokens.count(PAD)
+    assert set(tokens[length:]) <= {PAD}
+    tokens = tokens[:length]
+    word_log_probs, alpha = found.word_log_probs[i, k], found.alpha[i, k]
+    assert not word_log_probs[length:].any() and not alpha[length:].any()
+    log_prob = float(found.log_probs[i, k])
+    assert (log_prob > FOUND) == bool(tokens)
+    if not tokens:
+        return None
+    assert keeps(rules, tokens)
+    np.testing.assert_allclose(
+        word_log_probs[:length], toy.word_log_probs(image, tokens), atol=1e-5
+    )
+    np.testing.assert_allclose(log_prob, word_log_probs.sum(), atol=1e-4)
+    looks = [toy.look(image, tokens[:t]) for t in range(length)]
+    np.testing.assert_array_equal(alpha[:length], looks)
+    return Sentence(tokens, log_prob, breaches(rules, tokens))
+
+
+def check_results(sentences, found, rules):
+    batch, count, length = found.tokens.shape
+    assert batch == len(sentences)
+    assert (count, length) == (rules.beam_size, rules.max_words + 1)
+    assert found.log_probs.shape == (batch, count)
+    assert found.word_log_probs.shape == (batch, count, length)
+    assert found.alpha.shape == (batch, count, length, REGIONS)
+    assert found.tokens.dtype == np.int32
+    assert {part.dtype.name for part in found[1:]} == {"float32"}
+    assert all(np.isfinite(part).all() for part in found)
+    for i, row in enumerate(sentences):
+        assert (found.log_probs[i, len(row) :] < FOUND).all()  # at the end
+        assert len({s.tokens for s in row}) == len(row)
+        ranks = np.array([s.rank(rules.length_penalty) for s in row])
+        assert (np.diff(ranks) < 1e-2 * (ranks[1:] < -SELDOM / 2) + 1e-4).all()
 
 
 def check_same(found, expected):
-    assert [h.tokens for h in found] == [h.tokens for h in expected]
-    np.testing.assert_allclose(
-        [h.log_prob for h in found], [h.log_prob for h in expected], atol=1e-3
+    """The same sentences; those that are all but alike may change places."""
+    found = {s.tokens: s.log_prob for s in found}
+    expected = {s.tokens: s.log_prob for s in expected}
+    assert found.keys() == expected.keys()
+    for tokens, log_prob in expected.items():
+        np.testing.assert_allclose(found[tokens], log_prob, atol=1e-4)
+
+
+def subsets(ids, max_size):
+    picked = st.lists(st.sampled_from(ids), unique=True, max_size=max_size)
+    return picked.map(sorted).map(tuple)
+
+
+@st.composite
+def any_rules(draw, words, max_words=5, beam_size=3, groups=1, must=0):
+    """Rules that can be kept, over unk and words 4, 5, …"""
+    ids = [UNK, *range(4, 4 + words)]
+    length = draw(st.integers(max(must, 1), max_words))
+    prefix = draw(st.lists(st.sampled_from(ids), max_size=length - must))
+    must_ids = draw(st.lists(subsets(ids, 2).filter(len), min_size=must, max_size=must))
+    spare = sorted(set(ids) - {word for group in must_ids for word in group})
+    banned = draw(subsets(spare, len(ids) - 1)) if spare else ()
+    return make_rules(
+        max_words=length,
+        min_words=draw(st.integers(1, length)),
+        beam_size=beam_size,
+        groups=groups,
+        diversity=draw(st.sampled_from([0.3, 1.0, 5.0])),
+        length_penalty=draw(st.sampled_from(PENALTIES)),
+        banned_ids=banned,
+        ending_ids=draw(subsets(ids, 2)),
+        no_repeat=draw(st.integers(0, 4)),
+        prefix_ids=tuple(prefix),
+        must_ids=tuple(must_ids),
     )
 
 
-seeds = st.integers(0, 10**6)
-quick = settings(max_examples=15, deadline=None, derandomize=True)
+# Beam search.
 
 
+@on_both
 @quick
-@given(seeds, st.integers(1, 4), st.integers(1, 7))
-def test_one_beam_is_greedy_search(seed, words, max_length):
-    toy = Toy(seed, words)
-    for image, found in enumerate(search(toy, 1, max_length)):
-        check_same(found, [greedy(toy, image, max_length)])
-
-
-@quick
-@given(
-    seeds,
-    st.integers(1, 3),
-    st.integers(1, 3),
-    st.sampled_from(PENALTIES),
-    st.sampled_from([(), (UNK,)]),
-)
-def test_a_beam_wide_enough_finds_everything(seed, words, length, penalty, banned):
-    toy = Toy(seed, words)
-    every = [list(all_sequences(toy, image, length, banned)) for image in range(2)]
-    beam_size = len(every[0]) + 2
-    found = search(toy, beam_size, length, penalty, banned)
-    for mine, expected in zip(found, every, strict=True):
-        check_same(mine, sorted(expected, key=lambda h: -rank(h, penalty)))
-
-
-@quick
-@given(seeds, st.integers(2, 5), st.integers(2, 8), st.sampled_from(PENALTIES))
-def test_a_narrow_beam_is_the_plain_search(seed, beam_size, length, penalty):
+@given(seeds, any_rules(words=3, max_words=7, beam_size=1))
+def test_one_beam_is_greedy_search(ops, seed, rules):
     toy = Toy(seed, words=3)
-    for image, found in enumerate(search(toy, beam_size, length, penalty, (UNK,))):
-        check_same(found, plain_search(toy, image, beam_size, length, penalty, (UNK,)))
+    for image, found in enumerate(run(toy, rules, ops)):
+        check_same(found, [plain_greedy(toy, image, rules)])
 
 
-def test_images_do_not_see_one_another():
-    toy = Toy(1, words=5, images=4)
-    together = search(toy, 3, 8, 0.7)
-    for image in range(4):
-        (alone,) = search(toy, 3, 8, 0.7, images=[image])
-        check_same(together[image], alone)
+@on_both
+@pytest.mark.parametrize("penalty", PENALTIES)
+def test_a_beam_wide_enough_finds_everything(ops, penalty):
+    toy, rules = Toy(5, words=2), make_rules(max_words=3, length_penalty=penalty)
+    found = run(toy, rules._replace(beam_size=42), ops)
+    for image, mine in enumerate(found):
+        every = everything(toy, image, rules)
+        assert len(every) == 3 + 9 + 27
+        assert [s.tokens for s in mine] == [s.tokens for s in every]
 
 
-def test_the_length_penalty_changes_the_order_alone():
-    toy = Toy(3, words=3, images=8)
-    by_penalty = [search(toy, 4, 6, penalty) for penalty in (0.0, 5.0)]
-    assert by_penalty[0] != by_penalty[1]
-    for plain, long in zip(*by_penalty, strict=True):
-        assert sorted(plain) == sorted(long)
-        ranks = [rank(h, 5.0) for h in long]
-        assert ranks == sorted(ranks, reverse=True)
-
-
+@on_both
 @quick
-@given(seeds, st.sampled_from([(), (UNK,), (UNK, 5), (4, 5, 6)]))
-def test_neither_banned_nor_empty(seed, banned):
-    toy = Toy(seed, words=4)
-    # Pad, bos, the banned, and eos at once are what the model would like best.
-    toy.tables[..., [PAD, BOS, EOS, *banned]] += 20
-    for found in search(toy, 4, 5, banned=banned):
-        for tokens, _ in found:
-            assert tokens[0] != EOS
-            assert not set(tokens) & {PAD, BOS, *banned}
-            assert EOS not in tokens[:-1]
-            assert tokens[-1] == EOS or len(tokens) == 5
+@given(seeds, any_rules(words=2, max_words=4))
+def test_a_beam_wide_enough_finds_all_that_keeps_the_rules(ops, seed, rules):
+    toy = Toy(seed, words=2)
+    every = [everything(toy, image, rules) for image in range(2)]
+    found = run(toy, rules._replace(beam_size=3 + 9 + 27 + 81), ops)
+    for mine, expected in zip(found, every, strict=True):
+        check_same(mine, expected)
 
 
-def test_a_sequence_is_cut_off_at_the_length():
+@on_both
+@quick
+@given(seeds, st.data())
+def test_a_narrow_beam_is_the_plain_search(ops, seed, data):
+    toy, beam_size = Toy(seed, words=4), data.draw(st.integers(2, 6))
+    rules = data.draw(any_rules(words=4, max_words=6, beam_size=beam_size))
+    for image, found in enumerate(run(toy, rules, ops)):
+        check_same(found, plain_search(toy, image, rules))
+
+
+@on_both
+def test_the_length_penalty_changes_the_order_alone(ops):
+    toy, orders = Toy(3, words=3, images=8), []
+    for penalty in PENALTIES:
+        rules = make_rules(beam_size=4, length_penalty=penalty)
+        orders.append([[s.tokens for s in row] for row in run(toy, rules, ops)])
+    assert orders[0] != orders[2] and orders[0] != orders[3]
+    for order in orders:
+        assert [sorted(row) for row in order] == [sorted(row) for row in orders[0]]
+
+
+# Rules.
+
+
+@on_both
+def test_eos_is_forced_after_the_last_word_and_counts(ops):
     toy = Toy(0, words=3)
     toy.tables[..., EOS] -= 50
-    for found in search(toy, 3, 6):
-        assert [len(h.tokens) for h in found] == [6, 6, 6]
-        assert all(EOS not in h.tokens for h in found)
+    for found in run(toy, make_rules(beam_size=3), ops):
+        assert [len(s.tokens) for s in found] == [6, 6, 6]
+        assert all(s.log_prob < -50 for s in found)
 
 
-def test_the_search_stops_when_all_have_ended():
-    toy, calls = Toy(0, words=3), []
+@on_both
+def test_a_sequence_has_its_fewest_words_even_if_eos_is_likely(ops):
+    toy = Toy(0, words=3)
     toy.tables[..., EOS] += 50
+    for fewest in range(1, 6):
+        found = run(toy, make_rules(beam_size=3, min_words=fewest), ops)
+        assert {len(s.tokens) for row in found for s in row} == {fewest + 1}
 
-    def step(tokens, state):
-        calls.append(1)
-        return toy.step(tokens, state)
 
-    found = beam_search(step, toy.state(2), **RULES, max_length=50)
-    assert [len(h.tokens) for h in as_lists(found)[0]] == [2, 2]
-    if keras.backend.backend() == "tensorflow":  # where a loop runs step by step
-        assert len(calls) == 2
+@on_both
+@pytest.mark.parametrize("banned", [(), (UNK,), (UNK, 5), (4, 5, 6)])
+def test_neither_banned_nor_empty(ops, banned):
+    toy = Toy(9, words=4)
+    # Pad, bos, the banned, and eos at once are what the model would like best.
+    toy.tables[..., [PAD, BOS, EOS, *banned]] += 20
+    for found in run(toy, make_rules(beam_size=4, banned_ids=banned), ops):
+        assert found
+        for sentence in found:
+            assert sentence.tokens[0] != EOS
+            assert not set(sentence.tokens) & {PAD, BOS, *banned}
+
+
+@on_both
+@pytest.mark.parametrize("count", [1, 2, 3, 4])
+def test_no_words_in_a_row_twice(ops, count):
+    toy, rules = Toy(1, words=8), make_rules(beam_size=3, max_words=8, min_words=8)
+    toy.tables[..., [4, 5]] += 9  # over and over
+
+    def repeats(found):
+        return [breaches(rules._replace(no_repeat=count), s.tokens) for s in found]
+
+    assert any(any(repeats(row)) for row in run(toy, rules, ops))
+    for found in run(toy, rules._replace(no_repeat=count), ops):
+        assert repeats(found) == [0, 0, 0]
+
+
+@on_both
+def test_where_all_repeats_the_least_repeated_is_best(ops):
+    rules = make_rules(
+        max_words=4, min_words=3, no_repeat=1, banned_ids=(UNK,), beam_size=30
+    )
+    for found in run(Toy(2, words=2), rules, ops):
+        assert len(found) == 2**3 + 2**4
+        counts = [s.breaches for s in found]
+        assert counts == sorted(counts)
+        assert counts[0] == 1 and counts[-1] == 3
+
+
+@on_both
+def test_clean_sequences_come_before_likelier_ones(ops):
+    toy = Toy(2, words=2)
+    toy.tables[..., 4] += 9
+    rules = make_rules(max_words=3, no_repeat=1, beam_size=40)
+    for found in run(toy, rules, ops):
+        counts = [s.breaches for s in found]
+        assert counts == sorted(counts) and counts[0] == 0 and counts[-1] == 2
+
+
+@on_both
+def test_the_prefix_may_repeat_itself(ops):
+    rules = make_rules(prefix_ids=(4, 4, 4), no_repeat=2, beam_size=3)
+    for found in run(Toy(2, words=4), rules, ops):
+        assert [s.tokens[:3] for s in found] == [(4, 4, 4)] * 3
+        # but what follows does not repeat it
+        assert all(s.tokens[3] != 4 and s.breaches == 0 for s in found)
+
+
+@on_both
+def test_no_bad_ending_not_even_at_the_last_word(ops):
+    toy = Toy(4, words=4)
+    toy.tables[..., [4, 5]] += 20
+    rules = make_rules(beam_size=4, min_words=5)
+    plain = run(toy, rules, ops)
+    assert all(s.tokens[-2] in (4, 5) for row in plain for s in row)
+    for shorter in (1, 5):
+        rules = rules._replace(min_words=shorter, ending_ids=(4, 5))
+        for found in run(toy, rules, ops):
+            assert len(found) == 4
+            assert all(s.tokens[-2] not in (4, 5) for s in found)
+
+
+@on_both
+def test_a_bad_ending_costs_the_same_at_every_length(ops):
+    rules = make_rules(max_words=3, ending_ids=(4, 5), banned_ids=(UNK,), beam_size=20)
+    toy = Toy(4, words=2)
+    for image, found in enumerate(run(toy, rules, ops)):
+        assert len(found) == 2 + 4 + 8  # all of them end badly
+        likely = best_first([s._replace(breaches=0) for s in found], rules)
+        np.testing.assert_allclose(
+            [s.log_prob for s in found], [s.log_prob for s in likely], atol=5e-3
+        )
+        check_same(found, everything(toy, image, rules))
+
+
+@on_both
+@pytest.mark.parametrize("seed", range(4))
+def test_after_the_prefix_it_is_a_search_of_the_rest(ops, seed):
+    prefix = (UNK, 5)
+
+    class Rest(Toy):
+        history = staticmethod(lambda tokens: Toy.history((*prefix, *tokens)))
+
+    toy, rest = Toy(seed, words=3), Rest(seed, words=3)
+    rules = make_rules(beam_size=3, banned_ids=(UNK,), min_words=3)
+    found = run(toy, rules._replace(prefix_ids=prefix), ops)
+    rules = rules._replace(max_words=3, min_words=1)
+    for image, mine in enumerate(found):
+        before = sum(toy.word_log_probs(image, prefix))
+        expected = [
+            Sentence((*prefix, *s.tokens), before + s.log_prob)
+            for s in plain_search(rest, image, rules)
+        ]
+        check_same(mine, expected)
+
+
+@on_both
+def test_a_prefix_may_be_all_there_is_to_say(ops):
+    rules = make_rules(max_words=2, prefix_ids=(5, 4), ending_ids=(4,), beam_size=2)
+    for found in run(Toy(6, words=3), rules, ops):
+        assert [s.tokens for s in found] == [(5, 4, EOS)]
+
+
+# Words that must occur.
+
+
+@on_both
+@quick
+@given(seeds, st.data())
+def test_a_wide_beam_finds_all_that_has_the_words(ops, seed, data):
+    toy, must = Toy(seed, words=2), data.draw(st.integers(1, 3))
+    rules = data.draw(any_rules(words=2, max_words=3, must=must))
+    found = run(toy, rules._replace(beam_size=3 + 9 + 27), ops)
+    for image, mine in enumerate(found):
+        assert mine
+        check_same(mine, everything(toy, image, rules))
+
+
+@on_both
+@quick
+@given(seeds, st.data())
+def test_a_narrow_beam_with_words_is_the_plain_search(ops, seed, data):
+    toy, must = Toy(seed, words=4), data.draw(st.integers(1, 3))
+    beam_size = data.draw(st.integers(1, 4))
+    rules = data.draw(any_rules(words=4, beam_size=beam_size, must=must))
+    for image, found in enumerate(run(toy, rules, ops)):
+        assert found
+        check_same(found, plain_search(toy, image, rules))
+
+
+@on_both
+def test_unlikely_words_occur_in_any_order(ops):
+    toy = Toy(8, words=6)
+    toy.tables[..., [4, 5, 6, 7]] -= 20
+    rules = make_rules(beam_size=2, max_words=3, must_ids=((4,), (5, 6), (7,)))
+    found = [s.tokens for row in run(toy, rules, ops) for s in row]
+    assert len(found) == 4 and len({tokens.index(4) for tokens in found}) > 1
+
+
+@on_both
+def test_one_word_may_do_for_two(ops):
+    toy = Toy(8, words=4)
+    toy.tables[..., EOS] = -0.01
+    toy.tables[..., [UNK, 4, 6, 7]] -= 20
+    rules = make_rules(beam_size=2, must_ids=((4, 5), (5, 6)))
+    assert all(row[0].tokens == (5, EOS) for row in run(toy, rules, ops))
+    rules = rules._replace(prefix_ids=(5,))
+    assert all(row[0].tokens == (5, EOS) for row in run(toy, rules, ops))
+
+
+# Diverse beam search.
+
+
+@on_both
+@quick
+@given(seeds, st.data())
+def test_groups_are_the_plain_search_one_after_the_other(ops, seed, data):
+    toy = Toy(seed, words=4)
+    groups, beams, must = data.draw(
+        st.sampled_from([(2, 1, 0), (2, 2, 0), (3, 1, 0), (3, 2, 0), (2, 2, 1)])
+    )
+    rules = any_rules(words=4, beam_size=groups * beams, groups=groups, must=must)
+    rules = data.draw(rules)
+    for image, found in enumerate(run(toy, rules, ops)):
+        assert found
+        check_same(found, plain_search(toy, image, rules))
+
+
+@on_both
+def test_what_an_empty_beam_seems_to_say_costs_later_groups_nothing(ops):
+    toy = Toy(1, words=4)
+    rules = make_rules(
+        max_words=4,
+        beam_size=4,
+        groups=2,
+        diversity=0.3,
+        banned_ids=(4, 7),
+        no_repeat=1,
+        prefix_ids=(5,),
+        must_ids=((1, 5),),  # so nothing is in the beams that lack it
+    )
+    for image, found in enumerate(run(toy, rules, ops)):
+        check_same(found, plain_search(toy, image, rules))
+
+
+@on_both
+def test_one_group_is_beam_search(ops):
+    toy, rules = Toy(1, words=4), make_rules(beam_size=3)
+    assert run(toy, rules, ops) == run(toy, rules._replace(diversity=9.0), ops)
+
+
+@on_both
+def test_groups_that_do_not_mind_find_the_same(ops):
+    toy = Toy(1, words=4)
+    found = run(toy, make_rules(beam_size=6, groups=3, diversity=0.0), ops)
+    assert found == run(toy, make_rules(beam_size=2), ops)
+    assert [len(row) for row in found] == [2, 2]
+
+
+@on_both
+def test_groups_that_mind_much_start_differently(ops):
+    toy = Toy(1, words=6)
+    found = run(toy, make_rules(beam_size=4, groups=4, diversity=50.0), ops)
+    assert all(len({s.tokens[0] for s in row}) == 4 for row in found)
+
+
+# Samples.
+
+
+def make_noise(rules, ops, images=2, seed=0):
+    shape = (images, rules.beam_size, rules.max_words + 1)
+    noise = np.random.default_rng(seed).random(shape, dtype="float32")
+    return ops.convert_to_tensor(noise)
+
+
+def plain_probs(log_probs, sampling):
+    """float (V,), the distribution that a word is drawn from."""
+    order = np.argsort(-log_probs)[: sampling.top_k or None]
+    probs = np.exp(log_probs[order] / sampling.temperature)
+    probs /= probs.sum()
+    reached = np.cumsum(probs)
+    kept = order[: 1 + np.searchsorted(reached, min(sampling.top_p, reached[-1]))]
+    found = np.zeros(len(log_probs))
+    found[kept] = probs[: len(kept)] / probs[: len(kept)].sum()
+    return found
+
+
+@on_both
+@pytest.mark.parametrize(
+    "sampling",
+    [
+        PLAIN,
+        Sampling(0.7, 0, 1.0),
+        Sampling(2.5, 0, 1.0),
+        Sampling(1.0, 3, 1.0),
+        Sampling(1.0, 100, 1.0),
+        Sampling(1.0, 0, 0.8),
+        Sampling(1.5, 4, 0.9),
+    ],
+)
+def test_words_are_as_frequent_as_the_model_says(ops, sampling):
+    draws, toy = 20000, Toy(12, words=4, images=1)
+    toy.tables /= 2  # flatter; softmax comes later anyway
+    rules = make_rules(max_words=1, beam_size=1, sampling=sampling)
+    found = search(
+        toy.stepper(ops),
+        toy.state(1, ops, images=[0] * draws),
+        rules,
+        vocab_size=toy.vocab_size,
+        regions=REGIONS,
+        ops=ops,
+        noise=make_noise(rules, ops, draws),
+    )
+    words = keras.ops.convert_to_numpy(found.tokens)[:, 0, 0]
+    seen = np.bincount(words, minlength=toy.vocab_size)
+    scores = toy.next(0, ())
+    scores[[PAD, BOS, EOS]] = -np.inf
+    expected = draws * plain_probs(scores, sampling)
+    assert (seen[expected == 0] == 0).all()
+    real = expected > 0
+    chi_square = ((seen - expected)[real] ** 2 / expected[real]).sum()
+    assert chi_square < 20  # 0.1 % of draws are further off, of 5 words
+
+
+@on_both
+@quick
+@given(seeds, any_rules(words=4, beam_size=4))
+def test_samples_keep_the_rules_and_follow_their_noise(ops, seed, rules):
+    toy, rules = Toy(seed, words=4), rules._replace(sampling=PLAIN)
+    noise = make_noise(rules, ops, seed=seed)
+    found = run(toy, rules, ops, noise=noise)
+    assert found == run(toy, rules, ops, noise=noise)
+    for image, mine in enumerate(found):
+        assert {s.tokens for s in mine} == {
+            plain_sample(toy, image, rules, np.asarray(noise)[image, n])
+            for n in range(4)
+        }
+
+
+def plain_sample(toy, image, rules, noise):
+    """One sequence, word by word, likeliest words first in line."""
+    tokens = ()
+    while tokens[-1:] != (EOS,):
+        prices = [price(rules, tokens, word) for word in range(toy.vocab_size)]
+        least = min(cost for cost in prices if cost is not None)
+        scores = toy.next(image, tokens)
+        scores[[cost != least for cost in prices]] = -np.inf
+        probs = plain_probs(scores, rules.sampling)
+        order = np.argsort(-scores)
+        place = np.searchsorted(np.cumsum(probs[order]), noise[len(tokens)])
+        tokens = (*tokens, int(order[place]))
+    return tokens
+
+
+@on_both
+@pytest.mark.parametrize(
+    "sampling",
+    [Sampling(1.0, 1, 1.0), Sampling(1.0, 0, 1e-6), Sampling(1e-6, 0, 1.0)],
+)
+def test_samples_of_the_likeliest_are_greedy_search(ops, sampling):
+    toy, rules = Toy(3, words=5), make_rules(ending_ids=(4,), no_repeat=2)
+    sampled = rules._replace(sampling=sampling, beam_size=3)
+    found = run(toy, sampled, ops, noise=make_noise(sampled, ops))
+    assert found == run(toy, rules, ops)
+
+
+@on_both
+def test_samples_do_not_see_one_another(ops):
+    toy, rules = Toy(3, words=5), make_rules(sampling=PLAIN, beam_size=4)
+    noise = make_noise(rules, ops)
+    together = run(toy, rules, ops, noise=noise)
+    one, alone = rules._replace(beam_size=1), [[], []]
+    for n in range(4):
+        found = run(toy, one, ops, noise=noise[:, n : n + 1])
+        for image in range(2):
+            alone[image] += found[image]
+    assert [set(row) for row in together] == [set(row) for row in alone]
+
+
+# Every strategy.
+
+STRATEGIES = {
+    "greedy": make_rules(),
+    "beams": make_rules(beam_size=3, length_penalty="average", ending_ids=(4,)),
+    "repeats": make_rules(beam_size=3, no_repeat=2, prefix_ids=(4, 5)),
+    "groups": make_rules(beam_size=4, groups=2, diversity=1.0, min_words=2),
+    "must": make_rules(beam_size=2, must_ids=((4,), (5, 6)), banned_ids=(UNK,)),
+    "samples": make_rules(beam_size=3, sampling=Sampling(0.9, 6, 0.95)),
+}
+every_strategy = pytest.mark.parametrize("name", STRATEGIES)
+
+
+@on_both
+@every_strategy
+def test_images_do_not_see_one_another(ops, name):
+    toy, rules = Toy(1, words=5, images=4), STRATEGIES[name]
+    toy.tables[0, :, EOS] += 9  # over soon, and waits for the others
+    noise = make_noise(rules, ops, images=4)
+    together = run(toy, rules, ops, noise=noise)
+    for image in (0, 2):
+        (alone,) = run(toy, rules, ops, [image], noise[image : image + 1])
+        assert together[image] == alone
+
+
+@on_both
+@every_strategy
+def test_words_that_cannot_be_give_no_nan(ops, name):
+    toy, rules = Toy(0, words=5), STRATEGIES[name]
+    toy.tables[..., [PAD, 7, 8]] = -np.inf
+    with np.errstate(all="raise", under="ignore"):
+        found = run(toy, rules, ops, noise=make_noise(rules, ops))
+    assert all(found)
+    assert not {7, 8} & {word for row in found for s in row for word in s.tokens}
+
+
+@on_both
+@every_strategy
+def test_a_model_of_half_precision_gives_float32(ops, name):
+    toy, rules = Toy(0, words=5), STRATEGIES[name]
+    step = toy.stepper(ops)
+
+    def half(tokens, state):
+        log_probs, alpha, state = step(tokens, state)
+        return ops.cast(log_probs, "float16"), ops.cast(alpha, "float16"), state
+
+    found = search(
+        half,
+        toy.state(width(rules), ops),
+        rules,
+        vocab_size=toy.vocab_size,
+        regions=REGIONS,
+        ops=ops,
+        noise=make_noise(rules, ops),
+    )
+    found = [keras.ops.convert_to_numpy(part) for part in found]
+    assert [part.dtype.name for part in found] == ["int32"] + ["float32"] * 3
+
+
+@every_strategy
+@pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="tf.function")
+def test_a_compiled_search_gives_the_same(name):
+    import tensorflow as tf
+
+    toy, rules = Toy(4, words=5, images=3), STRATEGIES[name]
+    ops, rows = keras.ops, width(rules)
+
+    @tf.function(
+        input_signature=[
+            tf.TensorSpec([None, rows], "int32"),
+            tf.TensorSpec([None, rows], "int32"),
+            tf.TensorSpec([None, rows, 2], "float32"),
+            tf.TensorSpec([None, rules.beam_size, rules.max_words + 1], "float32"),
+        ]
+    )
+    def compiled(history, image, wide, noise):
+        return search(
+            toy.stepper(ops),
+            (history, image, wide),
+            rules,
+            vocab_size=toy.vocab_size,
+            regions=REGIONS,
+            ops=ops,
+            noise=noise,
+        )
+
+    for images in ([0, 1, 2], [1]):
+        noise = make_noise(rules, ops, len(images))
+        found = compiled(*toy.state(rows, ops, images), noise)
+        assert [part.shape.rank for part in found] == [3, 2, 3, 4]
+        tokens = [
+            [tuple(t for t in row if t != PAD) for row in rows]
+            for rows in found.tokens.numpy().tolist()
+        ]
+        expected = run(toy, rules, arrays, images, np.asarray(noise))
+        for mine, other in zip(tokens, expected, strict=True):
+            assert [row for row in mine if row] == [s.tokens for s in other]
 
 
 def test_sequences_that_do_not_exist_are_marked():
-    toy = Toy(0, words=2)
-    found = beam_search(toy.step, toy.state(6), **RULES, max_length=1, banned_ids=[4])
-    log_probs = ops.convert_to_numpy(found.log_probs)
-    assert log_probs.shape == (2, 6)
-    assert (log_probs[:, :2] > FOUND).all()  # unk and the one word left
-    assert (log_probs[:, 2:] < FOUND).all()
-    assert np.isfinite(log_probs).all()
+    rules = make_rules(beam_size=6, max_words=1, banned_ids=(4,))
+    for found in run(Toy(0, words=2), rules, arrays):
+        assert len(found) == 2  # unk and the one word left
 
 
-def test_words_that_cannot_be_give_no_nan():
-    toy = Toy(0, words=3)
-    toy.tables[..., 5] = -np.inf
-    for found in search(toy, 3, 5):
-        assert len(found) == 3
-        assert all(5 not in h.tokens and np.isfinite(h.log_prob) for h in found)
+# The rest.
 
 
-def test_results_have_the_documented_shapes_and_types():
-    toy = Toy(0, words=4)
-    found = beam_search(toy.step, toy.state(3), **RULES, max_length=5)
-    tokens = ops.convert_to_numpy(found.tokens)
-    log_probs = ops.convert_to_numpy(found.log_probs)
-    assert tokens.shape == (2, 3, 5) and tokens.dtype == np.int32
-    assert log_probs.shape == (2, 3) and log_probs.dtype == np.float32
+@on_both
+def test_a_word_after_others_is_read(ops):
+    toy = Toy(7, words=4)
+    for tokens in [(), (5,), (4, UNK, 6)]:
+        found = read(toy.stepper(ops), toy.state(1, ops), tokens, make_rules())
+        found = keras.ops.convert_to_numpy(found)
+        assert found.shape == (2, 8)
+        for image in range(2):
+            np.testing.assert_allclose(found[image], toy.next(image, tokens), atol=1e-5)
 
 
-@pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="tf.function")
-def test_a_compiled_search_gives_the_same():
-    import tensorflow as tf
+def mean_toy(*toys):
+    """The toy that an ensemble of toys is."""
+    mean = Toy(0, toys[0].vocab_size - 4)
+    mean.tables = np.log(np.mean([np.exp(toy.tables) for toy in toys], axis=0))
+    mean.looks = np.mean([toy.looks for toy in toys], axis=0)
+    return mean
 
-    toy = Toy(4, words=4)
 
-    @tf.function
-    def compiled(state):
-        return beam_search(toy.step, state, **RULES, max_length=6)
+def run_together(steps, states, rules, ops, regions=REGIONS):
+    return search(
+        ensemble(steps, [len(state) for state in states], ops),
+        tuple(part for state in states for part in state),
+        rules,
+        vocab_size=8,
+        regions=regions,
+        ops=ops,
+    )
 
-    found = compiled(toy.state(3))
-    assert [h.tokens for hs in as_lists(found) for h in hs] == [
-        h.tokens for hs in search(toy, 3, 6) for h in hs
-    ]
+
+@on_both
+@pytest.mark.parametrize("models", [["a", "a"], ["a", "b"], ["a", "b", "c"]])
+def test_an_ensemble_is_the_mean_of_its_models(ops, models):
+    toys = [Toy(ord(name), words=4) for name in models]
+    for toy in toys:
+        toy.tables[..., 7] = -np.inf
+    rules = make_rules(beam_size=3)
+    with np.errstate(divide="ignore"):
+        mean = mean_toy(*toys)
+    found = run_together(
+        [toy.stepper(ops) for toy in toys],
+        [toy.state(3, ops) for toy in toys],
+        rules,
+        ops,
+    )
+    expected = run(mean, rules, ops)
+    for image, row in enumerate(expected):
+        for k, sentence in enumerate(row):
+            tokens = keras.ops.convert_to_numpy(found.tokens)[image, k]
+            assert tuple(t for t in tokens if t != PAD) == sentence.tokens
+            log_prob = keras.ops.convert_to_numpy(found.log_probs)[image, k]
+            np.testing.assert_allclose(log_prob, sentence.log_prob, atol=1e-4)
+            alpha = keras.ops.convert_to_numpy(found.alpha)[image, k, 0]
+            np.testing.assert_allclose(alpha, mean.look(image, ()), atol=1e-5)
+
+
+@on_both
+def test_models_of_an_ensemble_may_differ_in_state_and_regions(ops):
+    toys = [Toy(1, words=4), Toy(2, words=4)]
+    steps = [toy.stepper(ops) for toy in toys]
+    states = [toy.state(3, ops) for toy in toys]
+
+    def more(tokens, state):
+        extra, *state = state
+        log_probs, alpha, state = steps[1](tokens, tuple(state))
+        return log_probs, ops.concatenate([alpha, alpha], axis=-1), (extra + 1, *state)
+
+    rules = make_rules(beam_size=3)
+    states[1] = (ops.convert_to_tensor(np.zeros((2, 3), "int32")), *states[1])
+    found = run_together([steps[0], more], states, rules, ops)
+    expected = run(mean_toy(*toys), rules, ops)
+    for image, row in enumerate(expected):
+        tokens = keras.ops.convert_to_numpy(found.tokens)[image, 0]
+        assert tuple(t for t in tokens if t != PAD) == row[0].tokens
+        alpha = keras.ops.convert_to_numpy(found.alpha)[image, 0, 0]
+        np.testing.assert_array_equal(alpha, toys[0].look(image, ()))
