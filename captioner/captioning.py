@@ -126,8 +126,7 @@ class Job:
             reason = "" if self.runtime else why_not_litert(folders)
             because = f", because with LiteRT {reason}" if reason else ""
             say(f"runtime: {captioner.runtime.name}{because}")
-            fields = decoding.model_dump(exclude={"bad_endings"}, exclude_defaults=True)
-            say("search: " + ", ".join(f"{k} {v}" for k, v in fields.items()))
+            say(f"search: {decoding}")
         return captioner
 
     def _changes(self, own: "DecodingConfig") -> dict[str, Any]:

@@ -200,6 +200,11 @@ class DecodingConfig(Config):
             )
         return self
 
+    def __str__(self) -> str:
+        """Name what differs from the defaults, such as "beam_size 4, no_repeat 2"."""
+        values = self.model_dump(exclude_defaults=True, exclude={"bad_endings"})
+        return ", ".join(f"{key} {value}" for key, value in values.items()) or "defaults"
+
 
 Stages = Annotated[tuple[StageConfig, ...], Field(min_length=1)]
 

@@ -83,8 +83,8 @@ captions; chosen by its captions of {data["dev_photos"]} other photos.
 |---|---|
 {rows}
 
-{scores["images"]} photos, {scores["distinct_captions"]} different captions. Beam \
-{recipe.decoding.beam_size}, length penalty {recipe.decoding.length_penalty:g}. \
+{scores["images"]} photos, {scores["distinct_captions"]} different captions. \
+Search: {recipe.decoding}. \
 {scores["protocol"]}.
 
 ## Limits
