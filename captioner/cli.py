@@ -1,6 +1,7 @@
 """Command line of the captioner, e.g. `captioner caption photos/`."""
 
 import io
+import os
 import sys
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -216,7 +217,10 @@ def caption(
     from captioner.inputs import find_photos
     from captioner.outputs import Output, Sidecars
 
-    photos = find_photos(paths, recursive, lambda: sys.stdin.buffer.read(), say)
+    def read_input() -> bytes:
+        return sys.stdin.buffer.read() if sys.stdin else b""
+
+    photos = find_photos(paths, recursive, read_input, say)
     rules = {"resume": resume, "overwrite": overwrite}
     file = Output(output, photos, batch_size=batch_size, **rules) if output else None
     beside = Sidecars(photos, **rules) if sidecar else None
@@ -445,6 +449,9 @@ def main(argv: list[str] | None = None) -> int:
         0, 1 after a problem, 2 for a command line that is not understood, 130 if
         interrupted.
     """
+    # A closed stream's number would go to the next file that is opened.
+    sys.stdout = sys.stdout or Path(os.devnull).open("w")
+    sys.stderr = sys.stderr or Path(os.devnull).open("w")
     # Whatever bytes a file name has, they are printed as they are.
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(encoding="utf-8", errors="surrogateescape")

@@ -520,6 +520,29 @@ def test_a_closed_pipe_is_quiet_and_a_full_one_is_an_error():
 
 
 @pytest.mark.slow
+@pytest.mark.skipif(os.name != "posix", reason="closes streams by number")
+@pytest.mark.parametrize("number", [0, 1, 2])
+def test_a_closed_stream_is_no_mistake(number):
+    draw("a.png")
+    Path("b.png").write_bytes(b"")
+    paths = ["-"] if number == 0 else ["a.png", "b.png"]
+    done = start(
+        "caption",
+        *paths,
+        stdout=subprocess.PIPE,
+        preexec_fn=lambda: os.close(number),
+    )
+    lines = b"a.png\ta photo of 100\n", b"error: b.png: the file is empty.\n"
+    assert done.returncode == 1
+    assert done.stdout == (lines[0] if number == 2 else b"")
+    if number == 0:
+        assert b"no paths on standard input" in done.stderr
+        assert b"Traceback" not in done.stderr
+    elif number == 1:
+        assert done.stderr == lines[1] + b"1 caption, 1 error\n"
+
+
+@pytest.mark.slow
 def test_bytes_that_are_no_text_are_printed_as_they_are():
     name = os.fsdecode(b"caf\xe9.png")
     draw(name)
@@ -816,7 +839,7 @@ def test_impossible_requests_cost_no_photo(options, capsys, fake, monkeypatch):
 def test_details_say_how_sure_each_word_is(capsys):
     draw("a.png")
     Path("b.png").write_bytes(b"")
-    options = "-o out.jsonl --details --num-captions 2".split()
+    options = ["-o", "out.jsonl", "--details", "--num-captions", "2"]
     assert run(capsys, "a.png", "b.png", *options)[0] == 1
     first, second = map(json.loads, Path("out.jsonl").read_text().splitlines())
     assert second == {"image": "b.png", "error": "the file is empty."}
@@ -915,7 +938,7 @@ def exports(monkeypatch):
 
 
 def test_export_is_asked_for_a_form(capsys, exports):
-    assert main("export b --format litert --data d".split()) == 0
+    assert main(["export", "b", "--format", "litert", "--data", "d"]) == 0
     out, err = capsys.readouterr()
     assert (out, err) == (f"{Path('b/litert')}\n", "captioning 3 photos with Keras\n")
     options = "--precision int8 --max-loss 0.5"
@@ -927,7 +950,7 @@ def test_export_is_asked_for_a_form(capsys, exports):
 
 
 def test_export_that_loses_too_much_is_status_1(capsys, exports):
-    assert main("export b --format savedmodel --data bad".split()) == 1
+    assert main(["export", "b", "--format", "savedmodel", "--data", "bad"]) == 1
     out, err = capsys.readouterr()
     assert (out, err.splitlines()[-1]) == (
         "",
