@@ -35,6 +35,8 @@ def muted() -> Iterator[None]:
         yield
         if tensorflow := sys.modules.get("tensorflow"):
             tensorflow.config.list_logical_devices()
+            # Each search is compiled once; TensorFlow warns from the fifth on.
+            tensorflow.get_logger().setLevel("ERROR")
     finally:
         sys.stderr.flush()
         os.dup2(saved, 2)
