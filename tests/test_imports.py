@@ -15,9 +15,10 @@ ROOMS = {
 PLAIN = [
     f"{package}.{room}"
     for package, rooms in {
-        "shared": "errors config text images bundles",
+        "shared": "errors config text images bundles quiet",
         "captioner": "config data annotations datacheck metrics cider results "
-        "official cli outputs rules inflections",
+        "official cli outputs captioning predict rules inflections decoding arrays "
+        "runtime_litert",
         "vqa": "config data answers metrics cli",
     }.items()
     for room in rooms.split()
@@ -25,7 +26,7 @@ PLAIN = [
 
 
 def imports(name, deep):
-    """Names of the modules that a room imports; deep: inside functions as well."""
+    """Names of the modules that a room imports; deep: also later than at once."""
     tree = ast.parse(ROOMS[name].read_text("utf-8"))
     found, todo = set(), [tree]
     while todo:
@@ -36,7 +37,10 @@ def imports(name, deep):
             assert node.level == 0, f"{name}: relative import, line {node.lineno}"
             found.add(node.module)
             found |= {f"{node.module}.{alias.name}" for alias in node.names}
-        if deep or not isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
+        later = isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)) or (
+            isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
+        )
+        if deep or not later:
             todo += ast.iter_child_nodes(node)
     return found
 
