@@ -1,0 +1,353 @@
+"""LiteRT and Keras say the same, and LiteRT needs little.
+
+For proofs a bundle's part is converted here without rounding anything; how
+`captioner.export` rounds is for its own tests.
+"""
+
+import importlib.util
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import photo, tiny_config, tiny_model, write_tiny
+from PIL import Image
+
+from captioner.predict import load_bundle, load_captioner, why_not_litert
+from captioner.runtime_litert import FILES, GRAPHS, PART
+from shared import bundles
+from shared.errors import AppError
+from shared.quiet import muted
+
+ROOT = Path(__file__).parents[1]
+KINDS = {
+    "tied": {},
+    "unattentive": {"attention_units": 0, "tied": False},
+    "stacked": {"layers": 2},
+}
+SEARCHES = {
+    "recipe": {},
+    "greedy": {"beam_size": 1},
+    "wide": {"beam_size": 9, "length_penalty": "average"},
+    "diverse": {"beam_size": 6, "groups": 3, "diversity": 1.5, "length_penalty": 1.0},
+    "must": {"must": ("hat", "grass")},
+    "must of groups": {"must": ("'s",), "beam_size": 4, "groups": 2, "no_repeat": 2},
+    "prefix": {"prefix": "a zebra's dog"},
+    "rules": {
+        "no_repeat": 1,
+        "min_words": 3,
+        "max_words": 5,
+        "ban": ("dog",),
+        "bad_endings": ("a", "on", "'s"),
+    },
+    "sample": {"method": "sample", "beam_size": 8, "seed": 5},
+    "tame sample": {
+        "method": "sample",
+        "beam_size": 5,
+        "temperature": 0.7,
+        "top_k": 4,
+        "top_p": 0.9,
+        "prefix": "a",
+    },
+}
+
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("small_net")]
+
+
+def add_part(folder):
+    """Add a LiteRT part in which all numbers are as they were."""
+    with muted():
+        import tensorflow as tf
+
+        from captioner.export import _Parts
+
+        parts, files = _Parts(load_bundle(folder)[2]), {}
+        saved = str(folder.with_name("saved"))
+        tf.saved_model.save(parts, saved, signatures=parts.signatures())
+        for graph in GRAPHS:
+            converter = tf.lite.TFLiteConverter.from_saved_model(
+                saved, signature_keys=[graph]
+            )
+            files[f"{graph}.tflite"] = converter.convert()
+    bundles.add_part(folder, PART, files, "## As litert")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def bundle_of(small_net, tmp_path_factory):
+    """Give the bundle of a kind, with its part."""
+    made = {}
+
+    def bundle_of(kind, seed=2):
+        if (kind, seed) not in made:
+            folder = tmp_path_factory.mktemp("bundle") / kind
+            config = tiny_config(KINDS[kind])
+            made[kind, seed] = add_part(
+                write_tiny(folder, config, tiny_model(config, seed))
+            )
+        return made[kind, seed]
+
+    return bundle_of
+
+
+@pytest.fixture
+def bundle(bundle_of):
+    return bundle_of("tied")
+
+
+@pytest.fixture(scope="module")
+def pair_of(bundle_of):
+    """Give the captioners of a kind, of Keras and of LiteRT."""
+    made = {}
+
+    def pair_of(kind):
+        if kind not in made:
+            made[kind] = [
+                load_captioner(bundle_of(kind), runtime=name, batch_size=3)
+                for name in ("keras", "litert")
+            ]
+        return made[kind]
+
+    return pair_of
+
+
+def flat(batches):
+    return [captions for batch in batches for _, captions in batch]
+
+
+def texts(captions):
+    return [caption.text for caption in captions]
+
+
+def check_same(first, second):
+    """Compare the captions of photos."""
+    assert [texts(captions) for captions in first] == [texts(c) for c in second]
+    for ones, others in zip(first, second, strict=True):
+        for one, other in zip(ones, others, strict=True):
+            assert one.words == other.words
+            assert one.log_prob == pytest.approx(other.log_prob, abs=1e-3)
+            assert one.probs == pytest.approx(other.probs, abs=1e-4)
+            np.testing.assert_allclose(one.attention, other.attention, atol=1e-4)
+
+
+@pytest.mark.parametrize("search", SEARCHES)
+@pytest.mark.parametrize("kind", KINDS)
+def test_both_runtimes_say_the_same(pair_of, kind, search):
+    keras, litert = pair_of(kind)
+    assert (keras.runtime.name, litert.runtime.name) == ("keras", "litert")
+    sources, changes = [photo(seed) for seed in range(7)], SEARCHES[search]
+    first = flat(keras.caption_all(sources, **changes))
+    second = flat(litert.caption_all(sources, **changes))
+    check_same(first, second)
+    for captions in second:
+        for words in (caption.words for caption in captions):
+            assert {*changes.get("must", ())} <= set(words)
+            assert not {*changes.get("ban", ())} & set(words)
+            assert 1 <= len(words) <= changes.get("max_words", 6)
+    if search == "prefix":
+        assert all(c.text.startswith("A zebra's dog") for one in second for c in one)
+    assert len({c.text for captions in second for c in captions}) > 2
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("words", ["", "a", "a zebra", "a dog's hat on grass"])
+def test_both_runtimes_go_on_alike(pair_of, kind, words):
+    keras, litert = pair_of(kind)
+    for seed in range(3):
+        first = keras.alternatives(photo(seed), words, 5)
+        second = litert.alternatives(photo(seed), words, 5)
+        assert [one.word for one in first] == [one.word for one in second]
+        assert [one.prob for one in first] == pytest.approx(
+            [one.prob for one in second], abs=1e-4
+        )
+
+
+@pytest.mark.parametrize("search", ["recipe", "diverse", "must", "sample"])
+@pytest.mark.parametrize("kind", KINDS)
+def test_litert_does_not_see_batches(bundle_of, kind, search):
+    sources, changes = [photo(seed) for seed in range(7)], SEARCHES[search]
+
+    def caption(order, size):
+        captioner = load_captioner(bundle_of(kind), runtime="litert", batch_size=size)
+        found = flat(captioner.caption_all([sources[i] for i in order], **changes))
+        return [found[order.index(i)] for i in range(7)]
+
+    alone = caption([*range(7)], 1)
+    for order, size in (([*range(7)], 3), ([6, 2, 0, 5, 1, 4, 3], 3), ([*range(7)], 9)):
+        check_same(alone, caption(order, size))
+
+
+@pytest.mark.parametrize("name", ["keras", "litert"])
+def test_a_model_that_votes_with_itself_changes_nothing(bundle, name):
+    one = load_captioner(bundle, runtime=name, batch_size=2)
+    two = load_captioner([bundle, bundle], runtime=name, batch_size=2)
+    sources = [photo(seed) for seed in range(5)]
+    check_same(flat(one.caption_all(sources)), flat(two.caption_all(sources)))
+    assert one.alternatives(photo(0), "a", 3) == [
+        (word, pytest.approx(prob, abs=1e-5))
+        for word, prob in two.alternatives(photo(0), "a", 3)
+    ]
+
+
+def test_models_vote_alike_on_both_runtimes(bundle_of):
+    folders = [bundle_of(kind) for kind in KINDS]
+    keras, litert = (
+        load_captioner(folders, runtime=name, batch_size=4)
+        for name in ("keras", "litert")
+    )
+    sources = [photo(seed) for seed in range(6)]
+    for search in ("recipe", "diverse", "must", "sample"):
+        first, second = (
+            flat(captioner.caption_all(sources, **SEARCHES[search]))
+            for captioner in (keras, litert)
+        )
+        check_same(first, second)
+    singles = [load_captioner(folder, runtime="litert") for folder in folders]
+    found = [dict(one.alternatives(photo(1), "a dog", 7)) for one in (litert, *singles)]
+    for word, prob in found[0].items():
+        mean = np.mean([probs[word] for probs in found[1:]])
+        assert prob == pytest.approx(mean, abs=1e-5)
+
+
+def test_litert_is_taken_where_it_works(bundle, monkeypatch):
+    assert why_not_litert([bundle]) == ""
+    assert load_captioner(bundle).runtime.name == "litert"
+    find_spec = importlib.util.find_spec
+    monkeypatch.setattr(
+        importlib.util,
+        "find_spec",
+        lambda name, *rest: None if name == "ai_edge_litert" else find_spec(name),
+    )
+    assert "not installed (pip install ai-edge-litert)" in why_not_litert([bundle])
+    assert load_captioner(bundle).runtime.name == "keras"
+    with pytest.raises(AppError, match=r"LiteRT cannot run this: it is not installed"):
+        load_captioner(bundle, runtime="litert")
+
+
+def test_one_model_without_the_part_is_enough_for_keras(bundle, tmp_path):
+    config = tiny_config()
+    bare = write_tiny(tmp_path / "bare", config, tiny_model(config))
+    assert f"{bare} was not exported" in why_not_litert([bundle, bare])
+    assert load_captioner([bundle, bare]).runtime.name == "keras"
+    with pytest.raises(AppError, match=r"bare was not exported .*captioner export"):
+        load_captioner([bundle, bare], runtime="litert")
+
+
+def copy(bundle, folder):
+    for name in ("manifest.json", *json.loads(manifest(bundle))["files"]):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes((bundle / name).read_bytes())
+    return folder
+
+
+def manifest(bundle):
+    return (bundle / "manifest.json").read_text()
+
+
+def forge(bundle, name, content):
+    """Change a file, and the manifest so that only its reader can notice."""
+    old = bundles._digest(bundle / name)
+    (bundle / name).write_bytes(content)
+    text = manifest(bundle).replace(old, bundles._digest(bundle / name))
+    (bundle / "manifest.json").write_text(text)
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_a_damaged_graph_is_named(bundle, tmp_path, name):
+    folder = copy(bundle, tmp_path / "copy")
+    data = bytearray((folder / name).read_bytes())
+    data[len(data) // 2] ^= 1
+    (folder / name).write_bytes(data)
+    with pytest.raises(AppError, match=rf"{name} was changed or damaged"):
+        load_captioner(folder)
+    (folder / name).unlink()
+    with pytest.raises(AppError, match=rf"{name} is missing"):
+        load_captioner(folder)
+
+
+@pytest.mark.parametrize("name", FILES)
+@pytest.mark.parametrize("content", [b"", b"no graph", b"\0" * 5000, "cut"])
+def test_a_graph_that_cannot_be_loaded_is_named(bundle, tmp_path, name, content):
+    folder = copy(bundle, tmp_path / "copy")
+    if content == "cut":
+        whole = (folder / name).read_bytes()
+        content = whole[: len(whole) // 2]
+    forge(folder, name, content)
+    with pytest.raises(AppError, match=rf"{name} cannot be loaded by LiteRT.*keras"):
+        load_captioner(folder)
+
+
+ALONE = """
+import sys
+from pathlib import Path
+
+absent = {absent!r}
+
+class Absent:
+    def find_spec(self, name, path=None, target=None):
+        if name.split(".")[0] in absent:
+            raise ModuleNotFoundError(f"No module named {{name!r}}", name=name)
+
+sys.meta_path.insert(0, Absent())
+from captioner.cli import main
+code = main(sys.argv[1:])
+print(*{{name.split(".")[0] for name in sys.modules}}, file=sys.stderr)
+sys.exit(code)
+"""
+HEAVY = {"keras", "tensorflow", "h5py", "torch", "jax", "gradio", "matplotlib"}
+
+
+def caption_alone(bundle, photos, *options, absent=()):
+    """Run the command in a process of its own, without some packages."""
+    done = subprocess.run(
+        [
+            *(sys.executable, "-c", ALONE.format(absent=set(absent)), "caption"),
+            *(str(path) for path in photos),
+            *("--model", str(bundle), *options),
+        ],
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    captions = [line.partition("\t")[2] for line in done.stdout.splitlines()]
+    return captions, set(done.stderr.splitlines()[-1].split())
+
+
+@pytest.fixture
+def photos(tmp_path):
+    paths = [tmp_path / f"{seed}.png" for seed in range(3)]
+    for seed, path in enumerate(paths):
+        Image.fromarray(photo(seed)).save(path)
+    return paths
+
+
+def test_litert_imports_nothing_heavy(bundle, photos, tmp_path):
+    expected = texts(
+        load_captioner(bundle, runtime="keras").caption(path)[0] for path in photos
+    )
+    found, modules = caption_alone(bundle, photos)
+    assert found == expected
+    assert not (HEAVY | {"nltk"}) & modules
+    for options in (
+        ["--prefix", "a dog", "--groups", "2"],
+        ["--must", "dogs", "--inflections"],
+        ["--sample", "--num-captions", "3"],
+        ["--details", "-o", str(tmp_path / "out.jsonl")],
+        ["-o", str(tmp_path / "out.html"), "--sidecar"],
+    ):
+        assert not HEAVY & caption_alone(bundle, photos, *options)[1]
+
+
+def test_litert_runs_where_nothing_heavy_is_installed(bundle, photos):
+    captioner = load_captioner(bundle, runtime="keras")
+    for changes, options in (
+        ({}, []),
+        ({"prefix": "a dog's"}, ["--prefix", "a dog's"]),
+        ({"must": ("hat",)}, ["--must", "hat"]),
+    ):
+        found, _ = caption_alone(bundle, photos, *options, absent=HEAVY | {"nltk"})
+        assert found == [captioner.caption(path, **changes)[0].text for path in photos]
