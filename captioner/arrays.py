@@ -93,8 +93,9 @@ def convert_to_tensor(x: Any, dtype: str | None = None) -> np.ndarray:
 
 def logsumexp(x: np.ndarray, axis: int) -> np.ndarray:
     """Logarithm of the sum of exponentials along an axis."""
-    top = x.max(axis=axis, keepdims=True)
-    total = np.log(np.exp(x - top).sum(axis=axis, keepdims=True)) + top
+    top = np.maximum(x.max(axis=axis, keepdims=True), np.finfo(x.dtype).min)
+    with np.errstate(divide="ignore"):  # of nothing but -inf it is -inf
+        total = np.log(np.exp(x - top).sum(axis=axis, keepdims=True)) + top
     return np.squeeze(total, axis)
 
 

@@ -94,10 +94,9 @@ def search(step, state, rules, *, vocab_size, regions, ops, noise=None):
         return ops.logical_and(over, scores > FOUND)
 
     def more(t, last, scores, *rest):
-        unended = ops.logical_not(ended(last, scores))
-        grows = ops.any(ops.logical_and(unended, scores > FOUND), axis=1)
-        lacks = ops.any(ops.logical_and(unended, ops.convert_to_tensor(goal)), axis=1)
-        return ops.logical_and(t < length, ops.any(ops.logical_and(grows, lacks)))
+        open_ = ops.logical_not(ended(last, scores))
+        open_ = ops.logical_and(open_, ops.convert_to_tensor(goal))
+        return ops.logical_and(t < length, ops.any(open_))
 
     def extend(t, last, scores, tokens, word_log_probs, alphas, *state):
         log_probs, alpha, state = step(last, tuple(state))
@@ -169,7 +168,6 @@ def ensemble(steps, counts, ops):
             for one, count, end in zip(steps, counts, ends, strict=True)
         ]
         log_probs = ops.stack([ops.cast(one[0], "float32") for one in found])
-        log_probs = ops.maximum(log_probs, NEVER)
         log_probs = ops.logsumexp(log_probs, axis=0) - math.log(len(steps))
         alphas = [one[1] for one in found]
         if len({alpha.shape[-1] for alpha in alphas}) == 1:
@@ -223,7 +221,7 @@ def _rating(rules, vocab_size, ops):
         after = ops.take(ops.convert_to_tensor(endings), last, axis=0)  # (B, N)
         row = 4 * t + 2 * after + ops.convert_to_tensor(full)
         options = log_probs + ops.take(ops.convert_to_tensor(table), row, axis=0)
-        if 0 < rules.no_repeat < length:
+        if 0 < rules.no_repeat < rules.max_words:
             options = _lower_repeats(t, tokens, options, rules, ops)
         return options
 
@@ -268,7 +266,8 @@ def _beams(rules, vocab_size, noise, ops):
         one = ops.convert_to_tensor(np.arange(count) == 0)
         stays = ops.logical_and(ended[..., None], one)
         words = ops.where(ended[..., None], rules.pad_id, words)
-        gains = ops.where(ended[..., None], ops.where(one, 0.0, NEVER), gains)
+        gains = ops.where(ended[..., None], NEVER, gains)
+        gains = ops.where(stays, 0.0, gains)
         totals = scores[..., None] + gains
         order = ops.where(stays, -NEVER, totals)
         flat_words = ops.reshape(words, (-1, rules.groups * rows * count))

@@ -11,7 +11,7 @@ FLOATS = rng.normal(0, 3, (2, 3, 5)).astype("float32")
 INTS = rng.integers(0, 5, (2, 3, 5)).astype("int32")
 BOOLS = rng.random((2, 3, 5)) < 0.5
 HOLES = np.where(rng.random((2, 3, 5)) < 0.4, -np.inf, FLOATS).astype("float32")
-HOLES[..., 2] = 1.0  # not all of a row
+HOLES[..., 2] = -np.inf
 ROW = np.array([4, 0, 0, 2], "int32")
 
 CASES = [
@@ -36,6 +36,7 @@ CASES = [
     ("logical_or", (BOOLS, BOOLS[:, :1]), {}),
     ("logsumexp", (FLOATS,), {"axis": 0}),
     ("logsumexp", (HOLES,), {"axis": -1}),
+    ("logsumexp", (HOLES,), {"axis": 0}),
     ("maximum", (FLOATS, 0.5), {}),
     ("minimum", (INTS, INTS[:, :1]), {}),
     ("not_equal", (INTS, 3), {}),
@@ -65,7 +66,8 @@ def check_same(mine, keras_):
 
 @pytest.mark.parametrize(("name", "args", "kwargs"), CASES)
 def test_it_is_the_operation_of_keras(name, args, kwargs):
-    mine = getattr(arrays, name)(*args, **kwargs)
+    with np.errstate(all="raise", under="ignore"):
+        mine = getattr(arrays, name)(*args, **kwargs)
     check_same(mine, getattr(keras.ops, name)(*args, **kwargs))
 
 
