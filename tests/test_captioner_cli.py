@@ -904,7 +904,8 @@ def test_evaluate_searches_as_it_is_told(capsys, fake):
     write_data("data")
     words = "evaluate --data data --split dev --length-penalty average --no-repeat 3"
     assert main(words.split()) == 0
-    assert fake.loads[-1][3] == {"length_penalty": "average", "no_repeat": 3}
+    changes = {"length_penalty": "average", "no_repeat": 3}
+    assert fake.loads == [(None, None, 8, changes)]
 
 
 def test_help_lists_every_option(capsys):

@@ -1,6 +1,8 @@
 """A captioner of random weights at work: order, errors, batches, beams."""
 
+import sys
 import threading
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -13,10 +15,16 @@ from captioner import predict
 from captioner.data import read_dataset, select
 from captioner.decoding import FOUND, NEVER, Sequences
 from captioner.metrics import score_captions
-from captioner.predict import PhotoCaptioner, load_bundle, load_captioner, to_captions
+from captioner.predict import (
+    PhotoCaptioner,
+    load_bundle,
+    load_captioner,
+    to_captions,
+    why_not_litert,
+)
 from captioner.runtime_keras import KerasRuntime
 from shared.errors import AppError
-from shared.text import BOS, EOS, PAD, SPECIAL_WORDS, UNK, Vocabulary
+from shared.text import BOS, EOS, PAD, SPECIAL_WORDS, UNK, Vocabulary, split_words
 
 FLICKR8K = Path(__file__).parents[2] / "shared" / "data" / "flickr8k"
 EXAMPLES = Path(__file__).parents[1] / "examples"
@@ -35,8 +43,13 @@ def bundle(model, tmp_path_factory):
     return write_tiny(folder, tiny_config(), model)
 
 
+@cache  # a runtime keeps what it compiled
+def run_by_keras(model, batch_size):
+    return KerasRuntime([model], batch_size)
+
+
 def with_keras(model, batch_size, config=None, vocabulary=VOCABULARY):
-    runtime = KerasRuntime([model], batch_size)
+    runtime = run_by_keras(model, batch_size)
     return PhotoCaptioner(config or tiny_config(), vocabulary, runtime, batch_size)
 
 
@@ -147,7 +160,7 @@ def test_a_mistake_in_the_program_is_not_hidden(captioner):
 def test_captions_do_not_depend_on_the_batch(model):
     sources = [photo(seed) for seed in range(7)]
     results = []
-    for size in (1, 3, 16):
+    for size in (1, 3, 5):
         captioner = with_keras(model, size)
         results.append([c for _, c in flat(captioner.caption_all(sources))])
     for other in results[1:]:
@@ -321,6 +334,251 @@ def test_a_bundle_trained_in_half_precision_runs_in_single(model, tmp_path):
     config = tiny_config().model_copy(update={"precision": "mixed_bfloat16"})
     _, _, net = load_bundle(write_tiny(tmp_path / "half", config, model))
     assert net.decoder.project.compute_dtype == "float32"
+
+
+IMPOSSIBLE = {
+    r'must "hatt": .* Words near it that the model knows: "hat"': {"must": ("hatt",)},
+    r'"dog" is both a must-word and banned': {"must": ("dog",), "ban": ("dog",)},
+    r'The prefix "a a a" takes 3 of max_words 3': {"prefix": "a a a", "max_words": 3},
+    r"min_words 7 is more than max_words 6": {"min_words": 7},
+    r"groups 2 do not share beam_size 3": {"groups": 2},
+    r"beams: unknown key": {"beams": 3},
+    r"beam_size: .* valid integer. Received: '3'": {"beam_size": "3"},
+    r"needs the method beam": {"method": "sample", "must": ("hat",)},
+}
+
+
+@pytest.mark.parametrize("match", IMPOSSIBLE)
+def test_impossible_requests_are_refused_before_any_photo_is_read(
+    captioner, bundle, monkeypatch, match
+):
+    def sources():
+        pytest.fail("a photo was asked for")
+        yield
+
+    changes = IMPOSSIBLE[match]
+    monkeypatch.setattr(captioner, "_read", lambda source: pytest.fail("it was read"))
+    monkeypatch.setattr(captioner.runtime, "look", lambda images: pytest.fail("seen"))
+    with pytest.raises(AppError, match=match):
+        captioner.caption_all(sources(), **changes)
+    with pytest.raises(AppError, match=match):
+        captioner.caption("photo.jpg", **changes)
+    with pytest.raises(AppError, match=match):
+        captioner.caption_images(np.zeros((1, 32, 32, 3), np.uint8), **changes)
+    monkeypatch.setattr(predict, "_load_keras", lambda *_: pytest.fail("it was loaded"))
+    with pytest.raises(AppError, match=match):
+        load_captioner(bundle, **changes)
+
+
+def test_a_request_changes_one_call_alone(captioner):
+    expected = texts(captioner.caption(photo(2)))
+    assert len(captioner.caption(photo(2), beam_size=5)) == 5
+    for caption in captioner.caption(photo(2), ban=["dog"], max_words=2):
+        assert len(caption.words) <= 2
+        assert "dog" not in caption.words
+    assert texts(captioner.caption(photo(2))) == expected
+    assert captioner.config == tiny_config()
+
+
+def test_the_probabilities_of_words_and_end_make_that_of_the_caption(captioner, model):
+    for changes in ({}, {"prefix": "a dog", "no_repeat": 2}, {"must": ["hat"]}):
+        for caption in captioner.caption(photo(5), **changes):
+            image = captioner._read(photo(5))[None]
+            ids = [VOCABULARY.ids[word] for word in caption.words]
+            tokens = np.array([[[BOS, *ids]]], np.int32)
+            logits, alpha = model({"images": image, "tokens": tokens})
+            probs = np.array(ops.softmax(logits))[0, 0]
+            for t, (word, prob) in enumerate(zip(ids, caption.probs, strict=True)):
+                assert prob == pytest.approx(probs[t, word], abs=1e-5)
+            total = np.prod(caption.probs) * probs[-1, EOS]
+            assert total == pytest.approx(np.exp(caption.log_prob), rel=1e-3)
+            assert caption.attention.shape == (len(ids), 16)
+            assert caption.attention.dtype == np.float32
+            np.testing.assert_allclose(caption.attention.sum(1), 1, atol=1e-5)
+            expected = np.array(alpha)[0, 0, : len(ids)]
+            np.testing.assert_allclose(caption.attention, expected, atol=1e-4)
+
+
+def test_without_attention_it_looks_everywhere_alike():
+    config = tiny_config({"attention_units": 0})
+    (caption, *_) = with_keras(tiny_model(config), 1, config).caption(photo(0))
+    np.testing.assert_allclose(caption.attention, 1 / 16, atol=1e-6)
+
+
+def test_samples_depend_on_photo_and_seed_alone(model):
+    wish = {"method": "sample", "beam_size": 6, "seed": 3}
+    sources = [photo(seed) for seed in range(5)]
+    whole = with_keras(model, 5)
+    alone = [texts(whole.caption(source, **wish)) for source in sources]
+    assert len({tuple(found) for found in alone}) == 5
+    for size, order in ((5, [3, 1, 4, 0, 2]), (2, [4, 3, 2, 1, 0])):
+        captioner = with_keras(model, size)
+        batches = captioner.caption_all([sources[i] for i in order], **wish)
+        assert [texts(c) for _, c in flat(batches)] == [alone[i] for i in order]
+    wish["seed"] = 4
+    others = [texts(whole.caption(source, **wish)) for source in sources]
+    assert all(set(a) != set(b) for a, b in zip(alone, others, strict=True))
+
+
+def test_a_sample_is_ranked_and_has_no_twins(captioner):
+    found = captioner.caption(photo(1), method="sample", beam_size=40, max_words=2)
+    scores = [caption.log_prob for caption in found]
+    assert scores == sorted(scores, reverse=True)
+    assert len(set(texts(found))) == len(found) < 40
+    greedy = captioner.caption(photo(1), beam_size=1)
+    tame = captioner.caption(photo(1), method="sample", top_k=1, seed=9)
+    assert texts(tame) == texts(greedy)
+
+
+@pytest.mark.parametrize("words", ["", "a", "A dog's", "grass zebra"])
+def test_alternatives_are_those_of_the_model(captioner, model, words):
+    source = photo(6)
+    ids = [VOCABULARY.ids.get(word, UNK) for word in split_words(words)]
+    inputs = {
+        "images": captioner._read(source)[None],
+        "tokens": np.array([[[BOS, *ids]]], np.int32),
+    }
+    probs = np.array(ops.softmax(model(inputs)[0]))[0, 0, -1]
+    found = captioner.alternatives(source, words, 50)
+    assert {one.word for one in found} == {"", *VOCABULARY.words[4:]}  # each but unk
+    for word, prob in found:
+        index = VOCABULARY.ids[word] if word else EOS
+        assert 0 <= prob <= 1
+        assert prob == pytest.approx(probs[index], abs=1e-5)
+    assert [one.prob for one in found] == sorted(
+        (one.prob for one in found), reverse=True
+    )
+    for count in (1, 3, 7, 8):
+        assert captioner.alternatives(source, words, count) == found[:count]
+
+
+def test_alternatives_are_at_least_one(captioner):
+    with pytest.raises(ValueError, match=r"at least 1. Received: count=0"):
+        captioner.alternatives(photo(0), count=0)
+    assert len(captioner.alternatives(photo(0))) == 7
+    with pytest.raises(AppError, match="not an image"):
+        captioner.alternatives(b"no image")
+
+
+def test_one_can_go_on_from_words(captioner):
+    words = ""
+    for _ in range(3):
+        first, second = captioner.alternatives(photo(3), words, 2)
+        words += f" {first.word or second.word}"
+    (caption, *_) = captioner.caption(photo(3), prefix=words)
+    assert list(caption.words[:3]) == split_words(words)
+    for prefix, start in (("a dog", "A dog"), ("A Zebra's hat,", "A zebra's hat")):
+        for caption in captioner.caption(photo(3), prefix=prefix):
+            assert caption.text.startswith(start)
+            assert len(caption.words) >= len(split_words(prefix))
+
+
+def test_bad_photos_at_every_place_of_a_batch(captioner):
+    good = {seed: texts(captioner.caption(photo(seed))) for seed in range(3)}
+    for broken in range(8):
+        bad = [bool(broken & 1 << i) for i in range(3)]
+        sources = [b"bad" if is_bad else photo(i) for i, is_bad in enumerate(bad)]
+        (batch,) = captioner.caption_all(sources)
+        for i, (source, found) in enumerate(batch):
+            assert source is sources[i]
+            assert isinstance(found, AppError) if bad[i] else texts(found) == good[i]
+
+
+def test_an_early_end_leaves_no_thread(captioner):
+    before = set(threading.enumerate())
+    batches = captioner.caption_all(photo(seed) for seed in range(60))
+    next(batches)
+    batches.close()
+    for thread in set(threading.enumerate()) - before:
+        thread.join(5)
+        assert not thread.is_alive()
+
+
+def test_a_mistake_of_the_sources_is_not_hidden(captioner):
+    def sources():
+        yield photo(0)
+        raise ZeroDivisionError
+
+    before = set(threading.enumerate())
+    with pytest.raises(ZeroDivisionError):
+        list(captioner.caption_all(sources()))
+    for thread in set(threading.enumerate()) - before:
+        thread.join(5)
+        assert not thread.is_alive()
+
+
+def test_keras_is_taken_where_litert_does_not_work(bundle, monkeypatch):
+    assert why_not_litert([bundle]) == (
+        f"{bundle} was not exported for it; `captioner export {bundle} --data DIR` "
+        "does that."
+    )
+    assert load_captioner(bundle).runtime.name == "keras"
+    with pytest.raises(AppError, match=r"LiteRT cannot run this: .*captioner export"):
+        load_captioner(bundle, runtime="litert")
+    monkeypatch.setattr(predict.importlib.util, "find_spec", lambda name: None)
+    assert why_not_litert([bundle]) == (
+        "it is not installed (pip install ai-edge-litert)."
+    )
+    assert load_captioner(bundle).runtime.name == "keras"
+
+
+def test_without_keras_a_bundle_says_what_it_needs(bundle, monkeypatch):
+    monkeypatch.setitem(sys.modules, "captioner.runtime_keras", None)
+    with pytest.raises(ModuleNotFoundError):  # a part of ours that is missing
+        load_captioner(bundle)
+    monkeypatch.undo()
+
+    def absent(*_):
+        raise ModuleNotFoundError("No module named 'keras'", name="keras")
+
+    monkeypatch.delitem(sys.modules, "captioner.runtime_keras")
+    monkeypatch.setattr("builtins.__import__", absent)
+    with pytest.raises(AppError, match=r"needs Keras, and keras is not installed"):
+        load_captioner(bundle)
+
+
+def test_a_model_that_votes_with_itself_changes_nothing(bundle):
+    one = load_captioner(bundle, runtime="keras")
+    two = load_captioner([bundle, str(bundle)], runtime="keras")
+    for seed in range(3):
+        first, second = one.caption(photo(seed)), two.caption(photo(seed))
+        assert texts(first) == texts(second)
+        for a, b in zip(first, second, strict=True):
+            assert a.log_prob == pytest.approx(b.log_prob, abs=1e-4)
+
+
+def test_models_vote_by_their_mean_probability(bundle, tmp_path):
+    config = tiny_config({"attention_units": 0, "tied": False})
+    other = write_tiny(tmp_path / "other", config, tiny_model(config, 5))
+    single = [load_captioner(folder, runtime="keras") for folder in (bundle, other)]
+    votes = load_captioner((bundle, other), runtime="keras")
+    found = [
+        dict(captioner.alternatives(photo(4), "a dog"))
+        for captioner in (*single, votes)
+    ]
+    for word, prob in found[2].items():
+        assert prob == pytest.approx((found[0][word] + found[1][word]) / 2, abs=1e-5)
+    (caption, *_) = votes.caption(photo(4))
+    assert caption.attention.shape == (len(caption.words), 16)
+
+
+def test_models_with_other_words_or_eyes_cannot_vote(bundle, model, tmp_path):
+    config = tiny_config()
+    words = Vocabulary([*SPECIAL_WORDS, "a", "dog", "'s", "hat", "on", "lawn"])
+    other = write_tiny(tmp_path / "words", config, model, words)
+    match = rf"{other} does not have the words of {bundle}: 10 and 10 of them"
+    with pytest.raises(AppError, match=match):
+        load_captioner([bundle, other])
+    for changes, sees in (
+        ({"image_size": 64}, r"64 px \(squash\)"),
+        ({"resize": "crop"}, r"32 px \(crop\)"),
+    ):
+        encoder = config.encoder.model_copy(update=changes)
+        eyes = config.model_copy(update={"encoder": encoder})
+        other = write_tiny(tmp_path / "eyes", eyes, model)
+        match = rf"{other} sees photos at {sees}, {bundle} at 32 px \(squash\)"
+        with pytest.raises(AppError, match=match):
+            load_captioner([bundle, other])
 
 
 def test_a_missing_bundle_is_an_error(tmp_path, monkeypatch):

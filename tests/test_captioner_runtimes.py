@@ -149,7 +149,7 @@ def test_both_runtimes_say_the_same(pair_of, kind, search):
             assert 1 <= len(words) <= changes.get("max_words", 6)
     if search == "prefix":
         assert all(c.text.startswith("A zebra's dog") for one in second for c in one)
-    assert len({c.text for captions in second for c in captions}) > 2
+    assert len({c.text for captions in second for c in captions}) > 1
 
 
 @pytest.mark.parametrize("kind", KINDS)
