@@ -154,7 +154,8 @@ class DecodingConfig(Config):
         min_words, max_words: length of a caption.
         no_repeat: so many words in a row do not occur twice; 0 allows it.
         bad_endings: words that a caption does not end with.
-        prefix: how every caption starts; its words count.
+        prefix: how every caption starts; at least one word follows, and its words
+            count.
         must: words that every caption has, in any order.
         ban: words that no caption has.
         inflections: whether `must` is content with another form of a word, and
@@ -203,7 +204,9 @@ class DecodingConfig(Config):
     def __str__(self) -> str:
         """Name what differs from the defaults, such as "beam_size 4, no_repeat 2"."""
         values = self.model_dump(exclude_defaults=True, exclude={"bad_endings"})
-        return ", ".join(f"{key} {value}" for key, value in values.items()) or "defaults"
+        return (
+            ", ".join(f"{key} {value}" for key, value in values.items()) or "defaults"
+        )
 
 
 Stages = Annotated[tuple[StageConfig, ...], Field(min_length=1)]

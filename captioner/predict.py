@@ -17,8 +17,9 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol
 
 import numpy as np
 
+from captioner.choosing import FOUND
 from captioner.config import CaptionerConfig, DecodingConfig
-from captioner.decoding import FOUND, Sequences
+from captioner.decoding import Sequences
 from captioner.rules import Rules, make_rules, prefix_words
 from captioner.runtime_litert import FILES, PART, LiteRTRuntime
 from shared import bundles

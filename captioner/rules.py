@@ -3,7 +3,6 @@
 What is impossible is refused here, before any photo is read.
 """
 
-import difflib
 import unicodedata
 from collections.abc import Iterable
 from typing import NamedTuple
@@ -115,7 +114,8 @@ def make_rules(decoding: DecodingConfig, vocabulary: Vocabulary) -> Rules:
         eos_id=EOS,
         pad_id=PAD,
         max_words=decoding.max_words,
-        min_words=decoding.min_words,
+        # Somebody who gives a prefix wants it continued.
+        min_words=max(decoding.min_words, len(prefix) + 1 if prefix else 1),
         beam_size=decoding.beam_size,
         groups=decoding.groups,
         diversity=decoding.diversity if decoding.groups > 1 else 0.0,
@@ -204,6 +204,8 @@ def _must_words(
 
 
 def _unknown_word(word: str, known: set[str]) -> str:
+    import difflib  # 20 ms that only a refusal needs
+
     forms = sorted(inflections(word, known))
     near = difflib.get_close_matches(word, sorted(known), cutoff=0.75)
     near = list(dict.fromkeys(forms + near))

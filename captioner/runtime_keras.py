@@ -9,6 +9,7 @@ import numpy as np
 from keras import ops
 
 from captioner import decoding
+from captioner.choosing import width
 from captioner.config import CaptionerConfig
 from captioner.decoding import Sequences, ensemble, search
 from captioner.model import Captioner, build_captioner
@@ -63,9 +64,7 @@ class Search(keras.Model):
                 if given[0] is None
                 else given[index]
             )
-            step, state = _start(
-                captioner.decoder, features, decoding.width(self.rules)
-            )
+            step, state = _start(captioner.decoder, features, width(self.rules))
             steps.append(step)
             states.append(state)
         return search(

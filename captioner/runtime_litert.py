@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 
 from captioner import arrays, decoding
+from captioner.choosing import width
 from captioner.decoding import Sequences, ensemble, search
 from captioner.rules import Rules
 from shared.errors import AppError
@@ -59,7 +60,7 @@ class LiteRTRuntime:
         self, looked: list[Memory], rules: Rules, noise: np.ndarray | None
     ) -> Sequences:
         """Search for captions."""
-        step, state = self._start(looked, decoding.width(rules))
+        step, state = self._start(looked, width(rules))
         _, _, graph = self._nets[0]
         outputs = graph.get_output_details()
         return search(

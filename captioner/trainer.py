@@ -23,10 +23,10 @@ from captioner.batches import (
     read_images,
     shift,
 )
+from captioner.choosing import FOUND
 from captioner.cider import CiderD
 from captioner.config import CaptionerConfig, StageConfig
 from captioner.data import Record
-from captioner.decoding import FOUND
 from captioner.model import Captioner
 from captioner.predict import to_captions
 from captioner.rules import make_rules

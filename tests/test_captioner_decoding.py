@@ -17,7 +17,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from captioner import arrays
-from captioner.decoding import FOUND, ensemble, read, search, width
+from captioner.choosing import FOUND, width
+from captioner.decoding import ensemble, read, search
 from captioner.rules import Rules, Sampling
 
 PAD, UNK, BOS, EOS = range(4)

@@ -17,8 +17,8 @@ PLAIN = [
     for package, rooms in {
         "shared": "errors config text images bundles quiet",
         "captioner": "config data annotations datacheck metrics cider results "
-        "official cli outputs captioning predict rules inflections decoding arrays "
-        "runtime_litert",
+        "official cli outputs captioning predict rules inflections decoding choosing "
+        "arrays runtime_litert",
         "vqa": "config data answers metrics cli",
     }.items()
     for room in rooms.split()
