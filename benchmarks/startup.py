@@ -1,35 +1,49 @@
-"""How long `captioner --help` takes, against importing TensorFlow.
+"""How long it takes to start, against importing TensorFlow.
 
     python benchmarks/startup.py
 
-Prints the fastest of some runs of each, as whole processes. Nothing else should
-run on the machine meanwhile.
+Each row is a whole process, from before its start until after its end: the page of
+help, and one photo described, by LiteRT and by Keras. A round runs every command once,
+so that a slow minute of the machine slows them alike; one round before them goes
+uncounted, after which all files are in memory. The ratios are of the fastest runs, and
+of the medians. Nothing else should run on the machine meanwhile.
 """
 
-import subprocess
 import sys
-import time
+from statistics import median
 
-ROUNDS = 7
+from photos import CAPTIONER, EXAMPLES, describe_machine, run
 
-
-def fastest(command: list[str]) -> float:
-    """Run a command some times; give the seconds of the fastest run."""
-    seconds = []
-    for _ in range(ROUNDS):
-        started = time.perf_counter()
-        subprocess.run(command, check=True, capture_output=True)
-        seconds.append(time.perf_counter() - started)
-    return min(seconds)
+PHOTO = str(EXAMPLES / "photographer.jpg")
+TENSORFLOW = "import tensorflow"
+COMMANDS = {  # name -> command, rounds
+    TENSORFLOW: ([sys.executable, "-c", "import tensorflow"], 5),
+    "captioner --help": ([*CAPTIONER, "--help"], 9),
+    "captioner caption PHOTO": ([*CAPTIONER, "caption", PHOTO], 9),
+    "the same, --runtime keras": (
+        [*CAPTIONER, "caption", PHOTO, "--runtime", "keras"],
+        3,
+    ),
+}
 
 
 def main() -> None:
     """Measure and print."""
-    help_page = fastest([sys.executable, "-m", "captioner.cli", "--help"])
-    tensorflow = fastest([sys.executable, "-c", "import tensorflow"])
-    print(f"captioner --help   {help_page:6.3f} s")
-    print(f"import tensorflow  {tensorflow:6.3f} s")
-    print(f"ratio              {help_page / tensorflow:6.3f}")
+    print(describe_machine())
+    seconds: dict[str, list[float]] = {name: [] for name in COMMANDS}
+    for number in range(1 + max(rounds for _, rounds in COMMANDS.values())):
+        for name, (command, rounds) in COMMANDS.items():
+            if number <= rounds:
+                ended = run(command)
+                seconds[name] += [ended.seconds] if number else []
+    print("| | fastest | median | of the import: fastest | median |")
+    print("|---|---|---|---|---|")
+    base = seconds[TENSORFLOW]
+    for name, took in seconds.items():
+        print(
+            f"| {name} | {min(took):.3f} s | {median(took):.3f} s | "
+            f"{min(took) / min(base):.3f} | {median(took) / median(base):.3f} |"
+        )
 
 
 if __name__ == "__main__":
