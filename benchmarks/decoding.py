@@ -10,6 +10,7 @@ said otherwise. One thing is changed at a time, the others being as the bundle h
 import sys
 from collections import Counter
 from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -50,7 +51,7 @@ def caption(
 
 def repeats(words: Sequence[str]) -> bool:
     """Whether two words in a row occur twice."""
-    pairs = Counter(zip(words, words[1:], strict=False))
+    pairs = Counter(pairwise(words))
     return max(pairs.values(), default=0) > 1
 
 
