@@ -8,6 +8,7 @@
 Each becomes a part of the bundle, once it was seen to say what Keras says.
 """
 
+import importlib.util
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -85,7 +86,13 @@ def export(
     """
     if form not in FORMS:
         raise AppError(f"No form {form!r}. There are {', '.join(FORMS)}.")
+    _check_libraries(form)
     config, vocabulary, model = load_bundle(folder)
+    if config.decoding.method == "sample" and FORMS[form].searches:
+        raise AppError(
+            f"{folder} draws its captions (method sample), and the random numbers for "
+            f"that do not go into {form}. Export it as litert, which can draw."
+        )
     records = read_dataset(data)
     photos = select(records, "dev")
     calibration = [r for r in records if r.split == "train"] or photos
@@ -120,14 +127,24 @@ def export(
             card = f"## As {form}\n\n{FORMS[form].about.format(way)} {found}\n"
             bundles.add_part(folder, form, files, card)
             return found
+    other = "try --precision float16, or " if way == "int8" else ""
     raise AppError(
         f"The exported model loses {before - after:.1f} CIDEr-D; {max_loss:g} may be "
-        "lost, so nothing was written. Try --precision float16, or allow more with "
+        f"lost, so nothing was written. If that is too strict, {other}allow more with "
         "--max-loss."
     )
 
 
 BATCH_SIZE = 16
+
+
+def _check_libraries(form: str) -> None:
+    for library in FORMS[form].libraries:
+        if importlib.util.find_spec(library) is None:
+            raise AppError(
+                f"{library} is not installed; for {form}: pip install "
+                f"{FORMS[form].package}"
+            )
 
 
 def _read(records: Sequence[Record], size: int, resize: Any) -> np.ndarray:
@@ -251,13 +268,8 @@ def _write_savedmodel(
 def _write_onnx(
     model: Captioner, rules: Rules, images: np.ndarray, precision: Precision
 ) -> Files:
-    try:
-        import onnxruntime  # noqa: F401  # for the check
-        import tf2onnx
-    except ImportError as error:
-        raise AppError(
-            f"{error.name} is not installed; for ONNX: pip install 'sightread[onnx]'"
-        ) from error
+    import tf2onnx
+
     whole = _Whole(model, rules)
     graph, _ = tf2onnx.convert.from_function(
         tf.function(whole._serve),
@@ -313,12 +325,18 @@ class Form(NamedTuple):
         load: folder that holds the part, and batch size, to a runtime.
         ways: a requested precision to those to try, in order.
         about: for the card, with a place for the precision.
+        libraries: to be installed for it, besides those that training needs.
+        package: what pip is told to install them.
+        searches: whether the search of the recipe is inside.
     """
 
     write: Callable[[Captioner, Rules, np.ndarray, Precision], Files]
     load: Callable[[Path, int], Any]
     ways: Callable[[str], Sequence[Precision]]
     about: str
+    libraries: Sequence[str] = ()
+    package: str = ""
+    searches: bool = True
 
 
 FORMS = {
@@ -327,6 +345,9 @@ FORMS = {
         lambda folder, batch_size: LiteRTRuntime([folder], threads=1),
         lambda wish: ("int8", "float16") if wish == "auto" else (wish,),
         "Encoder in {}, decoder in int8, search outside.",
+        libraries=["ai_edge_litert"],
+        package="ai-edge-litert",
+        searches=False,
     ),
     "savedmodel": Form(
         _write_savedmodel,
@@ -341,5 +362,7 @@ FORMS = {
         lambda wish: ("",),
         "images uint8 (B, H, W, 3) to tokens, log_probs, word_log_probs and alpha, "
         "best first, with the search of the recipe inside.",
+        libraries=["tf2onnx", "onnxruntime"],
+        package="'sightread[onnx]'",
     ),
 }
