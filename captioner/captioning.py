@@ -110,7 +110,8 @@ class Job:
                 advance(self.done)
         if self.verbose:
             count, seconds = self.done - first, time.monotonic() - started
-            say(f"{count} photos in {seconds:.2f} s, {count / seconds:.1f} a second")
+            photos_done = f"{count} photo{'s' * (count != 1)}"
+            say(f"{photos_done} in {seconds:.2f} s, {count / seconds:.1f} a second")
 
     def _load(self) -> "PhotoCaptioner":
         """Load the model, and refuse what is impossible before reading photos."""
@@ -132,14 +133,10 @@ class Job:
     def _changes(self, own: "DecodingConfig") -> dict[str, Any]:
         """Widen the search to the captions that are wanted, unless it is said."""
         changes = dict(self.changes)
+        groups = changes.get("groups", own.groups)
         if changes.get("method", own.method) == "sample":
             changes.setdefault("beam_size", self.num_captions)
-        elif "groups" in changes:
-            groups = changes["groups"]
-            wanted = -(-self.num_captions // groups) * groups
-            changes.setdefault("beam_size", wanted)
-        elif self.num_captions > own.beam_size:
-            groups = own.groups
+        elif changes.get("groups", 1) > 1 or self.num_captions > own.beam_size:
             changes.setdefault("beam_size", -(-self.num_captions // groups) * groups)
         return changes
 

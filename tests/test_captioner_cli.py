@@ -741,6 +741,7 @@ SEARCHES = {
     "--beam-size 5": {"beam_size": 5},
     "--groups 3": {"groups": 3, "beam_size": 3},
     "--groups 3 --num-captions 4": {"groups": 3, "beam_size": 6},
+    "--groups 1": {"groups": 1},
     "--groups 2 --beam-size 4": {"groups": 2, "beam_size": 4},
     "--groups 2 --diversity 1.5": {"groups": 2, "diversity": 1.5, "beam_size": 2},
     "--length-penalty average": {"length_penalty": "average"},
@@ -877,8 +878,11 @@ def test_verbose_says_what_runs_and_how_fast(capsys, fake):
     fake.reason = "it is not installed (pip install ai-edge-litert)."
     err = run(capsys, "a.png", "-v")[2]
     assert err[0] == f"runtime: keras, because with LiteRT {fake.reason}"
-    err = run(capsys, "a.png", "-v", "--runtime", "keras")[2]
-    assert err[0] == "runtime: keras"
+    err = run(capsys, "a.png", "-v", "--runtime", "keras", "--num-captions", "9")[2]
+    assert err[:2] == ["runtime: keras", "search: beam_size 9, max_words 6"]
+    assert err[2].startswith("1 photo in ")
+    fake.own = DecodingConfig()
+    assert run(capsys, "a.png", "-v")[2][1] == "search: defaults"
     assert run(capsys, "a.png")[2] == []
 
 
