@@ -12,8 +12,9 @@ from keras import ops
 from PIL import Image
 
 from captioner import predict
+from captioner.choosing import FOUND, NEVER
 from captioner.data import read_dataset, select
-from captioner.decoding import FOUND, NEVER, Sequences
+from captioner.decoding import Sequences
 from captioner.metrics import score_captions
 from captioner.predict import (
     PhotoCaptioner,

@@ -300,7 +300,7 @@ sys.exit(code)
 HEAVY = {"keras", "tensorflow", "h5py", "torch", "jax", "gradio", "matplotlib"}
 
 
-def caption_alone(bundle, photos, *options, absent=()):
+def caption_alone(bundle, photos, *options, absent=(), status=0):
     """Run the command in a process of its own, without some packages."""
     done = subprocess.run(
         [
@@ -312,7 +312,9 @@ def caption_alone(bundle, photos, *options, absent=()):
         capture_output=True,
         text=True,
     )
-    assert done.returncode == 0, done.stderr
+    assert done.returncode == status, done.stderr
+    if status:
+        return done.stderr.splitlines()[:-1]
     captions = [line.partition("\t")[2] for line in done.stdout.splitlines()]
     return captions, set(done.stderr.splitlines()[-1].split())
 
@@ -351,3 +353,6 @@ def test_litert_runs_where_nothing_heavy_is_installed(bundle, photos):
     ):
         found, _ = caption_alone(bundle, photos, *options, absent=HEAVY | {"nltk"})
         assert found == [captioner.caption(path, **changes)[0].text for path in photos]
+    keras = ["--runtime", "keras"]
+    (line,) = caption_alone(bundle, photos, *keras, absent=HEAVY, status=1)
+    assert line.startswith("error: This needs Keras, and ")

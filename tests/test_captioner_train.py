@@ -27,6 +27,7 @@ from captioner.predict import load_bundle, load_captioner
 from captioner.reports import draw_curves, draw_samples
 from captioner.train import grow, train
 from shared import encoders
+from shared.bundles import add_part, has_part
 from shared.errors import AppError
 from shared.text import Vocabulary
 from shared.training import save_arrays
@@ -316,9 +317,13 @@ def test_a_finished_run_writes_its_reports_again(run):
         name: (out / name).read_bytes() for name in ("checkpoint.npz", "best.npz")
     }
     first = values(load_bundle(out / "bundle")[2].weights)
+    add_part(out / "bundle", "litert", {"encoder.tflite": b"old"}, "## As litert")
     (out / "run.json").unlink()
     (out / "samples.png").unlink()
     run(*stages, tick=kill_after(0))
+    assert not has_part(out / "bundle", "litert")  # it was made from other weights
+    assert not (out / "bundle" / "litert").exists()
+    assert "As litert" not in (out / "bundle" / "card.md").read_text()
     assert (out / "run.json").exists()
     assert (out / "samples.png").exists()
     assert before == {name: (out / name).read_bytes() for name in before}
