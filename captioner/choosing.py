@@ -25,13 +25,20 @@ def goal(rules):
     return np.tile(np.repeat(full, rules.beam_size // rules.groups), rules.groups)
 
 
-def pick(rows, index, ops):
-    """Take rows (B, M, ...) at index int (B, N) of each image."""
-    batch, count = ops.shape(index)[0], rows.shape[1]
+def pick(index, *parts, ops):
+    """Take rows at index int (B, N) of each image, from parts (B, M, ...) alike in M.
+
+    Returns:
+        list of parts (B, N, ...).
+    """
+    batch, count = ops.shape(index)[0], parts[0].shape[1]
     first = ops.arange(batch, dtype=index.dtype)[:, None] * count
     flat = ops.reshape(index + first, (-1,))
-    picked = ops.take(ops.reshape(rows, (-1, *rows.shape[2:])), flat, axis=0)
-    return ops.reshape(picked, (-1, index.shape[1], *rows.shape[2:]))
+    picked = [
+        ops.take(ops.reshape(part, (-1, *part.shape[2:])), flat, axis=0)
+        for part in parts
+    ]
+    return [ops.reshape(part, (-1, index.shape[1], *part.shape[1:])) for part in picked]
 
 
 def rating(rules, vocab_size, ops):
@@ -49,13 +56,17 @@ def rating(rules, vocab_size, ops):
     table[: len(prefix)] = NEVER
     for t, word in enumerate(prefix):
         table[t, ..., word] = 0.0
-    table = table.reshape(-1, vocab_size)
+    # Most of it is the same for all sequences where these two change nothing.
+    alike = not (rules.ending_ids or rules.must_ids)
+    table = table[:, 0, 1] if alike else table.reshape(-1, vocab_size)
     full = goal(rules).astype(np.int32)
     endings = endings.astype(np.int32)
 
     def rate(t, last, tokens, log_probs):
-        after = ops.take(ops.convert_to_tensor(endings), last, axis=0)  # (B, N)
-        row = 4 * t + 2 * after + ops.convert_to_tensor(full)
+        row = t
+        if not alike:
+            after = ops.take(ops.convert_to_tensor(endings), last, axis=0)  # (B, N)
+            row = 4 * t + 2 * after + ops.convert_to_tensor(full)
         options = log_probs + ops.take(ops.convert_to_tensor(table), row, axis=0)
         if 0 < rules.no_repeat < rules.max_words:
             options = _lower_repeats(t, tokens, options, rules, ops)
@@ -117,12 +128,14 @@ def beams(rules, vocab_size, noise, ops):
                 ranks = ranks - rules.diversity * times
             ranks, best = _best(ranks, here, leads, ops)
             best = best + first * count
-            word = ops.where(ranks > FOUND, pick(flat_words, best, ops), rules.pad_id)
+            (word,) = pick(best, flat_words, ops=ops)
+            word = ops.where(ranks > FOUND, word, rules.pad_id)
             found.append((best, word, ranks))
         best, word, ranks = (
             ops.concatenate(parts, 1) for parts in zip(*found, strict=True)
         )
-        totals = pick(ops.reshape(totals, (-1, rules.groups * rows * count)), best, ops)
+        totals = ops.reshape(totals, (-1, rules.groups * rows * count))
+        (totals,) = pick(best, totals, ops=ops)
         return best // count, word, ops.where(ranks > FOUND, totals, NEVER)
 
     return choose

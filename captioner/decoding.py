@@ -105,16 +105,19 @@ def search(step, state, rules, *, vocab_size, regions, ops, noise=None):
         options = rate(t, last, tokens, log_probs)
         parents, words, scores = choose(t, scores, options, ended(last, scores))
         flat = ops.reshape(log_probs, (-1, rows * vocab_size))
-        said = pick(flat, parents * vocab_size + words, ops)
-        seen = pick(ops.cast(alpha, "float32"), parents, ops)
+        (said,) = pick(parents * vocab_size + words, flat, ops=ops)
+        alpha = ops.cast(alpha, "float32")
+        tokens, word_log_probs, alphas, seen, *state = pick(
+            parents, tokens, word_log_probs, alphas, alpha, *state, ops=ops
+        )
         return (
             t + 1,
             words,
             scores,
-            _write(pick(tokens, parents, ops), t, words, ops),
-            _write(pick(word_log_probs, parents, ops), t, said, ops),
-            _write(pick(alphas, parents, ops), t, seen, ops),
-            *(pick(part, parents, ops) for part in state),
+            _write(tokens, t, words, ops),
+            _write(word_log_probs, t, said, ops),
+            _write(alphas, t, seen, ops),
+            *state,
         )
 
     start = (
@@ -211,12 +214,10 @@ def _rank(scores, tokens, word_log_probs, alphas, rules, ops):
         ranks = log_probs / ((5.0 + lengths) / 6.0) ** rules.length_penalty
     ranks = ranks + SELDOM * ops.round((scores - log_probs) / SELDOM)  # rules broken
     order = ops.argsort(-ops.where(exists, ranks, NEVER), axis=-1)
-    return Sequences(
-        pick(tokens, order, ops),
-        pick(ops.where(exists, log_probs, NEVER), order, ops),
-        pick(word_log_probs, order, ops),
-        pick(ops.where(real[..., None], alphas, 0.0), order, ops),
-    )
+    log_probs = ops.where(exists, log_probs, NEVER)
+    alphas = ops.where(real[..., None], alphas, 0.0)
+    found = pick(order, tokens, log_probs, word_log_probs, alphas, ops=ops)
+    return Sequences(*found)
 
 
 def _is_first(tokens, ops):
