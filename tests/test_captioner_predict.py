@@ -115,7 +115,7 @@ def test_log_probs_are_those_of_the_model(captioner, model):
         ids += [EOS]
         tokens = np.array([[[BOS, *ids[:-1]]]], np.int32)
         logits, _ = model({"images": image, "tokens": tokens})
-        logits = np.array(logits)[0, 0].astype(np.float64)
+        logits = ops.convert_to_numpy(logits)[0, 0].astype(np.float64)
         log_probs = logits - np.log(np.exp(logits).sum(-1, keepdims=True))
         total = sum(row[i] for row, i in zip(log_probs, ids, strict=True))
         assert caption.log_prob == pytest.approx(total, abs=1e-3)
@@ -124,7 +124,10 @@ def test_log_probs_are_those_of_the_model(captioner, model):
 @pytest.mark.parametrize("decoder", [{"attention_units": 0}, {"tied": False}])
 def test_other_decoders_write_as_well(decoder):
     config = tiny_config(decoder)
-    assert with_keras(tiny_model(config), 1, config).caption(photo(0))[0].words
+    (caption, *_) = with_keras(tiny_model(config), 1, config).caption(photo(0))
+    assert caption.words
+    if decoder.get("attention_units") == 0:  # it looks everywhere alike
+        np.testing.assert_allclose(caption.attention, 1 / 16, atol=1e-6)
 
 
 def test_all_photos_are_captioned_in_order(captioner):
@@ -285,7 +288,7 @@ def greedy(model, image, length):
     while len(ids) < length and EOS not in ids:
         tokens = np.array([[[BOS, *ids]]], np.int32)
         logits, _ = model({"images": image[None], "tokens": tokens})
-        row = np.array(logits)[0, 0, -1]
+        row = ops.convert_to_numpy(logits)[0, 0, -1].copy()
         row[[PAD, UNK, BOS] + [EOS] * (not ids)] = -np.inf
         ids.append(int(row.argmax()))
     return tuple(VOCABULARY.decode(ids))
@@ -306,7 +309,7 @@ def test_a_bundle_captions_as_its_model_does(bundle, captioner):
         assert first[0].log_prob == pytest.approx(second[0].log_prob, abs=0.1)
 
 
-@pytest.mark.parametrize("beam_size", [1, 2, 50])
+@pytest.mark.parametrize("beam_size", [2, 50])
 def test_the_beam_size_can_be_chosen(bundle, beam_size):
     captioner = load_captioner(str(bundle), beam_size=beam_size, batch_size=1)
     captions = captioner.caption(photo(1))
@@ -388,7 +391,7 @@ def test_the_probabilities_of_words_and_end_make_that_of_the_caption(captioner, 
             ids = [VOCABULARY.ids[word] for word in caption.words]
             tokens = np.array([[[BOS, *ids]]], np.int32)
             logits, alpha = model({"images": image, "tokens": tokens})
-            probs = np.array(ops.softmax(logits))[0, 0]
+            probs = ops.convert_to_numpy(ops.softmax(logits))[0, 0]
             for t, (word, prob) in enumerate(zip(ids, caption.probs, strict=True)):
                 assert prob == pytest.approx(probs[t, word], abs=1e-5)
             total = np.prod(caption.probs) * probs[-1, EOS]
@@ -396,14 +399,8 @@ def test_the_probabilities_of_words_and_end_make_that_of_the_caption(captioner, 
             assert caption.attention.shape == (len(ids), 16)
             assert caption.attention.dtype == np.float32
             np.testing.assert_allclose(caption.attention.sum(1), 1, atol=1e-5)
-            expected = np.array(alpha)[0, 0, : len(ids)]
+            expected = ops.convert_to_numpy(alpha)[0, 0, : len(ids)]
             np.testing.assert_allclose(caption.attention, expected, atol=1e-4)
-
-
-def test_without_attention_it_looks_everywhere_alike():
-    config = tiny_config({"attention_units": 0})
-    (caption, *_) = with_keras(tiny_model(config), 1, config).caption(photo(0))
-    np.testing.assert_allclose(caption.attention, 1 / 16, atol=1e-6)
 
 
 def test_samples_depend_on_photo_and_seed_alone(model):
@@ -439,7 +436,7 @@ def test_alternatives_are_those_of_the_model(captioner, model, words):
         "images": captioner._read(source)[None],
         "tokens": np.array([[[BOS, *ids]]], np.int32),
     }
-    probs = np.array(ops.softmax(model(inputs)[0]))[0, 0, -1]
+    probs = ops.convert_to_numpy(ops.softmax(model(inputs)[0]))[0, 0, -1]
     found = captioner.alternatives(source, words, 50)
     assert {one.word for one in found} == {"", *VOCABULARY.words[4:]}  # each but unk
     for word, prob in found:
@@ -536,16 +533,6 @@ def test_without_keras_a_bundle_says_what_it_needs(bundle, monkeypatch):
     monkeypatch.setattr("builtins.__import__", absent)
     with pytest.raises(AppError, match=r"needs Keras, and keras is not installed"):
         load_captioner(bundle)
-
-
-def test_a_model_that_votes_with_itself_changes_nothing(bundle):
-    one = load_captioner(bundle, runtime="keras")
-    two = load_captioner([bundle, str(bundle)], runtime="keras")
-    for seed in range(3):
-        first, second = one.caption(photo(seed)), two.caption(photo(seed))
-        assert texts(first) == texts(second)
-        for a, b in zip(first, second, strict=True):
-            assert a.log_prob == pytest.approx(b.log_prob, abs=1e-4)
 
 
 def test_models_vote_by_their_mean_probability(bundle, tmp_path):
