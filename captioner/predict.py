@@ -358,6 +358,11 @@ def why_not_litert(folders: Sequence[Path]) -> str:
     """Say why LiteRT cannot run these bundles; empty if it can."""
     if importlib.util.find_spec("ai_edge_litert") is None:
         return "it is not installed (pip install ai-edge-litert)."
+    try:
+        with muted():
+            import ai_edge_litert.interpreter  # noqa: F401
+    except (ImportError, OSError) as error:  # such as an old C library
+        return f"it cannot be loaded here: {error}."
     for folder in folders:
         if not bundles.has_part(folder, PART):
             return (
