@@ -90,7 +90,7 @@ def main() -> None:
     features = np.random.default_rng(0).random((IMAGES, REGIONS, FEATURES), np.float32)
     # Words do not end before the last step, as in the loop.
     rules = Rules(BOS, EOS, PAD, STEPS - 1, min_words=STEPS - 1, beam_size=BEAM)
-    runtime = KerasRuntime([captioner], IMAGES)
+    runtime = KerasRuntime([captioner], IMAGES, fused=True)
     loop = python_loop(captioner)
     tensor = tf.constant(features)
     ours = median_time(lambda: runtime.search([features], rules, None))

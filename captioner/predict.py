@@ -426,7 +426,8 @@ def _load_litert(folders: Sequence[Path], batch_size: int) -> Runtime:
 def _load_keras(folders: Sequence[Path], batch_size: int) -> Runtime:
     with _keras():
         from captioner.runtime_keras import KerasRuntime
-    return KerasRuntime([load_bundle(folder)[2] for folder in folders], batch_size)
+    models = [load_bundle(folder)[2] for folder in folders]
+    return KerasRuntime(models, batch_size, fused=True)
 
 
 @contextmanager
