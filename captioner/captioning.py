@@ -136,6 +136,8 @@ class Job:
         groups = changes.get("groups", own.groups)
         if changes.get("method", own.method) == "sample":
             changes.setdefault("beam_size", self.num_captions)
+            if own.groups > 1:
+                changes.setdefault("groups", 1)
         elif changes.get("groups", 1) > 1 or self.num_captions > own.beam_size:
             changes.setdefault("beam_size", -(-self.num_captions // groups) * groups)
         return changes

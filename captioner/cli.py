@@ -195,6 +195,14 @@ def caption(
         )
     if details and (output is None or output.suffix.lower() != ".jsonl"):
         raise typer.BadParameter("--details needs an --output that ends in .jsonl")
+    draws = _given(temperature=temperature, top_k=top_k, top_p=top_p, seed=seed)
+    if draws and not sample:
+        name = next(iter(draws)).replace("_", "-")
+        raise typer.BadParameter(f"--{name} is about captions drawn with --sample")
+    if diversity is not None and not groups:
+        raise typer.BadParameter("--diversity is about --groups; say how many")
+    if inflections and not (must or ban):
+        raise typer.BadParameter("--inflections is about words of --must and --ban")
     changes = _given(
         method="sample" if sample else None,
         beam_size=beam_size,
@@ -439,6 +447,10 @@ def _number_or_word(text: str | None) -> float | str | None:
     try:
         return None if text is None else float(text)
     except ValueError:
+        if text != "average":
+            raise typer.BadParameter(
+                f"--length-penalty is a number from 0 to 5, or average, not {text}"
+            ) from None
         return text
 
 

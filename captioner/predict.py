@@ -350,8 +350,12 @@ def load_captioner(
         decoding = revise_config(config.decoding, changes, "The request")
         config = config.model_copy(update={"decoding": decoding})
     make_rules(config.decoding, vocabulary)  # refuse before seconds of loading
-    load = _load_litert if runtime == "litert" else _load_keras
-    return PhotoCaptioner(config, vocabulary, load(folders, batch_size), batch_size)
+    loaded = (
+        _load_litert(folders, len(vocabulary))
+        if runtime == "litert"
+        else _load_keras(folders, batch_size)
+    )
+    return PhotoCaptioner(config, vocabulary, loaded, batch_size)
 
 
 def why_not_litert(folders: Sequence[Path]) -> str:
@@ -380,8 +384,8 @@ def load_bundle(folder: Path) -> tuple[CaptionerConfig, Vocabulary, "Captioner"]
     """
     config, vocabulary = _read_bundle(folder, None)
     with _keras():
-        from captioner.runtime_keras import load_model
-    return config, vocabulary, load_model(folder, config, len(vocabulary))
+        from captioner.runtime_keras import load_net
+    return config, vocabulary, load_net(folder, config, len(vocabulary))
 
 
 def _read_bundle(
@@ -419,8 +423,16 @@ def _read_alike(
     return config, vocabulary
 
 
-def _load_litert(folders: Sequence[Path], batch_size: int) -> Runtime:
-    return LiteRTRuntime(folders, threads=max(1, (os.cpu_count() or 1) - 1))
+def _load_litert(folders: Sequence[Path], vocab_size: int) -> Runtime:
+    runtime = LiteRTRuntime(folders, threads=max(1, (os.cpu_count() or 1) - 1))
+    for folder, size in zip(folders, runtime.vocab_sizes, strict=True):
+        if size != vocab_size:
+            raise AppError(
+                f"The LiteRT graphs of {folder} know {size} words, its vocabulary has "
+                f"{vocab_size}. Export it again with `captioner export`, or give "
+                "--runtime keras."
+            )
+    return runtime
 
 
 def _load_keras(folders: Sequence[Path], batch_size: int) -> Runtime:

@@ -19,7 +19,7 @@ from shared.errors import AppError
 from shared.weights import load_weights
 
 
-def load_model(folder: Path, config: CaptionerConfig, vocab_size: int) -> Captioner:
+def load_net(folder: Path, config: CaptionerConfig, vocab_size: int) -> Captioner:
     """Build the model of a checked bundle.
 
     Raises:

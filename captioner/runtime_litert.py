@@ -38,6 +38,9 @@ class LiteRTRuntime:
         folders: checked bundles over the same words, of the same image size.
         threads: processors for each graph.
 
+    Attributes:
+        vocab_sizes: words that each knows, special ones included.
+
     Raises:
         AppError: if a graph cannot be loaded.
     """
@@ -48,6 +51,8 @@ class LiteRTRuntime:
         self._nets = [
             [_load(folder / file, threads) for file in FILES] for folder in folders
         ]
+        outputs = [step.get_output_details() for _, _, step in self._nets]
+        self.vocab_sizes = [int(o["log_probs"]["shape_signature"][-1]) for o in outputs]
 
     def look(self, images: np.ndarray) -> list[Memory]:
         """Look at images uint8 (B, H, W, 3), with each model."""
@@ -61,13 +66,11 @@ class LiteRTRuntime:
     ) -> Sequences:
         """Search for captions."""
         step, state = self._start(looked, width(rules))
-        _, _, graph = self._nets[0]
-        outputs = graph.get_output_details()
         return search(
             step,
             state,
             rules,
-            vocab_size=int(outputs["log_probs"]["shape_signature"][-1]),
+            vocab_size=self.vocab_sizes[0],
             regions=looked[0]["regions"].shape[1],
             ops=arrays,
             noise=noise,

@@ -63,7 +63,10 @@ def write_sheet(records: Iterable[dict[str, Any]], file: TextIO, folder: Path) -
             file.writelines(pool.map(lambda record: _entry(record, folder), some))
             failed = sum("error" in record for record in some)
             captions, errors = captions + len(some) - failed, errors + failed
-    file.write(f"</ul>\n<p>{captions} photos with captions, {errors} errors</p>\n")
+    file.write(
+        f"</ul>\n<p>{captions} photo{'s' * (captions != 1)} with captions, "
+        f"{errors} error{'s' * (errors != 1)}</p>\n"
+    )
     file.write("</main>\n</html>\n")
 
 
