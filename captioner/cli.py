@@ -328,6 +328,10 @@ def train(
             tick=progress.tick,
         )
     print(bundle)
+    say(
+        "To caption faster, and without TensorFlow: "
+        f"captioner export {bundle} --format litert --data {data}"
+    )
 
 
 @app.command()
