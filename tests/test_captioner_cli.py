@@ -709,6 +709,8 @@ def test_train_shows_where_it_stands(capsys, monkeypatch):
     assert err.splitlines() == [
         "12 photos to learn from.",
         "words, epoch 1, step 1/3, loss 2.500",  # the next one after half a minute
+        "To caption faster, and without TensorFlow: captioner export "
+        f"{Path('r/bundle')} --format litert --data d",
     ]
     assert asked == {
         "config": "tiny",
