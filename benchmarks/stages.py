@@ -94,7 +94,8 @@ def measure(small: list[Path], large: list[Path]) -> dict[str, float]:
     rounds: dict[str, list[float]] = defaultdict(list)
     for _ in range(1 + ROUNDS):
         graphs = [getattr(graph, "_graph", graph) for graph in runtime._nets[0]]
-        runtime._nets[0] = timers = [Timed(graph) for graph in graphs]
+        timers = [Timed(graph) for graph in graphs]
+        runtime._nets[0] = timers  # type: ignore[assignment]
         spent: dict[str, float] = defaultdict(float)
         started = time.perf_counter()
         for path in large:

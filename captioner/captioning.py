@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from captioner.formats import Record, to_record
 from captioner.outputs import Output, Sidecars
 from captioner.progress import is_terminal, progress_bar, say
+from shared.errors import AppError
 
 if TYPE_CHECKING:
     from captioner.config import DecodingConfig
@@ -41,7 +42,7 @@ class Job:
     photos: Sequence[Path]
     output: Output | None = None
     sidecars: Sidecars | None = None
-    batch_size: int = 16
+    batch_size: int = 8
     num_captions: int = 1
     details: bool = False
     models: Sequence[Path] = ()
@@ -133,6 +134,7 @@ class Job:
     def _changes(self, own: "DecodingConfig") -> dict[str, Any]:
         """Widen the search to the captions that are wanted, unless it is said."""
         changes = dict(self.changes)
+        self._check_use(changes, own)
         groups = changes.get("groups", own.groups)
         if changes.get("method", own.method) == "sample":
             changes.setdefault("beam_size", self.num_captions)
@@ -141,6 +143,23 @@ class Job:
         elif changes.get("groups", 1) > 1 or self.num_captions > own.beam_size:
             changes.setdefault("beam_size", -(-self.num_captions // groups) * groups)
         return changes
+
+    @staticmethod
+    def _check_use(changes: Mapping[str, Any], own: "DecodingConfig") -> None:
+        """Refuse what would change nothing."""
+        wanted = own.model_copy(update=changes)
+        draws = [
+            key for key in ("temperature", "top_k", "top_p", "seed") if key in changes
+        ]
+        if draws and wanted.method != "sample":
+            name = draws[0].replace("_", "-")
+            raise AppError(f"--{name} is about captions drawn at random: add --sample.")
+        if "diversity" in changes and wanted.groups == 1:
+            raise AppError("--diversity is about groups of beams: add --groups.")
+        if "inflections" in changes and not (wanted.must or wanted.ban):
+            raise AppError(
+                "--inflections is about words of --must and --ban: add some."
+            )
 
     def _records(
         self, captioner: "PhotoCaptioner", photos: Sequence[Path]

@@ -4,6 +4,7 @@ import io
 import os
 import sys
 from pathlib import Path
+from shlex import quote
 from typing import Annotated, Any, Literal
 
 import typer
@@ -127,7 +128,12 @@ def caption(
     beam_size: BeamSize = None,
     groups: Annotated[
         int | None,
-        typer.Option(metavar="N", min=1, max=50, help="Groups of beams that differ."),
+        typer.Option(
+            metavar="N",
+            min=1,
+            max=50,
+            help="Groups of beams that differ, of one beam each unless --beam-size.",
+        ),
     ] = None,
     diversity: Annotated[
         float | None,
@@ -195,14 +201,6 @@ def caption(
         )
     if details and (output is None or output.suffix.lower() != ".jsonl"):
         raise typer.BadParameter("--details needs an --output that ends in .jsonl")
-    draws = _given(temperature=temperature, top_k=top_k, top_p=top_p, seed=seed)
-    if draws and not sample:
-        name = next(iter(draws)).replace("_", "-")
-        raise typer.BadParameter(f"--{name} is about captions drawn with --sample")
-    if diversity is not None and not groups:
-        raise typer.BadParameter("--diversity is about --groups; say how many")
-    if inflections and not (must or ban):
-        raise typer.BadParameter("--inflections is about words of --must and --ban")
     changes = _given(
         method="sample" if sample else None,
         beam_size=beam_size,
@@ -330,7 +328,7 @@ def train(
     print(bundle)
     say(
         "To caption faster, and without TensorFlow: "
-        f"captioner export {bundle} --format litert --data {data}"
+        f"captioner export {quote(str(bundle))} --format litert --data {quote(data)}"
     )
 
 

@@ -140,8 +140,8 @@ class StageConfig(Config):
 class DecodingConfig(Config):
     """How captions are searched for, unless the user says otherwise.
 
-    Words are counted without the end of the sentence. Rules that start with "not"
-    give way where nothing else is left; the others never do.
+    Words are counted without the end of the sentence. `no_repeat` and `bad_endings`
+    give way where nothing else is left; the other rules never do.
 
     Attributes:
         method: "beam" looks for likely sequences, "sample" draws them at random.
@@ -160,7 +160,7 @@ class DecodingConfig(Config):
         ban: words that no caption has.
         inflections: whether `must` is content with another form of a word, and
             `ban` means all its forms.
-        temperature: of a sample; above 0. Below 1 it is more predictable.
+        temperature: of a sample; below 1 it is more predictable.
         top_k: a sample takes each word from so many likeliest; 0 is all.
         top_p: a sample takes each word from the likeliest that together reach this
             probability; 1 is all.
@@ -180,7 +180,7 @@ class DecodingConfig(Config):
     must: tuple[str, ...] = ()
     ban: tuple[str, ...] = ()
     inflections: bool = False
-    temperature: float = Field(1.0, gt=0, le=100)
+    temperature: float = Field(1.0, ge=0.01, le=100)
     top_k: int = Field(0, ge=0)
     top_p: float = Field(1.0, gt=0, le=1)
     seed: int = Field(0, ge=0)

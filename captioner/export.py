@@ -22,7 +22,7 @@ from captioner.data import Record, read_dataset, select
 from captioner.decoding import Sequences
 from captioner.evaluate import caption_photos, score_records
 from captioner.model import Captioner, Memory
-from captioner.predict import PhotoCaptioner, load_bundle
+from captioner.predict import PhotoCaptioner, Runtime, load_bundle
 from captioner.rules import Rules, make_rules
 from captioner.runtime_keras import KerasRuntime, Search
 from captioner.runtime_litert import GRAPHS, LiteRTRuntime
@@ -32,8 +32,9 @@ from shared.images import read_image
 from shared.quiet import muted
 
 CALIBRATION_PHOTOS = 200
+BATCH_SIZE = 16
 ONNX_OPSET = 18
-Precision = str  # "int8" or "float16"
+Precision = str  # "int8" or "float16"; "" where there is no choice
 
 Files = Mapping[str, bytes]
 
@@ -84,10 +85,9 @@ def export(
         AppError: if there is no bundle or no data, a library is missing, or the
             result says too often what Keras does not; nothing is written then.
     """
-    if form not in FORMS:
-        raise AppError(f"No form {form!r}. There are {', '.join(FORMS)}.")
-    _check_libraries(form)
+    _check_request(form, precision)
     config, vocabulary, model = load_bundle(folder)
+    bundles.check_changeable(folder)
     if config.decoding.method == "sample" and FORMS[form].searches:
         raise AppError(
             f"{folder} draws its captions (method sample), and the random numbers for "
@@ -96,46 +96,71 @@ def export(
     records = read_dataset(data)
     photos = select(records, "dev")
     calibration = [r for r in records if r.split == "train"] or photos
-    step = max(1, len(calibration) // CALIBRATION_PHOTOS)
-    encoder = config.encoder
-    images = _read(calibration[::step], encoder.image_size, encoder.resize)
+    images = _read(calibration, config.encoder.image_size, config.encoder.resize)
     rules = make_rules(config.decoding, vocabulary)
 
-    def check(runtime: Any) -> tuple[list[str], float]:
+    def caption(name: str, runtime: Runtime) -> list[dict[str, Any]]:
+        announce(f"captioning {len(photos)} photos with {name}")
         captioner = PhotoCaptioner(config, vocabulary, runtime, BATCH_SIZE)
-        found = caption_photos(captioner, photos)
-        scores = score_records(found, photos).report.scores
-        return [record.get("caption", "") for record in found], scores["CIDEr-D"]
+        return caption_photos(captioner, photos)
 
-    announce(f"captioning {len(photos)} photos with Keras")
-    texts, before = check(KerasRuntime([model], BATCH_SIZE))
+    expected = caption("Keras", KerasRuntime([model], BATCH_SIZE))
+    before = _score(expected, photos)
     for way in FORMS[form].ways(precision):
         announce(f"writing {form}{way and f', encoder in {way}'}")
         with tempfile.TemporaryDirectory() as name:
             with muted():
                 files = FORMS[form].write(model, rules, images, way)
-            for file, content in files.items():
-                path = Path(name, form, file)
-                path.parent.mkdir(parents=True, exist_ok=True)
-                path.write_bytes(content)
-            announce(f"captioning {len(photos)} photos with {form}")
-            others, after = check(FORMS[form].load(Path(name), BATCH_SIZE))
-        same = float(np.mean([a == b for a, b in zip(texts, others, strict=True)]))
-        found = Check(len(photos), same, before, after)
-        announce(str(found))
-        if before - after <= max_loss:
-            card = f"## As {form}\n\n{FORMS[form].about.format(way)} {found}\n"
+            _save(files, Path(name, form))
+            found = caption(form, FORMS[form].load(Path(name), BATCH_SIZE))
+        same = _share_of_same(expected, found)
+        check = Check(
+            sum("caption" in one for one in expected),
+            same,
+            before,
+            _score(found, photos),
+        )
+        announce(str(check))
+        if check.before - check.after <= max_loss:
+            card = f"## As {form}\n\n{FORMS[form].about.format(way)} {check}\n"
             bundles.add_part(folder, form, files, card)
-            return found
+            return check
     other = "try --precision float16, or " if way == "int8" else ""
     raise AppError(
-        f"The exported model loses {before - after:.1f} CIDEr-D; {max_loss:g} may be "
-        f"lost, so nothing was written. If that is too strict, {other}allow more with "
-        "--max-loss."
+        f"The exported model loses {check.before - check.after:.1f} CIDEr-D; "
+        f"{max_loss:g} may be lost, so nothing was written. If that is too strict, "
+        f"{other}allow more with --max-loss."
     )
 
 
-BATCH_SIZE = 16
+def _check_request(form: str, precision: str) -> None:
+    if form not in FORMS:
+        raise AppError(f"No form {form!r}. There are {', '.join(FORMS)}.")
+    if form != "litert" and precision != "auto":
+        raise AppError(
+            f"--precision {precision} is about LiteRT's encoder; {form} computes as "
+            "Keras does. Leave it out, or export as litert."
+        )
+    _check_libraries(form)
+
+
+def _save(files: Files, folder: Path) -> None:
+    for file, content in files.items():
+        (folder / file).parent.mkdir(parents=True, exist_ok=True)
+        (folder / file).write_bytes(content)
+
+
+def _score(found: Sequence[dict[str, Any]], photos: Sequence[Record]) -> float:
+    return score_records(found, photos).report.scores["CIDEr-D"]
+
+
+def _share_of_same(
+    expected: Sequence[dict[str, Any]], found: Sequence[dict[str, Any]]
+) -> float:
+    """How many captions are the same, of the photos that could be read, 0 to 1."""
+    pairs = zip(expected, found, strict=True)
+    same = [a["caption"] == b["caption"] for a, b in pairs if "caption" in a]
+    return float(np.mean(same))
 
 
 def _check_libraries(form: str) -> None:
@@ -149,7 +174,7 @@ def _check_libraries(form: str) -> None:
 
 def _read(records: Sequence[Record], size: int, resize: Any) -> np.ndarray:
     images = []
-    for record in records:
+    for record in records[:: max(1, len(records) // CALIBRATION_PHOTOS)]:
         try:
             images.append(read_image(record.image, size, resize))
         except AppError:  # the check of the data set lists them

@@ -13,7 +13,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol, get_args
 
 import numpy as np
 
@@ -183,8 +183,18 @@ class PhotoCaptioner:
 
         Returns:
             for each image its captions, best first.
+
+        Raises:
+            ValueError: if there are more images than that.
         """
+        if len(images) > self.batch_size:
+            raise ValueError(
+                f"`images` must be at most {self.batch_size}, the batch size. "
+                f"Received: {len(images)}"
+            )
         request = self.request(**changes)
+        if not len(images):
+            return []
         return self.write(images, self.runtime.look(images), *request)
 
     def caption_all(
@@ -337,10 +347,18 @@ def load_captioner(
     Raises:
         AppError: if there is no bundle, it is damaged, bundles do not go together,
             the runtime cannot run them, or the changes are refused.
+        ValueError: if there is no such runtime, or `model` is an empty list.
     """
+    if runtime not in (None, *get_args(RuntimeName)):
+        raise ValueError(
+            f"`runtime` must be one of {get_args(RuntimeName)} or None. Received: "
+            f"runtime={runtime!r}"
+        )
     if model is None or isinstance(model, (str, Path)):
         model = [model or SHIPPED]
     folders = [Path(folder) for folder in model]
+    if not folders:
+        raise ValueError("`model` must name at least one bundle. Received: []")
     if runtime is None:
         runtime = "keras" if why_not_litert(folders) else "litert"
     elif runtime == "litert" and (reason := why_not_litert(folders)):

@@ -34,8 +34,8 @@ class Sampling(NamedTuple):
 class Rules(NamedTuple):
     """One search: ids and numbers alone, so that it can be a key of a cache.
 
-    Words are counted without eos. Rules that start with "not" give way where
-    nothing else is left; the others never do.
+    Words are counted without eos. `no_repeat` and `ending_ids` give way where nothing
+    else is left; the other rules never do.
 
     Attributes:
         bos_id, eos_id, pad_id: the special tokens.

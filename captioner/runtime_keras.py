@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 import keras
@@ -113,6 +114,7 @@ class KerasRuntime:
         self._halves = 2 if self.fused and batch_size % 2 == 0 else 1
         self._pool = ThreadPoolExecutor(self._halves)
         self._searches: dict[Rules, Search] = {}
+        self._lock = Lock()
 
     def look(self, images: np.ndarray) -> list[np.ndarray]:
         """Give the features float32 (batch size, R, D) of images, for each model."""
@@ -135,7 +137,8 @@ class KerasRuntime:
                 halves, np.split(noise, self._halves), strict=True
             ):
                 half["noise"] = numbers
-        model = self._searches.get(rules) or self._compile(rules, halves[0])
+        with self._lock:
+            model = self._searches.get(rules) or self._compile(rules, halves[0])
         found = self._pool.map(lambda half: _run(model, half, self.batch_size), halves)
         parts = [map(ops.convert_to_numpy, half) for half in found]
         return Sequences(*map(np.concatenate, zip(*parts, strict=True)))

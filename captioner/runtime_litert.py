@@ -13,6 +13,7 @@ a photo does not depend on its batch.
 
 from collections.abc import Sequence
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 import numpy as np
@@ -49,10 +50,9 @@ class LiteRTRuntime:
 
     def __init__(self, folders: Sequence[Path], threads: int):
         self._nets = [
-            [_load(folder / file, threads) for file in FILES] for folder in folders
+            [_Graph(folder / file, threads) for file in FILES] for folder in folders
         ]
-        outputs = [step.get_output_details() for _, _, step in self._nets]
-        self.vocab_sizes = [int(o["log_probs"]["shape_signature"][-1]) for o in outputs]
+        self.vocab_sizes = [step.sizes["log_probs"] for _, _, step in self._nets]
 
     def look(self, images: np.ndarray) -> list[Memory]:
         """Look at images uint8 (B, H, W, 3), with each model."""
@@ -100,13 +100,9 @@ class LiteRTRuntime:
         return step, tuple(part for state in states for part in state)
 
 
-def _stepper(graph: Any, memory: Memory) -> Any:
+def _stepper(graph: "_Graph", memory: Memory) -> Any:
     names = _state_names(memory)
-    fixed = {
-        name: memory[name]
-        for name in graph.get_input_details()
-        if name in ("regions", "keys")
-    }
+    fixed = {n: memory[n] for n in graph.inputs if n in ("regions", "keys")}
 
     def step(tokens: np.ndarray, state: tuple[np.ndarray, ...]) -> Any:
         found = graph(
@@ -128,18 +124,36 @@ def _join(rows: Sequence[Memory]) -> Memory:
     return {name: np.concatenate([row[name] for row in rows]) for name in rows[0]}
 
 
-def _load(path: Path, threads: int) -> Any:
-    """Load a graph as a function of named arrays."""
-    with muted():  # it announces how it computes
-        from ai_edge_litert.interpreter import Interpreter
+class _Graph:
+    """A graph as a function of named arrays, for one caller at a time.
 
-        try:
-            graph = Interpreter(model_path=str(path), num_threads=threads)
-            graph.allocate_tensors()
-            return graph.get_signature_runner()
-        except (ValueError, RuntimeError) as error:
-            reason = str(error).splitlines()[0]
-            raise AppError(
-                f"{path} cannot be loaded by LiteRT: {reason} Export the bundle again "
-                "with `captioner export`, or give --runtime keras."
-            ) from error
+    Attributes:
+        inputs: their names.
+        sizes: last axis of each output, by name.
+    """
+
+    def __init__(self, path: Path, threads: int):
+        with muted():  # it announces how it computes
+            from ai_edge_litert.interpreter import Interpreter
+
+            try:
+                interpreter = Interpreter(model_path=str(path), num_threads=threads)
+                interpreter.allocate_tensors()
+                self._run = interpreter.get_signature_runner()
+            except (ValueError, RuntimeError) as error:
+                reason = str(error).splitlines()[0]
+                raise AppError(
+                    f"{path} cannot be loaded by LiteRT: {reason} Export the bundle "
+                    "again with `captioner export`, or give --runtime keras."
+                ) from error
+        self._lock = Lock()  # while one batch is looked at, somebody may ask for more
+        self.inputs = list(self._run.get_input_details())
+        self.sizes = {
+            name: int(details["shape_signature"][-1])
+            for name, details in self._run.get_output_details().items()
+        }
+
+    def __call__(self, **arrays: np.ndarray) -> dict[str, np.ndarray]:
+        with self._lock:
+            found: dict[str, np.ndarray] = self._run(**arrays)
+        return found

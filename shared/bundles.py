@@ -24,6 +24,7 @@ without.
 import errno
 import hashlib
 import json
+import os
 import shutil
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
@@ -104,11 +105,7 @@ def add_part(folder: Path, name: str, files: Mapping[str, bytes], card: str) -> 
     manifest = _read_manifest(folder)
     kept = [file for file in manifest["files"] if not file.startswith(f"{name}/")]
     check_bundle(folder, manifest["task"], kept)
-    if not _may_replace(folder):
-        raise AppError(
-            f"{folder} is not a folder with a bundle and nothing else. Move the other "
-            "things away."
-        )
+    check_changeable(folder)
     text = read_text(folder, CARD) if CARD in kept else ""
     added[CARD] = _set_section(text, name, card).encode()
     sizes = [(folder / file).stat().st_size for file in kept]
@@ -123,6 +120,24 @@ def add_part(folder: Path, name: str, files: Mapping[str, bytes], card: str) -> 
         digests = {file: manifest["files"][file] for file in kept}
         digests |= {file: _digest(new / file) for file in added}
         _write_manifest(new, manifest["task"], digests)
+
+
+def check_changeable(folder: Path) -> None:
+    """Make sure that a bundle can be given a part, before that part is made.
+
+    Raises:
+        AppError: if the folder holds other things, or its place is not writable.
+    """
+    if not _may_replace(folder):
+        raise AppError(
+            f"{folder} is not a folder with a bundle and nothing else. Move the other "
+            "things away."
+        )
+    if not os.access(folder.absolute().parent, os.W_OK):
+        raise AppError(
+            f"{folder.absolute().parent} is not writable, so the bundle in it cannot "
+            "be changed. Copy the bundle to a folder of your own."
+        )
 
 
 def has_part(folder: Path, name: str) -> bool:

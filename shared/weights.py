@@ -14,7 +14,7 @@ int8 array without scales for one, so integers never pass for weights.
 
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -87,17 +87,20 @@ def load_weights(folder: Path, model: keras.Model) -> None:
 @contextmanager
 def _on_disk(content: bytes) -> Iterator[Path]:
     """Put a file where Keras can read it, for a while."""
-    try:
-        with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
+    with ExitStack() as stack:
+        try:
+            folder = stack.enter_context(
+                tempfile.TemporaryDirectory(ignore_cleanup_errors=True)
+            )
             path = Path(folder) / "full.weights.h5"
             path.write_bytes(content)
-            yield path
-    except OSError as error:
-        raise AppError(
-            f"The weights cannot be unpacked for a moment: {error}. Free "
-            f"{len(content) / 1e6:.0f} MB for temporary files, or set TMPDIR to "
-            "another folder."
-        ) from error
+        except OSError as error:
+            raise AppError(
+                f"The weights cannot be unpacked for a moment: {error}. Free "
+                f"{len(content) / 1e6:.0f} MB for temporary files, or set TMPDIR to "
+                "another folder."
+            ) from error
+        yield path
 
 
 def _write_array(group: h5py.Group, name: str, array: np.ndarray) -> Any:

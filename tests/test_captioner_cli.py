@@ -842,12 +842,11 @@ def test_impossible_requests_cost_no_photo(options, capsys, fake, monkeypatch):
 
 
 MEANINGLESS = {
-    "--length-penalty nonsense": "a number from 0 to 5, or average, not nonsense",
-    "--temperature 2": "--temperature is about captions drawn with --sample",
-    "--top-k 2": "--top-k is about captions drawn with --sample",
-    "--seed 2": "--seed is about captions drawn with --sample",
-    "--diversity 2": "--diversity is about --groups",
-    "--inflections": "--inflections is about words of --must and --ban",
+    "--temperature 2": "--temperature is about captions drawn at random: add --sample",
+    "--top-k 2": "--top-k is about captions drawn at random: add --sample",
+    "--seed 2": "--seed is about captions drawn at random: add --sample",
+    "--diversity 2": "--diversity is about groups of beams: add --groups",
+    "--inflections": "--inflections is about words of --must and --ban: add some",
 }
 
 
@@ -855,8 +854,15 @@ MEANINGLESS = {
 def test_options_that_would_change_nothing_are_refused(options, capsys, fake):
     draw("a.png")
     status, out, err = run(capsys, "a.png", *options.split())
+    assert (status, out) == (1, [])
+    assert err == [f"error: {MEANINGLESS[options]}."]
+
+
+def test_a_length_penalty_is_a_number_or_a_word(capsys, fake):
+    draw("a.png")
+    status, out, err = run(capsys, "a.png", "--length-penalty", "nonsense")
     assert (status, out) == (2, [])
-    assert MEANINGLESS[options] in " ".join(err)
+    assert "a number from 0 to 5, or average, not nonsense" in " ".join(err)
     assert not fake.loads
 
 

@@ -235,7 +235,7 @@ def test_batches_of_images_are_captioned_as_they_are(captioner):
         texts(captioner.caption(photo(seed))) for seed in range(3)
     ]
     assert captioner.caption_images(images[:0]) == []
-    with pytest.raises(ValueError, match="broadcast"):
+    with pytest.raises(ValueError, match=r"at most 3, the batch size. Received: 6"):
         captioner.caption_images(np.concatenate([images, images]))
 
 

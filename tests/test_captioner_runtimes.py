@@ -9,6 +9,7 @@ import json
 import os
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -356,3 +357,12 @@ def test_litert_runs_where_nothing_heavy_is_installed(bundle, photos):
     keras = ["--runtime", "keras"]
     (line,) = caption_alone(bundle, photos, *keras, absent=HEAVY, status=1)
     assert line.startswith("error: This needs Keras, and ")
+
+
+def test_threads_may_share_a_captioner(pair_of):
+    _, captioner = pair_of("tied")
+    sources = [photo(seed) for seed in range(6)]
+    alone = [texts(captioner.caption(source)) for source in sources]
+    with ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(captioner.caption, sources * 20))
+    assert [texts(captions) for captions in found] == alone * 20
