@@ -123,3 +123,23 @@ def photo(seed):
     rng = np.random.default_rng(seed)
     image = Image.fromarray(rng.integers(0, 256, (3, 3, 3), np.uint8))
     return np.asarray(image.resize((48, 40), Image.Resampling.NEAREST))
+
+
+def dense_model(inputs, units, seed=0):
+    """Two layers with batch statistics between them; all weights from 0.1 to 1."""
+    import keras
+    from keras import layers
+
+    keras.utils.set_random_seed(seed)
+    model = keras.Sequential(
+        [
+            keras.Input((inputs,)),
+            layers.Dense(units, name="low"),
+            layers.BatchNormalization(),
+            layers.Dense(20, name="high"),
+        ]
+    )
+    for weight in model.weights:
+        values = np.random.default_rng(seed).uniform(0.1, 1, weight.shape)
+        weight.assign(values)
+    return model

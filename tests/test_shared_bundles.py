@@ -10,6 +10,7 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
+from conftest import dense_model
 from keras import layers, ops
 
 from captioner.config import CaptionerConfig, DecoderConfig, EncoderConfig, StageConfig
@@ -33,19 +34,7 @@ FILES = {
 
 
 def build(units=40, seed=0):
-    keras.utils.set_random_seed(seed)
-    model = keras.Sequential(
-        [
-            keras.Input((30,)),
-            layers.Dense(units, name="low"),
-            layers.BatchNormalization(),
-            layers.Dense(20, name="high"),
-        ]
-    )
-    for weight in model.weights:
-        values = np.random.default_rng(seed).uniform(0.1, 1, weight.shape)
-        weight.assign(values)
-    return model
+    return dense_model(30, units, seed)
 
 
 def write(folder, model=None, **changes):

@@ -9,6 +9,7 @@ import h5py
 import keras
 import numpy as np
 import pytest
+from conftest import dense_model
 from keras import layers
 
 from shared import bundles, weights
@@ -20,19 +21,7 @@ UNITS = 41  # 130 x 41 = 166 blocks of 32, and 18 numbers more
 
 
 def build(units=UNITS, seed=0):
-    keras.utils.set_random_seed(seed)
-    model = keras.Sequential(
-        [
-            keras.Input((130,)),
-            layers.Dense(units, name="low"),
-            layers.BatchNormalization(),
-            layers.Dense(20, name="high"),
-        ]
-    )
-    for weight in model.weights:
-        values = np.random.default_rng(seed).uniform(0.1, 1, weight.shape)
-        weight.assign(values)
-    return model
+    return dense_model(130, units, seed)
 
 
 def round_trip(folder, model):
