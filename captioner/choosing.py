@@ -4,6 +4,8 @@ Axes: B images, N sequences searched per image, T tokens, V words. N is groups o
 beams, then sets of words that must occur (a bit for each word), then beams.
 """
 
+from functools import lru_cache
+
 import numpy as np
 
 from captioner.rules import Rules
@@ -42,25 +44,16 @@ def pick(index, *parts, ops):
 
 
 def rating(rules, vocab_size, ops):
-    """Give the function that scores the words (B, N, V) by model and rules."""
-    prefix, length = rules.prefix_ids, rules.max_words + 1
-    endings = np.isin(np.arange(vocab_size), rules.ending_ids)
-    # By step, whether the last word is a bad ending, and whether no word is missing.
-    table = np.zeros((length, 2, 2, vocab_size), np.float32)
-    table[..., [rules.pad_id, rules.bos_id, *rules.banned_ids]] = NEVER
-    table[:-1, 1, :, rules.eos_id] = SELDOM
-    table[: max(rules.min_words, 1), ..., rules.eos_id] = NEVER
-    table[:, :, 0, rules.eos_id] = NEVER
-    table[-2] += np.where(endings, SELDOM, 0.0)
-    table[-1] += np.where(np.arange(vocab_size) == rules.eos_id, 0.0, NEVER)
-    table[: len(prefix)] = NEVER
-    for t, word in enumerate(prefix):
-        table[t, ..., word] = 0.0
+    """Give the function that scores the words by model and rules.
+
+    It takes t, the last words int32 (B, N), tokens int32 (B, N, T) and log_probs
+    float32 (B, N, V), and returns float32 (B, N, V).
+    """
+    table, endings = _timetable(rules, vocab_size)
     # Most of it is the same for all sequences where these two change nothing.
     alike = not (rules.ending_ids or rules.must_ids)
     table = table[:, 0, 1] if alike else table.reshape(-1, vocab_size)
     full = goal(rules).astype(np.int32)
-    endings = endings.astype(np.int32)
 
     def rate(t, last, tokens, log_probs):
         row = t
@@ -73,6 +66,30 @@ def rating(rules, vocab_size, ops):
         return options
 
     return rate
+
+
+@lru_cache(maxsize=8)
+def _timetable(rules, vocab_size):
+    """Score the words by the rules alone, once for all batches of a search.
+
+    Returns:
+        float32 (T, 2, 2, V): at each step, whether the last word is a bad ending, and
+            whether no word that must occur is missing.
+        int32 (V,): 1 for bad endings.
+    """
+    prefix, length = rules.prefix_ids, rules.max_words + 1
+    endings = np.isin(np.arange(vocab_size), rules.ending_ids)
+    table = np.zeros((length, 2, 2, vocab_size), np.float32)
+    table[..., [rules.pad_id, rules.bos_id, *rules.banned_ids]] = NEVER
+    table[:-1, 1, :, rules.eos_id] = SELDOM
+    table[: max(rules.min_words, 1), ..., rules.eos_id] = NEVER
+    table[:, :, 0, rules.eos_id] = NEVER
+    table[-2] += np.where(endings, SELDOM, 0.0)
+    table[-1] += np.where(np.arange(vocab_size) == rules.eos_id, 0.0, NEVER)
+    table[: len(prefix)] = NEVER
+    for t, word in enumerate(prefix):
+        table[t, ..., word] = 0.0
+    return table, endings.astype(np.int32)
 
 
 def _lower_repeats(t, tokens, options, rules, ops):

@@ -149,21 +149,21 @@ def read(step, state, tokens, rules):
     return log_probs[:, 0]
 
 
-def ensemble(steps, counts, ops):
-    """Make one step function of several, by the mean of their probabilities.
+def ensemble(started, ops):
+    """Make one search's step function and state of several, by their mean probability.
 
     Args:
-        steps: step functions over the same words.
-        counts: for each, how many parts its state has; the states come one after
-            the other.
+        started: pairs of a step function and its state, all over the same words.
         ops: see the module.
 
     Returns:
-        step function; its alpha is the mean if all have the same regions, else
-        the first's.
+        step function, whose alpha is the mean if all have the same regions, else the
+        first's; and state, the parts of all.
     """
-    if len(steps) == 1:
-        return steps[0]
+    if len(started) == 1:
+        return started[0]
+    steps, states = zip(*started, strict=True)
+    counts = [len(state) for state in states]
     ends = np.cumsum(counts)
 
     def step(tokens, state):
@@ -180,7 +180,7 @@ def ensemble(steps, counts, ops):
             alpha = alphas[0]
         return log_probs, alpha, tuple(part for one in found for part in one[2])
 
-    return step
+    return step, tuple(part for state in states for part in state)
 
 
 def _first_scores(rules):

@@ -172,8 +172,9 @@ class PhotoCaptioner:
         Raises:
             AppError: if it is not a photo that can be read.
         """
-        self.request(**changes)
-        return self.caption_images(self._read(source)[None], **changes)[0]
+        request = self.request(**changes)
+        images = self._read(source)[None]
+        return self.write(images, self.runtime.look(images), *request)[0]
 
     def caption_images(self, images: np.ndarray, **changes: Any) -> list[list[Caption]]:
         """Describe images of the model's size.
@@ -363,7 +364,10 @@ def load_captioner(
         runtime = "keras" if why_not_litert(folders) else "litert"
     elif runtime == "litert" and (reason := why_not_litert(folders)):
         raise AppError(f"LiteRT cannot run this: {reason}")
-    config, vocabulary = _read_alike(folders, FILES if runtime == "litert" else None)
+    names = FILES if runtime == "litert" else None
+    read = [_read_bundle(folder, names) for folder in folders]
+    _check_alike(folders, read)
+    config, vocabulary = read[0]
     if changes:
         decoding = revise_config(config.decoding, changes, "The request")
         config = config.model_copy(update={"decoding": decoding})
@@ -371,7 +375,7 @@ def load_captioner(
     loaded = (
         _load_litert(folders, len(vocabulary))
         if runtime == "litert"
-        else _load_keras(folders, batch_size)
+        else _load_keras(folders, read, batch_size)
     )
     return PhotoCaptioner(config, vocabulary, loaded, batch_size)
 
@@ -417,28 +421,25 @@ def _read_bundle(
     return config, Vocabulary.load(folder / bundles.VOCABULARY)
 
 
-def _read_alike(
-    folders: Sequence[Path], names: Sequence[str] | None
-) -> tuple[CaptionerConfig, Vocabulary]:
-    """Read bundles that are to vote; give the first one's recipe and words."""
-    first, *others = folders
-    config, vocabulary = _read_bundle(first, names)
-    for other in others:
-        encoder, words = _read_bundle(other, names)
+def _check_alike(
+    folders: Sequence[Path], read: Sequence[tuple[CaptionerConfig, Vocabulary]]
+) -> None:
+    """Refuse bundles that cannot vote together."""
+    config, vocabulary = read[0]
+    for other, (encoder, words) in zip(folders, read, strict=True):
         if words.words != vocabulary.words:
             raise AppError(
-                f"{other} does not have the words of {first}: "
+                f"{other} does not have the words of {folders[0]}: "
                 f"{len(words)} and {len(vocabulary)} of them. Models can vote only if "
                 "they were trained with one vocabulary."
             )
         sees = [(c.encoder.image_size, c.encoder.resize) for c in (config, encoder)]
         if sees[0] != sees[1]:
             raise AppError(
-                f"{other} sees photos at {sees[1][0]} px ({sees[1][1]}), {first} at "
-                f"{sees[0][0]} px ({sees[0][1]}). Models can vote only if they see "
+                f"{other} sees photos at {sees[1][0]} px ({sees[1][1]}), {folders[0]} "
+                f"at {sees[0][0]} px ({sees[0][1]}). Models can vote only if they see "
                 "the same."
             )
-    return config, vocabulary
 
 
 def _load_litert(folders: Sequence[Path], vocab_size: int) -> Runtime:
@@ -453,10 +454,17 @@ def _load_litert(folders: Sequence[Path], vocab_size: int) -> Runtime:
     return runtime
 
 
-def _load_keras(folders: Sequence[Path], batch_size: int) -> Runtime:
+def _load_keras(
+    folders: Sequence[Path],
+    read: Sequence[tuple[CaptionerConfig, Vocabulary]],
+    batch_size: int,
+) -> Runtime:
     with _keras():
-        from captioner.runtime_keras import KerasRuntime
-    models = [load_bundle(folder)[2] for folder in folders]
+        from captioner.runtime_keras import KerasRuntime, load_net
+    models = [
+        load_net(folder, config, len(vocabulary))
+        for folder, (config, vocabulary) in zip(folders, read, strict=True)
+    ]
     return KerasRuntime(models, batch_size, fused=True)
 
 

@@ -59,19 +59,18 @@ class Search(keras.Model):
         """Search for the captions of a batch."""
         given = inputs.get("features")
         given = given if isinstance(given, (tuple, list)) else (given,)
-        steps, states = [], []
+        started = []
         for index, captioner in enumerate(self.captioners):
             features = (
                 captioner.encoder(inputs["images"])
                 if given[0] is None
                 else given[index]
             )
-            step, state = _start(captioner.decoder, features, width(self.rules))
-            steps.append(step)
-            states.append(state)
+            started.append(_start(captioner.decoder, features, width(self.rules)))
+        step, state = ensemble(started, ops)
         return search(
-            ensemble(steps, [len(state) for state in states], ops),
-            tuple(part for state in states for part in state),
+            step,
+            state,
             self.rules,
             vocab_size=self.captioners[0].decoder.vocab_size,
             regions=self.captioners[0].encoder.regions,
@@ -162,10 +161,7 @@ class KerasRuntime:
             _start(model.decoder, ops.convert_to_tensor(features), 1)
             for model, features in zip(self.models, looked, strict=True)
         ]
-        step = ensemble(
-            [step for step, _ in started], [len(state) for _, state in started], ops
-        )
-        state = tuple(part for _, state in started for part in state)
+        step, state = ensemble(started, ops)
         return ops.convert_to_numpy(decoding.read(step, state, tokens, rules))
 
 

@@ -85,22 +85,14 @@ class LiteRTRuntime:
 
     def _start(self, looked: list[Memory], sequences: int) -> Any:
         """Give a step function of `captioner.decoding`, and the state before it."""
-        states = [
-            tuple(
-                np.repeat(memory[name][:, None], sequences, axis=1)
-                for name in _state_names(memory)
-            )
-            for memory in looked
-        ]
-        steps = [
-            _stepper(graph, memory)
+        started = [
+            _start(graph, memory, sequences)
             for (_, _, graph), memory in zip(self._nets, looked, strict=True)
         ]
-        step = ensemble(steps, [len(state) for state in states], arrays)
-        return step, tuple(part for state in states for part in state)
+        return ensemble(started, arrays)
 
 
-def _stepper(graph: "_Graph", memory: Memory) -> Any:
+def _start(graph: "_Graph", memory: Memory, sequences: int) -> Any:
     names = _state_names(memory)
     fixed = {n: memory[n] for n in graph.inputs if n in ("regions", "keys")}
 
@@ -112,7 +104,8 @@ def _stepper(graph: "_Graph", memory: Memory) -> Any:
         )
         return found["log_probs"], found["alpha"], tuple(found[n] for n in names)
 
-    return step
+    state = tuple(np.repeat(memory[n][:, None], sequences, axis=1) for n in names)
+    return step, state
 
 
 def _state_names(memory: Memory) -> list[str]:

@@ -917,8 +917,7 @@ def mean_toy(*toys):
 
 def run_together(steps, states, rules, ops, regions=REGIONS):
     return search(
-        ensemble(steps, [len(state) for state in states], ops),
-        tuple(part for state in states for part in state),
+        *ensemble(list(zip(steps, states, strict=True)), ops),
         rules,
         vocab_size=8,
         regions=regions,
