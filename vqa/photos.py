@@ -1,0 +1,99 @@
+"""Where the photos of a data set lie."""
+
+import os
+from pathlib import Path
+from typing import NamedTuple
+
+from shared.images import IMAGE_SUFFIXES
+
+IMAGE_FOLDERS = (  # below the data set's folder; the first that has a photo wins
+    ".",
+    "images",
+    "Images",
+    "imgs",
+    "photos",
+    "nyu_depth_images",  # DAQUAR's
+)
+
+
+class Photo(NamedTuple):
+    """A photo that a data set names.
+
+    Attributes:
+        name: path below the image folder, with `/`.
+        path: the file, which may be missing.
+    """
+
+    name: str
+    path: Path
+
+
+class PhotoFinder:
+    """Find photos by listing each folder once, however many questions there are.
+
+    Args:
+        roots: folders of the data set; photos lie there or in the usual folders below.
+    """
+
+    def __init__(self, roots: list[Path]):
+        folders = [root / name for root in roots for name in IMAGE_FOLDERS]
+        self.folders = [folder for folder in folders if folder.is_dir()]
+        self._listings: dict[str, dict[str, str]] = {}
+        self._found: dict[tuple[str, ...], Photo | None] = {}
+        self._usual: tuple[Path, int, str] | None = None
+
+    def find(self, files: tuple[str, ...]) -> Photo | None:
+        """Give the first of these files that is there, or None.
+
+        Args:
+            files: paths below the image folder, the likeliest first, `..` excluded. The
+                ending may be left out: `images/3` finds images/3.png.
+        """
+        if files not in self._found:
+            self._found[files] = self._look(files)
+        return self._found[files]
+
+    def guess(self, files: tuple[str, ...]) -> Photo:
+        """Say where a missing photo would lie, if it were with the first one found.
+
+        Raises:
+            ValueError: if none was found yet.
+        """
+        if self._usual is None:
+            raise ValueError("`guess` needs a photo that `find` found.")
+        folder, place, ending = self._usual
+        name = files[min(place, len(files) - 1)]
+        if Path(name).suffix.lower() not in IMAGE_SUFFIXES:
+            name += ending
+        return Photo(name, folder / name)
+
+    def _look(self, files: tuple[str, ...]) -> Photo | None:
+        for folder in self.folders:
+            for place, file in enumerate(files):
+                below, slash, name = file.rpartition("/")
+                found = self._listing(os.path.join(folder, below)).get(name)  # noqa: PTH118
+                if found is not None:
+                    if self._usual is None:
+                        self._usual = folder, place, found.removeprefix(name)
+                    name = below + slash + found
+                    return Photo(name, folder / name)
+        return None
+
+    def _listing(self, folder: str) -> dict[str, str]:
+        """Map the names of a folder's files, with and without ending, to the files."""
+        if folder not in self._listings:
+            try:
+                with os.scandir(folder) as entries:
+                    names = sorted(entry.name for entry in entries if entry.is_file())
+            except (
+                OSError,
+                ValueError,
+            ):  # not there, or no name for a folder
+                names = []
+            listing = {name: name for name in names}
+            for name in names:
+                stem, ending = os.path.splitext(name)  # noqa: PTH122
+                if ending.lower() in IMAGE_SUFFIXES:
+                    listing.setdefault(stem, name)
+            self._listings[folder] = listing
+        return self._listings[folder]
