@@ -22,7 +22,7 @@ SPLITS: dict[str, Split] = {
     "test": "test",
 }
 ENDINGS = (".csv", ".tsv", ".jsonl", ".json")
-_KINDS: dict[type, str] = {list: "list", dict: "object", str: "text", int: "number"}
+_KINDS: dict[type, str] = {list: "list", str: "text", int: "number", float: "number"}
 # Names that need no second look: no part starts with a dot, or holds a colon.
 _PLAIN_NAME = re.compile(r"[^\W_][\w -]*(?:\.\w+)?(?:/[^\W_][\w -]*(?:\.\w+)?)*")
 
@@ -166,7 +166,7 @@ def _own_row(where: str, number: str, item: Any, word: str) -> tuple[bool, Row]:
         row = _own_row(where, number, dict(pairs), "")[1]
         files = _places(row.files[0], word)
         return False, row._replace(files=files, split=SPLITS.get(word))
-    key = "image_id" if isinstance(item, dict) and "image" not in item else "image"
+    key = "image_id" if isinstance(item, dict) and "image_id" in item else "image"
     name = str(get_value(item, key, (str, int), where))
     question = get_value(item, "question", str, where).strip()
     answers = _answers(item, where)
@@ -278,7 +278,7 @@ def get_value(item: Any, key: str, kind: type | tuple[type, ...], where: str) ->
     value = item.get(key) if isinstance(item, dict) else None
     if not isinstance(value, kind) or isinstance(value, bool):
         kinds = kind if isinstance(kind, tuple) else (kind,)
-        wanted = " or ".join(_KINDS[k] for k in kinds)
+        wanted = " or ".join(dict.fromkeys(_KINDS[k] for k in kinds))
         shown = repr(value if isinstance(item, dict) else item)[:80]
         raise AppError(f"{where} needs {key!r}: {wanted}. Received: {shown}.")
     return value

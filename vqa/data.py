@@ -33,7 +33,7 @@ ANNOTATIONS = (  # what to look for in a folder and in `data` below, first match
     tuple(below + _VQA[1] for below in _BELOW),
     ("dataset_v7w_*.json",),
     ("qa.*.raw.*.txt", "qa.*.txt"),
-    ("train/questions.txt", "test/questions.txt"),
+    ("questions.txt", "train/questions.txt", "test/questions.txt"),
     _OWN,
     _OWN_BY_SPLIT,
 )
@@ -178,7 +178,7 @@ def _find(folder: Path) -> Path:
                     f"{folder} has several sets of questions. Name one file: {names}."
                 )
             if found:
-                return found[0]
+                return min(found, key=lambda path: "test-dev" in path.name)
     contents = sorted(path.name for path in folder.iterdir())
     raise AppError(
         f"{folder} holds no questions in a known form. It holds "

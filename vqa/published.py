@@ -27,7 +27,8 @@ _VQA = re.compile(
 )
 # Seen in DAQUAR: in the image3, of the image3, in this image3, in image3, image3.
 _NAMES_IMAGE = re.compile(
-    r"\s*\b(?:(?:in|of|on|from)\s+)?(?:(?:the|this|that)\s+)?image\s?(\d+)\b",
+    r"\s*\b(?:(?:in|of|on|from)\s+)?(?:(?:the|this|that)\s+)?"
+    r"(?:images?|img|imge|imgae|iamge)\s?(\d+)\b",
     re.IGNORECASE,
 )
 _COCO_QA_TYPES = ("object", "number", "color", "location")
@@ -127,13 +128,11 @@ def _vqa_annotations(path: Path, match: re.Match[str]) -> dict[Any, Any]:
             "there, or take the questions away."
         )
     data = parse_json(read_text(files[0]), str(files[0]), object_hook=_bare_answer)
-    items = get_value(data, "annotations", list, str(files[0]))
-    return {
-        get_value(
-            item, "question_id", (int, str), f"{files[0]}, annotations[{i}]"
-        ): item
-        for i, item in enumerate(items)
-    }
+    found = {}
+    for i, item in enumerate(get_value(data, "annotations", list, str(files[0]))):
+        where = f"{files[0]}, annotations[{i}]"
+        found[get_value(item, "question_id", (int, str), where)] = item
+    return found
 
 
 def _bare_answer(item: dict[str, Any]) -> Any:
@@ -144,18 +143,15 @@ def _bare_answer(item: dict[str, Any]) -> Any:
     return item
 
 
-def _coco_files(image: int, split: str) -> tuple[str, ...]:
-    """Where COCO's photos lie, of the release of 2014 or that of 2017."""
-    name = f"COCO_{split}_{image:012d}"
+def _coco_files(image: int, *splits: str) -> tuple[str, ...]:
+    """Say where a photo of COCO may lie: as released in 2014, then as in 2017."""
     number = f"{image:012d}"
-    return (
-        f"{split}/{name}",
-        name,
-        f"train2017/{number}",
-        f"val2017/{number}",
-        f"test2017/{number}",
-        number,
-    )
+    files = []
+    for split in splits:
+        name = f"COCO_{split}_{number}"
+        files += [f"{split}/{name}", name]
+    moved = (f"{word}2017/{number}" for word in ("train", "val", "test"))
+    return (*files, *moved, number)
 
 
 def _abstract_files(image: int, kind: str, split: str) -> tuple[str, ...]:
@@ -188,25 +184,29 @@ def visual7w_rows(path: Path) -> Iterator[Row]:
                 id_,
                 str(item.get("type") or ""),
             )
-            wrong = get_value(item, "multiple_choices", list, where)
-            if boxes is None:
-                answer = get_value(item, "answer", str, where).strip()
-                wrong = [
-                    text.strip() for text in get_texts(item, "multiple_choices", where)
-                ]
-                order = _order(id_, 1 + len(wrong))
-                choices = tuple([answer, *wrong][n] for n in order)
-                yield row._replace(
-                    answers=(answer,), choices=choices, right=order.index(0)
-                )
-            else:
-                ids = [get_value(item, "answer", (int, str), where), *wrong]
-                order = _order(id_, len(ids))
-                unknown = [box for box in ids if box not in boxes]
-                if unknown:
-                    raise AppError(f"{where}: no box has the box_id {unknown[0]!r}.")
-                shown = tuple(boxes[ids[n]] for n in order)
-                yield row._replace(boxes=shown, right=order.index(0))
+            yield (
+                _with_choices(row, item)
+                if boxes is None
+                else _with_boxes(row, item, boxes)
+            )
+
+
+def _with_choices(row: Row, item: Any) -> Row:
+    answer = get_value(item, "answer", str, row.where).strip()
+    wrong = [text.strip() for text in get_texts(item, "multiple_choices", row.where)]
+    order = _order(row.id, 1 + len(wrong))
+    choices = tuple([answer, *wrong][n] for n in order)
+    return row._replace(answers=(answer,), choices=choices, right=order.index(0))
+
+
+def _with_boxes(row: Row, item: Any, boxes: dict[int | str, Box]) -> Row:
+    wrong = get_value(item, "multiple_choices", list, row.where)
+    ids = [get_value(item, "answer", (int, str), row.where), *wrong]
+    for id_ in ids:
+        if not isinstance(id_, (int, str)) or id_ not in boxes:
+            raise AppError(f"{row.where}: no box has the box_id {id_!r:.40}.")
+    order = _order(row.id, len(ids))
+    return row._replace(boxes=tuple(boxes[ids[n]] for n in order), right=order.index(0))
 
 
 def _boxes(path: Path, data: Any) -> dict[int | str, Box]:
@@ -255,9 +255,9 @@ def _daquar_split(path: Path, word: str) -> Iterator[Row]:
     photos = [found[-1] if found else "" for found in numbers]
     lost = []
     for i, photo in enumerate(photos):
-        around = {photos[i - 1] if i else "", *photos[i + 1 : i + 2]}
-        if not photo and len(around) == 1 and around != {""}:
-            photos[i] = around.pop()
+        before, after = photos[i - 1 : i], photos[i + 1 : i + 2]
+        if not photo and before == after != [""]:
+            photos[i : i + 1] = before
         elif not photo:
             lost.append(lines[2 * i])
     if lost:
@@ -299,7 +299,7 @@ def _coco_qa_split(folder: Path, word: str) -> Iterator[Row]:
             f"The files in {folder} should have as many lines as each other. "
             f"Received: {shown}."
         )
-    split = "val2014" if word == "test" else "train2014"
+    splits = ("val2014", "train2014") if word == "test" else ("train2014", "val2014")
     for number, cells in enumerate(zip(*columns, strict=True), 1):
         question, answer, image, kind = map(str.strip, cells)
         where = f"{folder}, line {number}"
@@ -310,7 +310,7 @@ def _coco_qa_split(folder: Path, word: str) -> Iterator[Row]:
             )
         yield Row(
             where,
-            _coco_files(int(image), split),
+            _coco_files(int(image), *splits),
             question,
             (answer,),
             SPLITS.get(word),
