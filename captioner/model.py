@@ -231,7 +231,6 @@ class Captioner(keras.Model):
         self.encoder = encoder
         self.decoder = decoder
         decoder.build((None, encoder.regions, encoder.feature_size))
-        encoder.built = True
         self.built = True
         self.label_smoothing = 0.0
         self.attention_penalty = 0.0

@@ -6,6 +6,7 @@ A bundle is a folder; it alone is needed to use the model:
     vocabulary.txt   see `shared.text`
     model.weights.h5 see `shared.weights`
     card.md          what it was trained on, scores, licences, limits
+    <name>           other text that a task needs, such as answers.txt
     <part>/…         files of a part, which was made from these weights: the model in
                      another form, such as litert/encoder.tflite
     manifest.json    {"format": 2, "task": …, "files": {name: SHA-256, …}}, with
@@ -53,6 +54,7 @@ def write_bundle(
     vocabulary: str,
     model: Any,
     card: str,
+    more: Mapping[str, str] | None = None,
 ) -> None:
     """Write a bundle, whole or not at all.
 
@@ -62,6 +64,7 @@ def write_bundle(
         task: "captioner" or "vqa".
         config, vocabulary, card: the files' text.
         model: the `keras.Model`; its weights are rounded, see `shared.weights`.
+        more: text of further files by name, such as "answers.txt".
 
     Raises:
         AppError: if the folder holds other things, or the disk does not take it.
@@ -77,8 +80,10 @@ def write_bundle(
         (new / CONFIG).write_text(config, "utf-8")
         (new / VOCABULARY).write_text(vocabulary, "utf-8")
         (new / CARD).write_text(card, "utf-8")
+        for name, text in (more or {}).items():
+            (new / name).write_text(text, "utf-8")
         write_weights(new, model)
-        files = {name: _digest(new / name) for name in FILES}
+        files = {name: _digest(new / name) for name in (*FILES, *(more or ()))}
         _write_manifest(new, task, files)
 
 
@@ -149,19 +154,21 @@ def has_part(folder: Path, name: str) -> bool:
     return any(file.startswith(f"{name}/") for file in _read_manifest(folder)["files"])
 
 
-def check_bundle(folder: Path, task: str, names: Collection[str] | None = None) -> None:
+def check_bundle(
+    folder: Path, task: str | None, names: Collection[str] | None = None
+) -> None:
     """Make sure that a folder is a whole, unchanged bundle for a task.
 
     Args:
         folder: the bundle.
-        task: "captioner" or "vqa".
+        task: "captioner" or "vqa"; None is any.
         names: the only files to look at, to be quick; None is all.
 
     Raises:
         AppError: if it is not; the message names what was found and expected.
     """
     manifest = _read_manifest(folder)
-    if manifest["task"] != task:
+    if task not in (None, manifest["task"]):
         raise AppError(
             f"{folder} is a bundle for {manifest['task']!r}, not for {task!r}."
         )
@@ -242,10 +249,10 @@ def _may_replace(folder: Path) -> bool:
         return True
     try:
         listed = _read_manifest(folder)["files"]
-    except AppError:  # a damaged bundle may be replaced; unknown parts may not
+    except AppError:  # a damaged bundle may be replaced; unknown files may not
         listed = {}
-    parts = (name for name in listed if "/" in name and _is_safe(name))
-    files = {folder / name for name in (*FILES, MANIFEST, *parts)}
+    known = (name for name in listed if _is_safe(name))
+    files = {folder / name for name in (*FILES, MANIFEST, *known)}
     folders = {parent for file in files for parent in file.parents}
     return (folder / MANIFEST).exists() and all(
         path in (folders if path.is_dir() else files) and not path.is_symlink()
@@ -296,7 +303,7 @@ def _read_manifest(folder: Path) -> dict[str, Any]:
             )
         raise AppError(
             f"No trained model in {folder}: {MANIFEST} is missing. Train one with "
-            "`captioner train`, or give the folder of a bundle."
+            "`captioner train` or `vqa train`, or give the folder of a bundle."
         )
     try:
         manifest = json.loads(path.read_text("utf-8"))

@@ -3,6 +3,7 @@
 import hashlib
 import os
 import re
+import tomllib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Literal, NamedTuple
@@ -11,7 +12,9 @@ import keras
 import numpy as np
 from keras import applications, ops
 
+from shared.bundles import CONFIG, WEIGHTS, check_bundle, read_text
 from shared.errors import AppError
+from shared.weights import load_weights
 
 # What a backbone was trained on, measured from pixels 0 to 255:
 #   pixels  the backbone scales by itself
@@ -39,8 +42,9 @@ class Encoder(keras.Model):
     Args:
         name: a key of `ENCODERS`.
         image_size: height and width of its input, px.
-        weights: "imagenet", the path of a Keras weights file without top, or None
-            for random weights.
+        weights: "imagenet", the path of a Keras weights file without top, the folder
+            of a bundle with an encoder of this name and size, or None for random
+            weights.
 
     Call arguments:
         images: uint8 (B, H, W, 3), RGB. Pixel scaling happens inside.
@@ -57,10 +61,15 @@ class Encoder(keras.Model):
         if name not in ENCODERS:
             raise AppError(f"No encoder {name!r}. There are {', '.join(ENCODERS)}.")
         self.scaling = ENCODERS[name].scaling
-        self.backbone = _load(name, image_size, weights)
+        bundle = Path(weights) if weights and Path(weights).is_dir() else None
+        self.backbone = _load(name, image_size, None if bundle else weights)
         self.image_size = image_size
         rows, columns, self.feature_size = self.backbone.output_shape[1:]
         self.regions = rows * columns
+        self.built = True
+        if bundle:
+            _check_origin(bundle, name)
+            load_weights(bundle, self, "encoder")
 
     def call(self, images):
         """Give the region features of a batch of images."""
@@ -133,7 +142,8 @@ def _load(name: str, image_size: int, weights: str | None) -> keras.Model:
     if weights not in (None, "imagenet") and not Path(weights).is_file():
         raise AppError(
             f"No encoder weights at {weights}. Give the path of a Keras weights file "
-            f"for {name} without top, or imagenet to let Keras download them."
+            f"for {name} without top, the folder of a bundle that has this encoder, or "
+            "imagenet to let Keras download them."
         )
     shape = (image_size, image_size, 3)
     try:
@@ -152,6 +162,18 @@ def _load(name: str, image_size: int, weights: str | None) -> keras.Model:
             f"The encoder {name} cannot be built at {image_size} px with weights "
             f"{weights}: {error}"
         ) from error
+
+
+def _check_origin(bundle: Path, name: str) -> None:
+    """Make sure that a folder is a bundle, of any task, with this encoder."""
+    check_bundle(bundle, None, [CONFIG, WEIGHTS])
+    config = tomllib.loads(read_text(bundle, CONFIG))
+    found = config["encoder"]["name"]
+    if found != name:
+        raise AppError(
+            f"The bundle {bundle} has the encoder {found}, not {name}. Name {found} in "
+            "the recipe, or start from other weights."
+        )
 
 
 def _cache() -> Path:

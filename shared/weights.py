@@ -62,8 +62,13 @@ def write_weights(folder: Path, model: keras.Model) -> None:
     full.unlink()
 
 
-def load_weights(folder: Path, model: keras.Model) -> None:
+def load_weights(folder: Path, model: keras.Model, part: str = "") -> None:
     """Give a model the weights of a checked bundle, of either format.
+
+    Args:
+        folder: the bundle.
+        model: what takes them.
+        part: the attribute of the bundle's model that `model` is; empty is all.
 
     Raises:
         AppError: if they belong to another model, or are no weights, or the disk has
@@ -71,7 +76,7 @@ def load_weights(folder: Path, model: keras.Model) -> None:
     """
     path, sizes = folder / WEIGHTS, ""
     try:
-        held, content = _unpack_file(path)
+        held, content = _unpack_file(path, part)
         sizes = f"{held} numbers for {model.count_params()}; "
         with _on_disk(content) as full:
             model.load_weights(full)
@@ -144,13 +149,13 @@ def _from_blocks(blocks: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
     return blocks.reshape(-1)[: int(np.prod(shape))].reshape(shape)
 
 
-def _unpack_file(path: Path) -> tuple[int, bytes]:
+def _unpack_file(path: Path, part: str) -> tuple[int, bytes]:
     """Give the number of weights, and the file that Keras would have written."""
     with (
         h5py.File(path) as source,
         h5py.File("full", "w", driver="core", backing_store=False) as target,
     ):
-        count = _unpack(source, target)
+        count = _unpack(_get(source, part) if part else source, target)
         target.flush()
         return count, target.id.get_file_image()
 
