@@ -1,0 +1,201 @@
+"""What a VQA model is made of and how it is trained: the schema of a recipe."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+
+from shared.config import Config
+
+Rate = Annotated[float, Field(ge=0, lt=1)]
+Positive = Annotated[int, Field(ge=1)]
+
+
+class EncoderConfig(Config):
+    """The convolutional net.
+
+    Attributes:
+        name: a key of `shared.encoders.ENCODERS`.
+        weights: what training starts from: "imagenet", "none", a file's path, or the
+            folder of a bundle whose encoder is of the same kind.
+        image_size: height and width that it sees, px.
+        resize: "squash" ignores the aspect ratio, "crop" keeps the middle square.
+    """
+
+    name: str
+    weights: str = "imagenet"
+    image_size: int = Field(224, ge=32, le=1024)
+    resize: Literal["squash", "crop"] = "squash"
+
+
+class NetConfig(Config):
+    """What answers a question about the features of a photo.
+
+    Attributes:
+        cell: a key of `shared.cells.CELLS`, for the question.
+        layers: cells stacked on one another.
+        units: size of a cell's state.
+        embed_dim: size of a word's vector.
+        hops: times that the question looks at the photo's regions, each time with
+            what it saw before (Yang et al. 2016, arXiv:1511.02274); 0 is the mean of
+            the regions, without attention (Antol et al. 2015, arXiv:1505.00468).
+        attention_units: hidden size of the attention.
+        normalize: whether features are divided by their Euclidean length.
+        fusion: how question and photo meet: "product" of the two, "concat" side by
+            side, or "sum".
+        joint_units: size of the two where they meet.
+        word_dropout: share of the question's words replaced by unk in training.
+        embed_dropout: share of the words' vectors dropped in training.
+        region_dropout: the same of the features.
+        joint_dropout: the same where question and photo meet.
+    """
+
+    cell: str = "lstm"
+    layers: Positive = 1
+    units: Positive
+    embed_dim: Positive
+    hops: int = Field(2, ge=0, le=8)
+    attention_units: Positive = 256
+    normalize: bool = True
+    fusion: Literal["product", "concat", "sum"] = "product"
+    joint_units: Positive
+    word_dropout: Rate = 0.0
+    embed_dropout: Rate = 0.0
+    region_dropout: Rate = 0.0
+    joint_dropout: Rate = 0.0
+
+
+class VocabularyConfig(Config):
+    """Which words and answers are learnt.
+
+    Attributes:
+        min_count: a word seen less often in the training questions becomes unk.
+        max_words: words of a question that the model reads.
+        answers: so many of the most frequent training answers can be given.
+        min_answers: an answer given less often in training is left out.
+    """
+
+    min_count: Positive = 2
+    max_words: int = Field(24, ge=1, le=200)
+    answers: int = Field(1000, ge=2, le=100_000)
+    min_answers: Positive = 1
+
+
+class StageConfig(Config):
+    """One stage of training; it starts from the best weights so far.
+
+    Attributes:
+        name: for logs and folders.
+        epochs: passes over the training photos at the most.
+        patience: passes without a better score before the stage ends.
+        batch_size: photos in a step.
+        questions: questions of each photo in a step, at most.
+        learning_rate: highest rate of all but the encoder.
+        encoder_rate: highest rate of the encoder; 0 leaves it frozen, and its
+            features are computed once.
+        encoder_from: what of the encoder is trained: all, none or its first layer.
+        warmup: share of the steps in which the rate rises from 0; it then falls to
+            `final_rate` times its height along a cosine.
+        final_rate: see `warmup`.
+        weight_decay: of AdamW, for matrices.
+        clip_norm: highest norm of a step's gradient.
+        label_smoothing: share of the target spread over all answers.
+        average: momentum of the running mean of the weights, which is what is
+            validated and kept; 0 keeps the weights themselves.
+        mirror: whether photos are mirrored half of the time, with left and right
+            exchanged in their questions and answers.
+        augment: whether photos are cropped and brightened, if the encoder is trained.
+    """
+
+    name: str = Field(pattern=r"^[a-z0-9_-]+$")
+    epochs: Positive
+    patience: Positive = 3
+    batch_size: Positive = 32
+    questions: Positive = 8
+    learning_rate: float = Field(gt=0, le=1)
+    encoder_rate: float = Field(0.0, ge=0, le=1)
+    encoder_from: str = "none"
+    warmup: Rate = 0.05
+    final_rate: float = Field(0.0, ge=0, le=1)
+    weight_decay: float = Field(0.0, ge=0)
+    clip_norm: float = Field(5.0, gt=0)
+    label_smoothing: Rate = 0.0
+    average: Rate = 0.0
+    mirror: bool = True
+    augment: bool = False
+
+    @model_validator(mode="after")
+    def _encoder_is_trained_or_not(self) -> "StageConfig":
+        if (self.encoder_rate > 0) != (self.encoder_from != "none"):
+            raise ValueError(
+                "`encoder_rate` above 0 and `encoder_from` go together: set both to "
+                "train the encoder, or neither"
+            )
+        return self
+
+
+class AnsweringConfig(Config):
+    """How sure an answer must be, found on the dev questions when training ends.
+
+    Attributes:
+        temperature: what scores are divided by before the softmax, so that a
+            confidence of 0.7 is right in 70 % of the cases (Guo et al. 2017,
+            arXiv:1706.04599).
+        blind_temperature: the same for the twin that does not see the photo.
+        unsure: an answer of less confidence is "not sure".
+        openings: first words of the questions that it has learnt from.
+    """
+
+    temperature: float = Field(1.0, gt=0)
+    blind_temperature: float = Field(1.0, gt=0)
+    unsure: float = Field(0.0, ge=0, lt=1)
+    openings: tuple[str, ...] = ()
+
+
+Stages = Annotated[tuple[StageConfig, ...], Field(min_length=1)]
+
+
+class FinetuneConfig(Config):
+    """A recipe to train a finished model further, on other photos or questions.
+
+    Attributes:
+        about: what the card should say of the data, its licence and limits.
+        seed: of new words' vectors, the order of the photos, and dropout.
+        precision: of the arithmetic in training; "mixed_bfloat16" is faster on
+            processors with AMX and on GPUs. Weights are always float32.
+        vocabulary: which new words and answers are learnt.
+        stages: trained one after the other.
+    """
+
+    about: str = ""
+    seed: int = Field(1, ge=0)
+    precision: Literal["float32", "mixed_bfloat16"] = "float32"
+    vocabulary: VocabularyConfig = VocabularyConfig()
+    stages: Stages
+
+    @model_validator(mode="after")
+    def _stage_names_differ(self) -> "FinetuneConfig":
+        names = [stage.name for stage in self.stages]
+        if len(set(names)) != len(names):
+            raise ValueError(f"stages need different names. Received: {names}")
+        return self
+
+
+class VqaConfig(FinetuneConfig):
+    """A whole recipe.
+
+    Attributes:
+        encoder, net: the parts.
+        objective: what a question's answers are: "answers" of the vocabulary,
+            "choices" in words that come with the question (Zhu et al. 2016,
+            arXiv:1511.03416: telling), or "boxes" of the photo (there: pointing).
+        loss: of "answers": "softmax" learns the one that most people gave, "soft"
+            all that people gave, by how many did (Teney et al. 2018,
+            arXiv:1708.02711).
+        answering: how the model is used.
+    """
+
+    encoder: EncoderConfig
+    net: NetConfig
+    objective: Literal["answers", "choices", "boxes"] = "answers"
+    loss: Literal["softmax", "soft"] = "softmax"
+    answering: AnsweringConfig = AnsweringConfig()

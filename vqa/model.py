@@ -1,0 +1,420 @@
+"""The VQA model: an encoder, a net that answers, and its twin that sees nothing."""
+
+import math
+
+import keras
+import numpy as np
+from keras import layers, ops
+
+from shared.attention import RegionAttention
+from shared.cells import CELLS
+from shared.encoders import Encoder
+from shared.errors import AppError
+from shared.text import PAD, UNK
+from vqa.config import NetConfig, VqaConfig
+
+
+class QuestionReader(keras.layers.Layer):
+    """Read a question, word after word, into a vector.
+
+        (h, c)_s = cell(E word_s, (h, c)_{s-1})    where word s is real
+        q        = tanh(W [h_S, c_S] + b)
+
+    With several cells on one another, the final h and c of all of them are put side
+    by side (Antol et al. 2015: "deeper LSTM Q").
+
+    Axes: B photos, N questions per photo, S words, J joint size.
+
+    Call arguments:
+        tokens: int32 (B, N, S), padded at the end.
+
+    Returns:
+        float (B, N, J).
+
+    Raises:
+        AppError: if the cell's name is unknown.
+    """
+
+    def __init__(self, config: NetConfig, vocab_size: int, **kwargs):
+        super().__init__(**kwargs)
+        if config.cell not in CELLS:
+            raise AppError(f"No cell {config.cell!r}. There are {', '.join(CELLS)}.")
+        self.embedding = layers.Embedding(
+            vocab_size,
+            config.embed_dim,
+            embeddings_initializer=keras.initializers.RandomNormal(
+                stddev=config.embed_dim**-0.5
+            ),
+        )
+        self.cells = [CELLS[config.cell](config.units) for _ in range(config.layers)]
+        self.to_joint = layers.Dense(config.joint_units, activation="tanh")
+        self.word_dropout = config.word_dropout
+        self.embed_dropout = layers.Dropout(config.embed_dropout)
+        self.seeds = keras.random.SeedGenerator()
+
+    def build(self, tokens_shape=None):
+        """Create the weights."""
+        inputs = (None, None, self.embedding.output_dim)
+        self.embedding.build()
+        for cell in self.cells:
+            cell.build(inputs)
+            inputs = (None, None, cell.units)
+        states = sum(cell.state_count * cell.units for cell in self.cells)
+        self.to_joint.build((None, None, states))
+        self.built = True
+
+    def call(self, tokens, training=False):
+        """Give the questions' vectors."""
+        real = ops.expand_dims(ops.not_equal(tokens, PAD), -1)  # (B, N, S, 1)
+        if training and self.word_dropout:
+            tokens = self._forget(tokens)
+        words = self.embed_dropout(self.embedding(tokens), training=training)
+        zeros = ops.zeros_like(ops.repeat(words[:, :, 0, :1], self.cells[0].units, -1))
+        states = [(zeros,) * cell.state_count for cell in self.cells]
+        for s in range(tokens.shape[2]):
+            inputs, mask = words[:, :, s], real[:, :, s]
+            for index, cell in enumerate(self.cells):
+                inputs, new = cell(inputs, states[index])
+                states[index] = tuple(
+                    ops.where(mask, after, before)
+                    for after, before in zip(new, states[index], strict=True)
+                )
+        return self.to_joint(
+            ops.concatenate([part for state in states for part in state], axis=-1)
+        )
+
+    def _forget(self, tokens):
+        draws = keras.random.uniform(ops.shape(tokens), seed=self.seeds)
+        forgotten = ops.logical_and(
+            draws < self.word_dropout, ops.not_equal(tokens, PAD)
+        )
+        return ops.where(forgotten, UNK, tokens)
+
+
+class Answerer(keras.layers.Layer):
+    """Score the answers to questions about photos.
+
+        f_r   = relu(W_f [feature_r / |feature_r|, x_r, y_r] + b_f)
+        q     = the question's vector, see `QuestionReader`
+        u_0   = q
+        u_k   = u_{k-1} + attention_k(f, u_{k-1})           for each hop k
+        v     = sum over the hops of what attention saw
+        z     = q * v                          (or [q, v], or q + v)
+        j     = relu(W_j z + b_j)
+        score = j . (W_a mean(E words of answer a) + r_a) + b_a
+
+    Without hops there is one region, the mean of all: v = f. r_a and b_a belong to
+    the answers of the vocabulary; of any other answer they are 0, so that it can be
+    scored as well. With boxes, the score is j . tanh(W_b [mean feature of the cells
+    under the box, its corners and area] + b_b).
+
+    Axes: B photos, N questions per photo, S words of a question, R regions, D
+    feature size, J joint size, H hops, A answers, C choices, L words of an answer.
+
+    Args:
+        config: sizes and dropout.
+        vocab_size: words, of questions and answers.
+        answers: int32 (A, L), the words of the answers that can be given, padded; or
+            None for a net that chooses among boxes.
+
+    Call arguments:
+        features: float (B, R, D).
+        tokens: int32 (B, N, S), the questions.
+        choices: what to choose from instead of the answers: int32 (B, N, C, L), their
+            words, padded; or boxes float (B, N, C, 4): left, top, right, bottom, each
+            0 to 1 of the photo's size. None is all answers.
+
+    Returns:
+        scores: float32 (B, N, A), or (B, N, C) for choices; before the softmax.
+        alpha: float32 (B, N, H, R), how much each hop looked at each region; uniform,
+            with H = 1, without hops.
+
+    Source: Antol et al. 2015, arXiv:1505.00468; Yang et al. 2016, arXiv:1511.02274;
+        Zhu et al. 2016, arXiv:1511.03416.
+    """
+
+    def __init__(
+        self,
+        config: NetConfig,
+        vocab_size: int,
+        answers: np.ndarray | None,
+        **kwargs,
+    ):
+        super().__init__(**kwargs)
+        self.config = config
+        self.answers = answers
+        self.reader = QuestionReader(config, vocab_size)
+        self.project = layers.Dense(config.joint_units, activation="relu")
+        self.attentions = [
+            RegionAttention(config.attention_units) for _ in range(config.hops)
+        ]
+        self.to_joint = layers.Dense(config.joint_units, activation="relu")
+        activation = "tanh" if answers is None else None
+        self.to_choice = layers.Dense(
+            config.joint_units, use_bias=answers is None, activation=activation
+        )
+        self.region_dropout = layers.Dropout(config.region_dropout)
+        self.joint_dropout = layers.Dropout(config.joint_dropout)
+
+    def build(self, features_shape, tokens_shape=None, choices_shape=None):
+        """Create the weights."""
+        _, regions, size = features_shape
+        units = self.config.joint_units
+        self.grid = _grid(regions)
+        self.reader.build()
+        self.project.build((None, None, size + 2 * bool(self.attentions)))
+        for attention in self.attentions:
+            attention.build(
+                (None, regions, units),
+                (None, regions, attention.units),
+                (None, None, units),
+            )
+        twice = self.config.fusion == "concat"
+        self.to_joint.build((None, None, units * (1 + twice)))
+        if self.answers is None:
+            self.to_choice.build((None, None, None, size + 5))
+        else:
+            self.to_choice.build((None, self.reader.embedding.output_dim))
+            shape = (len(self.answers), units)
+            self.residual = self.add_weight(
+                name="residual",
+                shape=shape,
+                initializer=keras.initializers.RandomNormal(stddev=units**-0.5),
+            )
+            self.bias = self.add_weight(
+                name="bias", shape=shape[:1], initializer="zeros"
+            )
+        self.built = True
+
+    def call(self, features, tokens, choices=None, training=False):
+        """Score answers or choices."""
+        joint, alpha = self.join(features, tokens, training)
+        if choices is None:
+            scores = self.score(joint)
+        elif self.answers is None:
+            vectors = self.encode_boxes(features, choices)
+            scores = ops.matmul(vectors, joint[..., None])[..., 0]
+        else:
+            vectors = self.encode(choices)  # (B, N, C, J)
+            scores = ops.matmul(vectors, joint[..., None])[..., 0]
+        return ops.cast(scores, "float32"), alpha
+
+    def join(self, features, tokens, training=False):
+        """Let questions meet photos.
+
+        Returns:
+            joint: float (B, N, J).
+            alpha: as of the call.
+        """
+        question = self.reader(tokens, training=training)
+        regions = self._see(features, training)
+        seen, query, alphas = ops.zeros_like(question), question, []
+        for attention in self.attentions:
+            context, alpha = attention(regions, attention.keys(regions), query)
+            seen, query = seen + context, query + context
+            alphas.append(alpha)
+        if not self.attentions:
+            seen = seen + regions
+            even = ops.zeros_like(features[:, None, :, 0]) + 1 / features.shape[1]
+            alphas.append(ops.repeat(even, tokens.shape[1], axis=1))
+        joint = self.to_joint(self._fuse(question, seen, training))
+        alpha = ops.cast(ops.stack(alphas, axis=2), "float32")
+        return self.joint_dropout(joint, training=training), alpha
+
+    def score(self, joint):
+        """Score all answers of the vocabulary: float (B, N, A)."""
+        vectors = self.encode(ops.convert_to_tensor(self.answers)) + self.residual
+        return ops.matmul(joint, ops.transpose(vectors)) + self.bias
+
+    def encode(self, answers):
+        """Turn answers' words, int32 (..., L), into vectors (..., J)."""
+        words = self.reader.embedding(answers)
+        real = ops.cast(ops.not_equal(answers, PAD), words.dtype)[..., None]
+        count = ops.maximum(ops.sum(real, axis=-2), 1.0)
+        return self.to_choice(ops.sum(words * real, axis=-2) / count)
+
+    def encode_boxes(self, features, boxes):
+        """Turn boxes, float (B, N, C, 4), into vectors (B, N, C, J)."""
+        left, top, right, bottom = (boxes[..., i : i + 1] for i in range(4))
+        x0, y0, x1, y1 = (ops.convert_to_tensor(edge) for edge in _edges(self.grid))
+        across = ops.minimum(right, x1) - ops.maximum(left, x0)  # (B, N, C, R)
+        down = ops.minimum(bottom, y1) - ops.maximum(top, y0)
+        overlap = ops.relu(across) * ops.relu(down)
+        overlap = overlap / ops.maximum(ops.sum(overlap, axis=-1, keepdims=True), 1e-6)
+        count = ops.shape(boxes)
+        flat = ops.reshape(overlap, (count[0], -1, overlap.shape[-1]))
+        inside = ops.matmul(flat, self._shorten(features))
+        inside = ops.reshape(inside, (*count[:3], features.shape[-1]))
+        area = (right - left) * (bottom - top)
+        return self.to_choice(ops.concatenate([inside, boxes, area], axis=-1))
+
+    def _see(self, features, training):
+        """Give float (B, R, J), or (B, 1, J) without hops."""
+        if not self.attentions:
+            features = ops.mean(features, axis=1, keepdims=True)
+        features = self._shorten(features)
+        features = self.region_dropout(features, training=training)
+        if self.attentions:
+            places = ops.convert_to_tensor(self.grid, features.dtype)
+            places = ops.zeros_like(features[..., :2]) + places
+            features = ops.concatenate([features, places], axis=-1)
+        return self.project(features)
+
+    def _shorten(self, features):
+        features = ops.cast(features, self.compute_dtype)
+        if not self.config.normalize:
+            return features
+        squares = ops.sum(ops.square(features), axis=-1, keepdims=True)
+        return features * ops.rsqrt(squares + 1e-6)
+
+    def _fuse(self, question, seen, training):
+        if self.config.fusion == "product":
+            fused = question * seen
+        elif self.config.fusion == "sum":
+            fused = question + seen
+        else:
+            fused = ops.concatenate([question, seen], axis=-1)
+        return self.joint_dropout(fused, training=training)
+
+
+class Vqa(keras.Model):
+    """Encoder, answerer, and a twin of the answerer that never sees a photo.
+
+    The twin says how far the questions alone would have led: an answer that needs no
+    photo proves nothing.
+
+    Args:
+        encoder: the convolutional net.
+        answerer, blind: two nets of the same sizes.
+        objective, loss: see `vqa.config.VqaConfig`.
+
+    Call arguments:
+        inputs: dict of "images" uint8 (B, H, W, 3), or "features" (B, R, D) where
+            they are known already; "tokens" int32 (B, N, S); and "choices", where
+            the objective needs them.
+
+    Returns:
+        scores of the answerer, and of its twin, each as of `Answerer`.
+    """
+
+    def __init__(
+        self,
+        encoder: Encoder,
+        answerer: Answerer,
+        blind: Answerer,
+        objective: str = "answers",
+        loss: str = "softmax",
+    ):
+        super().__init__(name="vqa")
+        self.encoder = encoder
+        self.answerer = answerer
+        self.blind = blind
+        self.objective = objective
+        self.soft = objective == "answers" and loss == "soft"
+        answerer.build((None, encoder.regions, encoder.feature_size))
+        blind.build((None, 1, 1))
+        self.built = True
+        self.label_smoothing = 0.0
+
+    def features(self, inputs):
+        """Give float (B, R, D), computed only where "features" is missing."""
+        return (
+            inputs["features"]
+            if "features" in inputs
+            else self.encoder(inputs["images"])
+        )
+
+    def call(self, inputs, training=False):
+        """Score answers, or choices, with and without the photo."""
+        tokens, choices = inputs["tokens"], inputs.get("choices")
+        seen, _ = self.answerer(
+            self.features(inputs), tokens, choices, training=training
+        )
+        guessed, _ = self.blind(nothing(tokens), tokens, choices, training=training)
+        return seen, guessed
+
+    def compute_loss(
+        self, x=None, y=None, y_pred=None, sample_weight=None, training=True
+    ):
+        """Give the loss of a training step: of both nets, which share no weight.
+
+        Args:
+            y: float (B, N, A or C), how right each answer is.
+            sample_weight: float (B, N), the weight of each question.
+        """
+        seen, guessed = y_pred
+        each = (self.soft, self.label_smoothing, sample_weight)
+        return answer_loss(seen, y, *each) + answer_loss(guessed, y, *each)
+
+
+def nothing(tokens):
+    """Give the features that a blind net sees: float (B, 1, 1), all ones."""
+    return ops.ones_like(ops.cast(tokens[:, :1, :1], "float32"))
+
+
+def build_vqa(
+    config: VqaConfig,
+    vocab_size: int,
+    answers: np.ndarray | None,
+    weights: str | None,
+) -> Vqa:
+    """Make an untrained model.
+
+    Args:
+        vocab_size, answers: as of `Answerer`.
+        weights: of the encoder, as of `shared.encoders.Encoder`.
+    """
+    encoder = Encoder(config.encoder.name, config.encoder.image_size, weights)
+    usual = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(config.precision)
+    try:  # the nets' parts take the policy that is in force
+        nets = [
+            Answerer(config.net, vocab_size, answers, name=name)
+            for name in ("answerer", "blind")
+        ]
+    finally:
+        keras.config.set_dtype_policy(usual)
+    return Vqa(encoder, *nets, config.objective, config.loss)
+
+
+def answer_loss(scores, targets, soft, label_smoothing, weights=None):
+    """Cross-entropy per question.
+
+    Args:
+        scores: float (B, N, A), before the softmax, or the sigmoid if `soft`.
+        targets: float (B, N, A): how right each answer is, 0 to 1.
+        soft: whether each answer is right or wrong by itself (a sum of A binary
+            cross-entropies); else exactly one of them is right.
+        label_smoothing: share of the target spread over all answers, if not `soft`.
+        weights: float (B, N), one a question, or None for 1.
+
+    Returns:
+        float scalar, nats per question of weight 1.
+    """
+    if soft:
+        likely = ops.maximum(scores, 0.0) - scores * targets
+        losses = ops.sum(likely + ops.log1p(ops.exp(-ops.abs(scores))), axis=-1)
+    else:
+        count = scores.shape[-1]
+        targets = targets * (1 - label_smoothing) + label_smoothing / count
+        losses = ops.logsumexp(scores, axis=-1) * ops.sum(targets, axis=-1)
+        losses = losses - ops.sum(targets * scores, axis=-1)
+    if weights is None:
+        return ops.mean(losses)
+    weights = ops.cast(weights, "float32")
+    return ops.sum(losses * weights) / ops.maximum(ops.sum(weights), 1e-6)
+
+
+def _grid(regions: int) -> np.ndarray:
+    """Centres of a square grid's cells, row by row: float32 (R, 2), -1 to 1."""
+    side = math.isqrt(regions)
+    centres = (np.arange(side, dtype=np.float32) + 0.5) * 2 / side - 1
+    down, across = np.meshgrid(centres, centres, indexing="ij")
+    return np.stack([across.ravel(), down.ravel()], axis=1)
+
+
+def _edges(grid: np.ndarray) -> list[np.ndarray]:
+    """Left, top, right and bottom of the cells, each float32 (R,), 0 to 1."""
+    half = 0.5 / math.isqrt(len(grid))
+    across, down = (grid.T + 1) / 2
+    return [across - half, down - half, across + half, down + half]
