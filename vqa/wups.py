@@ -90,7 +90,7 @@ def _meanings(word: str) -> list[Any]:
         from nltk.corpus import wordnet
 
         return list(wordnet.synsets(word, pos="n"))
-    except (ImportError, LookupError) as error:
+    except (ImportError, LookupError, OSError) as error:
         raise AppError(
             "WUPS compares words by WordNet, which is not on this computer "
             f"({type(error).__name__}). With internet, run `python -m nltk.downloader "

@@ -1,0 +1,239 @@
+"""Files of answers, one answer a question."""
+
+import csv
+import json
+import re
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from io import StringIO
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from shared.errors import AppError
+
+if TYPE_CHECKING:
+    from vqa.data import Record
+
+_IDS = ("question_id", "qa_id", "id")
+_FORM = '{"question_id": ..., "answer": ...} or {"image": ..., "question": ..., ...}'
+_COCO_NAME = re.compile(r"(?:.*_)?(\d{12})")
+
+
+class Result(NamedTuple):
+    """One answer in a file, and which question it belongs to as far as told."""
+
+    place: str  # in the file, for error messages
+    id: str  # "" if not told
+    image: str
+    question: str
+    answer: str | None  # None where the file has an error instead
+
+    def __str__(self) -> str:
+        if self.image and self.question:
+            return f"{self.question!r} about {self.image}"
+        return f"question {self.id}"
+
+
+def read_results(path: Path) -> list[Result]:
+    """Read answers from VQA's results format, from our own JSONL or from CSV.
+
+    VQA: one JSON list of `{"question_id": 42, "answer": "red"}`. Ours: one such
+    object a line, with "image" and "question" or with "id", and "error" in place of
+    an answer where there is none. CSV: the same names as columns; commas, semicolons
+    or tabs.
+
+    Returns:
+        in the order of the file, errors included.
+
+    Raises:
+        AppError: if the file cannot be read or is none of these, if an entry does not
+            tell its question or its answer, or if there are no answers.
+    """
+    results = [_to_result(path, *item) for item in _read_items(path)]
+    if not any(result.answer is not None for result in results):
+        raise AppError(f"{path} holds no answers ({len(results)} records with errors).")
+    return results
+
+
+def _to_result(path: Path, place: str, item: dict[str, Any]) -> Result:
+    ids = [item[key] for key in _IDS if item.get(key) not in (None, "")]
+    image, question = item.get("image"), item.get("question")
+    told = isinstance(image, str) and isinstance(question, str) and image and question
+    is_id = ids and isinstance(ids[0], int | str) and not isinstance(ids[0], bool)
+    if not told and not is_id:
+        raise AppError(
+            f'{path}, {place}: expected "question_id", or "image" and "question". '
+            f"Received: {json.dumps(item)[:100]}"
+        )
+    answer = item.get("answer")
+    if item.get("error"):
+        answer = None
+    elif isinstance(answer, int) and not isinstance(answer, bool):
+        answer = str(answer)
+    elif not isinstance(answer, str):
+        raise AppError(
+            f'{path}, {place}: expected "answer" with a word or a few. '
+            f"Received: {json.dumps(item)[:100]}"
+        )
+    return Result(
+        place,
+        str(ids[0]) if is_id else "",
+        str(image) if told else "",
+        str(question) if told else "",
+        answer,
+    )
+
+
+def _read_items(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise AppError(f"Cannot read answers from {path}: {error}") from error
+    if path.suffix.lower() in (".csv", ".tsv"):
+        yield from _csv_items(path, text)
+        return
+    if text.lstrip().startswith("["):
+        items = enumerate(_parse(path, "the file", text), start=1)
+        named = ((f"entry {number}", item) for number, item in items)
+    else:
+        lines = enumerate(text.split("\n"), start=1)
+        places = ((f"line {number}", line) for number, line in lines if line.strip())
+        named = ((place, _parse(path, place, line)) for place, line in places)
+    for place, item in named:
+        if not isinstance(item, dict):
+            raise AppError(
+                f"{path}, {place}: expected {_FORM}. Received: {json.dumps(item)[:100]}"
+            )
+        yield place, item
+
+
+def _csv_items(path: Path, text: str) -> Iterator[tuple[str, dict[str, Any]]]:
+    first_line = text.partition("\n")[0]
+    delimiter = max(",;\t", key=first_line.count)
+    lines = csv.reader(StringIO(text, newline=""), delimiter=delimiter, strict=True)
+    number = 1
+    try:
+        header = [column.strip().lower() for column in next(lines, [])]
+        if "answer" not in header or not {*_IDS, "question"} & set(header):
+            raise AppError(
+                f"{path}, line 1 should name the columns question_id and answer, or "
+                f"image, question and answer. Received: {first_line!r:.80}"
+            )
+        number = lines.line_num + 1
+        for cells in lines:
+            place = f"line {number}"
+            if any(cells) and len(cells) != len(header):
+                raise AppError(
+                    f"{path}, {place} has {len(cells)} columns, line 1 has "
+                    f"{len(header)}. Put text that holds {delimiter!r} in quotes "
+                    '("...").'
+                )
+            if any(cells):
+                yield place, dict(zip(header, map(str.strip, cells), strict=True))
+            number = lines.line_num + 1
+    except csv.Error as error:
+        raise AppError(f"{path}, line {number} is not valid CSV: {error}.") from error
+
+
+def _parse(path: Path, place: str, text: str) -> Any:
+    try:
+        return json.loads(text)
+    except ValueError as error:
+        raise AppError(
+            f"{path}, {place}: not JSON ({error}). Expected one list of objects "
+            f"{_FORM}, or one object a line; CSV in a file that ends in .csv."
+        ) from error
+
+
+def match_results(
+    results: Iterable[Result], records: Sequence["Record"]
+) -> tuple[dict[str, str], list[str]]:
+    """Find the question that each answer belongs to.
+
+    By the question's id; if there is none, by photo and question. The photo may be
+    told by its whole name, its file name, its file name without suffix, or the number
+    in COCO's file names; in the question, case and punctuation do not matter.
+
+    Returns:
+        dict: id of the record -> answer.
+        ids of the records that have an error instead.
+
+    Raises:
+        AppError: if an answer fits no question, or the photos of several; or if a
+            question gets two different answers.
+    """
+    find = _Questions(records)
+    answers: dict[str, str] = {}
+    failed: dict[str, None] = {}
+    for result in results:
+        for record_id in find(result):
+            if result.answer is None:
+                failed[record_id] = None
+            elif answers.setdefault(record_id, result.answer) != result.answer:
+                raise AppError(
+                    f"{result.place}: {result} has another answer already, "
+                    f"{answers[record_id]!r:.60}. Scores need one answer a question; "
+                    "keep the best one."
+                )
+    return answers, [record_id for record_id in failed if record_id not in answers]
+
+
+class _Questions:
+    """Finds the records that a result is about."""
+
+    def __init__(self, records: Sequence["Record"]):
+        self._by_id = {record.id: record for record in records}
+        self._asked: dict[tuple[str, str], list[str]] = {}
+        self._names: list[dict[str, list[str]]] = [{} for _ in _KEYS]
+        for record in records:
+            asked = record.name, _words(record.question)
+            self._asked.setdefault(asked, []).append(record.id)
+        for name in dict.fromkeys(record.name for record in records):
+            for key, index in zip(_KEYS, self._names, strict=True):
+                if word := key(name):
+                    index.setdefault(word, []).append(name)
+
+    def __call__(self, result: Result) -> list[str]:
+        record = self._by_id.get(result.id)
+        asked = _words(result.question)
+        # An id may be of another numbering; the words of the question tell.
+        if record and (not asked or asked == _words(record.question)):
+            return [record.id]
+        names = self._photos(result.image)
+        found = [name for name in names if (name, asked) in self._asked]
+        if len(found) == 1:
+            return self._asked[found[0], asked]
+        example = next(iter(self._by_id), "none")
+        raise AppError(
+            f"{result.place}: {result} fits {len(found)} of the {len(self._by_id)} "
+            "questions to score. Give the questions' ids, such as "
+            f"{example}, or photo and question as they are written there; if the "
+            "answers are of one split, name it with --split."
+        )
+
+    def _photos(self, image: str) -> list[str]:
+        for key, index in zip(_KEYS, self._names, strict=True):
+            if found := index.get(key(image)):
+                return found
+        return []
+
+
+def _words(question: str) -> str:
+    return " ".join(re.findall(r"\w+", question.lower()))
+
+
+def _path(name: str) -> PurePosixPath:
+    return PurePosixPath(name.replace("\\", "/"))
+
+
+def _number(name: str) -> str:
+    match = _COCO_NAME.fullmatch(_path(name).stem)
+    number = match[1] if match else name
+    return str(int(number)) if number.isdecimal() else ""
+
+
+_KEYS: tuple[Callable[[str], str], ...] = (
+    lambda name: _path(name).as_posix() if name else "",
+    lambda name: _path(name).name,
+    lambda name: _path(name).stem,
+    _number,
+)
