@@ -55,7 +55,7 @@ def test_normal_form(answer, expected):
     assert normalize(answer) == expected
 
 
-@settings(max_examples=500)
+@settings(max_examples=200)
 @given(written)
 @example("a, the")
 @example("1,2,345")
@@ -127,7 +127,7 @@ def published_form(answer):
     )
 
 
-@settings(max_examples=500)
+@settings(max_examples=200)
 @given(written)
 @example("1,2.3-4 ; 5.")
 @example("a..1.b" + "." * 40)

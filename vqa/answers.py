@@ -20,6 +20,7 @@ from shared.errors import AppError
 
 MIN_VOTES = 4  # the least number of people of whom any three can outvote one left out
 _FULL_SCORE = 3  # people who must agree, Antol et al. 2015
+_CACHED = 2**17  # answers; those of a data set repeat, ten people's to a question
 
 _ARTICLES = frozenset(("a", "an", "the"))
 _NUMBER_WORDS = (
@@ -58,6 +59,7 @@ _WITHOUT_APOSTROPHE = {
 _OFFICIAL_PUNCTUATION = ';/[]"{}()=+\\_-><@`,?!'
 
 
+@lru_cache(maxsize=_CACHED)
 def normalize_official(answer: str) -> str:
     """Normalise an answer exactly as the published VQA evaluator does.
 
@@ -90,7 +92,7 @@ _TYPEWRITER = str.maketrans("\u2018\u2019\u02bc\u2010\u2011\u201a\uff0c", "'''--
 _KEPT_AT_ENDS = "%&"
 
 
-@lru_cache(maxsize=2**17)  # VQA v2 has 6.6 million answers, of 200,000 kinds
+@lru_cache(maxsize=_CACHED)
 def normalize(answer: str) -> str:
     """Bring an answer into the one form in which answers are compared.
 

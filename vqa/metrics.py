@@ -48,6 +48,13 @@ _PROTOCOLS = {
     ("choice", "clean"): "share of questions whose right choice is chosen",
 }
 
+_NOTES = {  # score -> what else to say of it
+    "class-normalised": "class-normalised: its mean over classes of questions with "
+    "the same most common answer",
+    "WUPS@0.9": "WUPS: Wu-Palmer similarity of items as sets, a tenth of it below the "
+    "threshold, Malinowski and Fritz 2014",
+}
+
 
 def score_answers(
     records: Sequence["Record"],
@@ -73,12 +80,7 @@ def score_answers(
         AppError: if a question has no answer, if an answer belongs to no question,
             if nobody answered any question, or if WUPS cannot be had.
     """
-    known = [r for r in records if r.answers or r.right is not None]
-    if not known:
-        raise AppError(
-            f"Nobody's answers are known to these {len(records)} questions, so there "
-            "is nothing to score against. Score a split that has answers."
-        )
+    known = _answered(records)
     _check_questions(records, known, answers, "answers")
     if blind is not None:
         _check_questions(records, known, blind, "answers without the photo")
@@ -97,22 +99,33 @@ def score_answers(
 
     scores = {name: mean(name, range(len(known))) for name in scorers}
     classes = [] if kind == "choice" else _classes(known)
-    if classes:
-        groups = [mean(main, rows) for rows in _group(classes).values()]
-        scores["class-normalised"] = Score.across(groups)
+    if any(classes):
+        each = [mean(main, rows) for rows in _group(classes).values()]
+        scores["class-normalised"] = Score.across(each)
+    groups = {
+        title: {name: mean(main, rows) for name, rows in _group(labels).items()}
+        for title, labels in _labels(known, classes).items()
+    }
+    notes = [note for name, note in _NOTES.items() if name in scores]
     return Report(
         scores=scores,
-        groups={
-            title: {name: mean(main, rows) for name, rows in _group(labels).items()}
-            for title, labels in _labels(known, classes).items()
-            if any(labels)
-        },
+        groups={title: group for title, group in groups.items() if group},
         interval=confidence_interval(seen[main], [r.name for r in known]),
         questions=len(known),
         photos=len({r.name for r in known}),
-        protocol=f"{_PROTOCOLS[kind, protocol]} ({protocol})",
+        protocol="; ".join([f"{_PROTOCOLS[kind, protocol]} ({protocol})", *notes]),
         warnings=tuple(_doubts(records, known, answers)),
     )
+
+
+def _answered(records: Sequence["Record"]) -> list["Record"]:
+    known = [r for r in records if r.answers or r.right is not None]
+    if not known:
+        raise AppError(
+            f"Nobody's answers are known to these {len(records)} questions, so there "
+            "is nothing to score against. Score a split that has answers."
+        )
+    return known
 
 
 def _check_questions(
