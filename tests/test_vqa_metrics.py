@@ -62,6 +62,7 @@ def test_official_accuracy_by_hand(answer, people, accuracy):
         ("a", ["A"] * 9 + ["b"], 1),
         ("red", ["red"], 1),  # the official accuracy of one person's answer is 0
         ("red", ["red", "pink"], 0.5),
+        ("", ["?"] * 10, 0),
     ],
 )
 def test_clean_accuracy_by_hand(answer, people, accuracy):
@@ -134,6 +135,7 @@ def test_exact_match():
     assert exact_match("the lake.", ["at the lake", "lake"], "clean") == 1
     assert exact_match("night stand", ["night_stand"], "clean") == 0
     assert exact_match("", ["red"]) == 0
+    assert exact_match("", ["?"], "clean") == exact_match("", [""]) == 0
 
 
 def test_choices_and_boxes():

@@ -40,7 +40,8 @@ def vqa_accuracy(
         raise ValueError("an answer is scored against people's. Received: none")
     if protocol == "clean":
         counts = Counter(map(normalize, human_answers))
-        return vote_score(counts[normalize(answer)], counts.total())
+        same = counts[normalize(answer)] if normalize(answer) else 0
+        return vote_score(same, counts.total())
     people = [_flat(text) for text in human_answers]
     answer = _flat(answer)
     # NOTE: unanimous people are taken at their word, and so is the answer then:
@@ -49,7 +50,7 @@ def vqa_accuracy(
         people = [normalize_official(text) for text in people]
         answer = normalize_official(answer)
     alike = [text.lower() == answer.lower() for text in people]
-    others = (sum(alike) - same for same in alike)
+    others = (sum(alike) - own for own in alike)
     return float(sum([min(1, count / 3) for count in others])) / len(people)
 
 
@@ -64,11 +65,13 @@ def exact_match(
 
     Items between commas are a set, "book, lamp" equals "lamp,book": the accuracy of
     Malinowski and Fritz 2014, arXiv:1410.0210. It ignores case; with "clean", also
-    what `vqa.answers.normalize` evens out.
+    what `vqa.answers.normalize` evens out. An answer without items is wrong.
     """
     even = normalize if protocol == "clean" else str
     given = set(split_items(even(answer)))
-    return float(any(given == set(split_items(even(text))) for text in accepted))
+    return float(
+        bool(given) and any(given == set(split_items(even(text))) for text in accepted)
+    )
 
 
 def choice_match(answer: Answer, record: "Record") -> float:
