@@ -1,0 +1,266 @@
+"""The figures of the report, worked by hand, on drawn photos."""
+
+import io
+import itertools
+import random
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
+
+from vqa.balance import Score, best_answer, official_score, weigh_answers
+from vqa.data import Record, read_dataset
+from vqa.datacheck import TrainingCost, check_dataset
+
+DAQUAR = Path(__file__).parents[2] / "shared/data/daquar"
+IDS = itertools.count()
+
+
+def jpeg(shade):
+    file = io.BytesIO()
+    Image.new("RGB", (12, 8), (shade % 256, 90, 200)).save(file, "JPEG")
+    return file.getvalue()
+
+
+class Stored:
+    """A photo without a file."""
+
+    def __init__(self, name, content):
+        self.name, self.content = name, content
+
+    def read_bytes(self):
+        return self.content
+
+
+def ask(split, question, *answers, name=None, **more):
+    """One question, about a photo of its split unless named."""
+    name = name or f"{split}.jpg"
+    image = Stored(name, jpeg(sum(name.encode())))
+    return Record(name, image, question, answers, split, str(next(IDS)), **more)
+
+
+def small():
+    return [
+        *(ask("train", "what color is it", "red") for _ in range(3)),
+        *(ask("train", "what color is it", " Blue ") for _ in range(2)),
+        *(ask("train", "how many dogs", answer) for answer in ("2", "2", "red", "7")),
+        ask("dev", "what color was it", "BLUE"),
+        ask("dev", "what color is the dog", "red"),
+        ask("dev", "how many cats", "2"),
+        ask("dev", "is it red", "yes"),
+    ]
+
+
+def test_report(tmp_path):
+    check = check_dataset(small(), answers=2, min_count=2)
+    assert check.ok
+    lines = str(check).splitlines()
+    for line in (
+        "split       photos questions  answered   a photo",
+        "train            1         9         9       9.0",
+        "dev              1         4         4       4.0",
+        "answers: 4 different in train, 1 of them to one question only; the most "
+        "frequent, by first words:",
+        "  all                            9  red 44.4%; blue 22.2%; 2 22.2%; 7 11.1%",
+        "  what color                     5  red 60.0%; blue 40.0%",
+        "  how many                       4  2 50.0%; red 25.0%; 7 25.0%",
+        "without looking, dev:",
+        "  always 'red'             25.0%",
+        "  by the first two words   50.0%",
+        "        2                      50.0%",
+        "words: 7 in train's questions, 7 of them at least twice, which make up "
+        "66.7% of dev's",
+        "questions: 3.6 words on average, 5 in the longest",
+        "no problems found",
+    ):
+        assert line in lines
+
+
+def test_counts():
+    check = check_dataset(small(), min_count=5)
+    assert (check.photos, check.questions) == (
+        {"train": 1, "dev": 1},
+        {"train": 9, "dev": 4},
+    )
+    assert (check.words, check.kept) == (7, 4)  # what, color, is, it
+    assert check.coverage == 8 / 15
+    assert check.lengths == {4: 5 + 1, 3: 4 + 1 + 1, 5: 1}
+    assert check.balance.ceilings[4]["dev"] == Score(0.75, None)
+    assert check.balance.answers == 4  # there are no more
+
+
+def test_ceiling_and_guesses_of_ten_people():
+    votes = ["yes"] * 6 + ["no"] * 3 + ["maybe"]
+    records = [ask("train", "is it", *["no"] * 10), ask("train", "is it", "maybe")]
+    records += [ask("train", "is it", "no"), ask("test", "is it", *votes)]
+    balance = weigh_answers(records, {r.id: "is it" for r in records}, 1)
+    assert balance.ceilings == {1: {"test": Score(0.0, pytest.approx(0.9))}}
+    assert balance.priors == {"test": (Score(0.0, pytest.approx(0.9)),) * 2}
+    assert "0.0% (90.0% official)" in str(balance)
+    balance = weigh_answers(records, {r.id: "is it" for r in records}, 2)
+    assert balance.ceilings[2]["test"].soft == pytest.approx(0.9)  # maybe: 0.3
+
+
+@given(st.integers(0, 10))
+def test_official_score_leaves_each_person_out(count):
+    votes = [1] * count + [0] * (10 - count)
+    scores = [min((sum(votes) - vote) / 3, 1) for vote in votes]
+    assert official_score(count) == pytest.approx(sum(scores) / 10)
+
+
+def test_best_answer():
+    assert best_answer(ask("train", "Q", "a", "B", "b ", "c")) == "b"
+    assert best_answer(ask("train", "Q", "b", "a")) == "b"
+    assert best_answer(ask("train", "Q", " ")) == best_answer(ask("train", "Q")) == ""
+
+
+@given(st.randoms(), st.integers(1, 6))
+def test_a_longer_list_never_reaches_less(rng: random.Random, people):
+    def some(split):
+        answers = [rng.choice("abcdefgh") for _ in range(people)]
+        return Record("n", Path("n"), "q", tuple(answers), split, str(next(IDS)))
+
+    records = [some(split) for split in ("train", "dev") for _ in range(30)]
+    openings = {record.id: "" for record in records}
+    balances = [weigh_answers(records, openings, size) for size in range(1, 9)]
+    exact = [balance.ceilings[balance.answers]["dev"].exact for balance in balances]
+    assert exact == sorted(exact)
+
+
+def test_types_of_the_source_are_kept():
+    types = ["what color", "what color", "how many", ""]
+    records = [ask("train", "q", "a", question_type=t) for t in types]
+    balance = weigh_answers(records, {r.id: "q" for r in records}, 10)
+    assert [(g.name, g.questions) for g in balance.groups] == [
+        ("all", 4),
+        ("what color", 2),
+        ("(none)", 1),
+        ("how many", 1),
+    ]
+    assert balance.kinds == "type"
+
+
+def test_choices_and_boxes():
+    box = (0.0, 0.0, 1.0, 1.0)
+    records = [
+        ask("train", "which", boxes=(box,) * 4, right=1),
+        ask("dev", "which", boxes=(box,) * 4, right=2),
+        ask("dev", "which", choices=("a", "b"), right=0),
+    ]
+    check = check_dataset(records)
+    assert check.ok
+    assert "right by choosing blindly: train 25.0%, dev 37.5%" in str(check)
+
+
+# Problems
+
+
+def with_problem(*records):
+    return check_dataset([*small(), *records])
+
+
+def test_photos_that_cannot_be_read(tmp_path):
+    (tmp_path / "b.jpg").write_bytes(b"no photo")
+    (tmp_path / "c.jpg").write_bytes(jpeg(3)[:-20])
+    records = [
+        Record(f"{n}.jpg", tmp_path / f"{n}.jpg", "Q", ("a",), "train", f"{n}{i}")
+        for n in "abc"
+        for i in range(2)
+    ]
+    seen = []
+    check = check_dataset(
+        [*small(), *records], progress=lambda done, total: seen.append((done, total))
+    )
+    assert not check.ok
+    assert check.missing == (("a.jpg", "there is no such file."),)
+    assert [name for name, _ in check.broken] == ["b.jpg", "c.jpg"]
+    assert "problem: 1 missing photos:\n    a.jpg: there is no such file." in str(check)
+    assert seen == [(i, 5) for i in range(1, 6)]
+
+
+def test_photo_in_two_splits():
+    check = with_problem(ask("test", "what", "red", name="dev.jpg"))
+    assert check.leaks == (("dev.jpg",),)
+    copy = ask("dev", "what", "red", name="copy.jpg")
+    check = with_problem(
+        Record("copy.jpg", Stored("copy.jpg", jpeg(sum(b"train.jpg"))), *copy_of(copy))
+    )
+    assert check.leaks == (("train.jpg", "copy.jpg"),)
+    assert "1 photos that are in several splits" in str(check)
+    assert check.repeats == 0
+
+
+def copy_of(record):
+    return record.question, record.answers, record.split, record.id
+
+
+def test_photo_twice_in_a_split_is_only_noted():
+    copy = ask("dev", "what", "red", name="copy.jpg")
+    check = with_problem(
+        Record("copy.jpg", Stored("copy.jpg", jpeg(sum(b"dev.jpg"))), *copy_of(copy))
+    )
+    assert (check.repeats, check.leaks, check.ok) == (1, (), True)
+    assert "note: photos that repeat one of their own split: 1" in str(check)
+
+
+def test_questions_without_answer_or_word():
+    check = with_problem(ask("dev", "what is it", " "), ask("train", "?!", "red"))
+    assert len(check.unanswered) == len(check.wordless) == 1
+    assert check.unanswered[0].endswith(": what is it")
+    assert check.answered == {"train": 10, "dev": 4}
+    assert not check.ok
+
+
+def test_a_test_split_may_be_without_answers_but_not_in_part():
+    assert with_problem(ask("test", "what is it")).ok
+    check = with_problem(ask("test", "what is it"), ask("test", "what is it", "a"))
+    assert len(check.unanswered) == 1
+
+
+def test_no_train_or_dev():
+    for check, split in (
+        (check_dataset([r for r in small() if r.split == "dev"]), "train"),
+        (check_dataset([r for r in small() if r.split == "train"]), "dev"),
+    ):
+        assert check.problems == [f"no questions with answers in split {split}"]
+        assert str(check)
+    assert len(check_dataset([]).problems) == 2
+
+
+def test_same_answer_everywhere_and_words_too_rare():
+    records = [ask(split, "is it", "yes") for split in ("train", "dev")]
+    problems = check_dataset(records, min_count=2).problems
+    assert problems == [
+        "all training questions have the same answer, 'yes'",
+        "no word is seen twice, see `min_count`",
+    ]
+
+
+def test_long_questions_are_noted():
+    check = with_problem(ask("train", "is it so " * 9, "no"))
+    assert check.ok
+    assert "models read so many: 1" in str(check)
+
+
+def test_cost():
+    cost = TrainingCost(bytes_per_view=10**9, seconds_per_question=60, epochs=10)
+    check = check_dataset(small(), cost=cost)
+    assert check.cache_bytes == 2 * 2 * 10**9
+    assert "disk      4.0 GB for the features" in str(check)
+    assert "training  1.5 h for 10 epochs" in str(check)
+
+
+def test_odd_file_names_can_be_printed():
+    name = b"\xff.jpg".decode("utf-8", "surrogateescape")
+    check = with_problem(Record(name, Path(name), "Q", ("a",), "train", "x"))
+    assert str(check).encode()
+
+
+@pytest.mark.skipif(not DAQUAR.is_dir(), reason="DAQUAR is not in shared/data")
+def test_the_real_daquar():
+    records = [r for r in read_dataset(DAQUAR) if "image1" in r.name][:400]
+    check = check_dataset(records)
+    assert not check.missing and not check.broken and not check.leaks
+    assert check.balance.priors["dev"][1].exact > check.balance.priors["dev"][0].exact

@@ -1,0 +1,330 @@
+"""Look at every photo, question and answer before hours are spent on them."""
+
+import hashlib
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import NamedTuple, get_args
+
+from shared.errors import AppError
+from shared.images import image_name, read_image
+from shared.text import split_words
+from vqa.balance import Balance, best_answer, weigh_answers
+from vqa.data import Record, Split
+
+LONG_QUESTION = 24  # words; the recipes read so many
+OPENING = 2  # words: "what color", "how many"
+EXAMPLES = 5
+SPLITS: tuple[Split, ...] = get_args(Split)
+
+
+@dataclass(frozen=True)
+class TrainingCost:
+    """What training takes, to be multiplied by the size of a data set.
+
+    The seconds were measured on 2 CPU cores with photos of 224 x 224 pixels;
+    other machines differ, and so do photos straight from a camera.
+
+    Attributes:
+        bytes_per_view: features of one view of one photo, R x D x 2 bytes.
+        views: versions of a photo whose features are stored, e.g. 2 if mirrored.
+        epochs: passes over the training questions.
+        seconds_per_view: to read a photo and run the encoder.
+        seconds_per_question: to train on one question once.
+        memory: bytes of a running training; features stay on disk.
+    """
+
+    bytes_per_view: int = 49 * 1280 * 2
+    views: int = 2
+    epochs: int = 20
+    seconds_per_view: float = 0.012
+    seconds_per_question: float = 0.002
+    memory: int = 3_000_000_000
+
+
+@dataclass(frozen=True)
+class DatasetCheck:
+    """What `check_dataset` found; `str()` of it is the report.
+
+    Attributes:
+        photos: how many, by split.
+        questions: how many, by split.
+        answered: how many of them say what is right, by split.
+        missing: (name, reason) of the photos that are not there.
+        broken: (name, reason) of the photos that are there and cannot be read.
+        unanswered: questions of train or dev that do not say what is right, and of
+            test if others there do; each with its id.
+        wordless: ids of the questions without a word.
+        leaks: names of photos with the same bytes that are in several splits.
+        repeats: how many photos have the same bytes as an earlier one of their split.
+        balance: how the answers are spread.
+        words: different words in the training questions.
+        kept: how many of them are seen at least `min_count` times.
+        min_count: a rarer word becomes unknown.
+        coverage: share of the running words of dev's questions that are kept, 0 to 1.
+        lengths: number of words -> how many questions have it.
+        cost: what training takes.
+    """
+
+    photos: dict[Split, int]
+    questions: dict[Split, int]
+    answered: dict[Split, int]
+    missing: tuple[tuple[str, str], ...]
+    broken: tuple[tuple[str, str], ...]
+    unanswered: tuple[str, ...]
+    wordless: tuple[str, ...]
+    leaks: tuple[tuple[str, ...], ...]
+    repeats: int
+    balance: Balance
+    words: int
+    kept: int
+    min_count: int
+    coverage: float
+    lengths: Counter[int]
+    cost: TrainingCost
+
+    @property
+    def ok(self) -> bool:
+        """Whether nothing needs to be fixed."""
+        return not self.problems
+
+    @property
+    def problems(self) -> list[str]:
+        """What to fix, a paragraph each, with examples."""
+        found = [
+            _list("missing photos", map(": ".join, self.missing)),
+            _list("broken photos", map(": ".join, self.broken)),
+            _list("questions without an answer", self.unanswered),
+            _list("questions without a word", self.wordless),
+            _list(
+                "photos that are in several splits, so that dev or test scores flatter",
+                map(" = ".join, self.leaks),
+            ),
+        ]
+        found += (
+            f"no questions with answers in split {split}"
+            for split in ("train", "dev")
+            if not self.answered.get(split)
+        )
+        if self.balance.different == 1:
+            answer = self.balance.groups[0].answers[0][0]
+            found.append(f"all training questions have the same answer, {answer!r}")
+        if self.words and not self.kept:
+            found.append(f"no word is seen {_times(self.min_count)}, see `min_count`")
+        return [text for text in found if text]
+
+    @property
+    def cache_bytes(self) -> int:
+        """Disk that the features of the train and dev photos will take."""
+        return self._views * self.cost.bytes_per_view
+
+    @property
+    def feature_seconds(self) -> float:
+        """Time to compute the features, as an estimate."""
+        return self._views * self.cost.seconds_per_view
+
+    @property
+    def training_seconds(self) -> float:
+        """Time to train on the features, as an estimate."""
+        cost = self.cost
+        return self.answered.get("train", 0) * cost.epochs * cost.seconds_per_question
+
+    @property
+    def _views(self) -> int:
+        photos = self.photos.get("train", 0) + self.photos.get("dev", 0)
+        return photos * self.cost.views
+
+    def __str__(self) -> str:
+        titles = ("photos", "questions", "answered", "a photo")
+        lines = [f"{'split':8}" + "".join(f"{title:>10}" for title in titles)]
+        for split, photos in self.photos.items():
+            questions, answered = self.questions[split], self.answered[split]
+            each = questions / photos
+            lines.append(f"{split:8}{photos:10}{questions:10}{answered:10}{each:10.1f}")
+        total, longest = self.lengths.total(), max(self.lengths, default=0)
+        mean = sum(n * count for n, count in self.lengths.items()) / max(total, 1)
+        lines += ["", str(self.balance)] if str(self.balance) else []
+        lines += [
+            "",
+            f"words: {self.words} in train's questions, {self.kept} of them at least "
+            f"{_times(self.min_count)}, which make up {self.coverage:.1%} of dev's",
+            f"questions: {mean:.1f} words on average, {longest} in the longest",
+            "",
+            "training will take, as an estimate for 2 CPU cores:",
+            f"  disk      {_size(self.cache_bytes)} for the features of train and dev",
+            f"  memory    {_size(self.cost.memory)}; features stay on disk",
+            f"  features  {_time(self.feature_seconds)}, once",
+            f"  training  {_time(self.training_seconds)} for {self.cost.epochs} epochs",
+            "",
+        ]
+        long = sum(count for n, count in self.lengths.items() if n > LONG_QUESTION)
+        if long:
+            lines.append(
+                f"note: questions of more than {LONG_QUESTION} words, of which models "
+                f"read so many: {long}"
+            )
+        if self.repeats:
+            lines.append(
+                f"note: photos that repeat one of their own split: {self.repeats}"
+            )
+        lines += [f"problem: {problem}" for problem in self.problems]
+        lines += ["no problems found"] if self.ok else []
+        # File names may hold bytes that are no text.
+        return "\n".join(lines).encode("utf-8", "replace").decode()
+
+
+def check_dataset(
+    records: Sequence[Record],
+    *,
+    answers: int = 1000,
+    min_count: int = 1,
+    workers: int = 2,
+    cost: TrainingCost | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> DatasetCheck:
+    """Decode every photo once, count every question, answer and word.
+
+    Photos are looked at one by one in `workers` threads; none is kept.
+
+    Args:
+        records: what `read_dataset` returned.
+        answers: size of the answer list that training will use.
+        min_count: how often a word must be seen in train to be learnt.
+        workers: threads that decode photos.
+        cost: what training takes; None for the defaults.
+        progress: called with (photos looked at, photos in all) after each.
+    """
+    photos = _look_at_all(records, workers, progress)
+    words = _count_words(records)
+    kept = {word for word, count in words.train.items() if count >= min_count}
+    in_dev = words.dev.total()
+    questions = Counter(record.split for record in records)
+    answered = Counter(record.split for record in records if _is_answered(record))
+    found = [split for split in SPLITS if questions[split]]
+    return DatasetCheck(
+        photos={
+            s: sum(s in places for places in photos.splits.values()) for s in found
+        },
+        questions={split: questions[split] for split in found},
+        answered={split: answered[split] for split in found},
+        missing=tuple(photos.missing),
+        broken=tuple(photos.broken),
+        unanswered=tuple(
+            f"{record.id}: {record.question}"
+            for record in records
+            if not _is_answered(record) and (record.split != "test" or answered["test"])
+        ),
+        wordless=tuple(r.id for r in records if not words.openings[r.id]),
+        leaks=tuple(
+            tuple(names)
+            for names in photos.same.values()
+            if len({split for name in names for split in photos.splits[name]}) > 1
+        ),
+        repeats=sum(
+            count - 1
+            for names in photos.same.values()
+            for count in Counter(s for n in names for s in photos.splits[n]).values()
+        ),
+        balance=weigh_answers(records, words.openings, answers),
+        words=len(words.train),
+        kept=len(kept),
+        min_count=min_count,
+        coverage=sum(words.dev[word] for word in kept) / in_dev if in_dev else 1.0,
+        lengths=words.lengths,
+        cost=cost or TrainingCost(),
+    )
+
+
+class _Photos(NamedTuple):
+    splits: defaultdict[str, set[Split]]  # of each name
+    missing: list[tuple[str, str]]
+    broken: list[tuple[str, str]]
+    same: defaultdict[str, list[str]]  # names by what the files hold
+
+
+def _look_at_all(
+    records: Sequence[Record],
+    workers: int,
+    progress: Callable[[int, int], None] | None,
+) -> _Photos:
+    """Decode each photo once, however many questions it has."""
+    photos = _Photos(defaultdict(set), [], [], defaultdict(list))
+    for record in records:
+        photos.splits[record.name].add(record.split)
+    todo = list({record.name: record for record in records}.values())
+    for done, (record, digest, error) in enumerate(_look(todo, workers), 1):
+        if error is None:
+            photos.same[digest].append(record.name)
+        else:
+            reason = str(error).removeprefix(f"{image_name(record.image)}: ")
+            is_missing = isinstance(error.__cause__, FileNotFoundError)
+            found = photos.missing if is_missing else photos.broken
+            found.append((record.name, reason))
+        if progress:
+            progress(done, len(todo))
+    return photos
+
+
+def _look(
+    records: Sequence[Record], workers: int
+) -> Iterator[tuple[Record, str, AppError | None]]:
+    with ThreadPoolExecutor(workers) as pool:
+        yield from pool.map(_look_at, records)
+
+
+def _look_at(record: Record) -> tuple[Record, str, AppError | None]:
+    try:
+        read_image(record.image, size=224)
+        digest = hashlib.sha256(record.image.read_bytes()).hexdigest()
+    except AppError as error:
+        return record, "", error
+    except OSError as error:  # gone since it was decoded
+        return record, "", AppError(f"the file cannot be read: {error.strerror}.")
+    return record, digest, None
+
+
+class _Words(NamedTuple):
+    train: Counter[str]
+    dev: Counter[str]
+    lengths: Counter[int]  # of all questions
+    openings: dict[str, str]  # first words by the question's id
+
+
+def _count_words(records: Iterable[Record]) -> _Words:
+    found = _Words(Counter(), Counter(), Counter(), {})
+    for record in records:
+        words = split_words(record.question)
+        found.lengths[len(words)] += 1
+        found.openings[record.id] = " ".join(words[:OPENING])
+        if record.split != "test":
+            (found.train if record.split == "train" else found.dev).update(words)
+    return found
+
+
+def _is_answered(record: Record) -> bool:
+    return record.right is not None or bool(best_answer(record))
+
+
+def _list(title: str, items: Iterable[str]) -> str:
+    items = list(items)
+    if not items:
+        return ""
+    lines = [f"{len(items)} {title}:", *items[:EXAMPLES]]
+    if len(items) > EXAMPLES:
+        lines.append(f"... and {len(items) - EXAMPLES} more")
+    return "\n    ".join(lines)
+
+
+def _times(count: int) -> str:
+    return {1: "once", 2: "twice"}.get(count, f"{count} times")
+
+
+def _size(count: float) -> str:
+    return f"{count / 1e9:.1f} GB" if count >= 1e8 else f"{count / 1e6:.1f} MB"
+
+
+def _time(seconds: float) -> str:
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
