@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from shared.errors import AppError
-from vqa.annotations import SPLITS
 from vqa.data import Record, read_dataset, select
+from vqa.reading import SPLITS
 
 DAQUAR = Path(__file__).parents[2] / "shared/data/daquar"
 

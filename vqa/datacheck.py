@@ -39,7 +39,7 @@ class TrainingCost:
     views: int = 2
     epochs: int = 20
     seconds_per_view: float = 0.012
-    seconds_per_question: float = 0.002
+    seconds_per_question: float = 0.0025
     memory: int = 3_000_000_000
 
 

@@ -8,10 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from shared.errors import AppError
-from vqa.annotations import (
+from vqa.annotations import Box, Row
+from vqa.reading import (
     SPLITS,
-    Box,
-    Row,
     checked_name,
     checked_split,
     get_texts,
