@@ -1,9 +1,6 @@
 """Training batches: photos with their captions as ids, in an order fixed by seeds."""
 
-import queue
-import threading
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import TypeVar
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 from PIL import Image
@@ -16,7 +13,6 @@ from shared.text import BOS, Vocabulary, split_words
 Batch = dict[str, np.ndarray]
 # rows int (B,), random source -> the batch's "features" or "images"
 Look = Callable[[np.ndarray, np.random.Generator], Batch]
-T = TypeVar("T")
 
 
 class Captions:
@@ -136,37 +132,3 @@ def epoch_batches(
         rows = order[step * batch_size : (step + 1) * batch_size]
         rng = np.random.default_rng([*seeds, step + 1])  # 0 is the order's
         yield rows, look(rows, rng), captions.draw(rows, count, rng)
-
-
-def ahead(items: Iterable[T], depth: int = 4) -> Iterator[T]:
-    """Make the next items in a thread while the current one is used."""
-    done = object()
-    line: queue.Queue = queue.Queue(depth)
-    stop = threading.Event()
-
-    def put(item: object) -> bool:
-        while not stop.is_set():
-            try:
-                line.put(item, timeout=0.1)
-                return True
-            except queue.Full:
-                continue
-        return False
-
-    def work() -> None:
-        try:
-            for item in items:
-                if not put(item):
-                    return
-            put(done)
-        except BaseException as error:  # raised again where the items are used
-            put(error)
-
-    threading.Thread(target=work, daemon=True).start()
-    try:
-        while (item := line.get()) is not done:
-            if isinstance(item, BaseException):
-                raise item
-            yield item
-    finally:
-        stop.set()

@@ -4,13 +4,11 @@ A runtime stands behind it: Keras, or LiteRT, which starts at once and needs nei
 Keras nor TensorFlow.
 """
 
-import importlib.util
 import os
 import zlib
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol, get_args
@@ -21,12 +19,12 @@ from captioner.choosing import FOUND
 from captioner.config import CaptionerConfig, DecodingConfig
 from captioner.decoding import Sequences
 from captioner.rules import Rules, make_rules, prefix_words
-from captioner.runtime_litert import FILES, PART, LiteRTRuntime
-from shared import bundles
+from captioner.runtime_litert import EXPORT, FILES, LiteRTRuntime
+from shared import bundles, litert
 from shared.config import parse_config, revise_config
 from shared.errors import AppError
 from shared.images import ImageSource, read_image
-from shared.quiet import muted
+from shared.quiet import importing_keras
 from shared.text import BOS, EOS, PAD, UNK, Vocabulary, join_words, split_words
 
 if TYPE_CHECKING:
@@ -382,20 +380,7 @@ def load_captioner(
 
 def why_not_litert(folders: Sequence[Path]) -> str:
     """Say why LiteRT cannot run these bundles; empty if it can."""
-    if importlib.util.find_spec("ai_edge_litert") is None:
-        return "it is not installed (pip install ai-edge-litert)."
-    try:
-        with muted():
-            import ai_edge_litert.interpreter  # noqa: F401
-    except (ImportError, OSError) as error:  # such as an old C library
-        return f"it cannot be loaded here: {error}."
-    for folder in folders:
-        if not bundles.has_part(folder, PART):
-            return (
-                f"{folder} was not exported for it; `captioner export {folder} --data "
-                "DIR` does that."
-            )
-    return ""
+    return litert.why_not_litert(folders, EXPORT)
 
 
 def load_bundle(folder: Path) -> tuple[CaptionerConfig, Vocabulary, "Captioner"]:
@@ -405,7 +390,7 @@ def load_bundle(folder: Path) -> tuple[CaptionerConfig, Vocabulary, "Captioner"]
         AppError: if there is no bundle, it is damaged, or Keras is missing.
     """
     config, vocabulary = _read_bundle(folder, None)
-    with _keras():
+    with importing_keras():
         from captioner.runtime_keras import load_net
     return config, vocabulary, load_net(folder, config, len(vocabulary))
 
@@ -459,26 +444,10 @@ def _load_keras(
     read: Sequence[tuple[CaptionerConfig, Vocabulary]],
     batch_size: int,
 ) -> Runtime:
-    with _keras():
+    with importing_keras():
         from captioner.runtime_keras import KerasRuntime, load_net
     models = [
         load_net(folder, config, len(vocabulary))
         for folder, (config, vocabulary) in zip(folders, read, strict=True)
     ]
     return KerasRuntime(models, batch_size, fused=True)
-
-
-@contextmanager
-def _keras() -> Iterator[None]:
-    """Import Keras quietly, or say what its absence means."""
-    try:
-        with muted():
-            yield
-    except ModuleNotFoundError as error:
-        if error.name not in ("keras", "tensorflow", "h5py"):
-            raise
-        raise AppError(
-            f"This needs Keras, and {error.name} is not installed. Install sightread "
-            "with all that it depends on (pip install sightread), or use a bundle "
-            "that was exported for LiteRT."
-        ) from error

@@ -13,7 +13,6 @@ a photo does not depend on its batch.
 
 from collections.abc import Sequence
 from pathlib import Path
-from threading import Lock
 from typing import Any
 
 import numpy as np
@@ -22,10 +21,9 @@ from captioner import arrays, decoding
 from captioner.choosing import width
 from captioner.decoding import Sequences, ensemble, search
 from captioner.rules import Rules
-from shared.errors import AppError
-from shared.quiet import muted
+from shared.litert import PART, Graph
 
-PART = "litert"
+EXPORT = "captioner export"
 GRAPHS = ("encoder", "start", "step")
 FILES = tuple(f"{PART}/{graph}.tflite" for graph in GRAPHS)
 
@@ -50,7 +48,8 @@ class LiteRTRuntime:
 
     def __init__(self, folders: Sequence[Path], threads: int):
         self._nets = [
-            [_Graph(folder / file, threads) for file in FILES] for folder in folders
+            [Graph(folder / file, threads, EXPORT) for file in FILES]
+            for folder in folders
         ]
         self.vocab_sizes = [step.sizes["log_probs"] for _, _, step in self._nets]
 
@@ -92,7 +91,7 @@ class LiteRTRuntime:
         return ensemble(started, arrays)
 
 
-def _start(graph: "_Graph", memory: Memory, sequences: int) -> Any:
+def _start(graph: Graph, memory: Memory, sequences: int) -> Any:
     names = _state_names(memory)
     fixed = {n: memory[n] for n in graph.inputs if n in ("regions", "keys")}
 
@@ -115,38 +114,3 @@ def _state_names(memory: Memory) -> list[str]:
 
 def _join(rows: Sequence[Memory]) -> Memory:
     return {name: np.concatenate([row[name] for row in rows]) for name in rows[0]}
-
-
-class _Graph:
-    """A graph as a function of named arrays, for one caller at a time.
-
-    Attributes:
-        inputs: their names.
-        sizes: last axis of each output, by name.
-    """
-
-    def __init__(self, path: Path, threads: int):
-        with muted():  # it announces how it computes
-            from ai_edge_litert.interpreter import Interpreter
-
-            try:
-                interpreter = Interpreter(model_path=str(path), num_threads=threads)
-                interpreter.allocate_tensors()
-                self._run = interpreter.get_signature_runner()
-            except (ValueError, RuntimeError) as error:
-                reason = str(error).splitlines()[0]
-                raise AppError(
-                    f"{path} cannot be loaded by LiteRT: {reason} Export the bundle "
-                    "again with `captioner export`, or give --runtime keras."
-                ) from error
-        self._lock = Lock()  # while one batch is looked at, somebody may ask for more
-        self.inputs = list(self._run.get_input_details())
-        self.sizes = {
-            name: int(details["shape_signature"][-1])
-            for name, details in self._run.get_output_details().items()
-        }
-
-    def __call__(self, **arrays: np.ndarray) -> dict[str, np.ndarray]:
-        with self._lock:
-            found: dict[str, np.ndarray] = self._run(**arrays)
-        return found

@@ -17,7 +17,6 @@ from captioner.batches import (
     Batch,
     Captions,
     Look,
-    ahead,
     epoch_batches,
     look_up,
     read_images,
@@ -34,7 +33,13 @@ from captioner.runtime_keras import Search
 from shared.errors import AppError
 from shared.features import Features, extract_features
 from shared.text import EOS, SPECIAL_WORDS, Vocabulary, split_words
-from shared.training import build_optimizer, load_arrays, load_progress, save_arrays
+from shared.training import (
+    ahead,
+    build_optimizer,
+    load_arrays,
+    load_progress,
+    save_arrays,
+)
 
 CHECKPOINT_SECONDS = 120
 END = SPECIAL_WORDS[EOS]

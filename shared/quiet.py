@@ -5,6 +5,8 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from shared.errors import AppError
+
 
 def is_debugging() -> bool:
     """Whether `SIGHTREAD_DEBUG=1` asks for tracebacks and TensorFlow's messages."""
@@ -41,3 +43,23 @@ def muted() -> Iterator[None]:
         sys.stderr.flush()
         os.dup2(saved, 2)
         os.close(saved)
+
+
+@contextmanager
+def importing_keras() -> Iterator[None]:
+    """Import what needs Keras inside the block, quietly.
+
+    Raises:
+        AppError: if Keras is not installed; the message says what that means.
+    """
+    try:
+        with muted():
+            yield
+    except ModuleNotFoundError as error:
+        if error.name not in ("keras", "tensorflow", "h5py"):
+            raise
+        raise AppError(
+            f"This needs Keras, and {error.name} is not installed. Install sightread "
+            "with all that it depends on (pip install sightread), or use a bundle "
+            "that was exported for LiteRT."
+        ) from error

@@ -1,15 +1,19 @@
-"""What any training run needs: an optimizer with its schedule, and checkpoints."""
+"""What any training run needs: an optimizer, checkpoints, and batches made ahead."""
 
 import json
-from collections.abc import Sequence
+import queue
+import threading
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import keras
 import numpy as np
 from keras import ops
 
 from shared.errors import AppError
+
+T = TypeVar("T")
 
 
 def build_optimizer(
@@ -134,3 +138,37 @@ def _read(path: Path) -> tuple[dict[str, Any], list[np.ndarray]]:
             f"{path} is not a checkpoint that can be read: {error}. Delete the run's "
             "folder, or choose another one with --out."
         ) from error
+
+
+def ahead(items: Iterable[T], depth: int = 4) -> Iterator[T]:
+    """Make the next items in a thread while the current one is used."""
+    done = object()
+    line: queue.Queue = queue.Queue(depth)
+    stop = threading.Event()
+
+    def put(item: object) -> bool:
+        while not stop.is_set():
+            try:
+                line.put(item, timeout=0.1)
+                return True
+            except queue.Full:
+                continue
+        return False
+
+    def work() -> None:
+        try:
+            for item in items:
+                if not put(item):
+                    return
+            put(done)
+        except BaseException as error:  # raised again where the items are used
+            put(error)
+
+    threading.Thread(target=work, daemon=True).start()
+    try:
+        while (item := line.get()) is not done:
+            if isinstance(item, BaseException):
+                raise item
+            yield item
+    finally:
+        stop.set()

@@ -1,6 +1,4 @@
 import io
-import threading
-import time
 
 import numpy as np
 import pytest
@@ -8,7 +6,6 @@ from PIL import Image
 
 from captioner.batches import (
     Captions,
-    ahead,
     epoch_batches,
     look_up,
     read_images,
@@ -176,58 +173,3 @@ def test_the_order_depends_on_the_seeds_alone(features):
 @pytest.mark.parametrize("start", range(4))
 def test_an_epoch_goes_on_in_the_middle(features, start):
     assert epoch(features, start=start) == epoch(features)[start:]
-
-
-def test_items_come_in_order_from_a_thread():
-    threads = set()
-
-    def items():
-        for i in range(20):
-            threads.add(threading.get_ident())
-            yield i
-
-    assert list(ahead(items())) == list(range(20))
-    assert threads and threading.get_ident() not in threads
-
-
-def test_items_are_made_ahead_but_not_without_limit():
-    made = []
-    line = ahead((made.append(i) or i for i in range(100)), depth=3)
-    assert next(line) == 0
-    wait(lambda: len(made) >= 5)
-    time.sleep(0.05)
-    assert len(made) == 5  # one used, three in line, one in hand
-    line.close()
-
-
-def test_none_and_no_items_are_nothing_special():
-    assert list(ahead([])) == []
-    assert list(ahead([None, 0, None])) == [None, 0, None]
-
-
-@pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt])
-def test_an_error_comes_after_the_items_before_it(error):
-    def items():
-        yield 1
-        raise error("broken photo")
-
-    line = ahead(items())
-    assert next(line) == 1
-    with pytest.raises(error, match="broken photo"):
-        next(line)
-
-
-def test_the_thread_ends_when_nobody_wants_more():
-    before = set(threading.enumerate())
-    line = ahead(iter(int, 1))  # zeros without end
-    assert next(line) == 0
-    (thread,) = set(threading.enumerate()) - before
-    line.close()
-    wait(lambda: not thread.is_alive())
-
-
-def wait(condition):
-    deadline = time.monotonic() + 5
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)

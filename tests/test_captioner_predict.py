@@ -24,6 +24,7 @@ from captioner.predict import (
     why_not_litert,
 )
 from captioner.runtime_keras import KerasRuntime
+from shared import litert
 from shared.errors import AppError
 from shared.text import BOS, EOS, PAD, SPECIAL_WORDS, UNK, Vocabulary, split_words
 
@@ -513,7 +514,7 @@ def test_keras_is_taken_where_litert_does_not_work(bundle, monkeypatch):
     assert load_captioner(bundle).runtime.name == "keras"
     with pytest.raises(AppError, match=r"LiteRT cannot run this: .*captioner export"):
         load_captioner(bundle, runtime="litert")
-    monkeypatch.setattr(predict.importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setattr(litert.importlib.util, "find_spec", lambda name: None)
     assert why_not_litert([bundle]) == (
         "it is not installed (pip install ai-edge-litert)."
     )

@@ -1,4 +1,6 @@
 import math
+import threading
+import time
 
 import keras
 import numpy as np
@@ -6,7 +8,13 @@ import pytest
 from keras import ops
 
 from shared.errors import AppError
-from shared.training import build_optimizer, load_arrays, load_progress, save_arrays
+from shared.training import (
+    ahead,
+    build_optimizer,
+    load_arrays,
+    load_progress,
+    save_arrays,
+)
 
 ADAM = {"learning_rate": 0.01, "clip_norm": 1e9}
 
@@ -185,3 +193,58 @@ def test_a_full_disk_keeps_the_last_checkpoint(tmp_path, monkeypatch):
         save_arrays(path, variables((2,)), {"epoch": 2})
     assert [file.name for file in tmp_path.iterdir()] == ["checkpoint.npz"]
     assert load_progress(path) == {"epoch": 1}
+
+
+def test_items_come_in_order_from_a_thread():
+    threads = set()
+
+    def items():
+        for i in range(20):
+            threads.add(threading.get_ident())
+            yield i
+
+    assert list(ahead(items())) == list(range(20))
+    assert threads and threading.get_ident() not in threads
+
+
+def test_items_are_made_ahead_but_not_without_limit():
+    made = []
+    line = ahead((made.append(i) or i for i in range(100)), depth=3)
+    assert next(line) == 0
+    wait(lambda: len(made) >= 5)
+    time.sleep(0.05)
+    assert len(made) == 5  # one used, three in line, one in hand
+    line.close()
+
+
+def test_none_and_no_items_are_nothing_special():
+    assert list(ahead([])) == []
+    assert list(ahead([None, 0, None])) == [None, 0, None]
+
+
+@pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt])
+def test_an_error_comes_after_the_items_before_it(error):
+    def items():
+        yield 1
+        raise error("broken photo")
+
+    line = ahead(items())
+    assert next(line) == 1
+    with pytest.raises(error, match="broken photo"):
+        next(line)
+
+
+def test_the_thread_ends_when_nobody_wants_more():
+    before = set(threading.enumerate())
+    line = ahead(iter(int, 1))  # zeros without end
+    assert next(line) == 0
+    (thread,) = set(threading.enumerate()) - before
+    line.close()
+    wait(lambda: not thread.is_alive())
+
+
+def wait(condition):
+    deadline = time.monotonic() + 5
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
