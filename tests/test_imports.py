@@ -15,11 +15,13 @@ ROOMS = {
 PLAIN = [
     f"{package}.{room}"
     for package, rooms in {
-        "shared": "errors config text images bundles quiet",
+        "shared": "errors config text images bundles quiet litert",
         "captioner": "config data annotations datacheck metrics cider results "
         "official cli outputs captioning predict rules inflections decoding choosing "
         "arrays runtime_litert",
-        "vqa": "config data answers metrics cli",
+        "vqa": "config data annotations published photos datacheck answers metrics accuracy "
+        "scores wups results calibration guard cli predict runtime_litert captions "
+        "questions",
     }.items()
     for room in rooms.split()
 ]

@@ -13,6 +13,8 @@ from shared.errors import AppError
 from shared.text import PAD, UNK
 from vqa.config import NetConfig, VqaConfig
 
+IMPOSSIBLE = -1e9  # score of a choice that only fills the others' row
+
 
 class QuestionReader(keras.layers.Layer):
     """Read a question, word after word, into a vector.
@@ -42,9 +44,7 @@ class QuestionReader(keras.layers.Layer):
         self.embedding = layers.Embedding(
             vocab_size,
             config.embed_dim,
-            embeddings_initializer=keras.initializers.RandomNormal(
-                stddev=config.embed_dim**-0.5
-            ),
+            embeddings_initializer=keras.initializers.RandomNormal(stddev=0.5),
         )
         self.cells = [CELLS[config.cell](config.units) for _ in range(config.layers)]
         self.to_joint = layers.Dense(config.joint_units, activation="tanh")
@@ -94,7 +94,7 @@ class QuestionReader(keras.layers.Layer):
 class Answerer(keras.layers.Layer):
     """Score the answers to questions about photos.
 
-        f_r   = relu(W_f [feature_r / |feature_r|, x_r, y_r] + b_f)
+        f_r   = relu(W_f [sqrt(D) feature_r / |feature_r|, x_r, y_r] + b_f)
         q     = the question's vector, see `QuestionReader`
         u_0   = q
         u_k   = u_{k-1} + attention_k(f, u_{k-1})           for each hop k
@@ -175,28 +175,35 @@ class Answerer(keras.layers.Layer):
             self.to_choice.build((None, None, None, size + 5))
         else:
             self.to_choice.build((None, self.reader.embedding.output_dim))
-            shape = (len(self.answers), units)
-            self.residual = self.add_weight(
-                name="residual",
-                shape=shape,
-                initializer=keras.initializers.RandomNormal(stddev=units**-0.5),
-            )
-            self.bias = self.add_weight(
-                name="bias", shape=shape[:1], initializer="zeros"
-            )
+            if len(self.answers):
+                self._add_answers(len(self.answers))
         self.built = True
+
+    def _add_answers(self, count):
+        """Create what belongs to the answers of the vocabulary."""
+        units = self.config.joint_units
+        self.residual = self.add_weight(
+            name="residual",
+            shape=(count, units),
+            initializer=keras.initializers.RandomNormal(stddev=units**-0.5),
+        )
+        self.bias = self.add_weight(name="bias", shape=(count,), initializer="zeros")
 
     def call(self, features, tokens, choices=None, training=False):
         """Score answers or choices."""
         joint, alpha = self.join(features, tokens, training)
         if choices is None:
             scores = self.score(joint)
-        elif self.answers is None:
-            vectors = self.encode_boxes(features, choices)
-            scores = ops.matmul(vectors, joint[..., None])[..., 0]
         else:
-            vectors = self.encode(choices)  # (B, N, C, J)
+            among_boxes = self.answers is None
+            vectors = (
+                self.encode_boxes(features, choices)
+                if among_boxes
+                else self.encode(choices)
+            )  # (B, N, C, J)
             scores = ops.matmul(vectors, joint[..., None])[..., 0]
+            real = ops.any(ops.not_equal(choices, 0), axis=-1)
+            scores = ops.where(real, ops.cast(scores, "float32"), IMPOSSIBLE)
         return ops.cast(scores, "float32"), alpha
 
     def join(self, features, tokens, training=False):
@@ -220,6 +227,13 @@ class Answerer(keras.layers.Layer):
         joint = self.to_joint(self._fuse(question, seen, training))
         alpha = ops.cast(ops.stack(alphas, axis=2), "float32")
         return self.joint_dropout(joint, training=training), alpha
+
+    def explain(self, features, tokens):
+        """Give joint, scores of all answers, and alpha; see `vqa.scoring`."""
+        joint, alpha = self.join(features, tokens)
+        known = self.answers is not None and len(self.answers)
+        scores = self.score(joint) if known else joint[..., :0]
+        return joint, scores, alpha
 
     def score(self, joint):
         """Score all answers of the vocabulary: float (B, N, A)."""
@@ -264,7 +278,7 @@ class Answerer(keras.layers.Layer):
         features = ops.cast(features, self.compute_dtype)
         if not self.config.normalize:
             return features
-        squares = ops.sum(ops.square(features), axis=-1, keepdims=True)
+        squares = ops.mean(ops.square(features), axis=-1, keepdims=True)
         return features * ops.rsqrt(squares + 1e-6)
 
     def _fuse(self, question, seen, training):
@@ -369,8 +383,12 @@ def build_vqa(
     keras.config.set_dtype_policy(config.precision)
     try:  # the nets' parts take the policy that is in force
         nets = [
-            Answerer(config.net, vocab_size, answers, name=name)
-            for name in ("answerer", "blind")
+            Answerer(sizes, vocab_size, answers, name=name)
+            # One region, as the twin has, needs no attention.
+            for name, sizes in (
+                ("answerer", config.net),
+                ("blind", config.net.model_copy(update={"hops": 0})),
+            )
         ]
     finally:
         keras.config.set_dtype_policy(usual)

@@ -1,0 +1,138 @@
+"""From scores to confidence: how often an answer like this one is right.
+
+Nothing here knows the model; NumPy alone.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+UNSURE_BELOW = 0.2  # "not sure" is said where fewer answers than this are right
+BINS = 10
+LEAST = 20  # questions that a threshold or a bin of the report stands on
+
+
+class Bin(NamedTuple):
+    """Answers of about the same confidence.
+
+    Attributes:
+        low, high: their confidence, 0 to 1.
+        questions: how many they are.
+        confidence: mean confidence.
+        right: share of them that is right.
+    """
+
+    low: float
+    high: float
+    questions: int
+    confidence: float
+    right: float
+
+
+def to_confidence(
+    scores: np.ndarray, temperature: float, soft: bool = False
+) -> np.ndarray:
+    """Turn scores into confidence.
+
+    Args:
+        scores: float (..., A).
+        temperature: what scores are divided by, above 0.
+        soft: whether each answer is judged by itself (sigmoid); else they share a
+            confidence of 1 (softmax).
+
+    Returns:
+        float64 (..., A), 0 to 1.
+
+    Source: Guo et al. 2017, arXiv:1706.04599.
+    """
+    scaled = np.asarray(scores, np.float64) / temperature
+    if soft:
+        return 1 / (1 + np.exp(-scaled.clip(-500, 500)))
+    raised = np.exp(scaled - scaled.max(axis=-1, keepdims=True))
+    return raised / raised.sum(axis=-1, keepdims=True)
+
+
+def fit_temperature(
+    scores: np.ndarray, targets: np.ndarray, soft: bool = False
+) -> float:
+    """Find the temperature that makes the right answers likeliest.
+
+    Args:
+        scores: float (questions, A).
+        targets: float (questions, A), how right each answer is. A question that no
+            answer is right for counts, too, as a wrong one: the user asks it anyway.
+        soft: as of `to_confidence`.
+
+    Returns:
+        0.05 to 20; 1 if there are fewer than `LEAST` questions.
+    """
+    if len(scores) < LEAST:
+        return 1.0
+    best = scores.argmax(axis=1)
+    right = targets[np.arange(len(targets)), best]
+
+    def loss(log_temperature: float) -> float:
+        confidence = to_confidence(scores, float(np.exp(log_temperature)), soft)
+        chosen = confidence.max(axis=1).clip(1e-12, 1 - 1e-12)
+        return -float(np.mean(right * np.log(chosen) + (1 - right) * np.log1p(-chosen)))
+
+    # The loss has one valley; a grid finds it, a finer one its floor.
+    steps = np.linspace(np.log(0.05), np.log(20.0), 61)
+    for _ in range(3):
+        place = int(np.argmin([loss(step) for step in steps]))
+        low, high = steps[max(0, place - 1)], steps[min(len(steps) - 1, place + 1)]
+        steps = np.linspace(low, high, 21)
+    return float(np.exp(steps[int(np.argmin([loss(step) for step in steps]))]))
+
+
+def choose_threshold(confidence: np.ndarray, right: np.ndarray) -> float:
+    """Find the confidence below which an answer is "not sure".
+
+    It is the highest one below which fewer than `UNSURE_BELOW` of the answers are
+    right.
+
+    Args:
+        confidence: float (questions,), of the answers given.
+        right: float (questions,), how right they are.
+
+    Returns:
+        0 if there is none, or fewer than `LEAST` answers stand below it.
+    """
+    order = np.argsort(confidence, kind="stable")
+    running = np.cumsum(right[order]) / np.arange(1, len(order) + 1)
+    places = np.flatnonzero(running < UNSURE_BELOW)
+    if not len(places) or places[-1] + 1 < LEAST:
+        return 0.0
+    last = int(places[-1])
+    if last + 1 == len(order):
+        return float(min(confidence[order[-1]], 0.99))
+    return float((confidence[order[last]] + confidence[order[last + 1]]) / 2)
+
+
+def reliability(confidence: np.ndarray, right: np.ndarray) -> list[Bin]:
+    """Compare confidence with how often the answers are right, in ten bins.
+
+    Args:
+        confidence, right: as of `choose_threshold`.
+
+    Returns:
+        the bins that hold an answer, from low to high.
+    """
+    places = np.minimum((confidence * BINS).astype(int), BINS - 1)
+    return [
+        Bin(
+            place / BINS,
+            (place + 1) / BINS,
+            int(inside.sum()),
+            float(confidence[inside].mean()),
+            float(right[inside].mean()),
+        )
+        for place in range(BINS)
+        if (inside := places == place).any()
+    ]
+
+
+def calibration_error(bins: list[Bin]) -> float:
+    """Mean distance of confidence and share of right answers, 0 to 1 (ECE)."""
+    total = sum(one.questions for one in bins)
+    return sum(one.questions * abs(one.confidence - one.right) for one in bins) / total

@@ -1,0 +1,115 @@
+"""The VQA model on Keras: trained weights, about one photo at a time."""
+
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+
+from shared.text import Vocabulary
+from shared.weights import load_weights
+from vqa.answers import AnswerSpace
+from vqa.config import VqaConfig
+from vqa.model import Answerer, Vqa, build_vqa, nothing
+from vqa.scoring import Scores
+from vqa.words import encode_answers
+
+ROWS = 8  # questions and choices are filled up to a multiple, so that few shapes occur
+
+
+def load_net(
+    folder: Path, config: VqaConfig, vocabulary: Vocabulary, space: AnswerSpace | None
+) -> Vqa:
+    """Build the model of a checked bundle.
+
+    Raises:
+        AppError: if its weights do not fit.
+    """
+    # Half precision is for training; not every processor has it.
+    config = config.model_copy(update={"precision": "float32"})
+    model = build_net(config, vocabulary, space, None)
+    load_weights(folder, model)
+    return model
+
+
+def build_net(
+    config: VqaConfig,
+    vocabulary: Vocabulary,
+    space: AnswerSpace | None,
+    weights: str | None,
+) -> Vqa:
+    """Make an untrained model for words and answers; see `vqa.model.build_vqa`."""
+    answers = None
+    if config.objective != "boxes":
+        answers = encode_answers(space.answers if space else (), vocabulary)
+    return build_vqa(config, len(vocabulary), answers, weights)
+
+
+class _Scorer(keras.Model):
+    """One of the two nets, from features and questions to all that is in `Scores`."""
+
+    def __init__(self, net: Answerer):
+        super().__init__()
+        self.net = net
+
+    def call(self, inputs):
+        """Score answers."""
+        features = inputs.get("features", nothing(inputs["tokens"]))
+        return self.net.explain(features, inputs["tokens"])
+
+
+class KerasRuntime:
+    """A trained model, ready to look at photos and answer; see `vqa.predict`."""
+
+    name = "keras"
+
+    def __init__(self, model: Vqa):
+        self.model = model
+        self._answer, self._guess = _Scorer(model.answerer), _Scorer(model.blind)
+
+    def look(self, image: np.ndarray) -> np.ndarray:
+        """Give the features float32 (R, D) of an image uint8 (H, W, 3)."""
+        return ops.convert_to_numpy(self.model.encoder.predict_on_batch(image[None]))[0]
+
+    def answer(self, features: np.ndarray, tokens: np.ndarray) -> Scores:
+        """Score the answers to questions int32 (N, S) about one photo."""
+        return self._run(self._answer, tokens, features=features[None])
+
+    def guess(self, tokens: np.ndarray) -> Scores:
+        """The same by the twin that does not see the photo."""
+        return self._run(self._guess, tokens)
+
+    def encode(self, choices: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Turn words int32 (C, L) into vectors (C, J), for each of the two nets."""
+        nets = (self.model.answerer, self.model.blind)
+        first, second = (
+            ops.convert_to_numpy(net.encode(ops.convert_to_tensor(choices)))
+            for net in nets
+        )
+        return first, second
+
+    def encode_boxes(
+        self, features: np.ndarray, boxes: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Turn boxes float32 (C, 4), 0 to 1, into vectors (C, J), for both nets."""
+        places = ops.convert_to_tensor(boxes[None, None])
+        nothing_seen = np.ones((1, 1, 1), np.float32)
+        first, second = (
+            ops.convert_to_numpy(net.encode_boxes(ops.convert_to_tensor(seen), places))[
+                0, 0
+            ]
+            for net, seen in (
+                (self.model.answerer, features[None]),
+                (self.model.blind, nothing_seen),
+            )
+        )
+        return first, second
+
+    def _run(self, scorer: _Scorer, tokens: np.ndarray, **features: Any) -> Scores:
+        count = len(tokens)
+        filled = np.zeros((-(-count // ROWS) * ROWS, tokens.shape[1]), np.int32)
+        filled[:count] = tokens
+        found = scorer.predict_on_batch({"tokens": filled[None], **features})
+        joint, scores, alpha = (ops.convert_to_numpy(f)[0, :count] for f in found)
+        return Scores(joint, scores, alpha)

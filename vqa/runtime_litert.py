@@ -1,0 +1,90 @@
+"""The VQA model without TensorFlow: LiteRT graphs, about one photo at a time.
+
+A bundle's LiteRT part, written by `vqa.export`:
+
+    encoder.tflite  images uint8 (1, H, W, 3) -> features (1, R, D)
+    answer.tflite   features, tokens (1, N, S) -> joint (1, N, J), scores (1, N, A),
+                    alpha (1, N, H, R)
+    blind.tflite    tokens -> joint, scores, alpha, by the twin
+    choose.tflite   choices (C, L) -> vectors (C, J), blind_vectors; or, of a model that
+                    points, features and boxes (1, 1, C, 4) -> the same
+
+There are no scores where the answers come with the question. What a question does not
+need is not loaded.
+"""
+
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+
+from shared.litert import PART, Graph
+from vqa.scoring import Scores
+
+EXPORT = "vqa export"
+GRAPHS = ("encoder", "answer", "blind", "choose")
+FILES = tuple(f"{PART}/{graph}.tflite" for graph in GRAPHS)
+
+
+class LiteRTRuntime:
+    """An exported model, ready to look at photos and answer; see `vqa.predict`.
+
+    Args:
+        folder: a checked bundle.
+        threads: processors for each graph.
+
+    Attributes:
+        answers: how many the graphs know.
+
+    Raises:
+        AppError: if a graph cannot be loaded.
+    """
+
+    name = "litert"
+
+    def __init__(self, folder: Path, threads: int):
+        self._folder, self._threads = folder, threads
+        self._encoder, self._answer = self._load("encoder"), self._load("answer")
+        self.answers = self._answer.sizes.get("scores", 0)
+
+    def look(self, image: np.ndarray) -> np.ndarray:
+        """Give the features float32 (R, D) of an image uint8 (H, W, 3)."""
+        return self._encoder(images=image[None])["features"][0]
+
+    def answer(self, features: np.ndarray, tokens: np.ndarray) -> Scores:
+        """Score the answers to questions int32 (N, S) about one photo."""
+        return _scores(self._answer(features=features[None], tokens=tokens[None]))
+
+    def guess(self, tokens: np.ndarray) -> Scores:
+        """The same by the twin that does not see the photo."""
+        return _scores(self._blind(tokens=tokens[None]))
+
+    def encode(self, choices: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Turn words int32 (C, L) into vectors (C, J), for each of the two nets."""
+        found = self._choose(choices=choices)
+        return found["vectors"], found["blind_vectors"]
+
+    def encode_boxes(
+        self, features: np.ndarray, boxes: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Turn boxes float32 (C, 4), 0 to 1, into vectors (C, J), for both nets."""
+        found = self._choose(features=features[None], boxes=boxes[None, None])
+        return found["vectors"][0, 0], found["blind_vectors"][0, 0]
+
+    @cached_property
+    def _blind(self) -> Graph:
+        return self._load("blind")
+
+    @cached_property
+    def _choose(self) -> Graph:
+        return self._load("choose")
+
+    def _load(self, graph: str) -> Graph:
+        path = self._folder / PART / f"{graph}.tflite"
+        return Graph(path, self._threads, EXPORT)
+
+
+def _scores(found: dict[str, np.ndarray]) -> Scores:
+    joint, alpha = found["joint"][0], found["alpha"][0]
+    none = np.zeros((len(joint), 0), np.float32)
+    return Scores(joint, found["scores"][0] if "scores" in found else none, alpha)

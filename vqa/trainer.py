@@ -1,0 +1,314 @@
+"""The training loop: stage by stage, validated on the dev questions."""
+
+import json
+import math
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+from keras import ops
+
+from shared.errors import AppError
+from shared.features import Features, extract_features
+from shared.training import (
+    ahead,
+    build_optimizer,
+    load_arrays,
+    load_progress,
+    save_arrays,
+)
+from vqa.batches import (
+    Batch,
+    Drawn,
+    Look,
+    Questions,
+    all_batches,
+    epoch_batches,
+    look_up,
+    read_images,
+)
+from vqa.config import StageConfig, VqaConfig
+from vqa.model import Vqa
+
+CHECKPOINT_SECONDS = 120
+CHECKPOINT, BEST, BEST_BLIND = "checkpoint.npz", "best.npz", "best_blind.npz"
+DIVERGED = (
+    "The training broke down: its loss is not a number any more. Lower the rates of "
+    "the stage, and start again in another folder with --out."
+)
+
+
+@dataclass
+class Progress:
+    """Where a run stands.
+
+    Attributes:
+        stage, epoch, step: the next step to take, each from 0.
+        best, best_blind: highest dev scores so far, or None before the first.
+        waited: epochs of this stage since the best.
+        history: a record per epoch that is done.
+    """
+
+    stage: int = 0
+    epoch: int = 0
+    step: int = 0
+    best: float | None = None
+    best_blind: float | None = None
+    waited: int = 0
+    history: list[dict[str, Any]] = field(default_factory=list)
+
+
+class Trainer:
+    """One run: a model, its data, and the folder that it can be resumed from.
+
+    The answerer and its blind twin learn from the same batches. They share no weight,
+    and each is kept as it was after its own best epoch.
+
+    Args:
+        model: what is trained.
+        learn: questions to learn from.
+        dev: questions to choose by.
+        run: folder for checkpoints and logs.
+        cache: folder for features.
+        announce: told what happens, a sentence each.
+        tick: told of every step: stage name, epoch and step from 1, steps, loss.
+    """
+
+    def __init__(
+        self,
+        config: VqaConfig,
+        model: Vqa,
+        learn: Questions,
+        dev: Questions,
+        run: Path,
+        cache: Path,
+        announce: Callable[[str], None] = print,
+        tick: Callable[[str, int, int, int, float], None] = lambda *_: None,
+    ):
+        self.config = config
+        self.model = model
+        self.learn = learn
+        self.dev = dev
+        self.run = run
+        self.cache = cache
+        self.announce = announce
+        self.tick = tick
+        self.progress = Progress()
+
+    def train(self) -> Progress:
+        """Run all stages, or what is left of them; the model ends as the best."""
+        checkpoint = self.run / CHECKPOINT
+        resumed = checkpoint.exists()
+        if resumed:
+            self.progress = Progress(**load_progress(checkpoint))
+        progress = self.progress
+        while progress.stage < len(self.config.stages):
+            stage = self.config.stages[progress.stage]
+            if progress.stage and not resumed:
+                self._load_best()
+            self._prepare(stage)
+            if resumed:
+                load_arrays(checkpoint, self._variables())
+                self.announce(
+                    f"Going on with stage {stage.name}, epoch {progress.epoch + 1}, "
+                    f"step {progress.step + 1}."
+                )
+                resumed = False
+            self._run_stage(stage, checkpoint)
+            progress.stage += 1
+            progress.epoch = progress.step = progress.waited = 0
+        self._load_best()
+        return progress
+
+    def answer_dev(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Score the dev questions with the model as it is.
+
+        Returns:
+            scores of the answerer, scores of its twin, and targets, each float32
+            (questions, A).
+        """
+        stage = self.config.stages[-1]
+        return self._answer(self._look(stage, self.dev, plain=True), stage)
+
+    def _load_best(self) -> None:
+        # The second is of the blind twin alone, which the first has as well.
+        for name, variables in (
+            (BEST, self.model.variables),
+            (BEST_BLIND, self.model.blind.variables),
+        ):
+            if (self.run / name).exists():
+                load_arrays(self.run / name, variables)
+
+    def _variables(self) -> list[keras.Variable]:
+        return [*self.model.variables, *self.model.optimizer.variables]
+
+    def _prepare(self, stage: StageConfig) -> None:
+        """Compile the model for a stage."""
+        model = self.model
+        model.encoder.train_from(stage.encoder_from)
+        model.label_smoothing = stage.label_smoothing
+        optimizer = build_optimizer(
+            model,
+            steps=stage.epochs * self._steps(stage),
+            learning_rate=stage.learning_rate,
+            slow_rate=stage.encoder_rate,
+            slow=model.encoder.trainable_variables,
+            warmup=stage.warmup,
+            final_rate=stage.final_rate,
+            weight_decay=stage.weight_decay,
+            clip_norm=stage.clip_norm,
+            average=stage.average,
+        )
+        model.compile(optimizer=optimizer, jit_compile=False)
+
+    def _steps(self, stage: StageConfig) -> int:
+        return len(self.learn.photos) // self._batch_size(stage)
+
+    def _batch_size(self, stage: StageConfig) -> int:
+        return min(stage.batch_size, len(self.learn.photos))
+
+    def _look(self, stage: StageConfig, questions: Questions, plain: bool) -> Look:
+        """How to see photos; plain is as they are."""
+        photos = [record.image for record in questions.photos]
+        encoder = self.config.encoder
+        if stage.encoder_rate:
+            augment = stage.augment and not plain
+            return read_images(photos, encoder.image_size, encoder.resize, augment)
+        mirrored = stage.mirror and not plain
+        return look_up(self._features(photos, mirrored))
+
+    def _features(self, photos: Sequence[Any], mirrored: bool) -> Features:
+        features = extract_features(
+            photos,
+            self.model.encoder,
+            self.cache,
+            resize=self.config.encoder.resize,
+            mirrored=mirrored,
+            announce=self.announce,
+        )
+        if features.broken:  # it could be read when the run began
+            raise AppError(
+                f"{len(features.broken)} photos can no longer be read, the first: "
+                f"{next(iter(features.broken.values()))} Bring them back and give the "
+                "same command again, or start a new run with another --out."
+            )
+        return features
+
+    def _run_stage(self, stage: StageConfig, checkpoint: Path) -> None:
+        progress = self.progress
+        see = self._look(stage, self.learn, plain=False)
+        see_dev = self._look(stage, self.dev, plain=True)
+        while progress.epoch < stage.epochs and progress.waited < stage.patience:
+            losses: list[float] = []
+            started = saved = time.monotonic()
+            for batch, drawn in self._epoch(stage, see):
+                loss = self._step(batch, drawn)
+                losses.append(loss)
+                progress.step += 1
+                self.tick(
+                    stage.name, progress.epoch, progress.step, self._steps(stage), loss
+                )
+                if time.monotonic() - saved > CHECKPOINT_SECONDS:
+                    save_arrays(checkpoint, self._variables(), asdict(progress))
+                    saved = time.monotonic()
+            seconds = time.monotonic() - started
+            score, blind = self._keep_best(stage, see_dev)
+            record = {
+                "stage": stage.name,
+                "epoch": progress.epoch + 1,
+                "loss": float(np.mean(losses)) if losses else None,
+                "seconds": round(seconds, 1),
+                "dev_accuracy": round(score, 3),
+                "dev_blind": round(blind, 3),
+            }
+            progress.history.append(record)
+            progress.epoch, progress.step = progress.epoch + 1, 0
+            save_arrays(checkpoint, self._variables(), asdict(progress))
+            self._log(record)
+            self.announce(json.dumps(record))
+
+    def _keep_best(self, stage: StageConfig, look: Look) -> tuple[float, float]:
+        """Validate both nets with their averaged weights, and keep the best of each."""
+        model, progress = self.model, self.progress
+        current = [ops.convert_to_numpy(v) for v in model.trainable_variables]
+        model.optimizer.finalize_variable_values(model.trainable_variables)
+        seen, guessed, targets = self._answer(look, stage)
+        score, blind = accuracy(seen, targets), accuracy(guessed, targets)
+        progress.waited += 1
+        if progress.best is None or score > progress.best:
+            progress.best, progress.waited = score, 0
+            save_arrays(self.run / BEST, model.variables, {})
+        if progress.best_blind is None or blind > progress.best_blind:
+            progress.best_blind = blind
+            save_arrays(self.run / BEST_BLIND, model.blind.variables, {})
+        for variable, value in zip(model.trainable_variables, current, strict=True):
+            variable.assign(value)
+        return score, blind
+
+    def _log(self, record: dict[str, Any]) -> None:
+        """Tell TensorBoard about an epoch."""
+        # `tf.summary.scalar` needs TensorBoard installed only to write this line.
+        scalar = tf.compat.v1.SummaryMetadata(plugin_data={"plugin_name": "scalars"})
+        with tf.summary.create_file_writer(str(self.run / "logs")).as_default():
+            step = len(self.progress.history)
+            for key in ("loss", "dev_accuracy", "dev_blind"):
+                if record[key] is not None:
+                    value = tf.constant(record[key], tf.float32)
+                    tf.summary.write(key, value, step, scalar)
+
+    def _epoch(self, stage: StageConfig, look: Look) -> Iterator[tuple[Batch, Drawn]]:
+        progress = self.progress
+        return ahead(
+            epoch_batches(
+                look,
+                self.learn,
+                batch_size=self._batch_size(stage),
+                count=stage.questions,
+                mirror=stage.mirror,
+                seeds=[self.config.seed, progress.stage, progress.epoch],
+                start=progress.step,
+            )
+        )
+
+    def _step(self, batch: Batch, drawn: Drawn) -> float:
+        loss = float(
+            self.model.train_on_batch(
+                {**batch, **drawn.inputs}, drawn.targets, sample_weight=drawn.weights
+            )
+        )
+        if not math.isfinite(loss):
+            raise AppError(DIVERGED)
+        return loss
+
+    def _answer(
+        self, look: Look, stage: StageConfig
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        dev = self.dev
+        size = min(stage.batch_size, len(dev.photos))
+        shape = (len(dev), dev.width)
+        seen, guessed, targets = (np.zeros(shape, np.float32) for _ in range(3))
+        for rows, batch, drawn in ahead(
+            all_batches(look, dev, batch_size=size, count=stage.questions)
+        ):
+            found = self.model.predict_on_batch({**batch, **drawn.inputs})
+            real = rows >= 0
+            seen[rows[real]], guessed[rows[real]] = (f[real] for f in found)
+            targets[rows[real]] = drawn.targets[real]
+        if not np.isfinite(seen).all():
+            raise AppError(DIVERGED)
+        return seen, guessed, targets
+
+
+def accuracy(scores: np.ndarray, targets: np.ndarray) -> float:
+    """Mean of how right the highest scored answers are, percent.
+
+    Args:
+        scores, targets: float (questions, A).
+    """
+    best = scores.argmax(axis=1)
+    return 100 * float(targets[np.arange(len(targets)), best].mean())
