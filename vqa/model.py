@@ -20,10 +20,12 @@ class QuestionReader(keras.layers.Layer):
     """Read a question, word after word, into a vector.
 
         (h, c)_s = cell(E word_s, (h, c)_{s-1})    where word s is real
-        q        = tanh(W [h_S, c_S] + b)
+        p_n      = max over s of relu(W_n [E word_s, ..., E word_{s+n-1}] + b_n)
+        q        = tanh(W [h_S, c_S, p_1, p_2, ...] + b)
 
     With several cells on one another, the final h and c of all of them are put side
-    by side (Antol et al. 2015: "deeper LSTM Q").
+    by side (Antol et al. 2015: "deeper LSTM Q"). Phrases p of n words are those that
+    hold no padding; without any, p_n is 0.
 
     Axes: B photos, N questions per photo, S words, J joint size.
 
@@ -47,6 +49,9 @@ class QuestionReader(keras.layers.Layer):
             embeddings_initializer=keras.initializers.RandomNormal(stddev=0.5),
         )
         self.cells = [CELLS[config.cell](config.units) for _ in range(config.layers)]
+        self.phrases = [
+            layers.Dense(config.units, activation="relu") for _ in range(config.phrases)
+        ]
         self.to_joint = layers.Dense(config.joint_units, activation="tanh")
         self.word_dropout = config.word_dropout
         self.embed_dropout = layers.Dropout(config.embed_dropout)
@@ -59,8 +64,11 @@ class QuestionReader(keras.layers.Layer):
         for cell in self.cells:
             cell.build(inputs)
             inputs = (None, None, cell.units)
-        states = sum(cell.state_count * cell.units for cell in self.cells)
-        self.to_joint.build((None, None, states))
+        size = sum(cell.state_count * cell.units for cell in self.cells)
+        for length, phrase in enumerate(self.phrases, start=1):
+            phrase.build((None, None, None, length * self.embedding.output_dim))
+            size += phrase.units
+        self.to_joint.build((None, None, size))
         self.built = True
 
     def call(self, tokens, training=False):
@@ -79,9 +87,10 @@ class QuestionReader(keras.layers.Layer):
                     ops.where(mask, after, before)
                     for after, before in zip(new, states[index], strict=True)
                 )
-        return self.to_joint(
-            ops.concatenate([part for state in states for part in state], axis=-1)
-        )
+        found = [part for state in states for part in state]
+        for length, phrase in enumerate(self.phrases, start=1):
+            found.append(_find_phrase(phrase, length, words, real))
+        return self.to_joint(ops.concatenate(found, axis=-1))
 
     def _forget(self, tokens):
         draws = keras.random.uniform(ops.shape(tokens), seed=self.seeds)
@@ -89,6 +98,16 @@ class QuestionReader(keras.layers.Layer):
             draws < self.word_dropout, ops.not_equal(tokens, PAD)
         )
         return ops.where(forgotten, UNK, tokens)
+
+
+def _find_phrase(phrase, length, words, real):
+    """Give how well each phrase fits where it fits best: float (B, N, units)."""
+    windows = words.shape[2] - length + 1
+    if windows < 1:
+        return ops.zeros_like(words[:, :, 0, :1]) + ops.zeros((phrase.units,))
+    rows = [words[:, :, s : s + windows] for s in range(length)]
+    whole = ops.cast(real[:, :, length - 1 :], words.dtype)  # its last word is real
+    return ops.max(phrase(ops.concatenate(rows, axis=-1)) * whole, axis=2)
 
 
 class Answerer(keras.layers.Layer):
