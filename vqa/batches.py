@@ -8,7 +8,7 @@ from PIL import Image
 
 from shared.features import Features
 from shared.images import Resize, StoredImage, read_image
-from shared.text import PAD, Vocabulary, split_words
+from shared.text import PAD, UNK, Vocabulary, split_words
 from vqa.answers import AnswerSpace, normalize
 from vqa.config import VqaConfig
 from vqa.data import Record
@@ -185,9 +185,9 @@ def _choices(
 def _swap_words(vocabulary: Vocabulary) -> np.ndarray:
     """For each word's id, that of what it becomes in a mirror: int32 (V,)."""
     other = np.arange(len(vocabulary), dtype=np.int32)
-    if all(side in vocabulary for side in SIDES):
-        left, right = (vocabulary.ids[side] for side in SIDES)
-        other[[left, right]] = right, left
+    for side, turned in zip(SIDES, SIDES[::-1], strict=True):
+        if side in vocabulary:
+            other[vocabulary.ids[side]] = vocabulary.ids.get(turned, UNK)
     return other
 
 

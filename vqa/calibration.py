@@ -9,6 +9,7 @@ import numpy as np
 
 UNSURE_BELOW = 0.2  # "not sure" is said where fewer answers than this are right
 BINS = 10
+HIGHEST = 0.99  # threshold, so that something can still be said
 LEAST = 20  # questions that a threshold or a bin of the report stands on
 
 
@@ -104,9 +105,8 @@ def choose_threshold(confidence: np.ndarray, right: np.ndarray) -> float:
     if not len(places) or places[-1] + 1 < LEAST:
         return 0.0
     last = int(places[-1])
-    if last + 1 == len(order):
-        return float(min(confidence[order[-1]], 0.99))
-    return float((confidence[order[last]] + confidence[order[last + 1]]) / 2)
+    around = confidence[order[last : last + 2]]
+    return float(min(around.mean(), HIGHEST))
 
 
 def reliability(confidence: np.ndarray, right: np.ndarray) -> list[Bin]:

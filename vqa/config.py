@@ -203,3 +203,8 @@ class VqaConfig(FinetuneConfig):
     objective: Literal["answers", "choices", "boxes"] = "answers"
     loss: Literal["softmax", "soft"] = "softmax"
     answering: AnsweringConfig = AnsweringConfig()
+
+    @property
+    def soft(self) -> bool:
+        """Whether each answer is right or wrong by itself, not one of them all."""
+        return self.objective == "answers" and self.loss == "soft"

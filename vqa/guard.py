@@ -72,7 +72,7 @@ def warnings(
         near = nearest(word, vocabulary)
         meant = f"; it knows {', '.join(near)}" if near else ""
         found.append(f"The model does not know the word {word!r}{meant}.")
-    if len(unknown) == len(words):
+    if not any(word in vocabulary for word in words[:max_words]):
         found.append("It knows no word of the question, so its answer means nothing.")
     elif openings and (first := opening(" ".join(words))) not in openings:
         found.append(f"It has never learnt from questions that start with {first!r}.")

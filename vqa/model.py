@@ -319,7 +319,7 @@ class Vqa(keras.Model):
     Args:
         encoder: the convolutional net.
         answerer, blind: two nets of the same sizes.
-        objective, loss: see `vqa.config.VqaConfig`.
+        objective, soft: see `vqa.config.VqaConfig`.
 
     Call arguments:
         inputs: dict of "images" uint8 (B, H, W, 3), or "features" (B, R, D) where
@@ -336,14 +336,14 @@ class Vqa(keras.Model):
         answerer: Answerer,
         blind: Answerer,
         objective: str = "answers",
-        loss: str = "softmax",
+        soft: bool = False,
     ):
         super().__init__(name="vqa")
         self.encoder = encoder
         self.answerer = answerer
         self.blind = blind
         self.objective = objective
-        self.soft = objective == "answers" and loss == "soft"
+        self.soft = soft
         answerer.build((None, encoder.regions, encoder.feature_size))
         blind.build((None, 1, 1))
         self.built = True
@@ -401,17 +401,13 @@ def build_vqa(
     usual = keras.config.dtype_policy()
     keras.config.set_dtype_policy(config.precision)
     try:  # the nets' parts take the policy that is in force
-        nets = [
-            Answerer(sizes, vocab_size, answers, name=name)
-            # One region, as the twin has, needs no attention.
-            for name, sizes in (
-                ("answerer", config.net),
-                ("blind", config.net.model_copy(update={"hops": 0})),
-            )
-        ]
+        answerer = Answerer(config.net, vocab_size, answers, name="answerer")
+        # One region, as the twin has, needs no attention.
+        sizes = config.net.model_copy(update={"hops": 0})
+        blind = Answerer(sizes, vocab_size, answers, name="blind")
     finally:
         keras.config.set_dtype_policy(usual)
-    return Vqa(encoder, *nets, config.objective, config.loss)
+    return Vqa(encoder, answerer, blind, config.objective, config.soft)
 
 
 def answer_loss(scores, targets, soft, label_smoothing, weights=None):
@@ -422,7 +418,8 @@ def answer_loss(scores, targets, soft, label_smoothing, weights=None):
         targets: float (B, N, A): how right each answer is, 0 to 1.
         soft: whether each answer is right or wrong by itself (a sum of A binary
             cross-entropies); else exactly one of them is right.
-        label_smoothing: share of the target spread over all answers, if not `soft`.
+        label_smoothing: share of the target spread over all possible answers, if not
+            `soft`.
         weights: float (B, N), one a question, or None for 1.
 
     Returns:
@@ -432,8 +429,9 @@ def answer_loss(scores, targets, soft, label_smoothing, weights=None):
         likely = ops.maximum(scores, 0.0) - scores * targets
         losses = ops.sum(likely + ops.log1p(ops.exp(-ops.abs(scores))), axis=-1)
     else:
-        count = scores.shape[-1]
-        targets = targets * (1 - label_smoothing) + label_smoothing / count
+        possible = ops.cast(scores > IMPOSSIBLE, "float32")
+        even = possible / ops.maximum(ops.sum(possible, axis=-1, keepdims=True), 1.0)
+        targets = targets * (1 - label_smoothing) + label_smoothing * even
         losses = ops.logsumexp(scores, axis=-1) * ops.sum(targets, axis=-1)
         losses = losses - ops.sum(targets * scores, axis=-1)
     if weights is None:

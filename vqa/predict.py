@@ -244,7 +244,8 @@ class PhotoAnswerer:
         tokens = np.stack([self.vocabulary.encode(words, length) for words in good])
         seen = self.runtime.answer(features, tokens)
         guessed = self.runtime.guess(tokens) if blind else None
-        replies, row = [], 0
+        replies: list[Reply | AppError] = []
+        row = 0
         for asked, words in zip(questions, checked, strict=True):
             if isinstance(words, AppError):
                 replies.append(words)
@@ -378,6 +379,7 @@ class PhotoAnswerer:
         row: int,
         temperature: float,
     ) -> tuple[Answer, ...]:
+        alone = self.config.soft and not texts  # of choices, exactly one is right
         if vectors is not None:
             scores = vectors @ found.joint[row]
         else:
@@ -386,8 +388,7 @@ class PhotoAnswerer:
                 scores = scores[list(ids or ())]
         if not texts and self.space:
             texts = self.space.answers
-        soft = self.config.objective == "answers" and self.config.loss == "soft"
-        confidence = to_confidence(scores, temperature, soft and len(ids or ()) == 0)
+        confidence = to_confidence(scores, temperature, alone)
         order = np.argsort(-confidence, kind="stable")
         return tuple(Answer(texts[i], float(confidence[i])) for i in order)
 

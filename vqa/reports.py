@@ -16,7 +16,7 @@ from shared.images import read_image
 from shared.text import SPECIAL_WORDS, Vocabulary
 from vqa.answers import AnswerSpace
 from vqa.calibration import Bin, calibration_error, reliability, to_confidence
-from vqa.config import AnsweringConfig, VqaConfig
+from vqa.config import VqaConfig
 from vqa.data import Record
 from vqa.metrics import Score, score_answers
 
@@ -60,8 +60,8 @@ def describe_run(
         _choose(dev, scores, space) for scores in (outcome.seen, outcome.guessed)
     )
     report = score_answers(dev, chosen, blind)
-    soft = recipe.objective == "answers" and recipe.loss == "soft"
-    confidence = to_confidence(outcome.seen, recipe.answering.temperature, soft)
+    temperature = recipe.answering.temperature
+    confidence = to_confidence(outcome.seen, temperature, recipe.soft)
     bins = reliability(confidence.max(axis=1), outcome.right)
     return {
         "data": {
@@ -140,9 +140,9 @@ other photos.
 
 ## Confidence
 
-Scores are divided by {recipe.answering.temperature:g} before the softmax, which was
-found on the same questions. Below a confidence of {recipe.answering.unsure:.2f} it \
-says "not sure". The mean distance between the first two columns is \
+Scores are divided by {recipe.answering.temperature:g} before they become confidence,
+which was found on the same questions. Below {recipe.answering.unsure:.2f} it says \
+"not sure". The mean distance between the first two columns is \
 {100 * run["calibration_error"]:.1f} points.
 
 {_reliability_table([Bin(**one) for one in run["reliability"]])}
@@ -151,9 +151,9 @@ says "not sure". The mean distance between the first two columns is \
 
 It knows {words} words and what was in its training photos and questions; to anything \
 else it says the nearest thing that it knows. It does not read text, recognise \
-persons, or know what is not in the photo. What it says of people, their age and sex above all, \
-is a guess from their looks and can be wrong and hurt. Nobody should act on an answer \
-alone.
+persons, or know what is not in the photo. What it says of people, their age and sex \
+above all, is a guess from their looks and can be wrong and hurt. Nobody should act on \
+an answer alone.
 """
 
 
@@ -202,14 +202,15 @@ def draw_samples(
     dev: Sequence[Record],
     space: AnswerSpace | None,
     outcome: Outcome,
-    answering: AnsweringConfig,
+    recipe: VqaConfig,
     path: Path,
 ) -> None:
     """Draw a sheet of dev photos, each with a question and its answer, as a PNG."""
     firsts = {record.name: index for index, record in reversed([*enumerate(dev)])}
     shown = list(firsts.values())[:: max(1, len(firsts) // SAMPLES)][:SAMPLES]
     chosen = _choose(dev, outcome.seen, space)
-    confidence = to_confidence(outcome.seen, answering.temperature).max(axis=1)
+    temperature = recipe.answering.temperature
+    confidence = to_confidence(outcome.seen, temperature, recipe.soft).max(axis=1)
     rows = -(-len(shown) // COLUMNS)
     figure = Figure(figsize=(4 * COLUMNS, 4 * rows), layout="constrained")
     for place, index in zip(

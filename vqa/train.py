@@ -94,8 +94,10 @@ def train(
     learn, dev = _leave_out_broken(out, learn, dev, announce)
     words = _choose_words(out, learn, recipe, known)
     sizes = _sizes(learn + dev) if recipe.objective == "boxes" else None
-    questions = [Questions(part, *words, recipe, sizes) for part in (learn, dev)]
-    for line in _summary(words, learn, dev, questions):
+    to_learn, to_choose = (
+        Questions(part, *words, recipe, sizes) for part in (learn, dev)
+    )
+    for line in _summary(words, learn, dev):
         announce(line)
     keras.utils.set_random_seed(recipe.seed)
     weights = encoder_weights or recipe.encoder.weights
@@ -105,11 +107,11 @@ def train(
         grow(start, model)
     elif weights == "none":
         encoder = recipe.encoder
-        photos = [record.image for record in questions[0].photos[:64]]
+        photos = [record.image for record in to_learn.photos[:64]]
         images = [read_image(p, encoder.image_size, encoder.resize) for p in photos]
         model.encoder.calibrate(np.stack(images))
     cache = cache or out / "features"
-    trainer = Trainer(recipe, model, *questions, out, cache, announce, tick)
+    trainer = Trainer(recipe, model, to_learn, to_choose, out, cache, announce, tick)
     trainer.train()
     started_from = from_bundle or weights
     return _finish(recipe, trainer, words, learn, dev, data, started_from, out)
@@ -199,9 +201,8 @@ def _open_run(out: Path, recipe: VqaConfig, data_hash: str) -> None:
 def _data_hash(records: Sequence[Record]) -> str:
     digest = hashlib.sha256()
     for r in records:
-        digest.update(
-            repr((r.name, r.split, r.question, r.answers, r.right, r.weight)).encode()
-        )
+        asked = (r.name, r.split, r.question, r.choices, r.boxes)
+        digest.update(repr((*asked, r.answers, r.right, r.weight)).encode())
     return digest.hexdigest()[:16]
 
 
@@ -228,11 +229,10 @@ def _choose_words(
         first = Vocabulary.from_sentences(
             sentences, limits.min_count, known.vocabulary.words
         )
-        answers = [answer_words(a) for a in (space.answers if space else ())]
-        choices = [answer_words(c) for record in learn for c in record.choices]
-        vocabulary = Vocabulary.from_sentences(
-            answers + choices * (recipe.objective == "choices"), 1, first.words
-        )
+        texts = list(space.answers if space else ())
+        if recipe.objective == "choices":
+            texts += [choice for record in learn for choice in record.choices]
+        vocabulary = Vocabulary.from_sentences(map(answer_words, texts), 1, first.words)
         vocabulary.save(out / bundles.VOCABULARY)
     old_words = known.vocabulary.words
     if vocabulary.words[: len(old_words)] != old_words:
@@ -253,14 +253,9 @@ def _sizes(records: Sequence[Record]) -> dict[str, tuple[int, int]]:
     return sizes
 
 
-def _summary(
-    words: Words,
-    learn: Sequence[Record],
-    dev: Sequence[Record],
-    questions: Sequence[Questions],
-) -> list[str]:
+def _summary(words: Words, learn: Sequence[Record], dev: Sequence[Record]) -> list[str]:
     """Say what there is to learn."""
-    photos = [len(part.photos) for part in questions]
+    photos = [len({record.name for record in part}) for part in (learn, dev)]
     lines = [
         f"{len(learn)} questions about {photos[0]} photos to learn from, {len(dev)} "
         f"about {photos[1]} to choose by. Vocabulary: {len(words.vocabulary)} words."
@@ -315,18 +310,18 @@ def _calibrate(
     recipe: VqaConfig, learn: Sequence[Record], outcome: Outcome
 ) -> AnsweringConfig:
     """Find on the dev questions how sure the model may be."""
-    soft = recipe.objective == "answers" and recipe.loss == "soft"
-    seen = fit_temperature(outcome.seen, outcome.targets, soft)
-    confidence = to_confidence(outcome.seen, seen, soft).max(axis=1)
+    seen, guessed = (
+        fit_temperature(scores, outcome.targets, recipe.soft)
+        for scores in (outcome.seen, outcome.guessed)
+    )
+    confidence = to_confidence(outcome.seen, seen, recipe.soft).max(axis=1)
     counts = Counter(opening(record.question) for record in learn)
     return AnsweringConfig(
         temperature=round(seen, 4),
-        blind_temperature=round(
-            fit_temperature(outcome.guessed, outcome.targets, soft), 4
-        ),
+        blind_temperature=round(guessed, 4),
         unsure=round(choose_threshold(confidence, outcome.right), 4),
         openings=tuple(
-            sorted(first for first, n in counts.items() if n >= LEAST_OPENING and first)
+            sorted(first for first, n in counts.items() if first and n >= LEAST_OPENING)
         ),
     )
 
@@ -364,7 +359,7 @@ def _finish(
     try:
         (out / "run.json").write_text(json.dumps(run, indent=1) + "\n", "utf-8")
         draw_curves(history, out / "curves.png")
-        draw_samples(dev, words.space, outcome, answering, out / "samples.png")
+        draw_samples(dev, words.space, outcome, recipe, out / "samples.png")
     except OSError as error:
         raise AppError(
             f"The reports in {out} cannot be written: {error}. The training is safe: "
