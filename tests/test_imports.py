@@ -21,7 +21,7 @@ PLAIN = [
         "arrays runtime_litert",
         "vqa": "config data annotations published photos datacheck answers metrics accuracy "
         "scores wups results calibration guard cli predict runtime_litert captions "
-        "questions",
+        "questions answering formats outputs inputs progress evaluate overlay",
     }.items()
     for room in rooms.split()
 ]

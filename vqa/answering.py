@@ -1,0 +1,273 @@
+"""Runs of `vqa ask`: one question on a terminal, or a file of them."""
+
+import os
+import re
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from shared.errors import AppError
+from shared.images import read_image
+from vqa.formats import Record, check_target, to_record
+from vqa.guard import check_question
+from vqa.inputs import Question, by_photo
+from vqa.outputs import Output
+from vqa.progress import is_terminal, progress_bar, say
+
+if TYPE_CHECKING:
+    from vqa.predict import Answer, PhotoAnswerer, Reply, RuntimeName
+
+TOGETHER = 1000  # questions about one photo at once; more memory than a photo needs
+# Control characters, and halves of characters that are no byte of a file name.
+_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udc7f\udd00-\udfff]")
+
+
+@dataclass(frozen=True)
+class Way:
+    """How questions are asked.
+
+    Attributes:
+        top: answers to each, at most.
+        blind: whether to guess without the photo as well.
+        model: folder of a bundle; None is the one that comes along.
+        runtime: "keras", "litert", or None for the faster one that works.
+        verbose: whether to say what runs, and how fast.
+    """
+
+    top: int = 5
+    blind: bool = False
+    model: Path | None = None
+    runtime: "RuntimeName | None" = None
+    verbose: bool = False
+
+    def load(self) -> "PhotoAnswerer":
+        """Load the model.
+
+        Raises:
+            AppError: as `vqa.predict.load_vqa`.
+        """
+        from vqa.predict import SHIPPED, load_vqa, why_not_litert
+
+        answerer = load_vqa(self.model, runtime=self.runtime)
+        if self.verbose:
+            reason = "" if self.runtime else why_not_litert(self.model or SHIPPED)
+            because = f", because with LiteRT {reason}" if reason else ""
+            say(f"runtime: {answerer.runtime.name}{because}")
+        return answerer
+
+
+def ask_one(
+    image: Path,
+    question: str,
+    choices: Sequence[str],
+    way: Way,
+    attention: Path | None = None,
+    overwrite: bool = False,
+) -> None:
+    """Ask one question, and print `answer<TAB>confidence` lines, best first.
+
+    Args:
+        image: the photo.
+        question: as somebody typed it.
+        choices: answers to choose from; none is all that the model knows.
+        way: how to ask.
+        attention: picture to draw, see `vqa.overlay`.
+        overwrite: whether that may replace a file.
+
+    Raises:
+        AppError: if there is no answer; before a model is loaded, if possible.
+    """
+    from vqa.overlay import ENDINGS, draw_attention, write_overlay
+
+    check_question(question)
+    if attention:
+        check_target(attention, overwrite, ENDINGS)
+    if not os.path.isfile(image):  # noqa: PTH113  # pathlib raises for long names
+        read_image(image)  # says what is wrong
+    answerer = way.load()
+    config = answerer.config
+    if attention and not config.net.hops:
+        raise AppError(
+            "This model does not look at parts of a photo (hops = 0), so it has no "
+            "attention to draw."
+        )
+    started = time.monotonic()
+    reply = answerer.ask(
+        image, question, choices=choices, count=way.top, blind=way.blind
+    )
+    if way.verbose:
+        say(f"answered in {1000 * (time.monotonic() - started):.0f} ms")
+    for note in reply.notes:
+        say(_plain(f"note: {note}"))
+    _print_reply(reply)
+    if attention:
+        picture = draw_attention(
+            read_image(image),
+            reply.attention,
+            config.encoder.resize,
+            question,
+            f"{reply.answer} ({reply.confidence:.0%})",
+        )
+        write_overlay(attention, picture)
+
+
+def _print_reply(reply: "Reply") -> None:
+    unsure = reply.answer != reply.answers[0].text
+    first = _line(reply.answer, reply.confidence)
+    is_bold = sys.stdout.isatty()
+    print(f"\x1b[1m{first}\x1b[0m" if is_bold else first)
+    _print_answers(reply.answers[0 if unsure else 1 :])
+    if reply.guesses:
+        print("\nwithout the photo:")
+        _print_answers(reply.guesses)
+    sys.stdout.flush()
+
+
+def _print_answers(answers: "Sequence[Answer]") -> None:
+    for answer in answers:
+        print(_line(answer.text, answer.confidence))
+
+
+def _line(answer: str, confidence: float) -> str:
+    return f"{_plain(answer)}\t{confidence:.2f}"
+
+
+@dataclass
+class Job:
+    """Questions to answer, and where the answers go.
+
+    Attributes:
+        questions: in order.
+        output: file for the answers; None prints them.
+        way: how they are asked.
+        done: questions dealt with so far, those of an earlier run among them.
+        errors: how many of them failed.
+    """
+
+    questions: Sequence[Question]
+    output: Output | None = None
+    way: Way = field(default_factory=Way)
+    done: int = 0
+    errors: int = 0
+    _said: set[str] = field(default_factory=set)
+
+    def run(self) -> None:
+        """Answer what is not answered yet.
+
+        Raises:
+            AppError: if there is no model, or the answers cannot be written. What was
+                written before is kept, and standard error says where.
+        """
+        if self.output:
+            self.done, self.errors = self.output.done, self.output.errors
+        try:
+            if self.output is None:
+                self._answer()
+            elif self.output.finished:
+                say(f"{self.output.path} is finished already; --overwrite replaces it.")
+                return
+            else:
+                with self.output:
+                    self._answer()
+                    self.output.finish()
+        except BaseException:
+            if self.done and self.output:
+                say(f"note: {self.output}; go on with --resume")
+            raise
+        if self.errors or is_terminal():
+            answers = self.done - self.errors
+            say(
+                f"{answers} answer{'s' * (answers != 1)}, "
+                f"{self.errors} error{'s' * (self.errors != 1)}"
+            )
+
+    def _answer(self) -> None:
+        if self.done == len(self.questions):
+            return
+        bar = progress_bar(
+            "answers",
+            len(self.questions),
+            self.done,
+            shown=self.output is not None or not sys.stdout.isatty(),
+        )
+        answerer = self.way.load()
+        started, first = time.monotonic(), self.done
+        with bar as advance:
+            for records in self._in_order(answerer):
+                self._put(records)
+                self.done += len(records)
+                self.errors += sum("error" in record for record in records)
+                advance(self.done)
+        if self.way.verbose:
+            count, seconds = self.done - first, time.monotonic() - started
+            asked = f"{count} question{'s' * (count != 1)}"
+            say(f"{asked} in {seconds:.2f} s, {count / seconds:.1f} a second")
+
+    def _in_order(self, answerer: "PhotoAnswerer") -> Iterator[list[Record]]:
+        """Yield records in the order of the questions.
+
+        Photos come in the order of their first questions. Of a photo's later ones,
+        the answers wait; they are texts.
+        """
+        waiting: dict[int, Record] = {}
+        place = self.done
+        for places, replies in self._by_photo(answerer):
+            for i, reply in zip(places, replies, strict=True):
+                if i >= self.done:
+                    image, path, question, _, id_ = self.questions[i]
+                    waiting[i] = to_record(image, question, id_, reply, str(path))
+            ready = []
+            while place in waiting:
+                ready.append(waiting.pop(place))
+                place += 1
+            if ready:
+                yield ready
+
+    def _by_photo(
+        self, answerer: "PhotoAnswerer"
+    ) -> Iterator[tuple[list[int], "Sequence[Reply | AppError]"]]:
+        from vqa.predict import Asked
+
+        photos = list(by_photo(self.questions, self.done, TOGETHER))
+        items = (
+            (
+                self.questions[places[0]].path,
+                [
+                    Asked(self.questions[i].question, self.questions[i].choices)
+                    for i in places
+                ],
+            )
+            for places in photos
+        )
+        found = answerer.ask_all(items, count=self.way.top, blind=self.way.blind)
+        for places, (_, replies) in zip(photos, found, strict=True):
+            yield places, replies
+
+    def _put(self, records: Sequence[Record]) -> None:
+        for record in records:
+            if "error" in record:
+                self._say_once(f"error: {record['image']}: {record['error']}")
+            elif self.output is None:
+                for note in record.get("notes", ()):
+                    self._say_once(f"note: {record['image']}: {note}")
+                cells = map(_plain, (record["image"], record["question"]))
+                answer = _line(record["answer"], record["confidence"])
+                print(*cells, answer, sep="\t")
+        if self.output:
+            self.output.append(records)
+        else:
+            sys.stdout.flush()
+
+    def _say_once(self, message: str) -> None:
+        """Say what is true of all questions about a photo once."""
+        if message not in self._said:
+            self._said.add(message)
+            say(_plain(message))
+
+
+def _plain(text: str) -> str:
+    r"""Write control characters as \x1b: a name is one line, and no command."""
+    return _CONTROL.sub(lambda match: repr(match[0])[1:-1], text)

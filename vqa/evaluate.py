@@ -1,0 +1,310 @@
+"""Score a VQA model on a data set, or answers from a file."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from shared.errors import AppError
+from shared.images import image_name, read_image
+from vqa.annotations import ENDINGS, own_rows
+from vqa.data import Record, read_dataset, select
+from vqa.formats import to_record
+from vqa.metrics import Answer, Protocol, Report, score_answers
+from vqa.published import published_rows
+from vqa.results import match_results, read_results
+from vqa.wups import wu_palmer
+
+if TYPE_CHECKING:
+    from vqa.predict import Asked, PhotoAnswerer
+
+EXAMPLES = 5
+TOP = 5
+
+Found = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Scores of a model; `str()` of it is the report.
+
+    Attributes:
+        report: the scores of the likeliest answers, "not sure" or not.
+        unsure: questions to which it said "not sure".
+        when_sure: main score of the others, times 100; None if there are none.
+        broken: (name, reason) of the photos that cannot be read, whose questions were
+            left out.
+        refused: (id, reason) of the questions that cannot be asked, which count as
+            answered wrongly.
+    """
+
+    report: Report
+    unsure: int = 0
+    when_sure: float | None = None
+    broken: Sequence[tuple[str, str]] = ()
+    refused: Sequence[tuple[str, str]] = ()
+
+    def __str__(self) -> str:
+        parts = [str(self.report)]
+        if self.unsure:
+            asked = self.report.questions
+            share = 100 * (asked - self.unsure) / asked
+            score = "" if self.when_sure is None else f", scores {self.when_sure:.2f}"
+            parts.append(
+                f"not sure of {self.unsure} answers; the other {share:.1f} %{score}"
+            )
+        parts += _listed(
+            "photos that cannot be read, their questions left out", self.broken
+        )
+        parts += _listed(
+            "questions that cannot be asked, counted as wrong", self.refused
+        )
+        return "\n".join(parts)
+
+
+def _listed(title: str, items: Sequence[tuple[str, str]]) -> list[str]:
+    if not items:
+        return []
+    lines = [f"warning: {title}: {len(items)}"]
+    lines += [f"    {name}: {reason}" for name, reason in items[:EXAMPLES]]
+    if len(items) > EXAMPLES:
+        lines.append(f"    ... and {len(items) - EXAMPLES} more")
+    return lines
+
+
+def check_wups(records: Sequence[Record]) -> None:
+    """Refuse WUPS that could not be had, before any work is done.
+
+    Raises:
+        AppError: if it does not fit the questions, or WordNet is missing.
+    """
+    wu_palmer("dog", "cat")
+    score_answers(records, dict.fromkeys((r.id for r in records), ""), with_wups=True)
+
+
+def ask_records(
+    answerer: "PhotoAnswerer",
+    records: Sequence[Record],
+    progress: Callable[[int], None] = lambda done: None,
+) -> list[Found]:
+    """Ask the questions of a data set, with the photo and without.
+
+    Args:
+        progress: called with the number of questions done.
+
+    Returns:
+        an entry for each question, in order: see `vqa.formats`. "answer" is always the
+        likeliest one; "unsure" is true where the model would have said "not sure",
+        "refused" where the question is to blame for an error, not the photo.
+
+    Raises:
+        AppError: if the model can be asked none of the questions.
+    """
+    refused = _refused(answerer, records)
+    photos: dict[str, list[int]] = {}
+    for place, record in enumerate(records):
+        photos.setdefault(record.name, []).append(place)
+
+    def items() -> Iterator[tuple[Any, list[Asked]]]:
+        for places in photos.values():
+            yield records[places[0]].image, _asked([records[i] for i in places])
+
+    found: list[Found] = [{}] * len(records)
+    done = 0
+    replies = answerer.ask_all(items(), count=TOP, blind=True)
+    for places, (source, answers) in zip(photos.values(), replies, strict=True):
+        for place, reply in zip(places, answers, strict=True):
+            record = records[place]
+            entry = to_record(
+                record.name, record.question, record.id, reply, image_name(source)
+            )
+            if "error" in entry and place in refused:
+                entry["refused"] = True
+            elif "error" not in entry:
+                likeliest = entry["answers"][0]["answer"]
+                if entry["answer"] != likeliest:
+                    entry |= {"answer": likeliest, "unsure": True}
+            found[place] = entry
+        done += len(places)
+        progress(done)
+    return found
+
+
+def _refused(answerer: "PhotoAnswerer", records: Sequence[Record]) -> set[int]:
+    """Places of the questions that cannot be asked, whatever their photos."""
+    from vqa.predict import Asked
+
+    refused: set[int] = set()
+    reason = None
+    for place, record in enumerate(records):
+        try:
+            answerer.check(Asked(record.question, record.choices, record.boxes))
+        except AppError as error:
+            refused.add(place)
+            reason = reason or error
+    if reason and len(refused) == len(records):
+        raise reason
+    return refused
+
+
+def _asked(records: Sequence[Record]) -> list["Asked"]:
+    """Make questions about one photo; boxes become shares of its size."""
+    from vqa.predict import Asked
+
+    width = height = 1
+    if any(record.boxes for record in records):
+        with suppress(AppError):  # whoever looks at the photo says so
+            height, width, _ = read_image(records[0].image).shape
+    return [
+        Asked(
+            record.question,
+            record.choices,
+            tuple(
+                (left / width, top / height, right / width, bottom / height)
+                for left, top, right, bottom in record.boxes
+            ),
+        )
+        for record in records
+    ]
+
+
+def score_records(
+    found: Sequence[Found],
+    records: Sequence[Record],
+    protocol: Protocol = "official",
+    with_wups: bool = False,
+) -> Evaluation:
+    """Score answers against what people answered.
+
+    Args:
+        found: as from `ask_records`.
+        records: the questions, in the same order.
+        protocol, with_wups: as of `vqa.metrics.score_answers`.
+
+    Raises:
+        AppError: if no photo could be read, or WUPS cannot be had.
+    """
+    pairs = list(zip(found, records, strict=True))
+    broken = {
+        entry["image"]: entry["error"]
+        for entry in found
+        if "error" in entry and "refused" not in entry
+    }
+    kept = [(e, r) for e, r in pairs if "error" not in e or "refused" in e]
+    if not kept:
+        name, reason = next(iter(broken.items()))
+        raise AppError(
+            f"None of the {len(broken)} photos can be read, such as {name}: {reason}"
+        )
+
+    def best(entry: Found, record: Record, key: str) -> Answer:
+        if "refused" in entry:
+            return -1 if record.boxes else ""  # neither is ever right
+        return entry[key][0]["answer"]
+
+    scored = [record for _, record in kept]
+    seen = {r.id: best(e, r, "answers") for e, r in kept}
+    blind = {r.id: best(e, r, "blind") for e, r in kept}
+    report = score_answers(scored, seen, blind, protocol, with_wups)
+    sure = [record for entry, record in kept if "unsure" not in entry]
+    unsure = len(kept) - len(sure)
+    return Evaluation(
+        report,
+        unsure,
+        _main_score(sure, seen, protocol) if unsure and sure else None,
+        list(broken.items()),
+        [(r.id, e["error"]) for e, r in kept if "refused" in e],
+    )
+
+
+def _main_score(
+    records: Sequence[Record], answers: Mapping[str, Answer], protocol: Protocol
+) -> float:
+    some = {record.id: answers[record.id] for record in records}
+    return next(
+        iter(score_answers(records, some, None, protocol).scores.values())
+    ).value
+
+
+def read_references(source: str, split: str | None = None) -> list[Record]:
+    """Read questions with people's answers, to score a file of answers against.
+
+    The photos of a question file need not be there, unless it names no splits and
+    `split` asks for one.
+
+    Args:
+        source: what `vqa.data.read_dataset` reads.
+        split: train, dev or test; None for all.
+
+    Raises:
+        AppError: if it cannot be read, or nobody answered the questions of the split.
+    """
+    path = Path(source)
+    rows = []
+    if path.is_file():
+        found = published_rows(path)
+        if found is None and path.suffix.lower() in ENDINGS:
+            found = own_rows(path)
+        rows = list(found or ())
+    if not rows or (split and not any(row.split for row in rows)):
+        records = read_dataset(source)
+    else:
+        records = [
+            Record(
+                row.files[-1],
+                path.parent / row.files[-1],
+                row.question,
+                row.answers,
+                row.split or "train",
+                *row[5:],
+            )
+            for row in rows
+        ]
+    if split:
+        return select(records, split)
+    answered = [r for r in records if r.answers or r.right is not None]
+    if not answered:
+        raise AppError(f"{source} holds no answers to score against.")
+    return answered
+
+
+def score_results(
+    results: Path,
+    records: Sequence[Record],
+    protocol: Protocol = "official",
+    with_wups: bool = False,
+    blind: Path | None = None,
+) -> tuple[Report, list[str]]:
+    """Score answers from a file; questions that failed there are left out.
+
+    Args:
+        results: as of `vqa.results.read_results`.
+        records: as from `read_references`.
+        protocol, with_wups: as of `vqa.metrics.score_answers`.
+        blind: a file of answers without the photos.
+
+    Returns:
+        the report, and the ids of the questions left out.
+
+    Raises:
+        AppError: if answers and questions do not belong together.
+    """
+    answers, failed = match_results(read_results(results), records)
+    unseen: dict[str, str] | None = None
+    if blind:
+        unseen, failed_unseen = match_results(read_results(blind), records)
+        failed = list(dict.fromkeys(failed + failed_unseen))
+    left_out = set(failed)
+
+    def kept(found: Mapping[str, str]) -> dict[str, Answer]:
+        return {name: text for name, text in found.items() if name not in left_out}
+
+    report = score_answers(
+        [record for record in records if record.id not in left_out],
+        kept(answers),
+        kept(unseen) if unseen is not None else None,
+        protocol,
+        with_wups,
+    )
+    return report, failed

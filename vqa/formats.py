@@ -1,0 +1,153 @@
+"""Formats of answers on disk: JSONL, CSV, VQA's results.
+
+A record is `{"image", "question", "answer", "confidence", "answers": [{"answer",
+"confidence"}, ...]}`, best first, or `{"image", "question", "error"}`. It also has
+"id" if the question has one, "notes" if there is something to say of the question,
+and "blind", a list like "answers", if the photo's part in them was wanted.
+"""
+
+import csv
+import json
+import os
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TextIO
+
+from shared.errors import AppError
+
+if TYPE_CHECKING:
+    from vqa.predict import Answer, Reply
+
+Record = dict[str, Any]
+
+
+def to_record(
+    image: str,
+    question: str,
+    id_: str | int | None,
+    reply: "Reply | AppError",
+    source: str,
+) -> Record:
+    """Make a record of a question and what the model says, see `vqa.formats`.
+
+    Args:
+        image, question, id_: what the record calls them; None is no id.
+        reply: of `vqa.predict`, or why there is none.
+        source: what the error calls the photo.
+    """
+    record: Record = {"image": image, "question": question}
+    if id_ is not None:
+        record["id"] = id_
+    if isinstance(reply, AppError):
+        return record | {"error": str(reply).removeprefix(f"{source}: ")}
+    record["answer"] = reply.answer
+    record["confidence"] = _rounded(reply.confidence)
+    record["answers"] = _entries(reply.answers)
+    if reply.notes:
+        record["notes"] = list(reply.notes)
+    if reply.guesses:
+        record["blind"] = _entries(reply.guesses)
+    return record
+
+
+def _entries(answers: Sequence["Answer"]) -> list[Record]:
+    return [{"answer": a.text, "confidence": _rounded(a.confidence)} for a in answers]
+
+
+def _rounded(confidence: float) -> float:
+    return round(confidence, 4)  # the digits that do not depend on how it was added
+
+
+def write_csv(records: Iterable[Record], file: TextIO, with_ids: bool) -> None:
+    """Write columns image, question, answer, confidence, error and maybe id."""
+    columns = ["image", "question", "answer", "confidence", "error", "id"]
+    columns = columns if with_ids else columns[:-1]
+    rows = csv.DictWriter(file, columns, extrasaction="ignore", lineterminator="\n")
+    rows.writeheader()
+    rows.writerows(records)
+
+
+def write_results(records: Iterable[Record], file: TextIO, with_ids: bool) -> None:
+    """Write VQA's results format: the likeliest answer by question_id, no errors."""
+    separator = "[\n"
+    for record in records:
+        if "error" not in record:
+            name = str(record["id"])
+            entry = {"question_id": int(name) if name.isdecimal() else name}
+            entry["answer"] = record["answers"][0]["answer"]
+            file.write(separator + to_json(entry))
+            separator = ",\n"
+    file.write("\n]\n" if separator == ",\n" else "[]\n")
+
+
+def write_jsonl(records: Iterable[Record], file: TextIO, with_ids: bool) -> None:
+    """Write a record a line."""
+    file.writelines(f"{to_json(record)}\n" for record in records)
+
+
+WRITERS: dict[str, Callable[[Iterable[Record], TextIO, bool], None]] = {
+    ".jsonl": write_jsonl,
+    ".csv": write_csv,
+    ".json": write_results,
+}
+
+
+def to_json(value: Any) -> str:
+    """Write JSON as people read it; file names that are no text get escapes."""
+    text = json.dumps(value, ensure_ascii=False)
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return json.dumps(value)
+    return text
+
+
+def write_file(path: Path, records: Iterable[Record], with_ids: bool) -> None:
+    """Write all records, in the format of the suffix; on failure, nothing.
+
+    Raises:
+        AppError: if the file cannot be written.
+    """
+    hidden = path.with_name(f".{path.name}.tmp")
+    try:
+        with hidden.open("w", encoding="utf-8", errors="backslashreplace") as file:
+            WRITERS[path.suffix.lower()](records, file, with_ids)
+            file.flush()
+            os.fsync(file.fileno())
+        hidden.replace(path)
+    except OSError as error:
+        raise cannot_write(path, error) from error
+    finally:
+        with suppress(OSError):
+            hidden.unlink()
+
+
+def check_target(
+    path: Path, overwrite: bool = True, endings: Iterable[str] = WRITERS
+) -> None:
+    """Refuse a file that could not be written, before any work is done.
+
+    Raises:
+        AppError: if the suffix is none of `endings`, the folder is missing, either may
+            not be written, or the file exists and `overwrite` is false.
+    """
+    if path.suffix.lower() not in endings:
+        raise AppError(
+            f"{path}: no output format goes by {path.suffix or 'no ending'!r}. "
+            f"Accepted are {', '.join(endings)}."
+        )
+    if not path.parent.is_dir():
+        raise AppError(f"{path}: there is no folder {path.parent}. Create it first.")
+    if path.is_dir():
+        raise AppError(f"{path} is a folder. Give the name of a file.")
+    if path.exists() and not overwrite:
+        raise AppError(f"{path} exists. Add --overwrite to replace it.")
+    for place in (path.parent, path):
+        if place.exists() and not os.access(place, os.W_OK):
+            raise AppError(f"{path}: no permission to write {place}.")
+
+
+def cannot_write(path: Path, error: OSError) -> AppError:
+    """Word a failed write for the user."""
+    return AppError(f"{path} cannot be written: {error.strerror or error}.")

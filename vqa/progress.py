@@ -1,0 +1,114 @@
+"""How far a command is: a bar on a terminal, plain lines elsewhere."""
+
+import math
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Self
+
+if TYPE_CHECKING:
+    from rich.progress import Progress, Task, TaskID
+
+LINE_SECONDS = 30
+
+
+def is_terminal() -> bool:
+    """Whether somebody watches standard error."""
+    return sys.stderr.isatty()
+
+
+def say(message: str) -> None:
+    """Print a message beside the results, on standard error."""
+    print(message, file=sys.stderr, flush=True)
+
+
+def describe(error: Exception) -> str:
+    """Word an error for the user."""
+    if isinstance(error, MemoryError):
+        return "the memory is full. Close other programs, or use a smaller model."
+    if isinstance(error, OSError) and error.strerror:
+        return f"{error.filename or 'output'}: {error.strerror}."
+    return str(error)
+
+
+@contextmanager
+def progress_bar(
+    title: str, total: int, done: int = 0, shown: bool = True, unit: str = "questions"
+) -> Iterator[Callable[[int], None]]:
+    """Show a bar with rate and time left, on a terminal.
+
+    Yields:
+        function to call with the number of units that are done, all together.
+    """
+    if not (shown and is_terminal()):
+        yield lambda done: None
+        return
+    with _bar(unit) as bar:
+        task = bar.add_task(title, total=total, completed=done)
+        yield lambda done: bar.update(task, completed=done)
+
+
+class TrainingProgress:
+    """Show where training stands: a bar on a terminal, else a line now and then."""
+
+    def __init__(self) -> None:
+        self._bar: Progress | None = _bar("steps/s") if is_terminal() else None
+        self._task: TaskID | None = None
+        self._epoch: tuple[str, int] | None = None
+        self._said, self._started = -math.inf, 0.0
+        self._first = 0
+
+    def __enter__(self) -> Self:
+        if self._bar:
+            self._bar.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._bar:
+            self._bar.stop()
+
+    def announce(self, message: str) -> None:
+        """Print a sentence; a bar stays below it."""
+        if self._bar:
+            self._bar.console.print(message, markup=False, highlight=False)
+        else:
+            say(message)
+
+    def tick(self, stage: str, epoch: int, step: int, steps: int, loss: float) -> None:
+        """Show a step of an epoch; epochs from 0, steps from 1."""
+        now = time.monotonic()
+        title = f"{stage}, epoch {epoch + 1}"
+        if self._epoch != (stage, epoch):
+            self._epoch, self._started, self._first = (stage, epoch), now, step
+            if self._bar:
+                if self._task is not None:
+                    self._bar.remove_task(self._task)
+                self._task = self._bar.add_task(title, total=steps, completed=step)
+        if self._bar and self._task is not None:
+            text = f"{title}, loss {loss:.3f}"
+            self._bar.update(self._task, completed=step, description=text)
+        elif now - self._said >= LINE_SECONDS:
+            rate = (step - self._first) / max(now - self._started, 1e-9)
+            left = f", {(steps - step) / rate / 60:.1f} min left" if rate else ""
+            say(f"{title}, step {step}/{steps}, loss {loss:.3f}{left}")
+            self._said = now
+
+
+def _bar(unit: str) -> "Progress":
+    from rich import progress  # 0.1 s to import
+    from rich.console import Console
+    from rich.text import Text
+
+    class Rate(progress.ProgressColumn):
+        def render(self, task: "Task") -> Text:
+            return Text(f"{task.speed:.1f} {unit}" if task.speed else f"- {unit}")
+
+    return progress.Progress(
+        progress.TextColumn("{task.description}", markup=False),
+        progress.BarColumn(),
+        progress.MofNCompleteColumn(),
+        Rate(),
+        progress.TimeRemainingColumn(),
+        console=Console(stderr=True),
+    )
