@@ -1,0 +1,103 @@
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from shared.config import format_config, parse_config, read_config
+from shared.errors import AppError
+from vqa.config import AnsweringConfig, VqaConfig
+
+CONFIGS = Path(__file__).parents[1] / "configs"
+TEXT = """
+[encoder]
+name = "mobilenet_v3_small"
+
+[net]
+units = 8
+embed_dim = 6
+joint_units = 8
+
+[[stages]]
+name = "only"
+epochs = 1
+learning_rate = 0.1
+"""
+
+
+def parse(text):
+    return parse_config(text, VqaConfig, "recipe.toml")
+
+
+def test_a_short_recipe_has_sensible_defaults():
+    config = parse(TEXT)
+    assert (config.objective, config.loss, config.soft) == ("answers", "softmax", False)
+    assert (config.net.hops, config.net.phrases, config.net.fusion) == (2, 0, "product")
+    assert config.answering == AnsweringConfig()
+    assert config.stages[0].mirror
+
+
+@pytest.mark.parametrize(
+    ("objective", "loss", "soft"),
+    [
+        ("answers", "soft", True),
+        ("answers", "softmax", False),
+        ("choices", "soft", False),
+        ("boxes", "soft", False),
+    ],
+)
+def test_answers_alone_can_be_right_by_themselves(objective, loss, soft):
+    text = f'objective = "{objective}"\nloss = "{loss}"\n{TEXT}'
+    assert parse(text).soft is soft
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "match"),
+    [
+        ("units = 8\nembed", "units = 0\nembed", r"net.units: .*Received: 0"),
+        ("embed_dim = 6", "embed_dims = 6", r"net.embed_dims: unknown key"),
+        ("embed_dim = 6", "", r"net.embed_dim: missing"),
+        ("embed_dim = 6", "embed_dim = 6\nhops = 9", r"net.hops: .*Received: 9"),
+        ("embed_dim = 6", 'embed_dim = 6\nfusion = "mean"', r"net.fusion: .*'mean'"),
+        ("embed_dim = 6", "embed_dim = 6\nword_dropout = 1", r"word_dropout: .* 1"),
+        ('"only"', '"Only one"', r"stages.0.name: .*Received: 'Only one'"),
+        ("epochs = 1", "encoder_rate = 0.1\nepochs = 1", r"go together"),
+        ("epochs = 1", 'encoder_from = "all"\nepochs = 1', r"go together"),
+        ("[encoder]", 'objective = "draw"\n[encoder]', r"objective: .*'draw'"),
+        ("[encoder]", "[vocabulary]\nanswers = 1\n[encoder]", r"vocabulary.answers"),
+        ("[encoder]", "[answering]\ntemperature = 0\n[encoder]", r"temperature: "),
+        ("[encoder]", "[answering]\nunsure = 1.0\n[encoder]", r"unsure: "),
+    ],
+)
+def test_bad_recipes_are_refused(old, new, match):
+    with pytest.raises(AppError, match=match):
+        parse(TEXT.replace(old, new, 1))
+
+
+def test_stages_have_names_of_their_own():
+    stage = TEXT[TEXT.index("[[stages]]") :]
+    with pytest.raises(
+        AppError, match=r"different names. Received: \['only', 'only'\]"
+    ):
+        parse(TEXT + stage)
+    with pytest.raises(AppError, match="stages"):
+        parse(TEXT.replace(stage, "stages = []\n"))
+
+
+def test_a_recipe_survives_its_file():
+    config = parse(f'loss = "soft"\n{TEXT}')
+    answering = AnsweringConfig(temperature=1.5, unsure=0.3, openings=("is it", "what"))
+    config = config.model_copy(update={"answering": answering})
+    assert parse(format_config(config)) == config
+
+
+@pytest.mark.parametrize(
+    "path", sorted(CONFIGS.glob("vqa-*.toml")), ids=lambda p: p.stem
+)
+def test_recipes_that_come_with_the_package_are_whole(path):
+    config = read_config(path.stem, VqaConfig, "vqa-")
+    written = tomllib.loads(path.read_text("utf-8"))
+    known = tomllib.loads(format_config(config))
+    for section, content in written.items():
+        assert section in known
+        if isinstance(content, dict):
+            assert content.keys() <= known[section].keys()
