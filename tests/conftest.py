@@ -1,6 +1,7 @@
 """Pictures and captions that the tests draw for themselves."""
 
 import csv
+import json
 from pathlib import Path
 
 import numpy as np
@@ -16,10 +17,23 @@ from captioner.config import (
 )
 from shared.config import format_config
 from shared.text import SPECIAL_WORDS, Vocabulary
+from vqa.answers import AnswerSpace
+from vqa.config import AnsweringConfig, NetConfig, VqaConfig
+from vqa.config import EncoderConfig as VqaEncoderConfig
+from vqa.config import StageConfig as VqaStageConfig
+from vqa.config import VocabularyConfig as VqaVocabularyConfig
 
 # Keras waits inside the functions: most tests do without.
 
 VOCABULARY = Vocabulary([*SPECIAL_WORDS, "a", "dog", "'s", "hat", "on", "grass"])
+VQA_SPACE = AnswerSpace(["yes", "no", "red", "blue hat", "2"])
+VQA_VOCABULARY = Vocabulary(
+    [
+        *SPECIAL_WORDS,
+        *("what", "color", "is", "the", "dog", "'s", "hat", "it", "how", "many"),
+        *("yes", "no", "red", "blue", "2"),
+    ]
+)
 COLOURS = {"red": (220, 30, 30), "green": (30, 170, 60), "blue": (40, 60, 220)}
 SHAPES = ("circle", "square")
 
@@ -143,3 +157,73 @@ def dense_model(inputs, units, seed=0):
         values = np.random.default_rng(seed).uniform(0.1, 1, weight.shape)
         weight.assign(values)
     return model
+
+
+def write_questions(folder: Path, photos: int, seed: int = 0) -> Path:
+    """Draw a data set of shapes: PNGs and questions.jsonl, four to each photo.
+
+    Every fifth photo is dev. Of each two questions, only the photo tells the answer.
+    """
+    rng = np.random.default_rng(seed)
+    folder.mkdir(parents=True, exist_ok=True)
+    lines = []
+    for i in range(photos):
+        colour, other = (list(COLOURS)[(i + k) % 3] for k in (0, 1 + i // 6 % 2))
+        shape = SHAPES[i // 3 % 2]
+        draw_shape(colour, shape, rng).save(folder / f"{i}.png")
+        for question, answer in (
+            ("What color is it?", colour),
+            ("What shape is it?", shape),
+            (f"Is it {colour}?", "yes"),
+            (f"Is it {other}?", "no"),
+        ):
+            row = {"image": f"{i}.png", "question": question, "answer": answer}
+            row["split"] = "dev" if i % 5 == 4 else "train"
+            lines.append(json.dumps(row) + "\n")
+    (folder / "questions.jsonl").write_text("".join(lines))
+    return folder
+
+
+def tiny_vqa_config(objective="answers", loss="softmax", answering=None, **net):
+    """A recipe for the encoder `patches`, of 4 x 4 regions."""
+    sizes = {"units": 8, "embed_dim": 6, "joint_units": 8, "attention_units": 4}
+    return VqaConfig(
+        encoder=VqaEncoderConfig(name="patches", weights="none", image_size=32),
+        vocabulary=VqaVocabularyConfig(max_words=6),
+        net=NetConfig(**sizes | net),
+        objective=objective,
+        loss=loss,
+        answering=AnsweringConfig(**answering or {}),
+        stages=(VqaStageConfig(name="only", epochs=1, learning_rate=0.1),),
+    )
+
+
+def tiny_vqa_model(config, seed=2, vocabulary=VQA_VOCABULARY, space=VQA_SPACE):
+    """A net whose answers depend on photo and question: its weights are large."""
+    import keras
+
+    from vqa.runtime_keras import build_net
+
+    keras.utils.set_random_seed(seed)
+    space = space if config.objective == "answers" else None
+    net = build_net(config, vocabulary, space, None)
+    for weight in net.trainable_variables:
+        weight.assign(weight * 3)
+    return net
+
+
+def write_tiny_vqa(folder, config, model, vocabulary=VQA_VOCABULARY, space=VQA_SPACE):
+    """Write a bundle."""
+    from shared.bundles import write_bundle
+
+    answers = "".join(f"{answer}\n" for answer in space.answers)
+    write_bundle(
+        folder,
+        task="vqa",
+        config=format_config(config),
+        vocabulary="".join(f"{word}\n" for word in vocabulary.words),
+        model=model,
+        card="# A VQA model\n",
+        more={"answers.txt": answers} if config.objective == "answers" else {},
+    )
+    return folder
