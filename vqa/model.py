@@ -241,8 +241,8 @@ class Answerer(keras.layers.Layer):
             alphas.append(alpha)
         if not self.attentions:
             seen = seen + regions
-            even = ops.zeros_like(features[:, None, :, 0]) + 1 / features.shape[1]
-            alphas.append(ops.repeat(even, tokens.shape[1], axis=1))
+            even = np.full(features.shape[1], 1 / features.shape[1], np.float32)
+            alphas.append(ops.zeros_like(question[..., :1]) + even)
         joint = self.to_joint(self._fuse(question, seen, training))
         alpha = ops.cast(ops.stack(alphas, axis=2), "float32")
         return self.joint_dropout(joint, training=training), alpha
@@ -262,7 +262,8 @@ class Answerer(keras.layers.Layer):
     def encode(self, answers):
         """Turn answers' words, int32 (..., L), into vectors (..., J)."""
         words = self.reader.embedding(answers)
-        real = ops.cast(ops.not_equal(answers, PAD), words.dtype)[..., None]
+        real = ops.cast(ops.not_equal(answers, PAD), words.dtype)
+        real = ops.expand_dims(real, -1)  # LiteRT cannot write it as [..., None]
         count = ops.maximum(ops.sum(real, axis=-2), 1.0)
         return self.to_choice(ops.sum(words * real, axis=-2) / count)
 
@@ -382,7 +383,8 @@ class Vqa(keras.Model):
 
 def nothing(tokens):
     """Give the features that a blind net sees: float (B, 1, 1), all ones."""
-    return ops.ones_like(ops.cast(tokens[:, :1, :1], "float32"))
+    ones = ops.ones_like(ops.cast(tokens[:, 0, 0], "float32"))
+    return ops.reshape(ones, (-1, 1, 1))  # sizes that a graph knows
 
 
 def build_vqa(

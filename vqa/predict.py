@@ -283,6 +283,13 @@ class PhotoAnswerer:
             raise AppError("Give at least two different choices.")
         for choice in asked.choices:
             self._check_choice(choice)
+        for place, box in enumerate(asked.boxes):
+            left, top, right, bottom = np.clip(box, 0, 1)
+            if left >= right or top >= bottom:
+                raise AppError(
+                    f"Box {place} is {box}, which is no part of the photo. A box is "
+                    "left, top, right, bottom, each 0 to 1 of its width or height."
+                )
         return words
 
     def _try_check(self, asked: Asked) -> list[str] | AppError:

@@ -46,7 +46,7 @@ def build_net(
     return build_vqa(config, len(vocabulary), answers, weights)
 
 
-class _Scorer(keras.Model):
+class Scorer(keras.Model):
     """One of the two nets, from features and questions to all that is in `Scores`."""
 
     def __init__(self, net: Answerer):
@@ -66,7 +66,7 @@ class KerasRuntime:
 
     def __init__(self, model: Vqa):
         self.model = model
-        self._answer, self._guess = _Scorer(model.answerer), _Scorer(model.blind)
+        self._answer, self._guess = Scorer(model.answerer), Scorer(model.blind)
 
     def look(self, image: np.ndarray) -> np.ndarray:
         """Give the features float32 (R, D) of an image uint8 (H, W, 3)."""
@@ -106,7 +106,7 @@ class KerasRuntime:
         )
         return first, second
 
-    def _run(self, scorer: _Scorer, tokens: np.ndarray, **features: Any) -> Scores:
+    def _run(self, scorer: Scorer, tokens: np.ndarray, **features: Any) -> Scores:
         count = len(tokens)
         filled = np.zeros((-(-count // ROWS) * ROWS, tokens.shape[1]), np.int32)
         filled[:count] = tokens
