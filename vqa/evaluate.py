@@ -1,7 +1,6 @@
 """Score a VQA model on a data set, or answers from a file."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -101,14 +100,19 @@ def ask_records(
     Raises:
         AppError: if the model can be asked none of the questions.
     """
-    refused = _refused(answerer, records)
+    _check_some_can_be_asked(answerer, records)
+    refused: set[int] = set()
     photos: dict[str, list[int]] = {}
     for place, record in enumerate(records):
         photos.setdefault(record.name, []).append(place)
 
     def items() -> Iterator[tuple[Any, list[Asked]]]:
         for places in photos.values():
-            yield records[places[0]].image, _asked([records[i] for i in places])
+            asked = _asked([records[i] for i in places])
+            for place, question in zip(places, asked, strict=True):
+                if _why_not(answerer, question):
+                    refused.add(place)
+            yield records[places[0]].image, asked
 
     found: list[Found] = [{}] * len(records)
     done = 0
@@ -131,42 +135,55 @@ def ask_records(
     return found
 
 
-def _refused(answerer: "PhotoAnswerer", records: Sequence[Record]) -> set[int]:
-    """Places of the questions that cannot be asked, whatever their photos."""
-    from vqa.predict import Asked
-
-    refused: set[int] = set()
+def _check_some_can_be_asked(
+    answerer: "PhotoAnswerer", records: Sequence[Record]
+) -> None:
+    """Refuse a model that is for other questions, before photos are looked at."""
     reason = None
-    for place, record in enumerate(records):
-        try:
-            answerer.check(Asked(record.question, record.choices, record.boxes))
-        except AppError as error:
-            refused.add(place)
-            reason = reason or error
-    if reason and len(refused) == len(records):
+    for asked in map(_about_whole, records):
+        found = _why_not(answerer, asked)
+        if not found:
+            return
+        reason = reason or found
+    if reason:
         raise reason
-    return refused
+
+
+def _why_not(answerer: "PhotoAnswerer", asked: "Asked") -> AppError | None:
+    """Say why a question cannot be asked, whatever its photo."""
+    try:
+        answerer.check(asked)
+    except AppError as error:
+        return error
+    return None
 
 
 def _asked(records: Sequence[Record]) -> list["Asked"]:
     """Make questions about one photo; boxes become shares of its size."""
-    from vqa.predict import Asked
-
-    width = height = 1
-    if any(record.boxes for record in records):
-        with suppress(AppError):  # whoever looks at the photo says so
-            height, width, _ = read_image(records[0].image).shape
+    if not any(record.boxes for record in records):
+        return list(map(_about_whole, records))
+    try:
+        height, width, _ = read_image(records[0].image).shape
+    except AppError:  # whoever looks at the photo says so
+        return list(map(_about_whole, records))
+    size = (width, height, width, height)
     return [
-        Asked(
-            record.question,
-            record.choices,
-            tuple(
-                (left / width, top / height, right / width, bottom / height)
-                for left, top, right, bottom in record.boxes
-            ),
+        _about_whole(record)._replace(
+            boxes=tuple(
+                tuple(edge / side for edge, side in zip(box, size, strict=True))
+                for box in record.boxes
+            )
         )
         for record in records
     ]
+
+
+def _about_whole(record: Record) -> "Asked":
+    """Make a question whose boxes, if any, are all the whole photo."""
+    from vqa.predict import Asked
+
+    whole = (0.0, 0.0, 1.0, 1.0)
+    return Asked(record.question, record.choices, (whole,) * len(record.boxes))
 
 
 def score_records(

@@ -14,6 +14,7 @@ ENDINGS = (".png", ".jpg", ".jpeg", ".webp")
 
 PANEL = 420  # longer side of a panel, px
 GAP = 14
+COLUMNS = 4
 TITLE, LABEL = 22, 16  # letters, px
 LINES = 2  # of the question at most
 EVEN = 3.0  # the scale ends here, times even attention, unless more is paid
@@ -21,10 +22,10 @@ EVEN = 3.0  # the scale ends here, times even attention, unless more is paid
 # Cold to hot, with the photo dim where it is cold; red, green, blue.
 _STEPS = (0.0, 0.25, 0.5, 0.75, 1.0)
 _COLOURS = np.array(
-    [(20, 20, 60), (60, 40, 150), (200, 50, 100), (250, 140, 40), (255, 235, 110)],
+    [(15, 15, 40), (70, 35, 140), (205, 50, 110), (255, 125, 40), (255, 225, 80)],
     np.float32,
 )
-_COVER = (0.62, 0.6, 0.5, 0.45, 0.42)  # how much of the photo the colour hides
+_COVER = (0.6, 0.55, 0.5, 0.5, 0.55)  # how much of the photo the colour hides
 
 
 def draw_attention(
@@ -109,7 +110,7 @@ def _side_by_side(
     panels: dict[str, Image.Image], question: str, answer: str
 ) -> Image.Image:
     width, height = next(iter(panels.values())).size
-    columns = min(len(panels), max(2, math.ceil(math.sqrt(2 * len(panels)))))
+    columns = min(len(panels), COLUMNS)
     rows = math.ceil(len(panels) / columns)
     total = max(columns * (width + GAP) + GAP, PANEL)
     big, small = (ImageFont.load_default(size) for size in (TITLE, LABEL))
