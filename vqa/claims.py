@@ -13,7 +13,7 @@ from typing import NamedTuple
 from vqa.actions import PLAYED
 from vqa.asking import ANIMALS, PEOPLE, RAINY, SUNNY, Photo, agreed
 from vqa.facts import KIND_OF, Votes
-from vqa.lexicon import COLORS, MASS, PLURAL, word_set
+from vqa.lexicon import ALSO_CALLED, COLORS, MASS, PLURAL, word_set
 from vqa.templates import CLAIMS
 from vqa.wording import THE, in_plural, spaced, speak_of, with_article
 
@@ -120,6 +120,11 @@ def other_colors(votes: Votes) -> Iterator[tuple[str, Verdict]]:
                 yield shade, Verdict(shade == color, weight)
 
 
+def names(thing: str) -> tuple[str, ...]:
+    """What a thing is called in questions: bike, bicycle."""
+    return (thing, ALSO_CALLED[thing]) if thing in ALSO_CALLED else (thing,)
+
+
 def naming(thing: str) -> dict[str, str]:
     """Fields of wordings for a thing."""
     return {
@@ -141,9 +146,10 @@ def _presence(photo: Photo, unsaid: Unsaid) -> Iterator[Claim]:
         if verdict.truth:
             said = photo.facts.mentions[thing]
             verdict = Verdict(True, 1.0 if said else 0.8, 1.0 if said > 1 else 0.5)
-        what = "any" if thing in MASS else "several" if thing in PLURAL else "one"
-        what = "the" if thing in THE else what
-        yield Claim("presence", what, thing, naming(thing), verdict)
+        for name in names(thing):
+            what = "any" if name in MASS else "several" if name in PLURAL else "one"
+            what = "the" if name in THE else what
+            yield Claim("presence", what, name, naming(name), verdict)
 
 
 def _unnamed(photo: Photo) -> frozenset[str]:

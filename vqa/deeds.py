@@ -3,7 +3,7 @@
 from collections.abc import Collection, Iterator
 
 from vqa.asking import ANIMALS, Photo
-from vqa.claims import Claim, Unsaid, Verdict, naming, other_colors
+from vqa.claims import Claim, Unsaid, Verdict, names, naming, other_colors
 from vqa.facts import KIND_OF, wider
 from vqa.lexicon import PLURAL, word_list, word_set
 from vqa.wording import spaced, speak_of
@@ -59,6 +59,12 @@ _ALONG_WITH = {  # what one may well do at the same time
     "playing": "running jumping splashing swimming swinging sliding fighting wrestling",
     "swimming": "wading splashing diving playing",
 }
+_ALSO_SAID = {
+    "sleeping": ("asleep",),
+    "sitting": ("sitting down",),
+    "standing": ("standing up",),
+    "lying down": ("laying down",),
+}
 _UNTOLD = word_set("smiling talking laughing waiting relaxing posing")
 """Actions that captions often leave out: nobody is claimed not to do them."""
 
@@ -79,8 +85,8 @@ def subject_claims(photo: Photo, unsaid: Unsaid) -> Iterator[Claim]:
     for word, plural in photo.subjects:
         yield from _doing(photo, word, plural, unsaid)
         yield from _being_at(photo, word, plural, unsaid)
+        yield from _wearing(photo, word, plural, unsaid)
         if not plural:
-            yield from _wearing(photo, word, unsaid)
             yield from _wearing_colors(photo, word)
             yield from _having(photo, word, unsaid)
             yield from _being(photo, word)
@@ -108,8 +114,9 @@ def _doing(photo: Photo, word: str, plural: bool, unsaid: Unsaid) -> Iterator[Cl
         elif action not in anyone | along | _UNTOLD:
             verdict = unsaid.missing(name)
         if verdict:
-            fields = {"doing": action, **who}
-            yield Claim("action", "doing", f"{group} {action}", fields, verdict)
+            for doing in (action, *_ALSO_SAID.get(action, ())):
+                fields = {"doing": doing, **who}
+                yield Claim("action", "doing", f"{group} {doing}", fields, verdict)
     in_air = bool(facts.words & _IN_AIR) and "jumping" in said
     if in_air or (set(said) <= _GROUNDED and "jumping" not in anyone):
         yield Claim("action", "air", group, who, Verdict(in_air))
@@ -129,12 +136,13 @@ def _being_at(photo: Photo, word: str, plural: bool, unsaid: Unsaid) -> Iterator
             yield Claim("place", "at", f"{group} {place}", {"at": at, **who}, verdict)
 
 
-def _wearing(photo: Photo, word: str, unsaid: Unsaid) -> Iterator[Claim]:
-    """Is the man wearing a hat? Is he wearing a shirt?"""
+def _wearing(photo: Photo, word: str, plural: bool, unsaid: Unsaid) -> Iterator[Claim]:
+    """Is the man wearing a hat? Are they wearing hats? Is he wearing a shirt?"""
     facts = photo.facts
     worn: Collection[str] = facts.relations.get((word, "wear"), ())
     animal = KIND_OF[word] == "animal"
-    who = speak_of(facts, word, False, photo.rng, described=False).fields()
+    who = speak_of(facts, word, plural, photo.rng, described=False).fields()
+    what = "wear several" if plural else "wear"
     for thing in ("collar",) if animal else _WORN:
         verdict = unsaid.verdict(photo, thing, thing in worn)
         if verdict is None:
@@ -143,11 +151,11 @@ def _wearing(photo: Photo, word: str, unsaid: Unsaid) -> Iterator[Claim]:
             verdict = verdict._replace(weight=0.8 * verdict.weight)
             if thing in ("hat", "helmet") and facts.words & _BARE_HEAD:
                 verdict = Verdict(False, 1.0, verdict.usual + 1)
-        yield Claim(
-            "clothing", "wear", f"{word} {thing}", {**who, **naming(thing)}, verdict
-        )
+        for name in names(thing):
+            fields = {**who, **naming(name)}
+            yield Claim("clothing", what, f"{word} {name}", fields, verdict)
     bare = "shirtless" in facts.words
-    if not animal and (bare or "shirt" in worn):
+    if not animal and not plural and (bare or "shirt" in worn):
         yield Claim("clothing", "shirt", word, who, Verdict(not bare))
 
 
@@ -183,9 +191,12 @@ def _having(photo: Photo, word: str, unsaid: Unsaid) -> Iterator[Claim]:
             for thing in facts.relations.get((word, relation), ())
         }
         for thing in things:
-            if verdict := unsaid.verdict(photo, thing, thing in found):
-                fields = {**who, **naming(thing)}
-                yield Claim("object", what, f"{word} {thing}", fields, verdict)
+            verdict = unsaid.verdict(photo, thing, thing in found)
+            if verdict is None:
+                continue
+            for name in names(thing):
+                fields = {**who, **naming(name)}
+                yield Claim("object", what, f"{word} {name}", fields, verdict)
 
 
 def _being(photo: Photo, word: str) -> Iterator[Claim]:

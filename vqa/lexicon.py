@@ -373,9 +373,27 @@ MASS = word_set(
 
 PLURAL = word_set(
     """leaves bushes clouds bubbles sunglasses glasses goggles jeans pants shorts shoes
-    boots socks gloves headphones skis stairs rollerblades vegetables overalls"""
+    boots socks gloves headphones skis stairs rollerblades vegetables overalls
+    trousers steps"""
 )
 """Words that questions use in the plural only."""
+
+ALSO_CALLED = {
+    "bike": "bicycle",
+    "motorcycle": "motorbike",
+    "pants": "trousers",
+    "hat": "cap",
+    "jacket": "coat",
+    "swimsuit": "bathing_suit",
+    "stairs": "steps",
+    "couch": "sofa",
+    "ocean": "sea",
+    "phone": "cell_phone",
+    "bag": "purse",
+    "child": "kid",
+    "woman": "lady",
+}
+"""Word -> another for the same that questions use about as often."""
 
 BROADER = {
     "man": "person",

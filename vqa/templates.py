@@ -269,6 +269,7 @@ CLAIMS: dict[str, tuple[str, ...]] = {
         "{is} {who} wearing {a_thing}?",
         "{does} {who} have {a_thing} on?",
     ),
+    "wear several": ("{is} {who} wearing {things}?",),
     "wear color": ("{is} {who} wearing {a_thing}?",),
     "at": ("{is} {who} {at}?", "{is} {who} {at}?", "{is} {who} {at} in the picture?"),
     "hold": (

@@ -19,7 +19,7 @@ _UNSPOKEN = word_set(
 
 _HIS = {"man": "his", "boy": "his", "woman": "her", "girl": "her"}
 _HE = {"his": "he", "her": "she", "its": "it", "their": "they"}
-THE = word_set("sky sun ocean beach street")
+THE = word_set("sky sun ocean sea beach street")
 """Things asked for with "the"."""
 
 _DESCRIBING = word_set("young little old older big small large bald blonde")
@@ -131,6 +131,8 @@ def _described(facts: Facts, word: str, plural: bool, rng: Random) -> str:
     number = facts.count(word)
     if plural:
         things = in_plural(word)
+        if number == 2 and rng.random() < 0.5:
+            return f"both {things}"
         return (
             f"the {'two' if number == 2 else 'three'} {things}"
             if number in (2, 3)
