@@ -97,8 +97,7 @@ class Questions:
         """Bring questions into a batch.
 
         Args:
-            chosen: for each photo, the indexes of records; as many as the longest has
-                are the batch's N. -1 is an empty question.
+            chosen: for each photo, the indexes of N records; -1 is an empty question.
             mirrored: bool (B,), whether left and right are exchanged.
         """
         rows = np.stack(chosen)  # (B, N)

@@ -19,14 +19,14 @@ from shared.config import parse_config
 from shared.errors import AppError
 from shared.images import ImageSource, read_image
 from shared.quiet import importing_keras
-from shared.text import Vocabulary, split_words
+from shared.text import Vocabulary
 from vqa.answers import AnswerSpace, normalize
 from vqa.calibration import to_confidence
 from vqa.config import VqaConfig
 from vqa.guard import check_question, nearest, warnings
 from vqa.runtime_litert import EXPORT, FILES, LiteRTRuntime
 from vqa.scoring import Scores
-from vqa.words import ANSWERS, encode_answers
+from vqa.words import ANSWERS, answer_words, encode_answers
 
 if TYPE_CHECKING:
     from vqa.model import Vqa
@@ -301,7 +301,7 @@ class PhotoAnswerer:
     def _check_choice(self, choice: str) -> None:
         if self.space and choice in self.space:
             return
-        words = split_words(choice.replace("_", " "))
+        words = answer_words(choice)
         if not any(word in self.vocabulary for word in words):
             near = [n for word in words for n in nearest(word, self.vocabulary)]
             meant = f" Did you mean {' or '.join(near)}?" if near else ""
