@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 from vqa.calibration import (
     HIGHEST,
     LEAST,
+    UNSURE_BELOW,
     Bin,
     calibration_error,
     choose_threshold,
@@ -120,17 +121,23 @@ def test_a_model_that_is_never_right_may_still_say_something():
     assert choose_threshold(confidence / 2, np.zeros(50)) == confidence[-1] / 2
 
 
-@given(
-    st.lists(st.tuples(st.floats(0, 1), st.sampled_from([0, 0.3, 1])), max_size=80),
-)
+ROWS = st.tuples(st.integers(0, 30), st.sampled_from([0, 0, 0, 0.3, 1]))
+
+
+@given(st.lists(ROWS, min_size=20, max_size=80))
 def test_of_what_is_below_a_threshold_few_are_right(rows):
-    confidence, right = np.array(rows).reshape(-1, 2).T
+    levels, right = np.array(rows, float).T
+    confidence = levels / 31
     threshold = choose_threshold(confidence, right)
     assert 0 <= threshold <= HIGHEST
-    order = np.argsort(confidence, kind="stable")
-    if len(set(confidence)) == len(rows) and (confidence < threshold).sum() >= LEAST:
-        below = right[order][: (confidence < threshold).sum() + 1]
-        assert min(below.mean(), below[:-1].mean()) < 0.2 + 1 / LEAST
+    if 0 < threshold < confidence.max():
+        below = right[confidence < threshold]
+        assert len(below) >= LEAST
+        assert below.mean() < UNSURE_BELOW + 1e-9
+    elif threshold == 0:
+        for level in sorted({*confidence})[1:]:
+            below = right[confidence < level]
+            assert len(below) < LEAST or below.mean() >= UNSURE_BELOW - 1e-9
 
 
 def test_bins_by_hand():

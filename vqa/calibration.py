@@ -99,9 +99,10 @@ def choose_threshold(confidence: np.ndarray, right: np.ndarray) -> float:
     Returns:
         0 if there is none, or fewer than `LEAST` answers stand below it.
     """
-    order = np.argsort(confidence, kind="stable")
+    order = np.argsort(confidence)
     running = np.cumsum(right[order]) / np.arange(1, len(order) + 1)
-    places = np.flatnonzero(running < UNSURE_BELOW)
+    ends = np.diff(confidence[order], append=np.inf) > 0  # equal ones stay together
+    places = np.flatnonzero((running < UNSURE_BELOW) & ends)
     if not len(places) or places[-1] + 1 < LEAST:
         return 0.0
     last = int(places[-1])
