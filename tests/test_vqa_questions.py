@@ -112,6 +112,10 @@ def test_ing(verb, form):
             [(["man"], "throw", ["ball"], []), (["man"], "run", [], [])],
         ),
         (
+            "Men rest on a bluff overlooking the ocean",
+            [(["man"], "rest", ["ocean"], [])],
+        ),
+        (
             "A girl feeds ducks in the water",
             [(["girl"], "feed", ["duck"], [])],
         ),

@@ -86,7 +86,7 @@ def parse(caption: str) -> Parse:
 
 
 Chunk = Phrase | tuple[str, str]
-"""A noun phrase, or (what it is, word): verb, preposition, and, while, who, stop."""
+"""A noun phrase, or (what, word): verb, preposition, and, while, who, stop, other."""
 
 
 def _chunks(words: Sequence[str]) -> Iterator[Chunk]:
@@ -119,6 +119,8 @@ def _joint(word: str) -> Iterator[Chunk]:
         yield "who", word
     elif word in (".", ";"):
         yield "stop", word
+    else:
+        yield "other", word
 
 
 def _is_verb(words: Sequence[str], i: int, last: str) -> bool:
@@ -231,7 +233,15 @@ def _describes(word: str) -> bool:
     """Whether an unknown word may stand between an article and its noun."""
     if word in verbs():
         return verbs()[word][1] == "ing"
-    known = (PREPOSITIONS, _IS, _AND, _NEW_CLAUSE, _WHO, ("it", "they", "he", "she"))
+    known = (
+        PREPOSITIONS,
+        DETERMINERS,
+        _IS,
+        _AND,
+        _NEW_CLAUSE,
+        _WHO,
+        ("it", "they", "he", "she"),
+    )
     return word[0].isalnum() and not any(word in words for words in known)
 
 
@@ -254,6 +264,9 @@ class _Clauses:
             self.preposition, self.joined = "", False
             return
         what, word = chunk
+        if what == "other":  # "on a bluff over the sea" is not "on the sea"
+            self.preposition = ""
+            return
         if what == "verb":
             self._act(word)
         self.preposition = word if what == "preposition" else ""
