@@ -227,3 +227,61 @@ def write_tiny_vqa(folder, config, model, vocabulary=VQA_VOCABULARY, space=VQA_S
         more={"answers.txt": answers} if config.objective == "answers" else {},
     )
     return folder
+
+
+class FakeRuntime:
+    """Answers by the brightness of a photo and the words of a question.
+
+    Attributes:
+        looks: photos looked at.
+        stop, error: questions answered before the error is raised; None is never.
+    """
+
+    name = "fake"
+
+    def __init__(self, space, hops=1):
+        self.answers = len(space.answers) if space else 0
+        self.hops, self.looks = hops, 0
+        self.stop, self.error = None, None
+
+    def look(self, image):
+        self.looks += 1
+        return np.full((4, 3), image.mean(), np.float32)
+
+    def answer(self, features, tokens):
+        if self.stop is not None and self.stop < len(tokens):
+            raise self.error
+        self.stop = self.stop and self.stop - len(tokens)
+        return self._scores(tokens, round(float(features.mean())))
+
+    def guess(self, tokens):
+        return self._scores(tokens, 0)
+
+    def encode(self, choices):
+        vectors = np.stack([np.ones(len(choices)), choices.sum(axis=1)], axis=1)
+        return vectors, -vectors
+
+    def encode_boxes(self, features, boxes):
+        vectors = np.stack([np.ones(len(boxes)), boxes[:, 2] - boxes[:, 0]], axis=1)
+        return vectors, -vectors
+
+    def _scores(self, tokens, level):
+        from vqa.scoring import Scores
+
+        joint = np.tile(np.float32([0, 0.5]), (len(tokens), 1))
+        scores = np.zeros((len(tokens), self.answers), np.float32)
+        if self.answers:
+            best = (tokens.sum(axis=1) + level) % self.answers
+            scores[np.arange(len(tokens)), best] = 2
+        alpha = np.tile(np.float32([0.1, 0.2, 0.3, 0.4]), (len(tokens), self.hops, 1))
+        return Scores(joint, scores, alpha)
+
+
+def fake_answerer(vocabulary=VQA_VOCABULARY, space=VQA_SPACE, **settings):
+    """A VQA model without weights; settings as of `tiny_vqa_config`."""
+    from vqa.predict import PhotoAnswerer
+
+    config = tiny_vqa_config(**settings)
+    space = space if config.objective == "answers" else None
+    runtime = FakeRuntime(space, config.net.hops)
+    return PhotoAnswerer(config, vocabulary, space, runtime)

@@ -50,7 +50,11 @@ class _ManyChoices(TyperCommand):
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Repeat --choices before each of its words, as click knows it."""
-        return super().parse_args(ctx, list(_repeat("--choices", args)))
+        try:
+            words = list(_repeat("--choices", args))
+        except ValueError as error:
+            raise typer.BadParameter(str(error), ctx) from error
+        return super().parse_args(ctx, words)
 
 
 def _repeat(option: str, words: list[str]) -> Iterator[str]:
@@ -71,7 +75,7 @@ def _repeat(option: str, words: list[str]) -> Iterator[str]:
         if word == "--":
             yield from left
     if empty:
-        raise typer.BadParameter(f"{option} needs answers to choose among")
+        raise ValueError(f"{option} needs answers to choose among")
 
 
 def _is_number(word: str) -> bool:

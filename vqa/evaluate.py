@@ -106,7 +106,7 @@ def ask_records(
     for place, record in enumerate(records):
         photos.setdefault(record.name, []).append(place)
 
-    def items() -> Iterator[tuple[Any, list[Asked]]]:
+    def items() -> Iterator[tuple[Any, list["Asked"]]]:
         for places in photos.values():
             asked = _asked([records[i] for i in places])
             for place, question in zip(places, asked, strict=True):

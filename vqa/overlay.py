@@ -22,7 +22,7 @@ EVEN = 3.0  # the scale ends here, times even attention, unless more is paid
 # Cold to hot, with the photo dim where it is cold; red, green, blue.
 _STEPS = (0.0, 0.25, 0.5, 0.75, 1.0)
 _COLOURS = np.array(
-    [(15, 15, 40), (70, 35, 140), (205, 50, 110), (255, 125, 40), (255, 225, 80)],
+    [(15, 15, 40), (70, 35, 140), (205, 50, 110), (255, 125, 40), (255, 165, 90)],
     np.float32,
 )
 _COVER = (0.6, 0.55, 0.5, 0.5, 0.55)  # how much of the photo the colour hides

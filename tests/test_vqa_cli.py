@@ -1,0 +1,458 @@
+import io
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import (
+    fake_answerer,
+    tiny_vqa_config,
+    tiny_vqa_model,
+    write_questions,
+    write_tiny_vqa,
+)
+from PIL import Image
+
+from shared.errors import AppError
+from vqa.cli import main
+from vqa.predict import SHIPPED
+
+ROOT = Path(__file__).parent.parent
+
+
+class Fake:
+    """Stands in for loading a model; remembers what it was asked for."""
+
+    def __init__(self):
+        self.loads, self.answerer = [], fake_answerer(answering={})
+
+    def load_vqa(self, model=None, *, runtime=None):
+        self.loads.append((model, runtime))
+        return self.answerer
+
+
+@pytest.fixture
+def fake(tmp_path, monkeypatch):
+    fake = Fake()
+    monkeypatch.setattr("vqa.predict.load_vqa", fake.load_vqa)
+    monkeypatch.setattr("vqa.predict.why_not_litert", lambda folder: "no reason.")
+    monkeypatch.chdir(tmp_path)
+    return fake
+
+
+def draw(*names, level=100):
+    for i, name in enumerate(names):
+        Path(name).parent.mkdir(parents=True, exist_ok=True)
+        Image.new("L", (16, 12), level + i).save(name, "PNG")
+
+
+def run(capsys, *words):
+    status = main(list(words))
+    out, err = capsys.readouterr()
+    return status, out.splitlines(), err.splitlines()
+
+
+def test_the_first_line_is_the_best_answer(capsys, fake):
+    draw("a.png")
+    status, out, err = run(capsys, "ask", "a.png", "What color is it?")
+    assert (status, err) == (0, [])
+    best, *others = (line.split("\t") for line in out)
+    assert best == ["2", "0.65"]  # e^2 / (e^2 + 4)
+    assert [answer for answer, _ in others] == ["yes", "no", "red", "blue hat"]
+    assert {confidence for _, confidence in others} == {"0.09"}
+    assert fake.loads == [(None, None)]
+
+
+def test_options_of_one_question(capsys, fake):
+    draw("a.png")
+    words = ["--top", "2", "--blind", "--model", "m", "--runtime", "keras", "-v"]
+    status, out, err = run(capsys, "ask", "a.png", "what color is it?", *words)
+    assert status == 0
+    assert out[:2] == ["2\t0.65", "yes\t0.09"]
+    assert out[2:4] == ["", "without the photo:"]
+    assert len(out) == 6
+    assert err[0] == "runtime: fake"
+    assert err[1].startswith("answered in ")
+    assert fake.loads == [(Path("m"), "keras")]
+    run(capsys, "ask", "a.png", "what?", "-v")
+    assert fake.loads[-1] == (None, None)
+
+
+def test_a_question_needs_no_quotes(capsys, fake):
+    draw("a.png")
+    quoted = run(capsys, "ask", "a.png", "what color is the dog's hat?")
+    assert (
+        run(capsys, "ask", "a.png", *["what", "color", "is", "the", "dog's", "hat"])
+        == quoted
+    )
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["--choices", "red", "blue", "dark blue"],
+        ["--choices", "red", "--choices", "blue", "--choices", "dark blue"],
+        ["--choices=red", "blue", "dark blue"],
+        ["--choices", "red", "blue", "--top", "9", "--choices", "dark blue"],
+    ],
+)
+def test_choices_are_words_up_to_the_next_option(words, capsys, fake):
+    draw("a.png")
+    _, out, _ = run(capsys, "ask", "a.png", "what color is it?", *words)
+    assert sorted(line.split("\t")[0] for line in out) == ["blue", "dark blue", "red"]
+
+
+def test_choices_may_come_first_and_be_numbers(capsys, fake):
+    draw("a.png")
+    expected = run(capsys, "ask", "a.png", "how many?", "--choices", "-1", "2", "2.5")
+    assert (expected[0], len(expected[1])) == (1, 0)  # it knows "2" alone
+    assert "knows no word of the choice '-1'" in expected[2][0]
+    first = ["--choices", "2", "red", "--", "a.png", "how many?"]
+    status, out, _ = run(capsys, "ask", *first)
+    assert (status, len(out)) == (0, 2)
+
+
+def test_notes_say_what_was_not_understood(capsys, fake):
+    draw("a.png")
+    status, out, err = run(capsys, "ask", "a.png", "what color is the doog?")
+    assert (status, len(out)) == (0, 5)
+    assert err == ["note: The model does not know the word 'doog'; it knows dog."]
+
+
+def test_not_sure_comes_before_the_best_guess(capsys, fake):
+    fake.answerer = fake_answerer(answering={"unsure": 0.9})
+    draw("a.png")
+    _, out, _ = run(capsys, "ask", "a.png", "what color is it?")
+    assert out[:3] == ["not sure\t0.65", "2\t0.65", "yes\t0.09"]
+
+
+@pytest.mark.parametrize(
+    ("question", "message"),
+    [
+        ("", "has no word in it"),
+        ("\u2753\U0001f436", "has no word in it"),
+        ("?" * 3, "has no word in it"),
+        ("is it " * 1000, "has 6000 letters; at most 2000"),
+    ],
+)
+def test_hopeless_questions_are_refused_before_a_model_is_loaded(
+    question, message, capsys, fake
+):
+    draw("a.png")
+    status, out, err = run(capsys, "ask", "a.png", question)
+    assert (status, out, len(err)) == (1, [], 1)
+    assert err[0].startswith("error: ")
+    assert message in err[0]
+    assert not fake.loads
+
+
+@pytest.mark.parametrize(
+    "question",
+    [
+        "is it \U0001f436 red?",
+        "Welche Farbe hat der Hund?",
+        "狗是什么颜色",
+        "is it " * 250,
+    ],
+)
+def test_odd_questions_are_answered_with_a_note(question, capsys, fake):
+    draw("a.png")
+    status, out, err = run(capsys, "ask", "a.png", question)
+    assert (status, len(out)) == (0, 5)
+    assert err or question.endswith("red?")
+    assert all(line.startswith("note: ") for line in err)
+
+
+def test_photos_that_are_none(capsys, fake):
+    status, _, err = run(capsys, "ask", "no.png", "is it red?")
+    assert (status, err) == (1, ["error: no.png: there is no such file."])
+    assert run(capsys, "ask", ".", "is it red?")[2] == [
+        "error: .: this is a folder, not an image file."
+    ]
+    assert run(capsys, "ask", "x" * 5000, "is it red?")[0] == 1
+    assert not fake.loads
+    Path("b.jpg").write_bytes(b"hello")
+    status, out, err = run(capsys, "ask", "b.jpg", "is it red?")
+    assert (status, out) == (1, [])
+    assert "b.jpg: this is not an image that can be read" in err[0]
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "ask",
+        "ask a.png",
+        "ask a.png what --top 0",
+        "ask a.png what --choices",
+        "ask a.png what --choices --top 3",
+        "ask a.png what --choices red",
+        "ask a.png what --choices red red",
+        "ask a.png what -o out.jsonl",
+        "ask a.png what --resume",
+        "ask a.png b.png what color",
+        "ask --batch q.jsonl a.png",
+        "ask --batch q.jsonl --choices red blue",
+        "ask --batch q.jsonl --attention a.png",
+        "ask --batch q.jsonl --resume",
+        "ask --batch q.jsonl -o a.jsonl --resume --overwrite",
+        "ask a.png what --nonsense",
+        "train --data x --out y",
+        "evaluate --data x --split everything",
+        "score a.jsonl",
+        "export b --format onnx --data d",
+        "questions x",
+        "nonsense",
+    ],
+)
+def test_a_wrong_command_line_is_status_2(words, capsys, fake):
+    draw("a.png")
+    status, out, err = run(capsys, *words.split())
+    assert (status, out) == (2, [])
+    assert err[0].startswith("Usage: vqa")
+    assert not fake.loads
+
+
+def test_several_questions_at_once_are_told_of_batch(capsys, fake):
+    status, _, err = run(capsys, "ask", "a.png", "is it red?", "is it blue?")
+    assert status == 2
+    assert "one question at a time" in " ".join(err)
+    err = run(capsys, "ask", "a.png", "b.jpg", "is it red?")[2]
+    assert "one photo at a time" in " ".join(err)
+
+
+def test_attention_is_drawn(capsys, fake):
+    fake.answerer = fake_answerer(hops=2)
+    draw("a.png")
+    words = ["ask", "a.png", "what color is it?", "--attention"]
+    status, out, err = run(capsys, *words, "seen.png")
+    assert (status, len(out), err) == (0, 5, [])
+    with Image.open("seen.png") as picture:
+        assert picture.width > 4 * 420  # the photo, two looks and their mean
+    status, _, err = run(capsys, *words, "seen.png")
+    assert (status, err) == (
+        1,
+        ["error: seen.png exists. Add --overwrite to replace it."],
+    )
+    assert run(capsys, *words, "seen.png", "--overwrite")[0] == 0
+    assert "Accepted are .png" in run(capsys, *words, "seen.txt")[2][0]
+    assert "there is no folder" in run(capsys, *words, "no/seen.png")[2][0]
+    fake.answerer = fake_answerer(hops=0)
+    status, out, err = run(capsys, *words, "other.png")
+    assert (status, out) == (1, [])
+    assert "no attention to draw" in err[0]
+    assert sorted(p.name for p in Path().iterdir()) == ["a.png", "seen.png"]
+
+
+def ask_file(*rows, name="q.jsonl"):
+    Path(name).write_text("".join(f"{json.dumps(row)}\n" for row in rows))
+
+
+def test_a_batch_is_printed_in_order(capsys, fake):
+    draw("a.png", "b.png")
+    ask_file(
+        {"image": "a.png", "question": "what color is it?"},
+        {"image": "b.png", "question": "is\tit\nred?"},
+        {"image": "no.png", "question": "is it red?"},
+        {"image": "a.png", "question": "is it red?", "choices": ["yes", "no"]},
+        {"image": "a.png", "question": "is it zzz?"},
+    )
+    status, out, err = run(capsys, "ask", "--batch", "q.jsonl")
+    assert status == 1
+    assert [line.split("\t")[:2] for line in out] == [
+        ["a.png", "what color is it?"],
+        ["b.png", r"is\tit\nred?"],
+        ["a.png", "is it red?"],
+        ["a.png", "is it zzz?"],
+    ]
+    assert out[0].split("\t")[2:] == ["2", "0.65"]
+    assert out[2].split("\t")[2] in ("yes", "no")
+    assert err == [
+        "error: no.png: there is no such file.",
+        "note: a.png: The model does not know the word 'zzz'.",
+        *["4 answers, 1 error"],
+    ]
+    assert fake.answerer.runtime.looks == 2
+
+
+def test_a_batch_that_cannot_be_read_loads_no_model(capsys, fake):
+    for text, message in (
+        ('{"image": "a.png"}', "line 1 needs 'question'"),
+        ('{"question": "what?"}', "line 1 needs 'image'"),
+        ("[1]", "line 1 needs"),
+        ("{", "line 1 is not valid JSON"),
+        ("", "is empty"),
+        ('{"image": "a", "question": "b", "choices": "c"}', "'choices': list"),
+        ('{"image": "a", "question": "b", "id": [1]}', "'id': text or number"),
+    ):
+        Path("q.jsonl").write_text(text)
+        status, out, err = run(capsys, "ask", "--batch", "q.jsonl")
+        assert (status, out, len(err)) == (1, [], 1)
+        assert message in err[0]
+    assert "cannot be read" in run(capsys, "ask", "--batch", "no.jsonl")[2][0]
+    assert "are read from .csv" in run(capsys, "ask", "--batch", "q.txt")[2][0]
+    assert not fake.loads
+
+
+def test_version_and_help(capsys):
+    status, out, _ = run(capsys, "--version")
+    assert (status, out[0].split()[0]) == (0, "vqa")
+    status, out, _ = run(capsys, "--help")
+    commands = ["ask", "questions", "data", "train", "evaluate", "export", "score"]
+    assert status == 0
+    assert all(any(f"  {name} " in line for line in out) for name in commands)
+
+
+@pytest.mark.slow
+def test_help_imports_nothing_heavy():
+    script = (
+        "import sys; from vqa.cli import main; main(['ask', '--help']);"
+        "print([m for m in ('numpy', 'keras', 'tensorflow', 'nltk', 'PIL', 'rich',"
+        " 'matplotlib') if m in sys.modules])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, cwd=ROOT
+    )
+    assert done.stdout.splitlines()[-1] == "[]"
+
+
+def test_a_data_set_is_checked(capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    write_questions(tmp_path / "shapes", 12)
+    status, out, _ = run(capsys, "data", "shapes")
+    assert (status, out[-1]) == (0, "no problems found")
+    (tmp_path / "shapes/3.png").write_bytes(b"")
+    status, out, _ = run(capsys, "data", "shapes")
+    assert status == 1
+    assert any("3.png" in line for line in out)
+    assert run(capsys, "data", "no")[0] == 1
+
+
+def test_questions_are_made(capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    calls = []
+
+    def write(source, out):
+        calls.append((source, out))
+        return "12 questions"
+
+    monkeypatch.setattr("vqa.questions.write_questions", write)
+    status, out, _ = run(capsys, "questions", "photos", "-o", "q.jsonl")
+    assert (status, out) == (0, ["12 questions"])
+    assert calls == [("photos", Path("q.jsonl"))]
+    Path("q.jsonl").write_text("")
+    assert "--overwrite" in run(capsys, "questions", "photos", "-o", "q.jsonl")[2][0]
+    assert "Accepted are .jsonl" in run(capsys, "questions", "p", "-o", "q.csv")[2][0]
+
+
+@pytest.mark.slow
+def test_train_and_export_get_their_options(capsys, tmp_path, monkeypatch):
+    import vqa.export
+    import vqa.train
+
+    calls = []
+
+    def train(*words, announce, tick, **options):
+        calls.append((words, options))
+        announce("a sentence")
+        tick("joint", 0, 1, 2, 0.5)
+        return Path("r/bundle")
+
+    monkeypatch.setattr(vqa.train, "train", train)
+    words = "train --config vqa-tiny --data d --out r --from included --cache c"
+    status, out, err = run(capsys, *words.split())
+    assert (status, out, err[0]) == (0, ["r/bundle"], "a sentence")
+    assert err[-1].endswith("vqa export r/bundle --format litert --data d")
+    own = {"encoder_weights": None, "from_bundle": SHIPPED, "cache": Path("c")}
+    assert calls == [(("vqa-tiny", "d", Path("r")), own)]
+
+    def export(*words, announce, **options):
+        calls.append((words, options))
+
+    monkeypatch.setattr(vqa.export, "export", export)
+    status, out, _ = run(capsys, *["export", "b", "--format", "litert", "--data", "d"])
+    assert (status, out) == (0, ["b/litert"])
+    assert calls[-1][0][0] == Path("b")
+    assert calls[-1][1] == {"precision": "auto", "max_loss": 1.0}
+
+
+def test_errors_have_no_traceback(capsys, fake, monkeypatch):
+    draw("a.png")
+
+    def fail(error):
+        def load(*_, **__):
+            raise error
+
+        monkeypatch.setattr("vqa.predict.load_vqa", load)
+        return run(capsys, "ask", "a.png", "is it red?")
+
+    assert fail(AppError("no model"))[::2] == (1, ["error: no model"])
+    assert "the memory is full" in fail(MemoryError())[2][0]
+    assert fail(OSError(28, "No space left"))[2] == ["error: output: No space left."]
+    monkeypatch.setenv("SIGHTREAD_DEBUG", "1")
+    with pytest.raises(AppError):
+        fail(AppError("no model"))
+
+
+def test_a_missing_bundle_says_what_to_do(capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    draw("a.png")
+    status, out, err = run(capsys, "ask", "a.png", "is it red?", "--model", "none")
+    assert (status, out, len(err)) == (1, [], 1)
+    assert "No trained model in none" in err[0]
+
+
+@pytest.mark.slow
+def test_a_bundle_answers_by_keras(capsys, tmp_path, monkeypatch, small_net):
+    monkeypatch.chdir(tmp_path)
+    config = tiny_vqa_config()
+    write_tiny_vqa(tmp_path / "b", config, tiny_vqa_model(config))
+    rng = np.random.default_rng(0)
+    Image.fromarray(rng.integers(0, 255, (40, 40, 3), np.uint8)).save("a.png")
+    words = ["what color is it?", "--model", "b", "--runtime", "keras"]
+    status, out, err = run(capsys, "ask", "a.png", *words, "--attention", "seen.png")
+    assert (status, err) == (0, [])
+    assert len(out) == 5
+    assert abs(sum(float(line.split("\t")[1]) for line in out) - 1) < 0.03
+    assert Path("seen.png").stat().st_size > 1000
+    ask_file({"image": "a.png", "question": "what color is it?"})
+    status, line, _ = run(capsys, "ask", "--batch", "q.jsonl", *words[1:])
+    assert line[0].split("\t")[2:] == out[0].split("\t")
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not SHIPPED.is_dir(), reason="vqa/bundle is not there yet")
+def test_the_shipped_model_answers_and_is_fast(tmp_path):
+    """1,000 questions about 100 photos, against as many about 1,000."""
+    rng = np.random.default_rng(0)
+    for i in range(300):
+        photo = Image.fromarray(rng.integers(0, 255, (12, 16, 3), np.uint8))
+        photo.resize((640, 480)).save(tmp_path / f"{i}.jpg")
+
+    def seconds(photos):
+        rows = [
+            {"image": f"{i % photos}.jpg", "question": "what color is the dog?"}
+            for i in range(300)
+        ]
+        (tmp_path / "q.jsonl").write_text("".join(json.dumps(r) + "\n" for r in rows))
+        started = time.monotonic()
+        words = ["ask", "--batch", "q.jsonl", "-o", "a.jsonl", "--overwrite"]
+        subprocess.run(
+            [sys.executable, "-m", "vqa.cli", *words],
+            cwd=tmp_path,
+            check=True,
+            env={**os.environ, "PYTHONPATH": str(ROOT)},
+        )
+        return time.monotonic() - started
+
+    assert seconds(300) > 1.5 * seconds(30)
+
+
+def test_standard_streams_may_be_closed(monkeypatch, fake):
+    draw("a.png")
+    monkeypatch.setattr(sys, "stdout", None)
+    monkeypatch.setattr(sys, "stderr", io.StringIO())
+    assert main(["ask", "a.png", "is it red?"]) == 0

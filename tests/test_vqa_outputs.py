@@ -1,0 +1,198 @@
+import csv
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from shared.errors import AppError
+from vqa.evaluate import read_results
+from vqa.formats import check_target, to_record, write_file
+from vqa.inputs import Question
+from vqa.outputs import Output
+from vqa.overlay import draw_attention
+from vqa.predict import Answer, Reply
+
+REPLY = Reply(
+    "not sure",
+    0.123456,
+    (Answer("red", 0.123456), Answer("dark blue", 0.1)),
+    (Answer("blue", 0.5),),
+    np.zeros((1, 4)),
+    ("A note.",),
+)
+FULL = {
+    "image": "ü/狗.png",
+    "question": 'is it "red", or\nblue?',
+    "id": 42,
+    "answer": "not sure",
+    "confidence": 0.1235,
+    "answers": [
+        {"answer": "red", "confidence": 0.1235},
+        {"answer": "dark blue", "confidence": 0.1},
+    ],
+    "notes": ["A note."],
+    "blind": [{"answer": "blue", "confidence": 0.5}],
+}
+FAILED = {"image": "b.png", "question": "is it?", "id": 7, "error": "gone."}
+
+
+def questions(*records):
+    return [
+        Question(r["image"], Path(r["image"]), r["question"], (), r.get("id"))
+        for r in records
+    ]
+
+
+@pytest.fixture(autouse=True)
+def here(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+
+def write(name, *records):
+    with Output(Path(name), questions(*records)) as output:
+        for record in records:
+            output.append([record])
+        output.finish()
+    return Path(name).read_text(encoding="utf-8")
+
+
+def test_a_record_holds_all_that_is_known():
+    full = to_record(FULL["image"], FULL["question"], 42, REPLY, "in/ü/狗.png")
+    assert full == FULL
+    assert list(full) == list(FULL)
+    bare = REPLY._replace(guesses=(), notes=())
+    assert "id" not in to_record("a", "b", None, bare, "a")
+    assert not {"notes", "blind"} & set(to_record("a", "b", None, bare, "a"))
+    error = AppError("in/b.png: gone.")
+    assert to_record("b.png", "is it?", 7, error, "in/b.png") == FAILED
+
+
+def test_jsonl_is_a_record_a_line():
+    lines = write("a.jsonl", FULL, FAILED).splitlines()
+    assert [json.loads(line) for line in lines] == [FULL, FAILED]
+    assert "狗" in lines[0]
+
+
+def test_csv_has_a_row_for_each_question():
+    write("a.csv", FULL, FAILED)
+    with Path("a.csv").open(newline="", encoding="utf-8") as file:
+        rows = list(csv.reader(file))
+    assert rows == [
+        ["image", "question", "answer", "confidence", "error", "id"],
+        ["ü/狗.png", 'is it "red", or\nblue?', "not sure", "0.1235", "", "42"],
+        ["b.png", "is it?", "", "", "gone.", "7"],
+    ]
+    bare = {key: value for key, value in FULL.items() if key != "id"}
+    assert write("b.csv", bare).startswith("image,question,answer,confidence,error\n")
+
+
+def test_json_is_vqas_format_with_the_likeliest_answer():
+    text = write("a.json", FULL, FAILED, FULL | {"id": "train-8"})
+    assert json.loads(text) == [
+        {"question_id": 42, "answer": "red"},
+        {"question_id": "train-8", "answer": "red"},
+    ]
+    assert write("none.json", FAILED) == "[]\n"
+    bare = {key: value for key, value in FULL.items() if key != "id"}
+    for records, reason in (([FULL, bare], "has no id"), ([FULL, FULL], "repeats 42")):
+        with pytest.raises(AppError, match=reason):
+            Output(Path("b.json"), questions(*records))
+
+
+@pytest.mark.parametrize("name", ["a.jsonl", "a.csv", "a.json"])
+def test_what_is_written_can_be_scored(name):
+    write(name, FULL, FAILED)
+    found = {result.id: result.answer for result in read_results(Path(name))}
+    assert found["42"] == ("red" if name == "a.json" else "not sure")
+    assert found.get("7") is None
+
+
+def test_a_file_that_is_there_is_not_touched():
+    write("a.jsonl", FULL)
+    for name in ("a.jsonl", "a.csv"):
+        Path(name).write_text("mine")
+        with pytest.raises(AppError, match="Add --resume to go on"):
+            Output(Path(name), questions(FULL))
+        assert Path(name).read_text() == "mine"
+    with pytest.raises(AppError, match="line 1 was not written by `vqa ask`"):
+        write_nothing = Output(Path("a.jsonl"), questions(FULL), resume=True)
+        assert not write_nothing
+    Output(Path("a.jsonl"), questions(FULL), overwrite=True)
+
+
+def test_another_files_journal_is_refused():
+    write("a.jsonl", FULL, FAILED)
+    for other in (
+        questions(FAILED, FULL),
+        questions(FULL),
+        questions(FULL, FAILED | {"question": "is it not?"}),
+        questions(FULL, FAILED | {"id": 8}),
+    ):
+        with pytest.raises(AppError, match="belongs to other questions"):
+            Output(Path("a.jsonl"), other, resume=True)
+
+
+@pytest.mark.parametrize("cut", [1, 5, 30])
+def test_a_torn_line_is_cut(cut):
+    whole = write("a.jsonl", FULL, FAILED).encode()
+    first = whole.index(b"\n") + 1
+    Path("a.jsonl").write_bytes(whole[: first + cut])
+    output = Output(Path("a.jsonl"), questions(FULL, FAILED), resume=True)
+    assert output.done == 1
+    with output:
+        output.append([FAILED])
+        output.finish()
+    assert Path("a.jsonl").read_bytes() == whole
+
+
+def test_targets_are_checked():
+    Path("folder.csv").mkdir()
+    for name, message in (
+        ("a.html", "no output format goes by '.html'. Accepted are .jsonl, .csv, .js"),
+        ("a", "no output format goes by 'no ending'"),
+        ("no/a.csv", "there is no folder no"),
+        ("folder.csv", "is a folder"),
+    ):
+        with pytest.raises(AppError, match=message):
+            check_target(Path(name))
+
+
+def test_a_failed_write_leaves_nothing(monkeypatch):
+    def fail(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setitem(__import__("vqa.formats").formats.WRITERS, ".csv", fail)
+    with pytest.raises(AppError, match=r"a.csv cannot be written: No space left"):
+        write_file(Path("a.csv"), [FULL], True)
+    assert not list(Path().iterdir())
+
+
+def test_attention_is_hot_where_the_model_looked():
+    photo = np.full((60, 90, 3), 128, np.uint8)
+    attention = np.zeros((1, 9), np.float32)
+    attention[0, 0] = 1  # the first row, the first column
+    picture = draw_attention(photo, attention, "squash", "is it " * 200, "red")
+    seen = np.asarray(picture, np.int32)[-294:-14, -434:-14]  # the second panel
+    red, blue = seen[..., 0], seen[..., 2]
+    assert (red - blue)[20:60, 20:60].min() > 60
+    assert (red - blue)[150:, 200:].max() < 10
+
+
+def test_what_the_model_does_not_see_stays_cold():
+    photo = np.full((60, 120, 3), 128, np.uint8)
+    even = np.full((2, 4), 0.25, np.float32)
+    whole = draw_attention(photo, even, "squash", "is it?", "red")
+    middle = draw_attention(photo, even, "crop", "is it?", "red")
+    assert whole.size == middle.size
+    last_row = np.asarray(middle, np.int32)[-100, -434:-14].sum(axis=1)
+    assert last_row[:100].max() < last_row[160:260].min()
+    assert last_row[320:].max() < last_row[160:260].min()
+    assert len(set(np.asarray(whole, np.int32)[-100, -430:-20].sum(axis=1))) == 1
+
+
+def test_attention_is_a_square_grid():
+    photo = np.zeros((4, 4, 3), np.uint8)
+    for shape in ((1, 8), (0, 4)):
+        with pytest.raises(ValueError, match=r"square grid. Received"):
+            draw_attention(photo, np.ones(shape), "squash", "", "")
