@@ -20,8 +20,9 @@ PLAIN = [
         "official cli outputs captioning predict rules inflections decoding choosing "
         "arrays runtime_litert",
         "vqa": "config data annotations published photos datacheck answers metrics "
-        "accuracy scores wups results calibration guard cli predict runtime_litert captions "
-        "questions answering formats outputs inputs progress evaluate overlay",
+        "accuracy scores wups results calibration guard cli predict "
+        "runtime_litert captions questions answering formats outputs inputs "
+        "progress evaluate overlay",
     }.items()
     for room in rooms.split()
 ]
