@@ -1,5 +1,4 @@
 import random
-import sys
 import unicodedata
 from pathlib import Path
 
@@ -7,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from nltk.tokenize import TreebankWordTokenizer
 
 import shared.text
 from shared.errors import AppError
@@ -130,47 +130,35 @@ café's crème brûlée isn't naïve
 
 
 @pytest.fixture
-def plain_split_words(monkeypatch):
-    """`split_words` on a computer without NLTK."""
+def nltk_split_words(monkeypatch):
+    """`split_words` with NLTK's tokeniser in the place of our rules."""
+    tokenizer = TreebankWordTokenizer()
 
     def split(text):
         with monkeypatch.context() as patch:
-            patch.setattr(
-                shared.text, "_tokenizer", lambda: shared.text._split_treebank
-            )
+            patch.setattr(shared.text, "_split_treebank", tokenizer.tokenize)
             return split_words(text)
 
     return split
 
 
-def test_without_nltk_words_are_split_by_our_own_rules(monkeypatch):
-    shared.text._tokenizer.cache_clear()
-    monkeypatch.setitem(sys.modules, "nltk", None)
-    monkeypatch.setitem(sys.modules, "nltk.tokenize", None)
-    try:
-        assert split_words("The dog's hat.") == ["the", "dog", "'s", "hat"]
-        assert shared.text._tokenizer() is shared.text._split_treebank
-    finally:
-        shared.text._tokenizer.cache_clear()
-
-
 @pytest.mark.parametrize("caption", CAPTIONS)
-def test_words_are_the_same_without_nltk(plain_split_words, caption):
-    assert plain_split_words(caption) == split_words(caption)
+def test_words_are_those_of_nltk(nltk_split_words, caption):
+    assert nltk_split_words(caption) == split_words(caption)
 
 
-def test_words_are_the_same_without_nltk_whatever_comes_together(plain_split_words):
+def test_words_are_those_of_nltk_whatever_comes_together(nltk_split_words):
     words = ["a", "dog", "dogs", "n't", "isn't", "'s", "'d", "'ll", "cannot", "3.5"]
     marks = ["", " ", " ", " ", *"'`\"./&%$#;,!?()[]{}<>-_*", "--", "...", "''"]
     draw = random.Random(1)
     for _ in range(5000):
         text = "".join(draw.choice(words) + draw.choice(marks) for _ in range(5))
         text += " ."  # at the very end NLTK leaves "dog's'" whole
-        assert plain_split_words(text) == split_words(text)
+        assert nltk_split_words(text) == split_words(text)
 
 
 @pytest.mark.slow
-def test_words_of_flickr8k_are_the_same_without_nltk(plain_split_words):
+def test_words_of_flickr8k_are_those_of_nltk(nltk_split_words):
     if not FLICKR8K.is_file():
         pytest.skip(f"Flickr8k's captions are not in {FLICKR8K}")
     lines = FLICKR8K.read_text("utf-8").splitlines()
@@ -178,10 +166,10 @@ def test_words_of_flickr8k_are_the_same_without_nltk(plain_split_words):
     assert len(captions) > 30000
     # As published, punctuation stands alone; then as people write it.
     for text in captions:
-        assert plain_split_words(text) == split_words(text)
+        assert nltk_split_words(text) == split_words(text)
         for mark in ".,'\";?!":
             text = text.replace(f" {mark}", mark)
-        assert plain_split_words(text) == split_words(text)
+        assert nltk_split_words(text) == split_words(text)
 
 
 @pytest.mark.parametrize(

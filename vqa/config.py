@@ -35,9 +35,9 @@ class NetConfig(Config):
         layers: cells stacked on one another.
         units: size of a cell's state.
         embed_dim: size of a word's vector.
-        phrases: up to so many words in a row are also looked for anywhere in the
-            question (the convolutions of Yang et al. 2016), which learns from fewer
-            questions than a cell; 0 is the cell alone.
+        bag_units: size of a second vector of each word, which are summed over the
+            question: learnt faster than a cell's state; 0 is the cell alone.
+        question_units: size of a question's vector, and of what attention sees.
         hops: times that the question looks at the photo's regions, each time with
             what it saw before (Yang et al. 2016, arXiv:1511.02274); 0 is the mean of
             the regions, without attention (Antol et al. 2015, arXiv:1505.00468).
@@ -56,7 +56,8 @@ class NetConfig(Config):
     layers: Positive = 1
     units: Positive
     embed_dim: Positive
-    phrases: int = Field(0, ge=0, le=5)
+    bag_units: int = Field(0, ge=0)
+    question_units: Positive
     hops: int = Field(2, ge=0, le=8)
     attention_units: Positive = 256
     normalize: bool = True

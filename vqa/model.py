@@ -20,20 +20,20 @@ class QuestionReader(keras.layers.Layer):
     """Read a question, word after word, into a vector.
 
         (h, c)_s = cell(E word_s, (h, c)_{s-1})    where word s is real
-        p_n      = max over s of relu(W_n [E word_s, ..., E word_{s+n-1}] + b_n)
-        q        = tanh(W [h_S, c_S, p_1, p_2, ...] + b)
+        q        = tanh(W [h_S, c_S, sum over s of E_bag word_s] + b)
 
     With several cells on one another, the final h and c of all of them are put side
-    by side (Antol et al. 2015: "deeper LSTM Q"). Phrases p of n words are those that
-    hold no padding; without any, p_n is 0.
+    by side (Antol et al. 2015: "deeper LSTM Q"). The bag of words is there only if
+    the recipe says so: what a question is about is learnt from it in a tenth of the
+    steps that the cell needs, which then adds the order of the words.
 
-    Axes: B photos, N questions per photo, S words, J joint size.
+    Axes: B photos, N questions per photo, S words, Q question size.
 
     Call arguments:
         tokens: int32 (B, N, S), padded at the end.
 
     Returns:
-        float (B, N, J).
+        float (B, N, Q).
 
     Raises:
         AppError: if the cell's name is unknown.
@@ -49,10 +49,16 @@ class QuestionReader(keras.layers.Layer):
             embeddings_initializer=keras.initializers.RandomNormal(stddev=0.5),
         )
         self.cells = [CELLS[config.cell](config.units) for _ in range(config.layers)]
-        self.phrases = [
-            layers.Dense(config.units, activation="relu") for _ in range(config.phrases)
-        ]
-        self.to_joint = layers.Dense(config.joint_units, activation="tanh")
+        self.bag = (
+            layers.Embedding(
+                vocab_size,
+                config.bag_units,
+                embeddings_initializer=keras.initializers.RandomNormal(stddev=0.2),
+            )
+            if config.bag_units
+            else None
+        )
+        self.to_question = layers.Dense(config.question_units, activation="tanh")
         self.word_dropout = config.word_dropout
         self.embed_dropout = layers.Dropout(config.embed_dropout)
         self.seeds = keras.random.SeedGenerator()
@@ -65,10 +71,10 @@ class QuestionReader(keras.layers.Layer):
             cell.build(inputs)
             inputs = (None, None, cell.units)
         size = sum(cell.state_count * cell.units for cell in self.cells)
-        for length, phrase in enumerate(self.phrases, start=1):
-            phrase.build((None, None, None, length * self.embedding.output_dim))
-            size += phrase.units
-        self.to_joint.build((None, None, size))
+        if self.bag:
+            self.bag.build()
+            size += self.bag.output_dim
+        self.to_question.build((None, None, size))
         self.built = True
 
     def call(self, tokens, training=False):
@@ -88,9 +94,10 @@ class QuestionReader(keras.layers.Layer):
                     for after, before in zip(new, states[index], strict=True)
                 )
         found = [part for state in states for part in state]
-        for length, phrase in enumerate(self.phrases, start=1):
-            found.append(_find_phrase(phrase, length, words, real))
-        return self.to_joint(ops.concatenate(found, axis=-1))
+        if self.bag:
+            bag = self.bag(tokens)
+            found.append(ops.sum(bag * ops.cast(real, bag.dtype), axis=2))
+        return self.to_question(ops.concatenate(found, axis=-1))
 
     def _forget(self, tokens):
         draws = keras.random.uniform(ops.shape(tokens), seed=self.seeds)
@@ -100,32 +107,23 @@ class QuestionReader(keras.layers.Layer):
         return ops.where(forgotten, UNK, tokens)
 
 
-def _find_phrase(phrase, length, words, real):
-    """Give how well each phrase fits where it fits best: float (B, N, units)."""
-    windows = words.shape[2] - length + 1
-    if windows < 1:
-        return ops.zeros_like(words[:, :, 0, :1]) + ops.zeros((phrase.units,))
-    rows = [words[:, :, s : s + windows] for s in range(length)]
-    whole = ops.cast(real[:, :, length - 1 :], words.dtype)  # its last word is real
-    return ops.max(phrase(ops.concatenate(rows, axis=-1)) * whole, axis=2)
-
-
 class Answerer(keras.layers.Layer):
     """Score the answers to questions about photos.
 
-        f_r   = relu(W_f [sqrt(D) feature_r / |feature_r|, x_r, y_r] + b_f)
+        g     = mean over r of feature_r, made sqrt(D) long if the recipe says so
+        f_r   = tanh(W_f [feature_r, made so, too, x_r, y_r] + b_f)
         q     = the question's vector, see `QuestionReader`
         u_0   = q
-        u_k   = u_{k-1} + attention_k(f, u_{k-1})           for each hop k
-        v     = sum over the hops of what attention saw
-        z     = q * v                          (or [q, v], or q + v)
-        j     = relu(W_j z + b_j)
+        u_k   = u_{k-1} + c_k,    c_k = attention_k(f, u_{k-1})     for each hop k
+        v     = tanh(W_v [g, c_1, c_2, ...] + b_v)
+        j     = v * (W_p q + b_p) + relu(W_q q + b_q)    fused by product,
+                relu(W_j [q, v] + b_j)                   by concatenation, or
+                relu(W_j (W_p q + b_p + v) + b_j)        by a sum
         score = j . (W_a mean(E words of answer a) + r_a) + b_a
 
-    Without hops there is one region, the mean of all: v = f. r_a and b_a belong to
-    the answers of the vocabulary; of any other answer they are 0, so that it can be
-    scored as well. With boxes, the score is j . tanh(W_b [mean feature of the cells
-    under the box, its corners and area] + b_b).
+    r_a and b_a belong to the answers of the vocabulary; of any other answer they are
+    0, so that it can be scored as well. With boxes, the score is j . tanh(W_b [mean
+    feature of the cells under the box, its corners and area] + b_b).
 
     Axes: B photos, N questions per photo, S words of a question, R regions, D
     feature size, J joint size, H hops, A answers, C choices, L words of an answer.
@@ -163,11 +161,14 @@ class Answerer(keras.layers.Layer):
         self.config = config
         self.answers = answers
         self.reader = QuestionReader(config, vocab_size)
-        self.project = layers.Dense(config.joint_units, activation="relu")
+        self.project = layers.Dense(config.question_units, activation="tanh")
         self.attentions = [
             RegionAttention(config.attention_units) for _ in range(config.hops)
         ]
-        self.to_joint = layers.Dense(config.joint_units, activation="relu")
+        units = config.joint_units
+        self.from_photo = layers.Dense(units, activation="tanh")
+        self.from_question = layers.Dense(units)
+        self.to_joint = layers.Dense(units, activation="relu")
         activation = "tanh" if answers is None else None
         self.to_choice = layers.Dense(
             config.joint_units, use_bias=answers is None, activation=activation
@@ -178,18 +179,22 @@ class Answerer(keras.layers.Layer):
     def build(self, features_shape, tokens_shape=None, choices_shape=None):
         """Create the weights."""
         _, regions, size = features_shape
-        units = self.config.joint_units
+        units, asked = self.config.joint_units, self.config.question_units
         self.grid = _grid(regions)
         self.reader.build()
-        self.project.build((None, None, size + 2 * bool(self.attentions)))
+        if self.attentions:
+            self.project.build((None, None, size + 2))
         for attention in self.attentions:
             attention.build(
-                (None, regions, units),
+                (None, regions, asked),
                 (None, regions, attention.units),
-                (None, None, units),
+                (None, None, asked),
             )
-        twice = self.config.fusion == "concat"
-        self.to_joint.build((None, None, units * (1 + twice)))
+        seen = size + asked * len(self.attentions)
+        self.from_photo.build((None, None, seen))
+        self.from_question.build((None, None, asked))
+        fused = {"product": asked, "concat": asked + units, "sum": units}
+        self.to_joint.build((None, None, fused[self.config.fusion]))
         if self.answers is None:
             self.to_choice.build((None, None, None, size + 5))
         else:
@@ -233,17 +238,20 @@ class Answerer(keras.layers.Layer):
             alpha: as of the call.
         """
         question = self.reader(tokens, training=training)
-        regions = self._see(features, training)
-        seen, query, alphas = ops.zeros_like(question), question, []
+        whole = self._shorten(ops.mean(features, axis=1, keepdims=True))
+        whole = self.region_dropout(whole, training=training)
+        seen = [whole + ops.zeros_like(question[..., :1])]  # (B, N, D)
+        regions = self._see(features, training) if self.attentions else None
+        query, alphas = question, []
         for attention in self.attentions:
             context, alpha = attention(regions, attention.keys(regions), query)
-            seen, query = seen + context, query + context
+            query = query + context
+            seen.append(context)
             alphas.append(alpha)
         if not self.attentions:
-            seen = seen + regions
             even = np.full(features.shape[1], 1 / features.shape[1], np.float32)
             alphas.append(ops.zeros_like(question[..., :1]) + even)
-        joint = self.to_joint(self._fuse(question, seen, training))
+        joint = self._fuse(question, self.from_photo(ops.concatenate(seen, axis=-1)))
         alpha = ops.cast(ops.stack(alphas, axis=2), "float32")
         return self.joint_dropout(joint, training=training), alpha
 
@@ -283,16 +291,12 @@ class Answerer(keras.layers.Layer):
         return self.to_choice(ops.concatenate([inside, boxes, area], axis=-1))
 
     def _see(self, features, training):
-        """Give float (B, R, J), or (B, 1, J) without hops."""
-        if not self.attentions:
-            features = ops.mean(features, axis=1, keepdims=True)
+        """Give the regions to attend to: float (B, R, Q)."""
         features = self._shorten(features)
         features = self.region_dropout(features, training=training)
-        if self.attentions:
-            places = ops.convert_to_tensor(self.grid, features.dtype)
-            places = ops.zeros_like(features[..., :2]) + places
-            features = ops.concatenate([features, places], axis=-1)
-        return self.project(features)
+        places = ops.convert_to_tensor(self.grid, features.dtype)
+        places = ops.zeros_like(features[..., :2]) + places
+        return self.project(ops.concatenate([features, places], axis=-1))
 
     def _shorten(self, features):
         features = ops.cast(features, self.compute_dtype)
@@ -301,14 +305,12 @@ class Answerer(keras.layers.Layer):
         squares = ops.mean(ops.square(features), axis=-1, keepdims=True)
         return features * ops.rsqrt(squares + 1e-6)
 
-    def _fuse(self, question, seen, training):
-        if self.config.fusion == "product":
-            fused = question * seen
-        elif self.config.fusion == "sum":
-            fused = question + seen
-        else:
-            fused = ops.concatenate([question, seen], axis=-1)
-        return self.joint_dropout(fused, training=training)
+    def _fuse(self, question, seen):
+        if self.config.fusion == "concat":
+            return self.to_joint(ops.concatenate([question, seen], axis=-1))
+        if self.config.fusion == "sum":
+            return self.to_joint(self.from_question(question) + seen)
+        return seen * self.from_question(question) + self.to_joint(question)
 
 
 class Vqa(keras.Model):

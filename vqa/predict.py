@@ -321,32 +321,23 @@ class PhotoAnswerer:
         count: int,
     ) -> Reply:
         texts, ids = self._candidates(asked)
-        temperatures = self.config.answering
-        vectors: tuple[Any, Any] = (None, None)
-        if ids is None:
-            vectors = self._vectors(asked, features)
-        answers = self._rank(
-            texts, ids, vectors[0], seen, row, temperatures.temperature
-        )
-        guesses = (
-            self._rank(
-                texts, ids, vectors[1], guessed, row, temperatures.blind_temperature
-            )[:count]
-            if guessed
-            else ()
-        )
+        vectors = self._vectors(asked, features) if ids is None else (None, None)
+        rules = self.config.answering
+
+        def rank(net: Scores, own: np.ndarray | None, temperature: float) -> Any:
+            return self._rank(texts, ids, own, net, row, temperature, count)
+
+        answers = rank(seen, vectors[0], rules.temperature)
+        guesses = rank(guessed, vectors[1], rules.blind_temperature) if guessed else ()
         best = answers[0]
-        unsure = not texts and best.confidence < self.config.answering.unsure
+        unsure = not texts and best.confidence < rules.unsure
         notes = warnings(
-            words,
-            self.vocabulary,
-            self.config.answering.openings,
-            self.config.vocabulary.max_words,
+            words, self.vocabulary, rules.openings, self.config.vocabulary.max_words
         )
         return Reply(
             NOT_SURE if unsure else best.text,
             best.confidence,
-            answers[:count],
+            answers,
             guesses,
             seen.alpha[row],
             tuple(notes),
@@ -385,6 +376,7 @@ class PhotoAnswerer:
         found: Scores,
         row: int,
         temperature: float,
+        count: int,
     ) -> tuple[Answer, ...]:
         alone = self.config.soft and not texts  # of choices, exactly one is right
         if vectors is not None:
@@ -396,7 +388,7 @@ class PhotoAnswerer:
         if not texts and self.space:
             texts = self.space.answers
         confidence = to_confidence(scores, temperature, alone)
-        order = np.argsort(-confidence, kind="stable")
+        order = np.argsort(-confidence, kind="stable")[:count]
         return tuple(Answer(texts[i], float(confidence[i])) for i in order)
 
     def _look(self, read: Future) -> np.ndarray:

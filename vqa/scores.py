@@ -90,7 +90,7 @@ class Report:
 
     def __str__(self) -> str:
         width = max(
-            16, *(len(name) + 2 for group in self.groups.values() for name in group)
+            [16, *(len(name) + 2 for group in self.groups.values() for name in group)]
         )
         has_blind = any(score.blind is not None for score in self.scores.values())
         blind = f"{'blind':>8}{'gain':>8}" if has_blind else ""
