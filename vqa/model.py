@@ -192,7 +192,8 @@ class Answerer(keras.layers.Layer):
             )
         seen = size + asked * len(self.attentions)
         self.from_photo.build((None, None, seen))
-        self.from_question.build((None, None, asked))
+        if self.config.fusion != "concat":
+            self.from_question.build((None, None, asked))
         fused = {"product": asked, "concat": asked + units, "sum": units}
         self.to_joint.build((None, None, fused[self.config.fusion]))
         if self.answers is None:
