@@ -37,7 +37,7 @@ def recipe(objective="answers", loss="softmax"):
     return VqaConfig(
         encoder=EncoderConfig(name="patches", weights="none", image_size=32),
         vocabulary=VocabularyConfig(max_words=5),
-        net=NetConfig(units=4, embed_dim=4, joint_units=4),
+        net=NetConfig(units=4, embed_dim=4, question_units=4, joint_units=4),
         objective=objective,
         loss=loss,
         stages=(StageConfig(name="only", epochs=1, learning_rate=0.1),),
@@ -225,7 +225,9 @@ def test_answers_become_words():
     assert encoded.shape == (3, MAX_ANSWER_WORDS)
     assert encoded[0].tolist() == [*ids("left"), *[PAD] * 11]
     assert encoded[1, 0] == UNK  # every answer has a word
-    assert encode_answers([], VOCABULARY).shape == (0, 1)
+    assert encode_answers([], VOCABULARY).shape == (0, 2)
+    alone = encode_answers(["left"], VOCABULARY)  # padded, for LiteRT's converter
+    assert alone.tolist() == [[*ids("left"), PAD]]
 
 
 @pytest.fixture

@@ -15,6 +15,7 @@ name = "mobilenet_v3_small"
 [net]
 units = 8
 embed_dim = 6
+question_units = 8
 joint_units = 8
 
 [[stages]]
@@ -31,7 +32,8 @@ def parse(text):
 def test_a_short_recipe_has_sensible_defaults():
     config = parse(TEXT)
     assert (config.objective, config.loss, config.soft) == ("answers", "softmax", False)
-    assert (config.net.hops, config.net.phrases, config.net.fusion) == (2, 0, "product")
+    assert (config.net.hops, config.net.bag_units) == (2, 0)
+    assert config.net.fusion == "product"
     assert config.answering == AnsweringConfig()
     assert config.stages[0].mirror
 

@@ -25,12 +25,18 @@ from vqa.predict import load_bundle
 from vqa.runtime_keras import build_net
 
 B, N, S, R, D, V = 2, 3, 5, 4, 6, 11
-SIZES = {"units": 5, "embed_dim": 4, "joint_units": 7, "attention_units": 3}
+SIZES = {
+    "units": 5,
+    "embed_dim": 4,
+    "question_units": 8,
+    "joint_units": 7,
+    "attention_units": 3,
+}
 ANSWERS = np.array([[4, 0], [5, 6], [7, 0], [8, 4], [9, 10], [1, 0]], np.int32)
 KINDS = [
     {"hops": 2},
     {"hops": 0, "layers": 2},
-    {"hops": 1, "fusion": "concat", "phrases": 3},
+    {"hops": 1, "fusion": "concat", "bag_units": 3},
     {"hops": 2, "fusion": "sum", "normalize": False, "layers": 2},
     {"hops": 0, "fusion": "concat", "normalize": False},
 ]
@@ -100,13 +106,10 @@ def read(reader, tokens):
             outputs.append(h)
         inputs = outputs
         states += [h, c]
-    for length, phrase in enumerate(reader.phrases, start=1):
-        fits = [
-            dense(phrase, np.concatenate(words[s : s + length]), relu)
-            for s in range(len(words) - length + 1)
-        ]
-        states.append(np.max([np.zeros(phrase.units), *fits], axis=0))
-    return dense(reader.to_joint, np.concatenate(states), np.tanh)
+    if reader.bag:
+        (table,) = reader.bag.get_weights()
+        states.append(sum(table[token] for token in tokens if token != PAD))
+    return dense(reader.to_question, np.concatenate(states), np.tanh)
 
 
 def answer(net, features, tokens):
@@ -116,25 +119,29 @@ def answer(net, features, tokens):
     """
     config = net.config
     f = features.astype(float)
-    if config.hops == 0:
-        f = f.mean(0, keepdims=True)
+    seen = [shorten(net, f.mean(0))]
     f = shorten(net, f)
+    q = query = read(net.reader, tokens)
+    alphas = []
     if config.hops:
         places = {1: [0.0], 4: [-0.5, 0.5]}[len(f)]
         f = np.hstack([f, [(x, y) for y in places for x in places]])
-    f = dense(net.project, f, relu)
-    q = query = read(net.reader, tokens)
-    seen, alphas = np.zeros_like(q), []
+        f = dense(net.project, f, np.tanh)
     for layer in net.attentions:
         hidden = np.tanh(dense(layer.from_features, f) + dense(layer.from_query, query))
         e = np.exp(dense(layer.score, hidden)[:, 0])
         alphas.append(e / e.sum())
-        context = alphas[-1] @ f
-        seen, query = seen + context, query + context
+        seen.append(alphas[-1] @ f)
+        query = query + seen[-1]
     if not alphas:
-        seen, alphas = f[0], [np.full(len(features), 1 / len(features))]
-    fused = {"product": q * seen, "sum": q + seen, "concat": np.append(q, seen)}
-    joint = dense(net.to_joint, fused[config.fusion], relu)
+        alphas = [np.full(len(features), 1 / len(features))]
+    v = dense(net.from_photo, np.concatenate(seen), np.tanh)
+    if config.fusion == "product":
+        joint = v * dense(net.from_question, q) + dense(net.to_joint, q, relu)
+    elif config.fusion == "concat":
+        joint = dense(net.to_joint, np.append(q, v), relu)
+    else:
+        joint = dense(net.to_joint, dense(net.from_question, q) + v, relu)
     scores = [
         joint @ (vector(net, words) + residual) + bias
         for words, residual, bias in zip(
@@ -159,14 +166,14 @@ def vector(net, words):
 
 
 @pytest.mark.parametrize("layers", [1, 2])
-@pytest.mark.parametrize("phrases", [0, 3])
-def test_a_reader_equals_its_equations(layers, phrases):
-    reader = QuestionReader(NetConfig(**SIZES, layers=layers, phrases=phrases), V)
+@pytest.mark.parametrize("bag", [0, 3])
+def test_a_reader_equals_its_equations(layers, bag):
+    reader = QuestionReader(NetConfig(**SIZES, layers=layers, bag_units=bag), V)
     reader.build()
     randomise(reader)
     _, tokens = inputs()
     vectors = ops.convert_to_numpy(reader(tokens))
-    assert vectors.shape == (B, N, 7)
+    assert vectors.shape == (B, N, 8)
     for b, n in np.ndindex(B, N):
         np.testing.assert_allclose(vectors[b, n], read(reader, tokens[b, n]), atol=1e-5)
 
@@ -228,7 +235,8 @@ def test_regions_matter_by_what_they_hold_and_where_they_are(kind):
 @every_kind
 def test_a_new_net_knows_nothing(kind):
     keras.utils.set_random_seed(0)
-    sizes = {"units": 32, "embed_dim": 32, "joint_units": 64, "attention_units": 16}
+    sizes = {"units": 32, "embed_dim": 32, "question_units": 48}
+    sizes |= {"joint_units": 64, "attention_units": 16}
     answers = np.random.default_rng(0).integers(4, 300, (200, 3)).astype("int32")
     net = Answerer(NetConfig(**sizes, **kind), 300, answers)
     net.build((None, R, D))
@@ -487,8 +495,10 @@ def test_the_twins_share_no_weight():
     assert len(model.weights) == len(mine | other) + len(model.encoder.weights)
 
 
-def test_a_compiled_step_trains_every_weight():
-    model, (_, tokens) = tiny(layers=2, hops=2, phrases=2), inputs()
+@pytest.mark.parametrize("fusion", ["product", "concat", "sum"])
+def test_a_compiled_step_trains_every_weight(fusion):
+    kind = {"layers": 2, "hops": 2, "bag_units": 2, "fusion": fusion}
+    model, (_, tokens) = tiny(**kind), inputs()
     model.encoder.trainable = True
     targets = np.eye(6, dtype="float32")[np.arange(B * N).reshape(B, N)]
     model.compile(keras.optimizers.SGD(1.0), jit_compile=False)
@@ -504,7 +514,8 @@ def test_a_compiled_step_trains_every_weight():
 @pytest.mark.parametrize(("soft", "hops"), [(True, 1), (False, 1), (False, 0)])
 def test_four_photos_can_be_learnt_by_heart_and_their_twin_learns_chances(soft, hops):
     """Two answers to the same question, two questions about each pair of photos."""
-    sizes = {"units": 16, "embed_dim": 16, "joint_units": 16, "attention_units": 8}
+    sizes = {"units": 16, "embed_dim": 16, "question_units": 16}
+    sizes |= {"joint_units": 16, "attention_units": 8}
     model = tiny(soft=soft, hops=hops, **sizes)
     features = np.random.default_rng(0).normal(size=(4, R, D)).astype("float32")
     tokens = np.tile(np.array([[[4, 5, 6], [7, 8, 9]]], np.int32), (4, 1, 1))
@@ -538,7 +549,7 @@ def recipe(objective, **net):
 @pytest.mark.parametrize("objective", ["answers", "choices", "boxes"])
 def test_weights_survive_a_bundle(objective, tmp_path, monkeypatch):
     monkeypatch.setitem(encoders.ENCODERS, "patches", encoders.Source(patches, "unit"))
-    config = recipe(objective, layers=2, phrases=2)
+    config = recipe(objective, layers=2, bag_units=2)
     space = AnswerSpace(["yes", "no", "red box"]) if objective == "answers" else None
     model = randomise(build_net(config, WORDS, space, None))
     more = {"answers.txt": "".join(f"{a}\n" for a in space.answers)} if space else {}
@@ -600,7 +611,7 @@ def test_another_backend_gives_the_same_scores(backend, answers, tmp_path):
     if not find_spec(backend):
         pytest.skip(f"{backend} is not installed")
     features, tokens = inputs()
-    kind = {**KINDS[0], "layers": 2, "phrases": 2}
+    kind = {**KINDS[0], "layers": 2, "bag_units": 2}
     net = make(kind, answers)
     given = {f"weight{i}": w for i, w in enumerate(net.get_weights())}
     boxes = np.tile(np.array(list(BOXES), np.float32), (B, N, 1, 1))

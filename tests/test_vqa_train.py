@@ -55,6 +55,7 @@ units = 12
 embed_dim = 10
 attention_units = 8
 hops = 1
+question_units = 16
 joint_units = 16
 word_dropout = 0.1
 embed_dropout = 0.1
@@ -198,10 +199,10 @@ def test_the_tiny_recipe_learns_shapes_and_leaves_all_it_should(tmp_path):
         "dev_questions": 72,
     }
     assert record["versions"]["keras"] == keras.__version__
-    assert record["recipe"]["encoder"]["name"] == "mobilenet_v3_small"
-    assert len(record["history"]) == 12
+    assert record["recipe"]["encoder"]["name"] == "small"
+    assert len(record["history"]) == 15
     score = next(iter(record["scores"]["scores"].values()))
-    assert score["value"] > score["blind"] + 20
+    assert score["value"] > score["blind"] + 25
     assert score["blind"] < 60  # only the photo tells
     recipe = record["recipe"]["answering"]
     assert set(recipe["openings"]) == {"is it", "what color", "what shape"}
@@ -222,7 +223,7 @@ def test_the_tiny_recipe_learns_shapes_and_leaves_all_it_should(tmp_path):
         answerer.ask(one.image, one.question, count=1).answers[0].text in one.answers
         for one in dev[:24]
     ]
-    assert np.mean(right) > 0.6
+    assert np.mean(right) > 0.7
 
 
 def yes_or_no(folder, photos=42):
@@ -629,7 +630,7 @@ def test_photos_that_are_all_broken_end_a_run_until_they_are_mended(
 
 @pytest.mark.parametrize("objective", ["answers", "choices", "boxes"])
 def test_growing_keeps_what_was_learnt(objective):
-    config = tiny_vqa_config(objective, hops=1, phrases=2, layers=2)
+    config = tiny_vqa_config(objective, hops=1, bag_units=2, layers=2)
     space = more = None
     if objective == "answers":
         new = ("hat", "many red hat dog")
