@@ -43,8 +43,7 @@ class Encoder(keras.Model):
         name: a key of `ENCODERS`.
         image_size: height and width of its input, px.
         weights: "imagenet", the path of a Keras weights file without top, the folder
-            of a bundle with an encoder of this name and size, or None for random
-            weights.
+            of a bundle with an encoder of this name, or None for random weights.
 
     Call arguments:
         images: uint8 (B, H, W, 3), RGB. Pixel scaling happens inside.
@@ -198,8 +197,13 @@ def small(
 def _check_origin(bundle: Path, name: str) -> None:
     """Make sure that a folder is a bundle, of any task, with this encoder."""
     check_bundle(bundle, None, [CONFIG, WEIGHTS])
-    config = tomllib.loads(read_text(bundle, CONFIG))
-    found = config["encoder"]["name"]
+    try:
+        found = tomllib.loads(read_text(bundle, CONFIG))["encoder"]["name"]
+    except (tomllib.TOMLDecodeError, KeyError, TypeError) as error:
+        raise AppError(
+            f"{bundle / CONFIG} does not say which encoder the bundle has. Get the "
+            "bundle again, or start from other weights."
+        ) from error
     if found != name:
         raise AppError(
             f"The bundle {bundle} has the encoder {found}, not {name}. Name {found} in "

@@ -180,6 +180,8 @@ def _unpack(source: h5py.Group, target: h5py.Group) -> int:
 
 
 def _get(group: h5py.Group, name: str) -> h5py.Group | h5py.Dataset:
+    if name not in group:
+        raise ValueError(f"{name} is missing.")
     if not isinstance(group.get(name, getlink=True), h5py.HardLink):
         raise TypeError(f"{name} is a link, not an array.")
     item = group[name]

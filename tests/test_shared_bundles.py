@@ -229,6 +229,47 @@ def test_another_task_is_refused(bundle):
         check_bundle(bundle, "vqa")
 
 
+def test_any_task_will_do_where_none_is_named(bundle):
+    check_bundle(bundle, None)
+    edit_manifest(bundle, task="vqa")
+    check_bundle(bundle, None)
+    with pytest.raises(AppError, match=r"a bundle for 'vqa', not for 'captioner'"):
+        check_bundle(bundle, "captioner")
+
+
+MORE = {"answers.txt": "yes\nnö\n", "empty.txt": ""}
+
+
+def test_more_files_are_part_of_a_bundle(bundle):
+    write(bundle, task="vqa", more=MORE)
+    check_bundle(bundle, "vqa", [*MORE])
+    assert contents(bundle).keys() == FILES | MORE.keys()
+    for name, text in MORE.items():
+        assert read_text(bundle, name) == text
+    add_part(bundle, "litert", PART, SECTION)
+    check_bundle(bundle, "vqa")
+    assert {name: read_text(bundle, name) for name in MORE} == MORE
+
+
+def test_more_files_go_with_the_bundle_that_had_them(bundle):
+    write(bundle, more=MORE)
+    write(bundle)
+    check_bundle(bundle, "captioner")
+    assert contents(bundle).keys() == FILES
+    with pytest.raises(AppError, match=r"comes without answers\.txt"):
+        check_bundle(bundle, "captioner", ["answers.txt"])
+
+
+def test_more_files_are_looked_at(bundle):
+    write(bundle, more=MORE)
+    (bundle / "answers.txt").write_text("no\nyes\n")
+    with pytest.raises(AppError, match=r"answers\.txt was changed or damaged"):
+        check_bundle(bundle, "captioner")
+    (bundle / "answers.txt").unlink()
+    with pytest.raises(AppError, match=r"answers\.txt is missing, or not a file"):
+        check_bundle(bundle, "captioner")
+
+
 @pytest.mark.parametrize("text", ["", "{", "\ufeff{}", "[" * 200_000, b"\xff\xfe"])
 def test_a_manifest_that_is_not_json_is_refused(bundle, text):
     content = text if isinstance(text, bytes) else text.encode()

@@ -1,16 +1,31 @@
+import hashlib
 import importlib
+import json
 from pathlib import Path
 
 import keras
 import numpy as np
 import pytest
+from conftest import (
+    VOCABULARY,
+    dense_model,
+    patches,
+    tiny_config,
+    tiny_model,
+    tiny_vqa_config,
+    tiny_vqa_model,
+    write_tiny,
+    write_tiny_vqa,
+)
 from keras import ops
 
+from shared import encoders
+from shared.bundles import write_bundle
 from shared.encoders import ENCODERS, Encoder
 from shared.errors import AppError
 
 SIZE = 32
-QUICK = {"mobilenet_v2", "mobilenet_v3_small", "vgg16"}  # one of each scaling
+QUICK = {"small", "mobilenet_v2", "mobilenet_v3_small", "vgg16"}  # all scalings
 KERAS_MODULES = {
     "vgg16": "vgg16",
     "resnet50": "resnet",
@@ -196,3 +211,101 @@ def test_statistics_are_set_from_typical_images():
     assert norm.momentum == 0.999
     after = ops.convert_to_numpy(encoder(images))
     assert after.std() > 10 * before.std()
+
+
+def test_the_small_encoder_pools_four_times():
+    encoder = Encoder("small", 64, None)
+    assert (encoder.regions, encoder.feature_size) == (16, 128)
+    assert [layer.name for layer in encoder.backbone.layers[1::2]] == [
+        f"block{block}" for block in (1, 2, 3, 4)
+    ]
+    assert Encoder("small", 100, None).regions == 36
+    encoder.train_from("block4")
+    assert trained(encoder) == {"block4"}
+
+
+def test_the_small_encoder_keeps_apart_what_differs_without_training():
+    """Its first weights are those of He et al., so that no block fades out."""
+    keras.utils.set_random_seed(0)
+    features = ops.convert_to_numpy(Encoder("small", 64, None)(pixels(64)))
+    assert features.std() > 0.1
+    assert abs(features[0] - features[1]).mean() > 0.1
+
+
+def test_the_small_encoder_starts_from_a_file_or_from_nothing(tmp_path):
+    encoder = Encoder("small", SIZE, None)
+    path = tmp_path / "small.weights.h5"
+    encoder.backbone.save_weights(path)
+    assert Encoder("small", SIZE, str(path)).fingerprint() == encoder.fingerprint()
+    with pytest.raises(AppError, match=r"no ImageNet weights; start from none"):
+        Encoder("small", SIZE, "imagenet")
+
+
+@pytest.fixture
+def bundle(task, tmp_path, monkeypatch):
+    """A bundle of a task, whose encoder is `patches` at 32 px."""
+    monkeypatch.setitem(encoders.ENCODERS, "patches", encoders.Source(patches, "unit"))
+    if task == "captioner":
+        config = tiny_config()
+        return write_tiny(tmp_path / "bundle", config, tiny_model(config), VOCABULARY)
+    config = tiny_vqa_config()
+    return write_tiny_vqa(tmp_path / "bundle", config, tiny_vqa_model(config))
+
+
+both_tasks = pytest.mark.parametrize("task", ["captioner", "vqa"])
+one_task = pytest.mark.parametrize("task", ["captioner"])
+
+
+@both_tasks
+def test_an_encoder_starts_as_that_of_a_bundle(bundle, task):
+    model = importlib.import_module(f"{task}.predict").load_bundle(bundle)[-1]
+    start = Encoder("patches", 32, str(bundle))
+    assert start.fingerprint() == model.encoder.fingerprint()
+    np.testing.assert_array_equal(start(pixels()), model.encoder(pixels()))
+    larger = Encoder("patches", 64, str(bundle))  # its weights fit any size
+    grid = ops.convert_to_numpy(larger(np.tile(pixels(), (1, 2, 2, 1))))[:, :4]
+    np.testing.assert_allclose(grid, start(pixels())[:, :4], atol=1e-5)
+
+
+@one_task
+def test_a_bundle_with_another_encoder_is_not_started_from(bundle):
+    match = r"has the encoder patches, not small. Name patches in the recipe, or"
+    with pytest.raises(AppError, match=match):
+        Encoder("small", 32, str(bundle))
+
+
+@one_task
+def test_a_damaged_bundle_is_not_started_from(bundle):
+    with (bundle / "model.weights.h5").open("ab") as file:
+        file.write(b"x")
+    with pytest.raises(AppError, match=r"weights\.h5 was changed or damaged"):
+        Encoder("patches", 32, str(bundle))
+    (bundle / "manifest.json").unlink()
+    with pytest.raises(AppError, match=r"No trained model in .*manifest.json is mis"):
+        Encoder("patches", 32, str(bundle))
+
+
+@one_task
+@pytest.mark.parametrize(
+    "text", ["", "encoder = 1", "[encoder]\nsize = 3", "[encoder", 'encoder = "small"']
+)
+def test_a_bundle_that_does_not_name_its_encoder_is_not_started_from(bundle, text):
+    (bundle / "config.toml").write_text(text)
+    manifest = json.loads((bundle / "manifest.json").read_text())
+    manifest["files"]["config.toml"] = hashlib.sha256(text.encode()).hexdigest()
+    (bundle / "manifest.json").write_text(json.dumps(manifest))
+    with pytest.raises(AppError, match=r"config\.toml does not say which encoder"):
+        Encoder("patches", 32, str(bundle))
+
+
+def test_weights_without_an_encoder_are_not_started_from(tmp_path):
+    write_bundle(
+        tmp_path / "bundle",
+        task="captioner",
+        config='[encoder]\nname = "small"\n',
+        vocabulary="",
+        model=dense_model(3, 4),
+        card="",
+    )
+    with pytest.raises(AppError, match=r"weights\.h5 do not fit .*encoder is missing"):
+        Encoder("small", 32, str(tmp_path / "bundle"))

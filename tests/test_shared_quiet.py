@@ -2,7 +2,8 @@ import os
 
 import pytest
 
-from shared.quiet import is_debugging, muted
+from shared.errors import AppError
+from shared.quiet import importing_keras, is_debugging, muted
 
 
 def test_standard_error_is_muted_and_comes_back(capfd, monkeypatch):
@@ -49,3 +50,22 @@ def test_a_closed_standard_error_is_no_problem(monkeypatch):
     monkeypatch.setattr(os, "dup", refuse)
     with muted():
         pass
+
+
+@pytest.mark.parametrize("name", ["keras", "tensorflow", "h5py"])
+def test_a_missing_keras_is_told(name):
+    match = rf"needs Keras, and {name} is not installed\. .*exported for LiteRT"
+    with pytest.raises(AppError, match=match), importing_keras():
+        raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+
+
+def test_other_modules_that_are_missing_are_not_blamed_on_keras():
+    with pytest.raises(ModuleNotFoundError, match="vqa2"), importing_keras():
+        raise ModuleNotFoundError("No module named 'vqa2'", name="vqa2")
+
+
+def test_what_keras_says_when_it_is_imported_is_muted(capfd, monkeypatch):
+    monkeypatch.delenv("SIGHTREAD_DEBUG", raising=False)
+    with importing_keras():
+        os.write(2, b"oneDNN")
+    assert capfd.readouterr().err == ""

@@ -372,6 +372,44 @@ def test_weights_of_another_model_name_both_sides(folder):
         load_weights(folder, build(units=50))
 
 
+class Pair(keras.Model):
+    """Two nets, of which one may be wanted alone.
+
+    Keras saves by attributes in alphabetical order: those after `layers` are there.
+    """
+
+    def __init__(self, seed=0):
+        super().__init__()
+        self.eye, self.hand = build(seed=seed), build(units=50, seed=seed + 1)
+        self.built = True
+
+
+def test_a_part_of_a_model_is_read_alone(tmp_path):
+    whole, read = Pair(), Pair(seed=5)
+    write_weights(tmp_path, whole)
+    load_weights(tmp_path, read)
+    for part, units in (("eye", UNITS), ("hand", 50)):
+        alone = build(units=units, seed=9)
+        load_weights(tmp_path, alone, part)
+        for weight, same in zip(
+            alone.weights, getattr(read, part).weights, strict=True
+        ):
+            np.testing.assert_array_equal(weight, same)
+
+
+def test_a_part_that_is_missing_or_of_another_size_is_told(tmp_path):
+    write_weights(tmp_path, Pair())
+    with pytest.raises(AppError, match=r"do not fit .*middle is missing"):
+        load_weights(tmp_path, build(), "middle")
+    numbers = [(130 + 1 + 4) * units + (units + 1) * 20 for units in (50, UNITS)]
+    with pytest.raises(AppError, match="{} numbers for {};".format(*numbers)):
+        load_weights(tmp_path, build(), "hand")
+    with h5py.File(tmp_path / "model.weights.h5", "a") as file:
+        file["other"] = h5py.SoftLink("/eye")
+    with pytest.raises(AppError, match=r"do not fit .*other is a link"):
+        load_weights(tmp_path, build(), "other")
+
+
 def test_missing_weights_are_told(folder):
     with h5py.File(folder / "model.weights.h5", "a") as file:
         del file["layers/dense_1"]
