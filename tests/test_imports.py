@@ -12,7 +12,7 @@ ROOMS = {
     for package in ("shared", "captioner", "vqa")
     for path in sorted((ROOT / package).glob("*.py"))
 }
-# All other rooms do without: what reads, checks, reports and runs LiteRT starts at once.
+# All other rooms do without: what reads, checks and runs LiteRT starts at once.
 WITH_KERAS = {
     f"{package}.{room}"
     for package, rooms in {
