@@ -1,0 +1,139 @@
+"""A finished VQA model, trained further with the recipe that comes along."""
+
+import json
+import shutil
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+from conftest import (
+    VQA_SPACE,
+    VQA_VOCABULARY,
+    tiny_config,
+    tiny_model,
+    tiny_vqa_config,
+    tiny_vqa_model,
+    write_questions,
+    write_tiny,
+    write_tiny_vqa,
+)
+
+from shared.config import read_config
+from shared.errors import AppError
+from vqa.config import FinetuneConfig
+from vqa.data import read_dataset, select
+from vqa.predict import load_bundle, load_vqa
+from vqa.train import FINETUNE, train
+
+CONFIGS = Path(__file__).parents[1] / "configs"
+
+pytestmark = pytest.mark.usefixtures("small_net")
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    """Questions with words and answers that the bundle does not know."""
+    folder = write_questions(tmp_path_factory.mktemp("data") / "shapes", 40)
+    text = (folder / "questions.jsonl").read_text().replace("square", "box")
+    (folder / "questions.jsonl").write_text(text)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def start(tmp_path_factory, small_net):
+    config = tiny_vqa_config(units=16, question_units=16, joint_units=32)
+    config = config.model_copy(update={"about": "It knows hats."})
+    folder = tmp_path_factory.mktemp("start") / "bundle"
+    return write_tiny_vqa(folder, config, tiny_vqa_model(config))
+
+
+def tune(start, data, out, config=None):
+    return train(config, str(data), out, from_bundle=start, announce=lambda _: None)
+
+
+def test_the_recipe_leaves_the_encoder_as_it_is_and_takes_small_steps():
+    recipe = read_config(FINETUNE, FinetuneConfig, FINETUNE)
+    assert recipe.about
+    for stage in recipe.stages:
+        assert stage.encoder_rate == 0
+        assert stage.encoder_from == "none"
+        assert stage.learning_rate <= 1e-3
+
+
+@pytest.mark.slow
+def test_a_model_goes_on_with_the_recipe_that_comes_along(start, data, tmp_path):
+    bundle = tune(start, data, tmp_path / "run")
+    old, _, _, before = load_bundle(start)
+    config, vocabulary, space, after = load_bundle(bundle)
+    recipe = read_config(FINETUNE, FinetuneConfig, FINETUNE)
+
+    assert config.stages == recipe.stages
+    assert (config.vocabulary, config.seed) == (recipe.vocabulary, recipe.seed)
+    assert (config.encoder, config.net) == (old.encoder, old.net)
+    assert config.about.startswith(recipe.about)
+    assert config.about.endswith("of which this is said:\n\nIt knows hats.")
+    assert vocabulary.words[: len(VQA_VOCABULARY)] == VQA_VOCABULARY.words
+    assert {"box", "circle", "shape"} <= set(vocabulary.words)
+    assert space.answers[: len(VQA_SPACE)] == VQA_SPACE.answers
+    assert set(space.answers[len(VQA_SPACE) :]) == {"green", "blue", "circle", "box"}
+    assert after.encoder.fingerprint() == before.encoder.fingerprint()
+
+    history = json.loads((tmp_path / "run" / "run.json").read_text())["history"]
+    losses = [epoch["loss"] for epoch in history]
+    assert losses[-1] < 0.9 * losses[0]
+    record = select(read_dataset(data), "dev")[0]
+    reply = load_vqa(bundle, runtime="keras").ask(record.image, record.question)
+    assert np.isfinite(reply.confidence)
+
+
+def captioners(tmp_path):
+    config = tiny_config()
+    return write_tiny(tmp_path / "captioner", config, tiny_model(config))
+
+
+def damaged(tmp_path):
+    keras.utils.set_random_seed(0)
+    config = tiny_vqa_config()
+    folder = write_tiny_vqa(tmp_path / "damaged", config, tiny_vqa_model(config))
+    (folder / "answers.txt").write_text("no\nyes\n")
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("make", "match"),
+    [
+        (lambda path: path / "missing", r"No trained model in .*missing: manifest"),
+        (captioners, r"is a bundle for 'captioner', not for 'vqa'"),
+        (damaged, r"answers\.txt was changed or damaged"),
+    ],
+    ids=["missing", "captioner's", "damaged"],
+)
+def test_what_cannot_be_started_from_is_refused(data, tmp_path, make, match):
+    with pytest.raises(AppError, match=match):
+        tune(make(tmp_path), data, tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_other_recipes_are_refused(start, data, tmp_path):
+    whole = str(CONFIGS / "vqa-tiny.toml")
+    for config, match in (
+        (whole, r"encoder: unknown key.*net: unknown key"),
+        ("vqa-tiny", r"from vqa-tiny: .*one of finetune-vqa\."),
+        (str(tmp_path / "mine.toml"), r"mine\.toml: .*one of finetune-vqa\."),
+    ):
+        with pytest.raises(AppError, match=f"(?s){match}"):
+            tune(start, data, tmp_path / "run", config)
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_changed_copy_of_the_recipe_is_taken(start, data, tmp_path):
+    """As far as the data, which are refused here so that nothing is trained."""
+    recipe = CONFIGS / f"{FINETUNE}.toml"
+    own = Path(shutil.copy(recipe, tmp_path / "own.toml"))
+    own.write_text(own.read_text().replace("rate = 3e-4", "rate = 3"))
+    with pytest.raises(AppError, match=r"stages\.0\.learning_rate: .*Received: 3"):
+        tune(start, data, tmp_path / "run", str(own))
+    shutil.copy(recipe, own)
+    with pytest.raises(AppError, match=r"nothing"):
+        tune(start, tmp_path / "nothing", tmp_path / "run", str(own))
