@@ -440,7 +440,7 @@ def tiny(seed=0, soft=False, **changes):
     blind = config.model_copy(update={"hops": 0})
     model = Vqa(
         TinyEncoder(),
-        Answerer(config, V, ANSWERS, name="answerer"),
+        [Answerer(config, V, ANSWERS, name="answerer")],
         Answerer(blind, V, ANSWERS, name="blind"),
         soft=soft,
     )
@@ -464,7 +464,7 @@ def test_features_are_computed_where_they_are_missing():
 
 def test_other_photos_change_what_the_model_says_and_not_what_its_twin_does():
     model, (_, tokens) = tiny(), inputs()
-    for weight in model.answerer.trainable_variables:
+    for weight in model.answerers[0].trainable_variables:
         weight.assign(weight * 2)
     seen, guessed = run(model, {"images": IMAGES, "tokens": tokens})
     other, same = run(model, {"images": IMAGES[::-1], "tokens": tokens})
@@ -489,7 +489,7 @@ def test_the_training_loss_is_that_of_both_nets(soft):
 def test_the_twins_share_no_weight():
     model = tiny()
     mine, other = (
-        {id(w) for w in net.weights} for net in (model.answerer, model.blind)
+        {id(w) for w in net.weights} for net in (model.answerers[0], model.blind)
     )
     assert not mine & other
     assert len(model.weights) == len(mine | other) + len(model.encoder.weights)

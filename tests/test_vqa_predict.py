@@ -408,7 +408,7 @@ def test_a_bundle_answers_as_its_model_does(bundle, answerer):
 def test_a_bundle_trained_in_half_precision_runs_in_single(model, tmp_path):
     config = tiny_vqa_config().model_copy(update={"precision": "mixed_bfloat16"})
     _, _, _, net = load_bundle(write_tiny_vqa(tmp_path / "half", config, model))
-    assert net.answerer.project.compute_dtype == "float32"
+    assert net.answerers[0].project.compute_dtype == "float32"
 
 
 def test_a_model_that_points_has_no_list_of_answers(tmp_path):

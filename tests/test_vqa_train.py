@@ -297,7 +297,7 @@ def test_each_net_ends_as_it_was_when_it_was_best(run):
     # Weights are rounded in a bundle, see `shared.weights`.
     kept = [array.ravel() for array in best.values()]
     twin = [array.ravel() for array in blind.values()]
-    for net, known in ((model.answerer, kept), (model.blind, twin)):
+    for net, known in ((model.answerers[0], kept), (model.blind, twin)):
         for weight in values(net.weights):
             flat = weight.ravel()
             near = [a for a in known if a.size == flat.size]

@@ -15,8 +15,9 @@ class EncoderConfig(Config):
 
     Attributes:
         name: a key of `shared.encoders.ENCODERS`.
-        weights: what training starts from: "imagenet", "none", a file's path, or the
-            folder of a bundle whose encoder is of the same kind.
+        weights: what training starts from: "imagenet", "none", "captioner" (the
+            encoder of the captioner that comes along: one look at a photo then serves
+            both), a file's path, or the folder of a bundle with such an encoder.
         image_size: height and width that it sees, px.
         resize: "squash" ignores the aspect ratio, "crop" keeps the middle square.
     """
@@ -190,6 +191,8 @@ class VqaConfig(FinetuneConfig):
 
     Attributes:
         encoder, net: the parts.
+        members: nets that learn side by side and answer by the mean of their scores;
+            several err less, and take that much longer.
         objective: what a question's answers are: "answers" of the vocabulary,
             "choices" in words that come with the question (Zhu et al. 2016,
             arXiv:1511.03416: telling), or "boxes" of the photo (there: pointing).
@@ -201,6 +204,7 @@ class VqaConfig(FinetuneConfig):
 
     encoder: EncoderConfig
     net: NetConfig
+    members: int = Field(1, ge=1, le=20)
     objective: Literal["answers", "choices", "boxes"] = "answers"
     loss: Literal["softmax", "soft"] = "softmax"
     answering: AnsweringConfig = AnsweringConfig()

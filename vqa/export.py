@@ -184,18 +184,14 @@ class _Parts(tf.Module):
 
     def __init__(self, model: Vqa):
         super().__init__()
-        self.encoder, self.answerer, self.blind = (
-            model.encoder,
-            model.answerer,
-            model.blind,
-        )
+        self.model, self.blind = model, model.blind
         self.points = model.objective == "boxes"
         self.tracked = [weight.value for weight in model.weights]
 
     def signatures(self, max_words: int) -> dict[str, Any]:
-        size = self.encoder.image_size
+        size = self.model.encoder.image_size
         images = tf.TensorSpec((1, size, size, 3), tf.uint8, "images")
-        shape = (1, self.encoder.regions, self.encoder.feature_size)
+        shape = (1, self.model.encoder.regions, self.model.encoder.feature_size)
         features = tf.TensorSpec(shape, tf.float32, "features")
         tokens = tf.TensorSpec((1, None, max_words), tf.int32, "tokens")
         boxes = tf.TensorSpec((1, 1, None, 4), tf.float32, "boxes")
@@ -213,24 +209,24 @@ class _Parts(tf.Module):
         }
 
     def encode(self, images: Any) -> dict[str, Any]:
-        return {"features": self.encoder(images)}
+        return {"features": self.model.encoder(images)}
 
     def answer(self, features: Any, tokens: Any) -> dict[str, Any]:
-        return _named(*self.answerer.explain(features, tokens))
+        return _named(*self.model.explain(features, tokens))
 
     def guess(self, tokens: Any) -> dict[str, Any]:
         return _named(*self.blind.explain(nothing(tokens), tokens))
 
     def choose(self, choices: Any) -> dict[str, Any]:
         return {
-            "vectors": self.answerer.encode(choices),
+            "vectors": self.model.encode(choices),
             "blind_vectors": self.blind.encode(choices),
         }
 
     def choose_box(self, features: Any, boxes: Any) -> dict[str, Any]:
         none = tf.ones((1, 1, 1))
         return {
-            "vectors": self.answerer.encode_boxes(features, boxes),
+            "vectors": self.model.encode_boxes(features, boxes),
             "blind_vectors": self.blind.encode_boxes(none, boxes),
         }
 

@@ -315,14 +315,16 @@ class Answerer(keras.layers.Layer):
 
 
 class Vqa(keras.Model):
-    """Encoder, answerer, and a twin of the answerer that never sees a photo.
+    """Encoder, answerers, and a twin of theirs that never sees a photo.
 
-    The twin says how far the questions alone would have led: an answer that needs no
-    photo proves nothing.
+    Several answerers learn for themselves and answer by the mean of their scores,
+    which errs less than each of them. The twin says how far the questions alone would
+    have led: an answer that needs no photo proves nothing.
 
     Args:
         encoder: the convolutional net.
-        answerer, blind: two nets of the same sizes.
+        answerers: nets of the same sizes, at least one.
+        blind: the twin.
         objective, soft: see `vqa.config.VqaConfig`.
 
     Call arguments:
@@ -331,24 +333,25 @@ class Vqa(keras.Model):
             the objective needs them.
 
     Returns:
-        scores of the answerer, and of its twin, each as of `Answerer`.
+        scores of each answerer, and of the twin, as of `Answerer`.
     """
 
     def __init__(
         self,
         encoder: Encoder,
-        answerer: Answerer,
+        answerers: list[Answerer],
         blind: Answerer,
         objective: str = "answers",
         soft: bool = False,
     ):
         super().__init__(name="vqa")
         self.encoder = encoder
-        self.answerer = answerer
+        self.answerers = list(answerers)
         self.blind = blind
         self.objective = objective
         self.soft = soft
-        answerer.build((None, encoder.regions, encoder.feature_size))
+        for answerer in self.answerers:
+            answerer.build((None, encoder.regions, encoder.feature_size))
         blind.build((None, 1, 1))
         self.built = True
         self.label_smoothing = 0.0
@@ -364,24 +367,50 @@ class Vqa(keras.Model):
     def call(self, inputs, training=False):
         """Score answers, or choices, with and without the photo."""
         tokens, choices = inputs["tokens"], inputs.get("choices")
-        seen, _ = self.answerer(
-            self.features(inputs), tokens, choices, training=training
-        )
+        features = self.features(inputs)
+        seen = [
+            answerer(features, tokens, choices, training=training)[0]
+            for answerer in self.answerers
+        ]
         guessed, _ = self.blind(nothing(tokens), tokens, choices, training=training)
-        return seen, guessed
+        return (*seen, guessed)
+
+    def explain(self, features, tokens):
+        """Give joint, scores of all answers, and alpha, of all answerers together.
+
+        As `Answerer.explain`; joint is float (B, N, members * J), and its product with
+        a vector of `encode` is the mean of the members' scores.
+        """
+        found = [answerer.explain(features, tokens) for answerer in self.answerers]
+        joints, scores, alphas = zip(*found, strict=True)
+        count = len(found)
+        joint = ops.concatenate(joints, axis=-1) / count
+        return joint, sum(scores) / count, sum(alphas) / count
+
+    def encode(self, choices):
+        """Turn words, int32 (..., L), into vectors (..., members * J)."""
+        vectors = [answerer.encode(choices) for answerer in self.answerers]
+        return ops.concatenate(vectors, axis=-1)
+
+    def encode_boxes(self, features, boxes):
+        """Turn boxes, float (B, N, C, 4), into vectors (B, N, C, members * J)."""
+        vectors = [a.encode_boxes(features, boxes) for a in self.answerers]
+        return ops.concatenate(vectors, axis=-1)
 
     def compute_loss(
         self, x=None, y=None, y_pred=None, sample_weight=None, training=True
     ):
-        """Give the loss of a training step: of both nets, which share no weight.
+        """Give the loss of a training step: of all nets, which share no weight.
 
         Args:
             y: float (B, N, A or C), how right each answer is.
             sample_weight: float (B, N), the weight of each question.
         """
-        seen, guessed = y_pred
-        each = (self.soft, self.label_smoothing, sample_weight)
-        return answer_loss(seen, y, *each) + answer_loss(guessed, y, *each)
+        losses = [
+            answer_loss(scores, y, self.soft, self.label_smoothing, sample_weight)
+            for scores in y_pred
+        ]
+        return sum(losses)
 
 
 def nothing(tokens):
@@ -406,13 +435,16 @@ def build_vqa(
     usual = keras.config.dtype_policy()
     keras.config.set_dtype_policy(config.precision)
     try:  # the nets' parts take the policy that is in force
-        answerer = Answerer(config.net, vocab_size, answers, name="answerer")
+        answerers = [
+            Answerer(config.net, vocab_size, answers, name=f"answerer_{index}")
+            for index in range(config.members)
+        ]
         # One region, as the twin has, needs no attention.
         sizes = config.net.model_copy(update={"hops": 0})
         blind = Answerer(sizes, vocab_size, answers, name="blind")
     finally:
         keras.config.set_dtype_policy(usual)
-    return Vqa(encoder, answerer, blind, config.objective, config.soft)
+    return Vqa(encoder, answerers, blind, config.objective, config.soft)
 
 
 def answer_loss(scores, targets, soft, label_smoothing, weights=None):

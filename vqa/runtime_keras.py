@@ -66,7 +66,7 @@ class KerasRuntime:
 
     def __init__(self, model: Vqa):
         self.model = model
-        self._answer, self._guess = Scorer(model.answerer), Scorer(model.blind)
+        self._answer, self._guess = Scorer(model), Scorer(model.blind)
 
     def look(self, image: np.ndarray) -> np.ndarray:
         """Give the features float32 (R, D) of an image uint8 (H, W, 3)."""
@@ -82,7 +82,7 @@ class KerasRuntime:
 
     def encode(self, choices: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Turn words int32 (C, L) into vectors (C, J), for each of the two nets."""
-        nets = (self.model.answerer, self.model.blind)
+        nets = (self.model, self.model.blind)
         first, second = (
             ops.convert_to_numpy(net.encode(ops.convert_to_tensor(choices)))
             for net in nets
@@ -100,7 +100,7 @@ class KerasRuntime:
                 0, 0
             ]
             for net, seen in (
-                (self.model.answerer, features[None]),
+                (self.model, features[None]),
                 (self.model.blind, nothing_seen),
             )
         )

@@ -38,6 +38,7 @@ from vqa.trainer import CHECKPOINT, Trainer
 from vqa.words import ANSWERS, answer_words
 
 FINETUNE = "finetune-vqa"
+CAPTIONER = Path(__file__).parents[1] / "captioner" / "bundle"
 SKIPPED = "skipped.csv"
 ODD = "surrogateescape"  # file names of any bytes
 LEAST_OPENING = 3  # questions that start so, for a kind to count as learnt
@@ -101,6 +102,8 @@ def train(
         announce(line)
     keras.utils.set_random_seed(recipe.seed)
     weights = encoder_weights or recipe.encoder.weights
+    if weights == "captioner":
+        weights = str(CAPTIONER)
     known_weights = None if start or weights == "none" else weights
     model = build_net(recipe, *words, known_weights)
     if start:

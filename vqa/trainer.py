@@ -66,8 +66,9 @@ class Progress:
 class Trainer:
     """One run: a model, its data, and the folder that it can be resumed from.
 
-    The answerer and its blind twin learn from the same batches. They share no weight,
-    and each is kept as it was after its own best epoch.
+    The answerers and their blind twin learn from the same batches. They share no
+    weight; the answerers and the twin are each kept as they were after their own best
+    epoch.
 
     Args:
         model: what is trained.
@@ -297,7 +298,9 @@ class Trainer:
         ):
             found = self.model.predict_on_batch({**batch, **drawn.inputs})
             real = rows >= 0
-            seen[rows[real]], guessed[rows[real]] = (f[real] for f in found)
+            *members, blind = (ops.convert_to_numpy(scores) for scores in found)
+            seen[rows[real]] = np.mean(members, axis=0)[real]
+            guessed[rows[real]] = blind[real]
             targets[rows[real]] = drawn.targets[real]
         if not np.isfinite(seen).all():
             raise AppError(DIVERGED)
