@@ -267,7 +267,7 @@ class FakeRuntime:
         return vectors, -vectors
 
     def _scores(self, tokens, level):
-        from vqa.scoring import Scores
+        from vqa.runtime import Scores
 
         joint = np.tile(np.float32([0, 0.5]), (len(tokens), 1))
         scores = np.zeros((len(tokens), self.answers), np.float32)

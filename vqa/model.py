@@ -257,7 +257,7 @@ class Answerer(keras.layers.Layer):
         return self.joint_dropout(joint, training=training), alpha
 
     def explain(self, features, tokens):
-        """Give joint, scores of all answers, and alpha; see `vqa.scoring`."""
+        """Give joint, scores of all answers, and alpha; see `vqa.runtime`."""
         joint, alpha = self.join(features, tokens)
         known = self.answers is not None and len(self.answers)
         scores = self.score(joint) if known else joint[..., :0]

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol, get_args
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, get_args
 
 import numpy as np
 
@@ -24,8 +24,8 @@ from vqa.answers import AnswerSpace, normalize
 from vqa.calibration import to_confidence
 from vqa.config import VqaConfig
 from vqa.guard import check_question, nearest, warnings
+from vqa.runtime import Runtime, Scores
 from vqa.runtime_litert import EXPORT, FILES, LiteRTRuntime
-from vqa.scoring import Scores
 from vqa.words import ANSWERS, answer_words, encode_answers
 
 if TYPE_CHECKING:
@@ -38,29 +38,6 @@ NOT_SURE = "not sure"
 
 Box = tuple[float, float, float, float]
 RuntimeName = Literal["keras", "litert"]
-
-
-class Runtime(Protocol):
-    """What runs a model. Axes: R regions, D feature size, C choices, L words."""
-
-    name: str
-
-    def look(self, image: np.ndarray) -> np.ndarray:
-        """Give the features float32 (R, D) of an image uint8 (H, W, 3)."""
-
-    def answer(self, features: np.ndarray, tokens: np.ndarray) -> Scores:
-        """Score the answers to questions int32 (N, S) about one photo."""
-
-    def guess(self, tokens: np.ndarray) -> Scores:
-        """The same by the twin that does not see the photo."""
-
-    def encode(self, choices: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Turn words int32 (C, L) into vectors (C, J), for each of the two nets."""
-
-    def encode_boxes(
-        self, features: np.ndarray, boxes: np.ndarray
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """Turn boxes float32 (C, 4), 0 to 1, into vectors (C, J), for both nets."""
 
 
 class Asked(NamedTuple):

@@ -12,7 +12,7 @@ from shared.weights import load_weights
 from vqa.answers import AnswerSpace
 from vqa.config import VqaConfig
 from vqa.model import Answerer, Vqa, build_vqa, nothing
-from vqa.scoring import Scores
+from vqa.runtime import Scores
 from vqa.words import encode_answers
 
 ROWS = 8  # questions and choices are filled up to a multiple, so that few shapes occur

@@ -19,7 +19,7 @@ from pathlib import Path
 import numpy as np
 
 from shared.litert import PART, Graph
-from vqa.scoring import Scores
+from vqa.runtime import Scores
 
 EXPORT = "vqa export"
 GRAPHS = ("encoder", "answer", "blind", "choose")
