@@ -16,6 +16,8 @@ from shared.config import (
     revise_config,
 )
 from shared.errors import AppError
+from vqa.config import FinetuneConfig as VqaFinetuneConfig
+from vqa.config import VqaConfig
 
 
 class Part(Config):
@@ -73,13 +75,19 @@ def test_an_unreadable_config_lists_the_recipes(tmp_path, content):
         read_config(str(path), Whole, "captioner")
 
 
+SCHEMAS = {
+    "captioner": CaptionerConfig,
+    "vqa": VqaConfig,
+    "finetune-captioner": FinetuneConfig,
+    "finetune-vqa": VqaFinetuneConfig,
+}
 RECIPES = sorted(Path(captioner.config.__file__).parents[1].glob("configs/*.toml"))
 
 
 @pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)
 def test_every_recipe_is_accepted(path):
-    schema = FinetuneConfig if "finetune" in path.stem else CaptionerConfig
     prefix = path.stem.partition("-")[0]
+    schema = SCHEMAS[path.stem if prefix == "finetune" else prefix]
     assert path.stem in recipe_names(prefix)
     config = read_config(path.stem, schema, prefix)
     assert config == read_config(str(path), schema, prefix)
