@@ -75,8 +75,9 @@ def train(
     if from_bundle is not None:
         old_config, old_words, start = load_bundle(from_bundle)
         tuning = read_config(config or FINETUNE, FinetuneConfig, "finetune-captioner")
+        origin = old_config.about.strip() or "Nothing."
         about = f"{tuning.about}\n\nIt started from a model of which this is said:"
-        changes = {**dict(tuning), "about": f"{about}\n\n{old_config.about}".strip()}
+        changes = {**dict(tuning), "about": f"{about}\n\n{origin}".strip()}
         recipe = old_config.model_copy(update=changes)
     elif config is None:
         raise AppError("Give a recipe with --config, or a bundle with --from.")

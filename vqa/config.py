@@ -43,7 +43,7 @@ class NetConfig(Config):
             what it saw before (Yang et al. 2016, arXiv:1511.02274); 0 is the mean of
             the regions, without attention (Antol et al. 2015, arXiv:1505.00468).
         attention_units: hidden size of the attention.
-        normalize: whether features are divided by their Euclidean length.
+        normalize: whether features are brought to one Euclidean length.
         fusion: how question and photo meet: "product" of the two, "concat" side by
             side, or "sum".
         joint_units: size of the two where they meet.

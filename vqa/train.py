@@ -147,8 +147,11 @@ def _read_recipe(
         )
     old_config, vocabulary, space, start = load_bundle(from_bundle)
     tuning = read_config(config or FINETUNE, FinetuneConfig, "finetune-vqa")
-    about = f"{tuning.about}\n\nIt started from a model of which this is said:"
-    changes = {**dict(tuning), "about": f"{about}\n\n{old_config.about}".strip()}
+    origin = old_config.about.strip() or "Nothing."
+    about = (
+        f"{tuning.about}\n\nIt started from a model of which this is said:\n\n{origin}"
+    )
+    changes = {**dict(tuning), "about": about.strip()}
     return old_config.model_copy(update=changes), Words(vocabulary, space), start
 
 
