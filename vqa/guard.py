@@ -19,10 +19,7 @@ def opening(question: str) -> str:
 
     "What's" opens as "what is" does, "colour" as "color". Empty for no words.
     """
-    words = split_words(question)[:OPENING_WORDS]
-    return " ".join(_CLITICS.get(word, word) for word in words).replace(
-        "colour", "color"
-    )
+    return _opening(split_words(question))
 
 
 def check_question(question: str) -> list[str]:
@@ -74,13 +71,18 @@ def warnings(
         found.append(f"The model does not know the word {word!r}{meant}.")
     if not any(word in vocabulary for word in words[:max_words]):
         found.append("It knows no word of the question, so its answer means nothing.")
-    elif openings and (first := opening(" ".join(words))) not in openings:
+    elif openings and (first := _opening(words)) not in openings:
         found.append(f"It has never learnt from questions that start with {first!r}.")
     if len(words) > max_words:
         found.append(
             f"It reads the first {max_words} words; the question has {len(words)}."
         )
     return found
+
+
+def _opening(words: Sequence[str]) -> str:
+    first = " ".join(_CLITICS.get(word, word) for word in words[:OPENING_WORDS])
+    return first.replace("colour", "color")
 
 
 def nearest(word: str, vocabulary: Vocabulary) -> list[str]:
