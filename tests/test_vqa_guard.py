@@ -4,7 +4,14 @@ from hypothesis import strategies as st
 
 from shared.errors import AppError
 from shared.text import SPECIAL_WORDS, Vocabulary
-from vqa.guard import MAX_LETTERS, check_question, nearest, opening, warnings
+from vqa.guard import (
+    MAX_LETTERS,
+    check_question,
+    known_form,
+    nearest,
+    opening,
+    warnings,
+)
 
 WORDS = Vocabulary(
     [
@@ -127,3 +134,19 @@ def test_any_text_is_answered_or_refused(text):
         return
     for sentence in warnings(words, WORDS, OPENINGS, 5):
         assert isinstance(sentence, str)
+
+
+@pytest.mark.parametrize(
+    ("word", "known"),
+    [
+        ("wave", "waves"),  # another form is known
+        ("waved", "waves"),
+        ("dogs", "dog"),
+        ("dog", "dog"),
+        ("as", "as"),  # too short to be a form of "a"
+        ("zebra", "zebra"),
+    ],
+)
+def test_an_unknown_word_is_read_in_a_form_that_is_known(word, known):
+    vocabulary = Vocabulary([*SPECIAL_WORDS, "a", "dog", "waves"])
+    assert known_form(word, vocabulary) == known

@@ -10,6 +10,7 @@ MAX_LETTERS = 2000
 OPENING_WORDS = 2
 NEAREST = 3
 _CLITICS = {"'s": "is", "'re": "are"}
+_ENDINGS = ("s", "es", "ing", "ed", "y", "d")
 # Words for the photo itself, and for asking, that nobody has to have learnt.
 _NO_CONTENT = frozenset(["please", "hey", "hi", "hello", "tell", "me"])
 
@@ -83,6 +84,20 @@ def warnings(
 def _opening(words: Sequence[str]) -> str:
     first = " ".join(_CLITICS.get(word, word) for word in words[:OPENING_WORDS])
     return first.replace("colour", "color")
+
+
+def known_form(word: str, vocabulary: Vocabulary) -> str:
+    """Give a form of a word that the model knows: "waves" for "wave".
+
+    The word itself, if it knows that, or no other form.
+    """
+    if len(word) < 4 or word in vocabulary:
+        return word
+    stems = [word, *(word.removesuffix(ending) for ending in _ENDINGS)]
+    forms = (
+        stem + ending for stem in stems if len(stem) > 2 for ending in ("", *_ENDINGS)
+    )
+    return next((form for form in forms if form in vocabulary), word)
 
 
 def nearest(word: str, vocabulary: Vocabulary) -> list[str]:

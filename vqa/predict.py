@@ -23,7 +23,7 @@ from shared.text import Vocabulary
 from vqa.answers import AnswerSpace, normalize
 from vqa.calibration import to_confidence
 from vqa.config import VqaConfig
-from vqa.guard import check_question, nearest, warnings
+from vqa.guard import check_question, known_form, nearest, warnings
 from vqa.runtime import Runtime, Scores
 from vqa.runtime_litert import EXPORT, FILES, LiteRTRuntime
 from vqa.words import ANSWERS, answer_words, encode_answers
@@ -239,7 +239,9 @@ class PhotoAnswerer:
         Raises:
             AppError: if it cannot; the message says why.
         """
-        words = check_question(asked.question)
+        words = [
+            known_form(word, self.vocabulary) for word in check_question(asked.question)
+        ]
         objective = self.config.objective
         if objective == "boxes" and not asked.boxes:
             raise AppError(
