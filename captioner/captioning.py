@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from captioner.formats import Record, to_record
 from captioner.outputs import Output, Sidecars
-from captioner.progress import is_terminal, progress_bar, say
 from shared.errors import AppError
+from shared.progress import is_terminal, progress_bar, say
 
 if TYPE_CHECKING:
     from captioner.config import DecodingConfig

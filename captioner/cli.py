@@ -9,11 +9,13 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from captioner.progress import TrainingProgress, describe, progress_bar, say
 from shared.errors import AppError
+from shared.progress import TrainingProgress, describe, progress_bar, say
 from shared.quiet import is_debugging, muted
 
 # Heavy imports wait inside the commands: --help takes a tenth of a second.
+
+WHEN_FULL = "Try a smaller --batch-size."
 
 app = typer.Typer(
     help="Describe photos in a sentence, and train the model that does.",
@@ -476,7 +478,7 @@ def main(argv: list[str] | None = None) -> int:
     except (AppError, OSError, MemoryError) as error:
         if is_debugging():
             raise
-        say(f"error: {describe(error)}")
+        say(f"error: {describe(error, WHEN_FULL)}")
     return 1
 
 

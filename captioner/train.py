@@ -14,7 +14,6 @@ from pathlib import Path
 
 import keras
 import numpy as np
-from keras import ops
 
 from captioner.config import CaptionerConfig, FinetuneConfig
 from captioner.data import Record, read_dataset, select
@@ -28,7 +27,7 @@ from shared.config import format_config, parse_config, read_config
 from shared.errors import AppError
 from shared.images import read_image
 from shared.text import SPECIAL_WORDS, Vocabulary, split_words
-from shared.training import load_progress
+from shared.training import grow, load_progress
 
 FINETUNE = "finetune-captioner"
 CHECKPOINT, SKIPPED = "checkpoint.npz", "skipped.csv"
@@ -113,17 +112,6 @@ def train(
     Trainer(recipe, model, vocabulary, learn, dev, out, cache, announce, tick).train()
     started_from = from_bundle or weights
     return _finish(recipe, model, vocabulary, learn, dev, data, started_from, out)
-
-
-def grow(old: Captioner, new: Captioner) -> None:
-    """Give a captioner the weights of one that knows only its first words.
-
-    What the new words add to a weight stays as it is.
-    """
-    for source, target in zip(old.weights, new.weights, strict=True):
-        values = ops.convert_to_numpy(target).copy()
-        values[tuple(map(slice, source.shape))] = ops.convert_to_numpy(source)
-        target.assign(values)
 
 
 def _open_run(out: Path, recipe: CaptionerConfig, data_hash: str) -> None:

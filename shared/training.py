@@ -76,6 +76,17 @@ def build_optimizer(
     return optimizer
 
 
+def grow(old: keras.Model, new: keras.Model) -> None:
+    """Give a model the weights of one that knows only its first words, or answers.
+
+    What the new ones add to a weight stays as it is.
+    """
+    for source, target in zip(old.weights, new.weights, strict=True):
+        values = ops.convert_to_numpy(target).copy()
+        values[tuple(map(slice, source.shape))] = ops.convert_to_numpy(source)
+        target.assign(values)
+
+
 def save_arrays(
     path: Path, variables: list[keras.Variable], progress: dict[str, Any]
 ) -> None:

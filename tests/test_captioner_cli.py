@@ -726,7 +726,7 @@ def test_train_shows_where_it_stands(capsys, monkeypatch):
 
 def test_bars_are_shown_on_a_terminal(capsys, monkeypatch):
     draw("a.png", "b.png")
-    monkeypatch.setattr("captioner.progress.is_terminal", lambda: True)
+    monkeypatch.setattr("shared.progress.is_terminal", lambda: True)
     monkeypatch.setattr("captioner.captioning.is_terminal", lambda: True)
     status, out, err = run(capsys, "a.png", "b.png", "-o", "out.csv")
     assert (status, out) == (0, [])

@@ -25,12 +25,12 @@ from captioner.data import read_dataset, select
 from captioner.model import build_captioner
 from captioner.predict import load_bundle, load_captioner
 from captioner.reports import draw_curves, draw_samples
-from captioner.train import grow, train
+from captioner.train import train
 from shared import encoders
 from shared.bundles import add_part, has_part
 from shared.errors import AppError
 from shared.text import Vocabulary
-from shared.training import save_arrays
+from shared.training import grow, save_arrays
 
 TOP = """
 seed = 3

@@ -26,7 +26,7 @@ from shared import encoders
 from shared.config import parse_config
 from shared.errors import AppError
 from shared.text import SPECIAL_WORDS, Vocabulary
-from shared.training import save_arrays
+from shared.training import grow, save_arrays
 from vqa import train as train_module
 from vqa import trainer
 from vqa.answers import AnswerSpace
@@ -35,7 +35,7 @@ from vqa.data import Record, read_dataset, select
 from vqa.predict import load_bundle, load_vqa
 from vqa.reports import Outcome, draw_curves, draw_samples
 from vqa.runtime_keras import build_net
-from vqa.train import grow, train
+from vqa.train import train
 from vqa.trainer import accuracy
 
 TOP = """

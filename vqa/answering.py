@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING
 
 from shared.errors import AppError
 from shared.images import read_image
+from shared.progress import is_terminal, progress_bar, say
 from vqa.formats import Record, check_target, to_record
 from vqa.guard import check_question
 from vqa.inputs import Question, by_photo
 from vqa.outputs import Output
-from vqa.progress import is_terminal, progress_bar, say
 
 if TYPE_CHECKING:
     from vqa.predict import Answer, PhotoAnswerer, Reply, RuntimeName
@@ -192,6 +192,7 @@ class Job:
             len(self.questions),
             self.done,
             shown=self.output is not None or not sys.stdout.isatty(),
+            unit="questions",
         )
         answerer = self.way.load()
         started, first = time.monotonic(), self.done

@@ -12,10 +12,12 @@ import typer
 from typer.core import TyperCommand
 
 from shared.errors import AppError
+from shared.progress import TrainingProgress, describe, progress_bar, say
 from shared.quiet import is_debugging, muted
-from vqa.progress import TrainingProgress, describe, progress_bar, say
 
 # Heavy imports wait inside the commands: --help takes a tenth of a second.
+
+WHEN_FULL = "Close other programs, or use a smaller model."
 
 app = typer.Typer(
     help="Answer questions about photos, and train the model that does.",
@@ -241,7 +243,7 @@ def data(
 
     records = read_dataset(source)
     photos = len({record.name for record in records})
-    with progress_bar("photos", photos, unit="photos") as advance:
+    with progress_bar("photos", photos) as advance:
         check = check_dataset(
             records,
             answers=answers,
@@ -343,7 +345,7 @@ def evaluate(
     if wups:
         evaluation.check_wups(records)
     answerer = load_vqa(model, runtime=runtime)
-    with progress_bar("answers", len(records)) as advance:
+    with progress_bar("answers", len(records), unit="questions") as advance:
         found = evaluation.ask_records(answerer, records, advance)
     if output:
         write_file(output, found, with_ids=True)
@@ -459,7 +461,7 @@ def main(argv: list[str] | None = None) -> int:
     except (AppError, OSError, MemoryError) as error:
         if is_debugging():
             raise
-        say(f"error: {describe(error)}")
+        say(f"error: {describe(error, WHEN_FULL)}")
     return 1
 
 

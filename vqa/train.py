@@ -16,14 +16,13 @@ from typing import NamedTuple
 
 import keras
 import numpy as np
-from keras import ops
 
 from shared import bundles
 from shared.config import format_config, parse_config, read_config
 from shared.errors import AppError
 from shared.images import read_image
 from shared.text import SPECIAL_WORDS, Vocabulary, split_words
-from shared.training import load_progress
+from shared.training import grow, load_progress
 from vqa.answers import AnswerSpace
 from vqa.batches import Questions
 from vqa.calibration import choose_threshold, fit_temperature, to_confidence
@@ -118,17 +117,6 @@ def train(
     trainer.train()
     started_from = from_bundle or weights
     return _finish(recipe, trainer, words, learn, dev, data, started_from, out)
-
-
-def grow(old: Vqa, new: Vqa) -> None:
-    """Give a model the weights of one that knows only its first words and answers.
-
-    What the new ones add to a weight stays as it is.
-    """
-    for source, target in zip(old.weights, new.weights, strict=True):
-        values = ops.convert_to_numpy(target).copy()
-        values[tuple(map(slice, source.shape))] = ops.convert_to_numpy(source)
-        target.assign(values)
 
 
 def _read_recipe(

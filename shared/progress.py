@@ -23,10 +23,10 @@ def say(message: str) -> None:
     print(message, file=sys.stderr, flush=True)
 
 
-def describe(error: Exception) -> str:
-    """Word an error for the user."""
+def describe(error: Exception, when_full: str) -> str:
+    """Word an error for the user; `when_full` is what to do if memory is short."""
     if isinstance(error, MemoryError):
-        return "the memory is full. Try a smaller --batch-size."
+        return f"the memory is full. {when_full}"
     if isinstance(error, OSError) and error.strerror:
         return f"{error.filename or 'output'}: {error.strerror}."
     return str(error)
@@ -34,17 +34,17 @@ def describe(error: Exception) -> str:
 
 @contextmanager
 def progress_bar(
-    title: str, total: int, done: int = 0, shown: bool = True
+    title: str, total: int, done: int = 0, shown: bool = True, unit: str = "photos"
 ) -> Iterator[Callable[[int], None]]:
-    """Show a bar of photos with rate and time left, on a terminal.
+    """Show a bar with rate and time left, on a terminal.
 
     Yields:
-        function to call with the number of photos that are done, all together.
+        function to call with the number of units that are done, all together.
     """
     if not (shown and is_terminal()):
         yield lambda done: None
         return
-    with _bar("photos/s") as bar:
+    with _bar(unit) as bar:
         task = bar.add_task(title, total=total, completed=done)
         yield lambda done: bar.update(task, completed=done)
 
@@ -53,7 +53,7 @@ class TrainingProgress:
     """Show where training stands: a bar on a terminal, else a line now and then."""
 
     def __init__(self) -> None:
-        self._bar: Progress | None = _bar("steps/s") if is_terminal() else None
+        self._bar: Progress | None = _bar("steps") if is_terminal() else None
         self._task: TaskID | None = None
         self._epoch: tuple[str, int] | None = None
         self._said, self._started = -math.inf, 0.0
@@ -102,7 +102,7 @@ def _bar(unit: str) -> "Progress":
 
     class Rate(progress.ProgressColumn):
         def render(self, task: "Task") -> Text:
-            return Text(f"{task.speed:.1f} {unit}" if task.speed else f"- {unit}")
+            return Text(f"{task.speed:.1f} {unit}/s" if task.speed else f"- {unit}/s")
 
     return progress.Progress(
         progress.TextColumn("{task.description}", markup=False),
