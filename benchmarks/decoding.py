@@ -44,8 +44,8 @@ def caption(
     decoding, rules = captioner.request(**way)
     return [
         captions[0]
-        for images, looked in batches
-        for captions in captioner.write(images, looked, decoding, rules)
+        for looked in batches
+        for captions in captioner.write(looked, decoding, rules)
     ]
 
 
@@ -64,8 +64,7 @@ def main() -> None:
     images = [read_image(p.image, encoder.image_size, encoder.resize) for p in photos]
     batches = []
     for first in range(0, len(images), BATCH_SIZE):
-        batch = np.stack(images[first : first + BATCH_SIZE])
-        batches.append((batch, captioner.runtime.look(batch)))
+        batches.append(captioner.look(np.stack(images[first : first + BATCH_SIZE])))
     references = {photo.name: photo.captions for photo in photos}
     print("| way | BLEU-4 | ROUGE-L | CIDEr-D | words | different | repeat a pair |")
     print("|---|---|---|---|---|---|---|")

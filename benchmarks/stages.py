@@ -107,7 +107,7 @@ def measure(small: list[Path], large: list[Path]) -> dict[str, float]:
         lengths = []
         for first in range(0, len(images), BATCH):
             times = [time.perf_counter()]
-            looked = runtime.look(images[first : first + BATCH])
+            looked = runtime.look(runtime.encode(images[first : first + BATCH]))
             times.append(time.perf_counter())
             found = runtime.search(looked, rules, None)
             times.append(time.perf_counter())

@@ -135,18 +135,24 @@ def search(step, state, rules, *, vocab_size, regions, ops, noise=None):
 
 
 def read(step, state, tokens, rules):
-    """Give the log-probabilities (B, V) of the word that follows some tokens.
+    """Read some tokens, and tell at each place what may come next.
 
     Args:
         step: see the module.
         state: as of `search`, with N = 1.
         tokens: ids, the same for each image, without bos.
         rules: only bos is taken of them.
+
+    Returns:
+        log-probabilities (B, V) of the first token, of the one after the first, and so
+        on to that after all of them.
     """
+    found = []
     for token in (rules.bos_id, *tokens):
         last = np.full((state[0].shape[0], 1), token, np.int32)
         log_probs, _, state = step(last, state)
-    return log_probs[:, 0]
+        found.append(log_probs[:, 0])
+    return found
 
 
 def ensemble(started, ops):

@@ -310,8 +310,11 @@ class _WholeRuntime:
     def __init__(self, run: Callable[[np.ndarray], Mapping[str, np.ndarray]]):
         self.run = run
 
-    def look(self, images: np.ndarray) -> np.ndarray:
-        return images
+    def encode(self, images: np.ndarray) -> list[np.ndarray]:
+        return [images]  # it looks at them as it searches
+
+    def look(self, features: list[np.ndarray]) -> np.ndarray:
+        return features[0]
 
     def search(self, looked: np.ndarray, rules: Rules, noise: None) -> Sequences:
         found = self.run(looked)

@@ -42,14 +42,17 @@ class Runtime(Protocol):
 
     name: str
 
-    def look(self, images: np.ndarray) -> Any:
-        """Look at images uint8 (B, H, W, 3); what is found is for the other two."""
+    def encode(self, images: np.ndarray) -> list[np.ndarray]:
+        """Give the features float32 (B, R, D) of images uint8 (B, H, W, 3)."""
+
+    def look(self, features: list[np.ndarray]) -> Any:
+        """Get ready to write about features; what is made is for the other two."""
 
     def search(self, looked: Any, rules: Rules, noise: np.ndarray | None) -> Sequences:
         """Search for captions, as `captioner.decoding.search`."""
 
     def read(self, looked: Any, tokens: Sequence[int], rules: Rules) -> np.ndarray:
-        """Give the log-probabilities float32 (B, V) of the word after these."""
+        """Tell what follows: log-probabilities float32 (B, len(tokens) + 1, V)."""
 
 
 class Caption(NamedTuple):
@@ -70,6 +73,18 @@ class Caption(NamedTuple):
     log_prob: float
     probs: tuple[float, ...]
     attention: np.ndarray
+
+
+class Looked(NamedTuple):
+    """Photos that the model has looked at.
+
+    Attributes:
+        images: uint8 (N, H, W, 3), of the model's size.
+        found: what the runtime made of them.
+    """
+
+    images: np.ndarray
+    found: Any
 
 
 class Alternative(NamedTuple):
@@ -171,8 +186,8 @@ class PhotoCaptioner:
             AppError: if it is not a photo that can be read.
         """
         request = self.request(**changes)
-        images = self._read(source)[None]
-        return self.write(images, self.runtime.look(images), *request)[0]
+        looked = self.look(self.read(source)[None])
+        return self.write(looked, *request)[0]
 
     def caption_images(self, images: np.ndarray, **changes: Any) -> list[list[Caption]]:
         """Describe images of the model's size.
@@ -194,7 +209,7 @@ class PhotoCaptioner:
         request = self.request(**changes)
         if not len(images):
             return []
-        return self.write(images, self.runtime.look(images), *request)
+        return self.write(self.look(images), *request)
 
     def caption_all(
         self, sources: Iterable[Any], **changes: Any
@@ -230,11 +245,9 @@ class PhotoCaptioner:
                 if not queue:
                     return
                 group, future = queue.popleft()
-                results, images, looked = future.result()
+                results, looked = future.result()
                 captions = (
-                    iter(self.write(images, looked, decoding, rules))
-                    if len(images)
-                    else iter(())
+                    iter(self.write(looked, decoding, rules)) if looked else iter(())
                 )
                 yield [
                     (source, next(captions) if result is None else result)
@@ -244,22 +257,44 @@ class PhotoCaptioner:
             looker.shutdown(wait=False, cancel_futures=True)
             readers.shutdown(wait=False, cancel_futures=True)
 
-    def write(
-        self, images: np.ndarray, looked: Any, decoding: DecodingConfig, rules: Rules
-    ) -> list[list[Caption]]:
-        """Describe images that the runtime has looked at.
+    def read(self, source: ImageSource) -> np.ndarray:
+        """Read a photo as the model sees it: uint8 (H, W, 3), RGB.
+
+        Raises:
+            AppError: if it is not a photo that can be read.
+        """
+        encoder = self.config.encoder
+        return read_image(source, encoder.image_size, encoder.resize)
+
+    def look(
+        self, images: np.ndarray, features: list[np.ndarray] | None = None
+    ) -> Looked:
+        """Look at photos once, to write about them more than once.
 
         Args:
-            images: uint8 (N, H, W, 3), as they were given to `runtime.look`.
-            looked: what that gave.
+            images: uint8 (N, H, W, 3), of `read`; N at most the batch size.
+            features: float32 (N, R, D) for each model, if they are known: what
+                `runtime.encode` gives for these images.
+        """
+        found = self.runtime.look(features or self.runtime.encode(images))
+        return Looked(images, found)
+
+    def write(
+        self, looked: Looked, decoding: DecodingConfig, rules: Rules
+    ) -> list[list[Caption]]:
+        """Describe photos that were looked at.
+
+        Args:
+            looked: of `look`.
             decoding, rules: of `request`.
 
         Returns:
-            for each image its captions, best first.
+            for each photo its captions, best first.
         """
+        images, found = looked
         noise = _draw(images, decoding.seed, rules) if rules.sampling else None
-        found = self.runtime.search(looked, rules, noise)
-        captions = to_captions(found, self.vocabulary, prefix_words(decoding))
+        sequences = self.runtime.search(found, rules, noise)
+        captions = to_captions(sequences, self.vocabulary, prefix_words(decoding))
         return captions[: len(images)]
 
     def alternatives(
@@ -280,36 +315,50 @@ class PhotoCaptioner:
         """
         if count < 1:
             raise ValueError(f"`count` must be at least 1. Received: count={count}")
+        looked = self.look(self.read(source)[None])
+        return self.weigh(looked, split_words(words_so_far), count)[-1]
+
+    def weigh(
+        self, looked: Looked, words: Sequence[str], count: int = 10
+    ) -> list[list[Alternative]]:
+        """Give, at each place of a sentence, the words that could stand there.
+
+        Args:
+            looked: of `look`.
+            words: the sentence, as `split_words` writes it.
+            count: words to give at each place, at least 1.
+
+        Returns:
+            len(words) + 1 lists, the last for what may come after all of them; in
+            each the likeliest after the words before that place, best first.
+        """
         _, rules = self.request()
-        tokens = [self.vocabulary.ids.get(w, UNK) for w in split_words(words_so_far)]
-        looked = self.runtime.look(self._read(source)[None])
-        probs = np.exp(self.runtime.read(looked, tokens, rules)[0])
-        probs[[PAD, UNK, BOS]] = -1.0
-        best = np.argsort(-probs, kind="stable")[: min(count, len(probs) - 3)]
+        tokens = [self.vocabulary.ids.get(word, UNK) for word in words]
+        probs = np.exp(self.runtime.read(looked.found, tokens, rules)[0])
+        probs[:, [PAD, UNK, BOS]] = -1.0
+        best = np.argsort(-probs, axis=1, kind="stable")
         return [
-            Alternative("" if i == EOS else self.vocabulary.words[i], float(probs[i]))
-            for i in best.tolist()
+            [
+                Alternative("" if i == EOS else self.vocabulary.words[i], float(row[i]))
+                for i in order[: min(count, len(row) - 3)].tolist()
+            ]
+            for row, order in zip(probs, best, strict=True)
         ]
 
     def _look(
         self, read: Sequence[Future]
-    ) -> tuple[list[AppError | None], np.ndarray, Any]:
+    ) -> tuple[list[AppError | None], Looked | None]:
         """Wait for photos and look at those that can be read."""
         found = [future.result() for future in read]
         good = [image for image in found if isinstance(image, np.ndarray)]
-        images = np.stack(good) if good else np.zeros((0, 0, 0, 3), np.uint8)
         errors = [None if isinstance(image, np.ndarray) else image for image in found]
-        return errors, images, self.runtime.look(images) if good else None
+        return errors, self.look(np.stack(good)) if good else None
 
     def _try_read(self, source: ImageSource) -> np.ndarray | AppError:
         try:
-            return self._read(source)
+            return self.read(source)
         except AppError as error:
             return error
-
-    def _read(self, source: ImageSource) -> np.ndarray:
-        encoder = self.config.encoder
-        return read_image(source, encoder.image_size, encoder.resize)
 
 
 def _draw(images: np.ndarray, seed: int, rules: Rules) -> np.ndarray:

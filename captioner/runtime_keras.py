@@ -115,10 +115,14 @@ class KerasRuntime:
         self._searches: dict[Rules, Search] = {}
         self._lock = Lock()
 
-    def look(self, images: np.ndarray) -> list[np.ndarray]:
+    def encode(self, images: np.ndarray) -> list[np.ndarray]:
         """Give the features float32 (batch size, R, D) of images, for each model."""
         batch = _fill(images, self.batch_size)
         return [_run(model.encoder, batch, self.batch_size) for model in self.models]
+
+    def look(self, features: list[np.ndarray]) -> list[np.ndarray]:
+        """Get ready to write about features."""
+        return [_fill(array, self.batch_size) for array in features]
 
     def search(
         self, looked: list[np.ndarray], rules: Rules, noise: np.ndarray | None
@@ -156,13 +160,14 @@ class KerasRuntime:
     def read(
         self, looked: list[np.ndarray], tokens: Sequence[int], rules: Rules
     ) -> np.ndarray:
-        """Give the log-probabilities float32 (batch size, V) of the next word."""
+        """Give log-probabilities float32 (batch size, T + 1, V) of the next words."""
         started = [
             _start(model.decoder, ops.convert_to_tensor(features), 1)
             for model, features in zip(self.models, looked, strict=True)
         ]
         step, state = ensemble(started, ops)
-        return ops.convert_to_numpy(decoding.read(step, state, tokens, rules))
+        found = decoding.read(step, state, tokens, rules)
+        return np.stack([ops.convert_to_numpy(one) for one in found], axis=1)
 
 
 def _fill(rows: np.ndarray, count: int) -> np.ndarray:

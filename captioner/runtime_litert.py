@@ -53,11 +53,20 @@ class LiteRTRuntime:
         ]
         self.vocab_sizes = [step.sizes["log_probs"] for _, _, step in self._nets]
 
-    def look(self, images: np.ndarray) -> list[Memory]:
-        """Look at images uint8 (B, H, W, 3), with each model."""
+    def encode(self, images: np.ndarray) -> list[np.ndarray]:
+        """Give the features float32 (B, R, D) of images, for each model."""
         return [
-            _join([start(**encoder(images=image[None])) for image in images])
-            for encoder, start, _ in self._nets
+            np.concatenate(
+                [encoder(images=image[None])["features"] for image in images]
+            )
+            for encoder, _, _ in self._nets
+        ]
+
+    def look(self, features: list[np.ndarray]) -> list[Memory]:
+        """Get ready to write about features."""
+        return [
+            _join([start(features=row[None]) for row in rows])
+            for (_, start, _), rows in zip(self._nets, features, strict=True)
         ]
 
     def search(
@@ -78,9 +87,9 @@ class LiteRTRuntime:
     def read(
         self, looked: list[Memory], tokens: Sequence[int], rules: Rules
     ) -> np.ndarray:
-        """Give the log-probabilities float32 (B, V) of the next word."""
+        """Give the log-probabilities float32 (B, T + 1, V) of the next words."""
         step, state = self._start(looked, 1)
-        return decoding.read(step, state, tokens, rules)
+        return np.stack(decoding.read(step, state, tokens, rules), axis=1)
 
     def _start(self, looked: list[Memory], sequences: int) -> Any:
         """Give a step function of `captioner.decoding`, and the state before it."""

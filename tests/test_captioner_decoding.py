@@ -897,14 +897,16 @@ def test_sequences_that_do_not_exist_are_marked():
 
 
 @on_both
-def test_a_word_after_others_is_read(ops):
+def test_what_may_follow_is_read_at_every_place(ops):
     toy = Toy(7, words=4)
     for tokens in [(), (5,), (4, UNK, 6)]:
         found = read(toy.stepper(ops), toy.state(1, ops), tokens, make_rules())
-        found = keras.ops.convert_to_numpy(found)
-        assert found.shape == (2, 8)
-        for image in range(2):
-            np.testing.assert_allclose(found[image], toy.next(image, tokens), atol=1e-5)
+        assert len(found) == len(tokens) + 1
+        for place, log_probs in enumerate(map(keras.ops.convert_to_numpy, found)):
+            assert log_probs.shape == (2, 8)
+            for image in range(2):
+                expected = toy.next(image, tokens[:place])
+                np.testing.assert_allclose(log_probs[image], expected, atol=1e-5)
 
 
 def mean_toy(*toys):

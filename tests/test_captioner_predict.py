@@ -110,7 +110,7 @@ def test_a_caption_is_never_empty(model):
 
 def test_log_probs_are_those_of_the_model(captioner, model):
     source = photo(3)
-    image = captioner._read(source)[None]
+    image = captioner.read(source)[None]
     for caption in captioner.caption(source):
         ids = [VOCABULARY.ids[word] for word in caption.words]
         ids += [EOS]
@@ -196,7 +196,7 @@ def test_sources_are_taken_as_they_are_needed(captioner):
 
 def test_whoever_stops_early_does_not_wait(model, monkeypatch):
     single = with_keras(model, 1)
-    gate, read = threading.Event(), single._read
+    gate, read = threading.Event(), single.read
     slow = []
 
     def wait(source):
@@ -206,7 +206,7 @@ def test_whoever_stops_early_does_not_wait(model, monkeypatch):
         return read(source)
 
     first = photo(0)
-    monkeypatch.setattr(single, "_read", wait)
+    monkeypatch.setattr(single, "read", wait)
     batches = single.caption_all([first, *(photo(i) for i in range(1, 9))])
     next(batches)
     batches.close()  # would hang for 10 s
@@ -230,7 +230,7 @@ def test_one_broken_photo_is_an_error(captioner):
 
 
 def test_batches_of_images_are_captioned_as_they_are(captioner):
-    images = np.stack([captioner._read(photo(seed)) for seed in range(3)])
+    images = np.stack([captioner.read(photo(seed)) for seed in range(3)])
     found = captioner.caption_images(images)
     assert [texts(c) for c in found] == [
         texts(captioner.caption(photo(seed))) for seed in range(3)
@@ -300,7 +300,7 @@ def test_a_beam_of_one_is_greedy(bundle):
     for seed in range(3):
         (caption,) = captioner.caption(photo(seed))
         (net,) = captioner.runtime.models
-        assert caption.words == greedy(net, captioner._read(photo(seed)), 6)
+        assert caption.words == greedy(net, captioner.read(photo(seed)), 6)
 
 
 def test_a_bundle_captions_as_its_model_does(bundle, captioner):
@@ -362,8 +362,8 @@ def test_impossible_requests_are_refused_before_any_photo_is_read(
         yield
 
     changes = IMPOSSIBLE[match]
-    monkeypatch.setattr(captioner, "_read", lambda source: pytest.fail("it was read"))
-    monkeypatch.setattr(captioner.runtime, "look", lambda images: pytest.fail("seen"))
+    monkeypatch.setattr(captioner, "read", lambda source: pytest.fail("it was read"))
+    monkeypatch.setattr(captioner.runtime, "encode", lambda images: pytest.fail("seen"))
     with pytest.raises(AppError, match=match):
         captioner.caption_all(sources(), **changes)
     with pytest.raises(AppError, match=match):
@@ -388,7 +388,7 @@ def test_a_request_changes_one_call_alone(captioner):
 def test_the_probabilities_of_words_and_end_make_that_of_the_caption(captioner, model):
     for changes in ({}, {"prefix": "a dog", "no_repeat": 2}, {"must": ["hat"]}):
         for caption in captioner.caption(photo(5), **changes):
-            image = captioner._read(photo(5))[None]
+            image = captioner.read(photo(5))[None]
             ids = [VOCABULARY.ids[word] for word in caption.words]
             tokens = np.array([[[BOS, *ids]]], np.int32)
             logits, alpha = model({"images": image, "tokens": tokens})
@@ -434,7 +434,7 @@ def test_alternatives_are_those_of_the_model(captioner, model, words):
     source = photo(6)
     ids = [VOCABULARY.ids.get(word, UNK) for word in split_words(words)]
     inputs = {
-        "images": captioner._read(source)[None],
+        "images": captioner.read(source)[None],
         "tokens": np.array([[[BOS, *ids]]], np.int32),
     }
     probs = ops.convert_to_numpy(ops.softmax(model(inputs)[0]))[0, 0, -1]
@@ -449,6 +449,24 @@ def test_alternatives_are_those_of_the_model(captioner, model, words):
     )
     for count in (1, 3, 7, 8):
         assert captioner.alternatives(source, words, count) == found[:count]
+
+
+def test_every_place_of_a_sentence_is_weighed(captioner):
+    looked = captioner.look(captioner.read(photo(0))[None])
+    weighed = captioner.weigh(looked, ("a", "dog"), 4)
+    assert weighed == [
+        captioner.alternatives(photo(0), words, 4) for words in ("", "a", "a dog")
+    ]
+
+
+def test_features_that_are_known_are_not_computed_again(captioner, monkeypatch):
+    image = captioner.read(photo(0))
+    features = captioner.runtime.encode(image[None])
+    expected = captioner.caption(photo(0))
+    monkeypatch.setattr(captioner.runtime, "encode", lambda images: pytest.fail())
+    looked = captioner.look(image[None], [array[:1] for array in features])
+    (found,) = captioner.write(looked, *captioner.request())
+    assert texts(found) == texts(expected)
 
 
 def test_alternatives_are_at_least_one(captioner):
