@@ -119,24 +119,41 @@ def read_image(
         raise ValueError(
             f"`resize` must be one of {get_args(Resize)}. Received: resize={resize!r}"
         )
+    return np.array(_read(source, size, resize))
+
+
+def read_preview(source: ImageSource, longest: int) -> Image.Image:
+    """Read one image to show it: as `read_image`, with its proportions.
+
+    Args:
+        source: as of `read_image`.
+        longest: its longer side is made so many pixels, unless it has fewer.
+
+    Raises:
+        AppError: if the image cannot be read; the message names it and says why.
+    """
+    return _read(source, longest, "fit")
+
+
+def _read(
+    source: ImageSource, size: int | None, resize: Resize | Literal["fit"]
+) -> Image.Image:
     name = image_name(source)
     if isinstance(source, np.ndarray):
-        image = _finish(_from_array(source), None, size, resize)
-    elif isinstance(source, Image.Image):
+        return _finish(_from_array(source), None, size, resize)
+    if isinstance(source, Image.Image):
         with _damage_as_app_error(name):
             _check_pixels(source)
-            image = _finish(source, None, size, resize)
-    elif isinstance(source, (str, Path, bytes)) or hasattr(source, "read_bytes"):
+            return _finish(source, None, size, resize)
+    if isinstance(source, (str, Path, bytes)) or hasattr(source, "read_bytes"):
         with _open_file(source, name) as file, _damage_as_app_error(name):
             opened = _open_image(file)
             _check_pixels(opened)
-            image = _finish(opened, _draft(opened, size), size, resize)
-    else:
-        raise TypeError(
-            "an image is a path, bytes, an array, a PIL image, or has `name` and "
-            f"`read_bytes()`. Received: {type(source).__name__}"
-        )
-    return np.array(image)
+            return _finish(opened, _draft(opened, size), size, resize)
+    raise TypeError(
+        "an image is a path, bytes, an array, a PIL image, or has `name` and "
+        f"`read_bytes()`. Received: {type(source).__name__}"
+    )
 
 
 def _open_file(source: str | Path | bytes | StoredImage, name: str) -> BinaryIO:
@@ -226,7 +243,10 @@ def _draft(image: Image.Image, size: int | None) -> Box | None:
 
 
 def _finish(
-    image: Image.Image, box: Box | None, size: int | None, resize: Resize
+    image: Image.Image,
+    box: Box | None,
+    size: int | None,
+    resize: Resize | Literal["fit"],
 ) -> Image.Image:
     """Decode, make RGB, resize, turn upright. Turning the small image is faster."""
     image.load()  # a TIFF turns itself upright here
@@ -293,7 +313,14 @@ def _from_array(array: np.ndarray) -> Image.Image:
     return Image.fromarray(np.ascontiguousarray(array))
 
 
-def _resize(image: Image.Image, box: Box, size: int, resize: Resize) -> Image.Image:
+def _resize(
+    image: Image.Image, box: Box, size: int, resize: Resize | Literal["fit"]
+) -> Image.Image:
+    shape = (size, size)
+    if resize == "fit":
+        _, _, width, height = box
+        scale = min(1.0, size / max(width, height))
+        shape = (max(1, round(scale * width)), max(1, round(scale * height)))
     if resize == "crop":
         _, _, width, height = box
         side = min(width, height)
@@ -302,6 +329,4 @@ def _resize(image: Image.Image, box: Box, size: int, resize: Resize) -> Image.Im
             left, top = left // 1, top // 1
         box = (left, top, left + side, top + side)
     # Pillow's bicubic filter widens as it shrinks, so that it anti-aliases.
-    return image.resize(
-        (size, size), Image.Resampling.BICUBIC, box=box, reducing_gap=3.0
-    )
+    return image.resize(shape, Image.Resampling.BICUBIC, box=box, reducing_gap=3.0)

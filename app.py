@@ -1,0 +1,281 @@
+"""The page: describe a photo, see why, steer the words, ask about it.
+
+python app.py            then open http://127.0.0.1:7860
+python app.py --help
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    import gradio as gr
+    from fastapi import FastAPI
+
+    from captioner.predict import PhotoCaptioner
+    from vqa.predict import PhotoAnswerer
+
+EXAMPLES = Path(__file__).parent / "examples"
+INCLUDED = "included"
+AT_ONCE = 2  # requests that are worked on; more of them do not make two cores faster
+WAITING = 200  # requests in line; who comes later is asked to try again
+
+cli = typer.Typer(add_completion=False, rich_markup_mode=None)
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How the page is served.
+
+    Attributes:
+        captioners, answerers: folders of bundles; none is the included one.
+        host, port: where it listens.
+        users: name and password of those who may use it; none is everybody.
+        mcp: whether programs may use it as a tool, by the Model Context Protocol.
+        largest: of an uploaded photo, MB.
+    """
+
+    captioners: Sequence[Path] = ()
+    answerers: Sequence[Path] = ()
+    host: str = "127.0.0.1"
+    port: int = 7860
+    users: Sequence[tuple[str, str]] = ()
+    mcp: bool = False
+    largest: int = 20
+
+
+@dataclass(frozen=True)
+class Models:
+    """The models of the page, by name."""
+
+    captioners: "dict[str, PhotoCaptioner]"
+    answerers: "dict[str, PhotoAnswerer]"
+    encoders: dict[str, str]  # answerer -> name of what it finds in a photo
+    cards: dict[str, str]  # heading -> Markdown
+
+
+def load_models(settings: Settings) -> Models:
+    """Load all models, and find out which see alike.
+
+    Raises:
+        AppError: if one cannot be loaded.
+    """
+    from captioner.predict import SHIPPED as CAPTIONER
+    from captioner.predict import load_captioner
+    from vqa.predict import SHIPPED as VQA
+    from vqa.predict import load_vqa
+
+    folders = {"captioner": settings.captioners, "vqa": settings.answerers}
+    captioners = {
+        name: load_captioner(folder)
+        for name, folder in _names(folders["captioner"] or [CAPTIONER]).items()
+    }
+    answerers = {
+        name: load_vqa(folder)
+        for name, folder in _names(folders["vqa"] or [VQA]).items()
+    }
+    cards = {}
+    for task, given, own in (
+        ("Captions", settings.captioners, CAPTIONER),
+        ("Answers", settings.answerers, VQA),
+    ):
+        for name, folder in _names(given or [own]).items():
+            cards[f"{task}: {name}"] = (folder / "card.md").read_text("utf-8")
+    encoders = {
+        name: _alike(one, captioners) or f"vqa {name}"
+        for name, one in answerers.items()
+    }
+    return Models(captioners, answerers, encoders, cards)
+
+
+def _names(folders: Sequence[Path]) -> dict[str, Path]:
+    """Name bundles by their folders, each differently."""
+    from captioner.predict import SHIPPED as CAPTIONER
+    from vqa.predict import SHIPPED as VQA
+
+    named: dict[str, Path] = {}
+    for folder in folders:
+        own = folder in (CAPTIONER, VQA)
+        resolved = folder.resolve()
+        short = INCLUDED if own else resolved.name
+        if short == "bundle":  # where `train` puts it
+            short = resolved.parent.name
+        name, number = short, 2
+        while name in named:
+            name, number = f"{short} {number}", number + 1
+        named[name] = folder
+    return named
+
+
+def _alike(answerer: "PhotoAnswerer", captioners: "dict[str, PhotoCaptioner]") -> str:
+    """Name the captioner whose encoder finds the same in a photo, or nothing."""
+    import numpy as np
+
+    from captioner.page import view as captioner_view
+    from vqa.page import view
+
+    side, resize = view(answerer)
+    probe = np.random.default_rng(0).integers(0, 256, (side, side, 3), np.uint8)
+    found = answerer.runtime.look(probe)
+    for name, captioner in captioners.items():
+        if captioner_view(captioner) != (side, resize):
+            continue
+        features = captioner.runtime.encode(probe[None])
+        if len(features) == 1 and np.array_equal(features[0][0], found):
+            return name
+    return ""
+
+
+def build_page(models: Models, settings: Settings) -> "gr.Blocks":
+    """Put the page together."""
+    import gradio as gr
+
+    from captioner.page import DescribeTab
+    from captioner.page import view as captioner_view
+    from shared.components import ABOUT, TITLE, component, photo_field, previews
+    from shared.seen import Photos
+    from shared.web import problem
+    from vqa.page import AskTab
+    from vqa.page import view as vqa_view
+
+    views = {captioner_view(one) for one in models.captioners.values()}
+    views |= {vqa_view(one) for one in models.answerers.values()}
+    photos = Photos(views)
+    examples = sorted(EXAMPLES.glob("*.jpg"))
+    describe = DescribeTab(models.captioners, photos)
+    ask = AskTab(models.answerers, photos, models.encoders)
+
+    with gr.Blocks(title="Sightread", delete_cache=(60, 300), fill_width=True) as page:
+        gr.HTML(TITLE, elem_id="title", js_on_load=None)
+        key = gr.State(None)
+        with gr.Row(elem_id="workspace"):
+            with gr.Column(scale=5, min_width=320, elem_id="photo-column"):
+                stage = component("showStage", elem_id="stage")
+                field = photo_field()
+                if examples:
+                    gallery = component("showExamples", previews(examples))
+            with gr.Column(scale=6, min_width=320), gr.Tabs(elem_id="tabs"):
+                with gr.Tab("Describe", elem_id="describe-tab"):
+                    describe.build(key)
+                with gr.Tab("Ask", elem_id="ask-tab"):
+                    ask.build(key)
+                with gr.Tab("Folder", elem_id="folder-tab"):
+                    pass
+                with gr.Tab("About", elem_id="about-tab"):
+                    gr.Markdown(ABOUT)
+                    for heading, card in models.cards.items():
+                        with gr.Accordion(heading, open=False):
+                            gr.Markdown(card)
+
+        outputs = [field, key, stage, describe.caption, ask.answers]
+
+        def arrive(source: Any, *rest: Any) -> tuple[Any, ...]:
+            """Read a new photo and describe it; the answers about the last one go."""
+            try:
+                photo = photos.add(source)
+            except Exception as error:
+                return None, None, None, problem(error), None
+            described = describe.describe_photo(photo, *rest)
+            return None, photo.key, {"preview": photo.preview}, described, None
+
+        def show_example(event: gr.EventData, *rest: Any) -> tuple[Any, ...]:
+            """Describe one of the photos that come along."""
+            data = event._data if isinstance(event._data, dict) else {}
+            place = data.get("example")
+            if type(place) is not int or not 0 <= place < len(examples):
+                place = 0
+            return arrive(examples[place], *rest)
+
+        options = {"api_visibility": "private", "show_progress": "hidden"}
+        gr.on(
+            [field.upload, field.input],
+            arrive,
+            [field, *describe.inputs],
+            outputs,
+            **options,
+        )
+        if examples:
+            gallery.select(show_example, describe.inputs, outputs, **options)
+    return page
+
+
+def build_server(page: "gr.Blocks", settings: Settings) -> "FastAPI":
+    """Serve the page, within limits."""
+    import gradio as gr
+
+    from shared.components import HEAD
+    from shared.web import ASSETS, Shell, make_server
+
+    page.queue(max_size=WAITING, default_concurrency_limit=AT_ONCE)
+    server = make_server()
+    gr.mount_gradio_app(
+        server,
+        page,
+        path="/",
+        server_name=settings.host,
+        server_port=settings.port,
+        footer_links=[],
+        run_history=False,
+        auth=list(settings.users) or None,
+        show_error=False,
+        max_file_size=f"{settings.largest}mb",
+        ssr_mode=False,
+        enable_monitoring=False,
+        mcp_server=settings.mcp,
+        theme=gr.themes.Default(
+            font=["system-ui", "sans-serif"],
+            font_mono=["ui-monospace", "monospace"],
+            primary_hue="amber",
+            neutral_hue="stone",
+        ),
+        css_paths=ASSETS / "page.css",
+        head=HEAD,
+        js="() => sightread.takePhotos('#photo')",
+    )
+    server.add_middleware(Shell, largest_upload=500 * settings.largest * 10**6)
+    return server
+
+
+def serve(settings: Settings) -> None:
+    """Serve the page until it is interrupted.
+
+    Raises:
+        AppError: if a model cannot be loaded, or the port is taken.
+    """
+    import uvicorn
+
+    from shared.web import forget, use_own_folder
+
+    folder = use_own_folder()
+    try:
+        models = load_models(settings)
+        server = build_server(build_page(models, settings), settings)
+        print(f"http://{settings.host}:{settings.port}", flush=True)
+        uvicorn.run(server, host=settings.host, port=settings.port, log_level="warning")
+    finally:
+        forget(folder)
+
+
+@cli.command()
+def main(
+    captioner: Annotated[
+        list[Path] | None,
+        typer.Option(metavar="DIR", help="A captioner; several can be chosen from."),
+    ] = None,
+    vqa: Annotated[
+        list[Path] | None, typer.Option(metavar="DIR", help="The same for answers.")
+    ] = None,
+    host: Annotated[
+        str, typer.Option(help="0.0.0.0 opens the page to the network.")
+    ] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=1, max=65535)] = 7860,
+) -> None:
+    """Serve the page."""
+    serve(Settings(captioner or (), vqa or (), host, port))
+
+
+if __name__ == "__main__":
+    cli()

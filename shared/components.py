@@ -1,0 +1,89 @@
+"""Parts of the page that its tabs share."""
+
+import base64
+import io
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+
+from shared.images import read_preview
+from shared.web import ASSETS_URL
+
+HEAD = f'<script src="{ASSETS_URL}/page.js"></script>'
+THUMBNAIL = 144  # longer side, px
+
+TITLE = """
+<h1>Sightread</h1>
+<p>Describes photos and answers questions about them, on this computer. It can be wrong,
+about people above all.</p>
+"""
+ABOUT = """
+## What this is
+
+Two small neural nets that learnt from captioned photos: one writes a sentence about a
+photo, the other answers questions. They run on the computer that serves this page;
+photos are not sent anywhere else, and are deleted within minutes.
+
+They guess, and can be confidently wrong. Words such as *man*, *woman*, *boy* and
+*girl* are guesses from looks, by those who wrote the captions that the nets learnt
+from. Do not rely on them where it matters. What each has learnt from, how well it does
+and what it cannot do is written on its card.
+"""
+
+
+def component(show: str, value: Any = None, **options: Any) -> gr.HTML:
+    """Make a part of the page that a function of page.js draws.
+
+    Args:
+        show: the function.
+        value: what it draws first.
+        options: for `gr.HTML`.
+    """
+    return gr.HTML(
+        value,
+        html_template="",
+        js_on_load=f"sightread.{show}(element, props, trigger, watch, server)",
+        head=HEAD,
+        apply_default_css=False,
+        **options,
+    )
+
+
+def photo_field() -> gr.Image:
+    """Make the field where a photo is dropped, pasted or taken.
+
+    It gives the path of the photo's file. Gradio's own way is to open the photo first,
+    before we could refuse it.
+    """
+    field = gr.Image(
+        label="Photo",
+        type="filepath",
+        sources=["upload", "webcam", "clipboard"],
+        elem_id="photo",
+    )
+    field.preprocess = lambda payload: payload and payload.path  # type: ignore
+    return field
+
+
+def previews(photos: Sequence[Path]) -> list[dict[str, str]]:
+    """Give small pictures of photos, with their names."""
+    found = []
+    for photo in photos:
+        stored = io.BytesIO()
+        read_preview(photo, THUMBNAIL).save(stored, "JPEG", quality=80)
+        data = base64.b64encode(stored.getvalue()).decode()
+        found.append({"name": photo.stem, "preview": f"data:image/jpeg;base64,{data}"})
+    return found
+
+
+def model_choice(names: Sequence[str], label: str, elem_id: str) -> gr.Dropdown:
+    """Make the list to choose a model from; it is hidden if there is but one."""
+    return gr.Dropdown(
+        list(names),
+        value=names[0],
+        label=label,
+        visible=len(names) > 1,
+        elem_id=elem_id,
+    )
