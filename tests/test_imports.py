@@ -10,7 +10,7 @@ ROOT = Path(__file__).parents[1]
 ROOMS = {
     ".".join(path.relative_to(ROOT).with_suffix("").parts): path
     for package in ("shared", "captioner", "vqa")
-    for path in sorted((ROOT / package).glob("*.py"))
+    for path in sorted((ROOT / package).rglob("*.py"))
 }
 # All other rooms do without: what reads, checks and runs LiteRT starts at once.
 WITH_KERAS = {

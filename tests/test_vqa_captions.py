@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from shared.errors import AppError
-from vqa.captions import read_captions
+from vqa.questions.captions import read_captions
 
 
 def put_photos(folder: Path, *names: str) -> None:

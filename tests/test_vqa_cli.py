@@ -339,7 +339,7 @@ def test_questions_are_made(capsys, tmp_path, monkeypatch):
         calls.append((source, out))
         return "12 questions"
 
-    monkeypatch.setattr("vqa.questions.write_questions", write)
+    monkeypatch.setattr("vqa.questions.making.write_questions", write)
     status, out, _ = run(capsys, "questions", "photos", "-o", "q.jsonl")
     assert (status, out) == (0, ["12 questions"])
     assert calls == [("photos", Path("q.jsonl"))]

@@ -118,6 +118,7 @@ def test_without_known_openings_none_is_odd():
 
 def test_near_words_are_spelt_alike():
     assert nearest("dogss", WORDS) == ["dogs", "dog"]
+    assert nearest("dgo", WORDS)[0] == "dog"
     assert nearest("do", WORDS) == []  # too short to tell
     assert nearest("elephant", WORDS) == []
     assert nearest("unk", WORDS) == []

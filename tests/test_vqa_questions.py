@@ -12,19 +12,19 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from shared.errors import AppError
-from vqa.absence import Absence
-from vqa.actions import VERBS, action, ing_of
-from vqa.asking import Photo, agreed, open_questions, telling
-from vqa.captions import Captioned
-from vqa.claims import Unsaid, photo_claims
-from vqa.deeds import subject_claims
-from vqa.facts import KIND_OF, read_facts, wider
-from vqa.grammar import parse
-from vqa.lexicon import ALIKE, BROADER, IMPLIES
-from vqa.questions import make_questions, write_questions
-from vqa.templates import CLAIMS
-from vqa.terms import plural_of, split_terms
-from vqa.wording import speak_of, with_article
+from vqa.questions.absence import Absence
+from vqa.questions.actions import VERBS, action, ing_of
+from vqa.questions.asking import Photo, agreed, open_questions, telling
+from vqa.questions.captions import Captioned
+from vqa.questions.claims import Unsaid, photo_claims
+from vqa.questions.deeds import subject_claims
+from vqa.questions.facts import KIND_OF, read_facts, wider
+from vqa.questions.grammar import parse
+from vqa.questions.lexicon import ALIKE, BROADER, IMPLIES
+from vqa.questions.making import make_questions, write_questions
+from vqa.questions.templates import CLAIMS
+from vqa.questions.terms import plural_of, split_terms
+from vqa.questions.wording import speak_of, with_article
 
 _TEXT = """a two the man dog dogs boy girls woman red black and white shirt hat is are
 running jumps plays sitting wearing holding ball on in with grass beach 's , .

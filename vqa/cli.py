@@ -215,7 +215,7 @@ def questions(
     those.
     """
     from vqa.formats import check_target
-    from vqa.questions import write_questions
+    from vqa.questions.making import write_questions
 
     check_target(output, overwrite, (".jsonl",))
     print(write_questions(source, output))

@@ -101,8 +101,16 @@ def known_form(word: str, vocabulary: Vocabulary) -> str:
 
 
 def nearest(word: str, vocabulary: Vocabulary) -> list[str]:
-    """Find known words that are spelt like a word, nearest first, at most three."""
+    """Find known words that are spelt like a word, nearest first, at most three.
+
+    Two letters in the wrong order are the likeliest slip: "dgo" is "dog".
+    """
     if len(word) < 3:
         return []
     known = [w for w in vocabulary.words[len(SPECIAL_WORDS) :] if w.isalpha()]
-    return difflib.get_close_matches(word, known, NEAREST, cutoff=0.75)
+    turned = {
+        word[:i] + word[i + 1] + word[i] + word[i + 2 :] for i in range(len(word) - 1)
+    }
+    first = [w for w in known if w in turned]
+    alike = difflib.get_close_matches(word, known, NEAREST, cutoff=0.75)
+    return list(dict.fromkeys([*first, *alike]))[:NEAREST]

@@ -5,11 +5,11 @@ from collections.abc import Collection, Iterator
 from random import Random
 from typing import NamedTuple
 
-from vqa.actions import INSTRUMENTS, PLAYED, VAGUE
-from vqa.facts import KIND_OF, Facts, Votes, wider
-from vqa.lexicon import ALIKE, NOUNS, PLURAL, word_list, word_set
-from vqa.templates import OPEN
-from vqa.wording import in_plural, spaced, speak_of, wordings
+from vqa.questions.actions import INSTRUMENTS, PLAYED, VAGUE
+from vqa.questions.facts import KIND_OF, Facts, Votes, wider
+from vqa.questions.lexicon import ALIKE, NOUNS, PLURAL, word_list, word_set
+from vqa.questions.templates import OPEN
+from vqa.questions.wording import in_plural, spaced, speak_of, wordings
 
 ANIMALS = tuple(word for word in NOUNS["animal"] if word != "animal")
 PEOPLE = ("person", "man", "woman", "child", "boy", "girl", "baby")

@@ -4,8 +4,8 @@ import re
 from dataclasses import dataclass
 from functools import cache
 
-from vqa.actions import PARTICIPLES, VERBS, ing_of
-from vqa.lexicon import IRREGULAR, MANY_IN_ONE, NOUNS, ONE_FORM, word_set
+from vqa.questions.actions import PARTICIPLES, VERBS, ing_of
+from vqa.questions.lexicon import IRREGULAR, MANY_IN_ONE, NOUNS, ONE_FORM, word_set
 
 _TOKEN = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*|'s|[.,;]")
 _LONGEST_TERM = 3

@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Sequence
 
-from vqa.lexicon import word_list, word_set
+from vqa.questions.lexicon import word_list, word_set
 
 VERBS = word_list(
     """run walk jump sit stand play ride climb swim hold carry catch throw kick hit

@@ -1,12 +1,12 @@
-"""Claims about someone in a photo: does, is at, wears, has, is; see `vqa.claims`."""
+"""Claims about someone in a photo: does, is at, wears, has, is; see `claims`."""
 
 from collections.abc import Collection, Iterator
 
-from vqa.asking import ANIMALS, Photo
-from vqa.claims import Claim, Unsaid, Verdict, names, naming, other_colors
-from vqa.facts import KIND_OF, wider
-from vqa.lexicon import PLURAL, word_list, word_set
-from vqa.wording import spaced, speak_of
+from vqa.questions.asking import ANIMALS, Photo
+from vqa.questions.claims import Claim, Unsaid, Verdict, names, naming, other_colors
+from vqa.questions.facts import KIND_OF, wider
+from vqa.questions.lexicon import PLURAL, word_list, word_set
+from vqa.questions.wording import spaced, speak_of
 
 _WORN = word_list(
     """hat helmet sunglasses glasses goggles jacket sweater dress skirt shorts jeans

@@ -4,9 +4,9 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
-from vqa.actions import DOERS, RIDDEN, SPORTS, VERB_ANSWERS, action, ing_of
-from vqa.grammar import AGENTS, Clause, Parse, Phrase, parse
-from vqa.lexicon import ALIKE, BROADER, IMPLIES, NOUNS, word_set
+from vqa.questions.actions import DOERS, RIDDEN, SPORTS, VERB_ANSWERS, action, ing_of
+from vqa.questions.grammar import AGENTS, Clause, Parse, Phrase, parse
+from vqa.questions.lexicon import ALIKE, BROADER, IMPLIES, NOUNS, word_set
 
 Votes = Counter[str]
 

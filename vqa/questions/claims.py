@@ -2,20 +2,20 @@
 
 A caption says what is there, seldom what is not. A claim is wrong only if the captions
 say something that excludes it, or if it is unlikely that so many people would have
-left it unsaid (see `vqa.absence`). Here are claims about the photo as a whole; those
-about someone in it are in `vqa.deeds`.
+left it unsaid (see `vqa.questions.absence`). Here are claims about the photo as a
+whole; those about someone in it are in `vqa.questions.deeds`.
 """
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from vqa.actions import PLAYED
-from vqa.asking import ANIMALS, PEOPLE, RAINY, SUNNY, Photo, agreed
-from vqa.facts import KIND_OF, Votes
-from vqa.lexicon import ALSO_CALLED, COLORS, MASS, PLURAL, word_set
-from vqa.templates import CLAIMS
-from vqa.wording import THE, in_plural, spaced, speak_of, with_article
+from vqa.questions.actions import PLAYED
+from vqa.questions.asking import ANIMALS, PEOPLE, RAINY, SUNNY, Photo, agreed
+from vqa.questions.facts import KIND_OF, Votes
+from vqa.questions.lexicon import ALSO_CALLED, COLORS, MASS, PLURAL, word_set
+from vqa.questions.templates import CLAIMS
+from vqa.questions.wording import THE, in_plural, spaced, speak_of, with_article
 
 MOST_DOUBT = 0.05
 """A thing that may be there with this chance is not claimed to be missing."""

@@ -4,9 +4,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from random import Random
 
-from vqa.facts import KIND_OF, Facts
-from vqa.lexicon import MASS, PLURAL, word_set
-from vqa.terms import plural_of
+from vqa.questions.facts import KIND_OF, Facts
+from vqa.questions.lexicon import MASS, PLURAL, word_set
+from vqa.questions.terms import plural_of
 
 _UNSPOKEN = word_set(
     """someone somebody individual adult human male female member owner friend parent

@@ -9,7 +9,7 @@ man ride horse, on beach.
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
-from vqa.lexicon import (
+from vqa.questions.lexicon import (
     ADJECTIVES,
     COLORS,
     DETERMINERS,
@@ -20,7 +20,7 @@ from vqa.lexicon import (
     SOME,
     word_set,
 )
-from vqa.terms import Noun, nouns, singulars, split_terms, verbs
+from vqa.questions.terms import Noun, nouns, singulars, split_terms, verbs
 
 AGENTS = ("person", "animal")
 _IS = word_set("is are was were be being")

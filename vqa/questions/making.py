@@ -13,13 +13,13 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from shared.errors import AppError
-from vqa.absence import Absence
-from vqa.asking import Asked, Photo, open_questions
-from vqa.captions import Captioned, read_captions
-from vqa.claims import ASKED_KINDS, Claim, Unsaid, photo_claims
-from vqa.deeds import subject_claims
-from vqa.facts import KIND_OF, read_facts
-from vqa.templates import CLAIMS
+from vqa.questions.absence import Absence
+from vqa.questions.asking import Asked, Photo, open_questions
+from vqa.questions.captions import Captioned, read_captions
+from vqa.questions.claims import ASKED_KINDS, Claim, Unsaid, photo_claims
+from vqa.questions.deeds import subject_claims
+from vqa.questions.facts import KIND_OF, read_facts
+from vqa.questions.templates import CLAIMS
 
 FEWEST_PHOTOS = 12
 """Things and actions that fewer photos have are not asked for with yes or no."""

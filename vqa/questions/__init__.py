@@ -1,0 +1,5 @@
+"""Questions made from captions, by rules: in the order that a caption goes through.
+
+captions -> grammar -> facts -> asking (answered in words), claims and deeds (yes or
+no), with absence judging what captions leave unsaid -> making. The others are tables.
+"""
