@@ -235,6 +235,9 @@ def build_server(page: "gr.Blocks", settings: Settings) -> "FastAPI":
         head=HEAD,
         js="() => sightread.takePhotos('#photo')",
     )
+    # Gradio sets it for pages that it serves itself. Without it, it lets a request name
+    # any file of this computer in the place of an upload.
+    page.has_launched = True
     server.add_middleware(Shell, largest_upload=500 * settings.largest * 10**6)
     return server
 
