@@ -1,5 +1,6 @@
 """The VQA model against its equations, written once more in NumPy."""
 
+import itertools
 import os
 import subprocess
 import sys
@@ -20,7 +21,15 @@ from shared.text import PAD, SPECIAL_WORDS, UNK, Vocabulary
 from shared.training import build_optimizer
 from vqa.answers import AnswerSpace
 from vqa.config import EncoderConfig, NetConfig, StageConfig, VqaConfig
-from vqa.model import IMPOSSIBLE, Answerer, QuestionReader, Vqa, answer_loss, nothing
+from vqa.model import (
+    IMPOSSIBLE,
+    SPREAD,
+    Answerer,
+    QuestionReader,
+    Vqa,
+    answer_loss,
+    nothing,
+)
 from vqa.predict import load_bundle
 from vqa.runtime_keras import build_net
 
@@ -36,7 +45,7 @@ ANSWERS = np.array([[4, 0], [5, 6], [7, 0], [8, 4], [9, 10], [1, 0]], np.int32)
 KINDS = [
     {"hops": 2},
     {"hops": 0, "layers": 2},
-    {"hops": 1, "fusion": "concat", "bag_units": 3},
+    {"hops": 1, "fusion": "concat", "bag_units": 3, "pairs": 11},
     {"hops": 2, "fusion": "sum", "normalize": False, "layers": 2},
     {"hops": 0, "fusion": "concat", "normalize": False},
 ]
@@ -109,6 +118,11 @@ def read(reader, tokens):
     if reader.bag:
         (table,) = reader.bag.get_weights()
         states.append(sum(table[token] for token in tokens if token != PAD))
+    if reader.pairs:
+        (table,) = reader.pairs.get_weights()
+        said = [int(token) for token in tokens if token != PAD]
+        slots = [(a * SPREAD + b) % len(table) for a, b in itertools.pairwise(said)]
+        states.append(sum((table[slot] for slot in slots), np.zeros(table.shape[1])))
     return dense(reader.to_question, np.concatenate(states), np.tanh)
 
 
@@ -166,9 +180,10 @@ def vector(net, words):
 
 
 @pytest.mark.parametrize("layers", [1, 2])
-@pytest.mark.parametrize("bag", [0, 3])
-def test_a_reader_equals_its_equations(layers, bag):
-    reader = QuestionReader(NetConfig(**SIZES, layers=layers, bag_units=bag), V)
+@pytest.mark.parametrize("bag, pairs", [(0, 0), (3, 0), (3, 5)])
+def test_a_reader_equals_its_equations(layers, bag, pairs):
+    config = NetConfig(**SIZES, layers=layers, bag_units=bag, pairs=pairs)
+    reader = QuestionReader(config, V)
     reader.build()
     randomise(reader)
     _, tokens = inputs()
@@ -497,7 +512,7 @@ def test_the_twins_share_no_weight():
 
 @pytest.mark.parametrize("fusion", ["product", "concat", "sum"])
 def test_a_compiled_step_trains_every_weight(fusion):
-    kind = {"layers": 2, "hops": 2, "bag_units": 2, "fusion": fusion}
+    kind = {"layers": 2, "hops": 2, "bag_units": 2, "pairs": 5, "fusion": fusion}
     model, (_, tokens) = tiny(**kind), inputs()
     model.encoder.trainable = True
     targets = np.eye(6, dtype="float32")[np.arange(B * N).reshape(B, N)]
@@ -549,7 +564,7 @@ def recipe(objective, **net):
 @pytest.mark.parametrize("objective", ["answers", "choices", "boxes"])
 def test_weights_survive_a_bundle(objective, tmp_path, monkeypatch):
     monkeypatch.setitem(encoders.ENCODERS, "patches", encoders.Source(patches, "unit"))
-    config = recipe(objective, layers=2, bag_units=2)
+    config = recipe(objective, layers=2, bag_units=2, pairs=7)
     space = AnswerSpace(["yes", "no", "red box"]) if objective == "answers" else None
     model = randomise(build_net(config, WORDS, space, None))
     more = {"answers.txt": "".join(f"{a}\n" for a in space.answers)} if space else {}

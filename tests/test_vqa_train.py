@@ -630,7 +630,7 @@ def test_photos_that_are_all_broken_end_a_run_until_they_are_mended(
 
 @pytest.mark.parametrize("objective", ["answers", "choices", "boxes"])
 def test_growing_keeps_what_was_learnt(objective):
-    config = tiny_vqa_config(objective, hops=1, bag_units=2, layers=2)
+    config = tiny_vqa_config(objective, hops=1, bag_units=2, pairs=7, layers=2)
     space = more = None
     if objective == "answers":
         new = ("hat", "many red hat dog")

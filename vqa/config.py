@@ -38,6 +38,8 @@ class NetConfig(Config):
         embed_dim: size of a word's vector.
         bag_units: size of a second vector of each word, which are summed over the
             question: learnt faster than a cell's state; 0 is the cell alone.
+        pairs: slots for pairs of words that follow one another, whose vectors are
+            summed as those of the bag; 0 is none. For sets of few questions.
         question_units: size of a question's vector, and of what attention sees.
         hops: times that the question looks at the photo's regions, each time with
             what it saw before (Yang et al. 2016, arXiv:1511.02274); 0 is the mean of
@@ -58,6 +60,7 @@ class NetConfig(Config):
     units: Positive
     embed_dim: Positive
     bag_units: int = Field(0, ge=0)
+    pairs: int = Field(0, ge=0, le=1_000_000)
     question_units: Positive
     hops: int = Field(2, ge=0, le=8)
     attention_units: Positive = 256
@@ -68,6 +71,15 @@ class NetConfig(Config):
     embed_dropout: Rate = 0.0
     region_dropout: Rate = 0.0
     joint_dropout: Rate = 0.0
+
+    @model_validator(mode="after")
+    def _pairs_come_with_a_bag(self) -> "NetConfig":
+        if self.pairs and not self.bag_units:
+            raise ValueError(
+                "`pairs` are summed as the words of the bag are, and there is no bag: "
+                "set `bag_units`, or no `pairs`"
+            )
+        return self
 
 
 class VocabularyConfig(Config):

@@ -14,18 +14,22 @@ from shared.text import PAD, UNK
 from vqa.config import NetConfig, VqaConfig
 
 IMPOSSIBLE = -1e9  # score of a choice that only fills the others' row
+SPREAD = 40503  # brings pairs of ids into slots; Knuth's, 2 ** 16 / golden ratio, odd
 
 
 class QuestionReader(keras.layers.Layer):
     """Read a question, word after word, into a vector.
 
         (h, c)_s = cell(E word_s, (h, c)_{s-1})    where word s is real
-        q        = tanh(W [h_S, c_S, sum over s of E_bag word_s] + b)
+        q        = tanh(W [h_S, c_S, sum over s of E_bag word_s,
+                              sum over s of E_pair slot(word_s, word_{s+1})] + b)
 
     With several cells on one another, the final h and c of all of them are put side
     by side (Antol et al. 2015: "deeper LSTM Q"). The bag of words is there only if
     the recipe says so: what a question is about is learnt from it in a tenth of the
-    steps that the cell needs, which then adds the order of the words.
+    steps that the cell needs, which then adds the order of the words. So are the
+    pairs of words: from few questions, that is a better way to learn what follows
+    what. A pair has one of so many slots; which, its ids decide, and some share one.
 
     Axes: B photos, N questions per photo, S words, Q question size.
 
@@ -58,6 +62,15 @@ class QuestionReader(keras.layers.Layer):
             if config.bag_units
             else None
         )
+        self.pairs = (
+            layers.Embedding(
+                config.pairs,
+                config.bag_units,
+                embeddings_initializer=keras.initializers.RandomNormal(stddev=0.1),
+            )
+            if config.pairs
+            else None
+        )
         self.to_question = layers.Dense(config.question_units, activation="tanh")
         self.word_dropout = config.word_dropout
         self.embed_dropout = layers.Dropout(config.embed_dropout)
@@ -74,6 +87,9 @@ class QuestionReader(keras.layers.Layer):
         if self.bag:
             self.bag.build()
             size += self.bag.output_dim
+        if self.pairs:
+            self.pairs.build()
+            size += self.pairs.output_dim
         self.to_question.build((None, None, size))
         self.built = True
 
@@ -97,6 +113,11 @@ class QuestionReader(keras.layers.Layer):
         if self.bag:
             bag = self.bag(tokens)
             found.append(ops.sum(bag * ops.cast(real, bag.dtype), axis=2))
+        if self.pairs:
+            slots = tokens[:, :, :-1] * SPREAD + tokens[:, :, 1:]
+            pairs = self.pairs(slots % self.pairs.input_dim)
+            pairs = ops.sum(pairs * ops.cast(real[:, :, 1:], pairs.dtype), axis=2)
+            found.append(self.embed_dropout(pairs, training=training))
         return self.to_question(ops.concatenate(found, axis=-1))
 
     def _forget(self, tokens):
