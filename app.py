@@ -133,6 +133,7 @@ def build_page(models: Models, settings: Settings) -> "gr.Blocks":
     """Put the page together."""
     import gradio as gr
 
+    from captioner.folder import FolderTab
     from captioner.page import DescribeTab
     from captioner.page import view as captioner_view
     from shared.components import ABOUT, TITLE, component, photo_field, previews
@@ -163,7 +164,7 @@ def build_page(models: Models, settings: Settings) -> "gr.Blocks":
                 with gr.Tab("Ask", elem_id="ask-tab"):
                     ask.build(key)
                 with gr.Tab("Folder", elem_id="folder-tab"):
-                    pass
+                    FolderTab(models.captioners, settings.largest).build()
                 with gr.Tab("About", elem_id="about-tab"):
                     gr.Markdown(ABOUT)
                     for heading, card in models.cards.items():
