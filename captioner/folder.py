@@ -23,7 +23,7 @@ from gradio.utils import get_upload_folder
 
 from captioner.formats import Record, to_record, write_csv, write_jsonl
 from captioner.page import UNSURE, confidence
-from captioner.predict import Caption, PhotoCaptioner
+from captioner.predict import READERS, Caption, PhotoCaptioner
 from shared.components import HEAD, previews
 from shared.errors import AppError
 from shared.images import IMAGE_SUFFIXES
@@ -117,13 +117,11 @@ class FolderTab:
         captioner = self.captioners[model]
         photos = find_uploads(paths, captioner.batch_size)
         try:
-            return {
-                "rows": [
-                    _row(photo, result)
-                    for batch in captioner.caption_all(photos)
-                    for photo, result in batch
-                ]
-            }
+            results = [
+                result for batch in captioner.caption_all(photos) for _, result in batch
+            ]
+            with ThreadPoolExecutor(READERS) as readers:  # for the small pictures
+                return {"rows": list(readers.map(_row, photos, results))}
         finally:
             for photo in photos:
                 with suppress(OSError):  # Gradio deletes it within minutes
