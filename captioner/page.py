@@ -1,7 +1,7 @@
 """The page's tab that describes a photo, shows why, and lets it be steered."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import gradio as gr
@@ -12,7 +12,7 @@ from shared.errors import AppError
 from shared.seen import Photo, Photos, View, grids
 from shared.web import problem
 
-METHODS = {  # as people choose them -> changes to the recipe
+METHODS: dict[str, dict[str, Any]] = {  # as people choose them -> changes to the recipe
     "Greedy": {"method": "beam", "beam_size": 1, "groups": 1},
     "Beam search": {"method": "beam", "groups": 1},
     "Diverse beams": {"method": "beam"},
@@ -169,27 +169,19 @@ class DescribeTab:
         self.caption = component("showCaption", elem_id="caption")
         model = model_choice([*self.captioners], "Model", "captioner")
         controls = build_controls()
-        self.inputs = [model, *controls]
-        again = [model, controls.method, controls.inflections]
-        slid = [
-            controls.beam_size,
-            controls.min_words,
-            controls.max_words,
-            controls.temperature,
-            controls.seed,
-        ]
+        self.inputs: list[Any] = [model, *controls]
+        told = gr.State(_told([one.value for one in self.inputs]))
         typed = [controls.prefix, controls.must, controls.ban]
         gr.on(
-            [one.change for one in again]
-            + [one.release for one in slid if isinstance(one, gr.Slider)]
+            [one.change for one in self.inputs if one not in typed]
             + [one.submit for one in typed]
-            + [one.blur for one in typed]
-            + [controls.seed.submit],
+            + [one.blur for one in typed],
             self._describe_again,
-            [key, *self.inputs],
-            self.caption,
+            [key, told, *self.inputs],
+            [self.caption, told],
             api_visibility="private",
             show_progress="hidden",
+            trigger_mode="always_last",  # a slider says a lot on its way
         )
         self.caption.select(
             self._steer,
@@ -206,13 +198,20 @@ class DescribeTab:
         except Exception as error:
             return problem(error)
 
-    def _describe_again(self, key: str | None, *inputs: Any) -> Any:
-        if key is None:
-            return None
+    def _describe_again(
+        self, key: str | None, last: list[Any], *inputs: Any
+    ) -> tuple[Any, list[Any]]:
+        """Describe the photo anew if the controls say something else than last time.
+
+        Who only passes by them keeps the caption, with the words chosen in it.
+        """
+        told = _told(inputs)
+        if key is None or told == last:
+            return gr.skip(), told
         try:
-            return self.describe_photo(self.photos.get(key), *inputs)
+            return self.describe_photo(self.photos.get(key), *inputs), told
         except AppError as error:
-            return problem(error)
+            return problem(error), told
 
     def _steer(
         self, event: gr.EventData, key: str | None, model: str, *asked: Any
@@ -288,6 +287,11 @@ class DescribeTab:
             ],
             "resize": captioner.config.encoder.resize,
         }
+
+
+def _told(inputs: Sequence[Any]) -> list[Any]:
+    """What the controls say, where nothing and an empty text are the same."""
+    return [one or "" for one in inputs]
 
 
 def _read_choice(event: gr.EventData) -> str | int:

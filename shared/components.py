@@ -7,17 +7,23 @@ from pathlib import Path
 from typing import Any
 
 import gradio as gr
+from gradio.data_classes import FileData
 
 from shared.images import read_preview
-from shared.web import ASSETS_URL
+from shared.web import ASSETS, ASSETS_URL
 
-HEAD = f'<script src="{ASSETS_URL}/page.js"></script>'
+SCRIPTS = ("page", "heat", "caption", "answers")  # the later ones use the first
+HEAD = "".join(f'<script src="{ASSETS_URL}/{name}.js"></script>' for name in SCRIPTS)
+MARK = ASSETS / "mark.svg"
 THUMBNAIL = 144  # longer side, px
 
-TITLE = """
+TITLE = f"""
+<img src="{ASSETS_URL}/{MARK.name}" alt="" width="44" height="44">
+<div>
 <h1>Sightread</h1>
 <p>Describes photos and answers questions about them, on this computer. It can be wrong,
 about people above all.</p>
+</div>
 """
 ABOUT = """
 ## What this is
@@ -31,6 +37,48 @@ They guess, and can be confidently wrong. Words such as *man*, *woman*, *boy* an
 from. Do not rely on them where it matters. What each has learnt from, how well it does
 and what it cannot do is written on its card.
 """
+
+
+def make_theme() -> gr.themes.Base:
+    """Make the page's colours: of Gradio's, those that can be read on their ground.
+
+    Fonts are the system's: the page asks no other computer for any.
+    """
+    theme = gr.themes.Default(
+        font=["system-ui", "sans-serif"],
+        font_mono=["ui-monospace", "monospace"],
+        primary_hue="amber",
+        neutral_hue="stone",
+        radius_size="lg",
+    )
+    return theme.set(
+        color_accent="*primary_700",
+        link_text_color="*primary_700",
+        link_text_color_hover="*primary_800",
+        link_text_color_visited="*primary_700",
+        body_text_color_subdued="*neutral_600",
+        body_text_color_subdued_dark="*neutral_300",
+        block_info_text_color="*neutral_600",
+        block_info_text_color_dark="*neutral_300",
+        block_label_text_color="*neutral_600",
+        block_label_text_color_dark="*neutral_300",
+        block_title_text_color="*neutral_700",
+        block_title_text_color_dark="*neutral_200",
+        input_placeholder_color="*neutral_500",
+        input_placeholder_color_dark="*neutral_400",
+        input_border_color="*neutral_500",
+        input_border_color_dark="*neutral_400",
+        slider_color="*primary_700",
+        slider_color_dark="*primary_400",
+        button_primary_background_fill="*primary_700",
+        button_primary_background_fill_hover="*primary_800",
+        button_primary_background_fill_dark="*primary_400",
+        button_primary_background_fill_hover_dark="*primary_300",
+        button_primary_text_color="white",
+        button_primary_text_color_hover="white",
+        button_primary_text_color_dark="*neutral_950",
+        button_primary_text_color_hover_dark="*neutral_950",
+    )
 
 
 def component(show: str, value: Any = None, **options: Any) -> gr.HTML:
@@ -51,19 +99,36 @@ def component(show: str, value: Any = None, **options: Any) -> gr.HTML:
     )
 
 
-def photo_field() -> gr.Image:
-    """Make the field where a photo is dropped, pasted or taken.
+class Uploaded:
+    """A photo that was uploaded, as `shared.images.read_image` takes it.
 
-    It gives the path of the photo's file. Gradio's own way is to open the photo first,
-    before we could refuse it.
+    Attributes:
+        name: as its owner calls it; where it lies here is nobody's business.
+    """
+
+    def __init__(self, payload: FileData):
+        self.name = Path(payload.orig_name or "the photo").name
+        self._path = Path(payload.path)
+
+    def read_bytes(self) -> bytes:
+        """Return the bytes of its file."""
+        return self._path.read_bytes()
+
+
+def photo_field() -> gr.Image:
+    """Make the field that brings a photo here; page.js draws what is seen of it.
+
+    It gives an `Uploaded`. Gradio's own way is to open the photo first, before we could
+    refuse it.
     """
     field = gr.Image(
         label="Photo",
         type="filepath",
-        sources=["upload", "webcam", "clipboard"],
+        sources=["upload"],
         elem_id="photo",
+        visible="hidden",
     )
-    field.preprocess = lambda payload: payload and payload.path  # type: ignore
+    field.preprocess = lambda payload: payload and Uploaded(payload)  # type: ignore
     return field
 
 

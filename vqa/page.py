@@ -53,7 +53,7 @@ class AskTab:
             key: names the photo that is shown.
         """
         model = model_choice([*self.answerers], "Model", "vqa")
-        with gr.Row(equal_height=True):
+        with gr.Row(elem_id="question-row"):
             question = gr.Textbox(
                 label="Question",
                 placeholder="What is the dog doing?",
@@ -63,6 +63,7 @@ class AskTab:
                 max_length=MOST_LETTERS,
             )
             button = gr.Button("Ask", variant="primary", elem_id="ask", min_width=80)
+        component("showSuggestions")
         with gr.Accordion("Choose among answers", open=False):
             choices = gr.Textbox(
                 label="Answers to choose from",

@@ -1,21 +1,12 @@
-// What the page does in the browser: the photo with its overlay, the words of a caption,
-// questions with their answers. Python sends values, see the rooms page.py; nothing
-// here writes HTML from them, so that no caption or file name is ever run.
+// What the page does in the browser: the photo with its overlay, and how photos come to
+// it. Python sends values, see the rooms page.py; nothing here writes HTML from them, so
+// that no caption or file name is ever run.
 
 "use strict";
 
 globalThis.sightread ??= (() => {
-  const GRAIN = 96; // pixels a side of a heat map, before the browser enlarges it
-  const EVEN = 3; // the scale ends here, times even attention, unless more is paid
-
-  // Cold to hot: red, green, blue, and how much of the photo is hidden.
-  const STEPS = [
-    [15, 15, 40, 0.6],
-    [70, 35, 140, 0.55],
-    [205, 50, 110, 0.5],
-    [255, 125, 40, 0.5],
-    [255, 165, 90, 0.55],
-  ];
+  const LATE = 30000; // ms after which nobody waits for a photo's description any more
+  const COVER = 320; // longer side of the overlay, px, before the browser enlarges it
 
   const percent = (share) =>
     share > 0 && share < 0.005 ? "< 1 %" : `${Math.round(100 * share)} %`;
@@ -31,317 +22,29 @@ globalThis.sightread ??= (() => {
     return element;
   }
 
+  function button(text, act, className = "") {
+    const made = make("button", { type: "button", className }, text);
+    made.addEventListener("click", act);
+    return made;
+  }
+
   function bar(share) {
     const full = make("span", { className: "sr-full" });
     full.style.width = `${100 * share}%`;
     return make("span", { className: "sr-bar", aria: { hidden: "true" } }, full);
   }
 
-  // ---- heat maps
-
-  // Catmull-Rom: through every value, without corners.
-  function cubic(a, b, c, d, t) {
-    return (
-      b +
-      0.5 * t * (c - a + t * (2 * a - 5 * b + 4 * c - d + t * (3 * (b - c) + d - a)))
+  // What stands where something will be: steps are pairs of a beginning and the rest.
+  const promise = (head, steps) =>
+    make(
+      "div",
+      { className: "sr-promise" },
+      make("h2", {}, head),
+      ...steps.map(([first, rest]) => make("p", {}, make("strong", {}, first), ` ${rest}`)),
     );
-  }
-
-  function sample(values, side, x, y) {
-    const at = (column, row) => {
-      const inside = (place) => Math.min(side - 1, Math.max(0, place));
-      return values[inside(row) * side + inside(column)];
-    };
-    const left = Math.floor(x);
-    const top = Math.floor(y);
-    const rows = [-1, 0, 1, 2].map((dy) =>
-      cubic(...[-1, 0, 1, 2].map((dx) => at(left + dx, top + dy)), x - left),
-    );
-    return cubic(...rows, y - top);
-  }
-
-  function colour(level) {
-    const place = Math.min(1, Math.max(0, level)) * (STEPS.length - 1);
-    const low = Math.min(STEPS.length - 2, Math.floor(place));
-    return STEPS[low].map(
-      (value, channel) => value + (STEPS[low + 1][channel] - value) * (place - low),
-    );
-  }
-
-  function heat(values) {
-    const side = Math.sqrt(values.length);
-    const most = Math.max(EVEN / values.length, ...values);
-    const canvas = make("canvas", { width: GRAIN, height: GRAIN });
-    const context = canvas.getContext("2d");
-    const pixels = context.createImageData(GRAIN, GRAIN);
-    for (let row = 0; row < GRAIN; row += 1) {
-      for (let column = 0; column < GRAIN; column += 1) {
-        const scale = (place) => ((place + 0.5) * side) / GRAIN - 0.5;
-        const level = sample(values, side, scale(column), scale(row)) / most;
-        const [red, green, blue, cover] = colour(level);
-        pixels.data.set([red, green, blue, 255 * cover], 4 * (row * GRAIN + column));
-      }
-    }
-    context.putImageData(pixels, 0, 0);
-    return canvas;
-  }
-
-  // The part of the photo that the model saw: all, or its middle square.
-  function seen(width, height, resize) {
-    if (resize !== "crop") return [0, 0, width, height];
-    const side = Math.min(width, height);
-    return [(width - side) / 2, (height - side) / 2, side, side];
-  }
-
-  function paint(canvas, image, map, scale = 1) {
-    canvas.width = Math.round(image.naturalWidth * scale);
-    canvas.height = Math.round(image.naturalHeight * scale);
-    const context = canvas.getContext("2d");
-    context.imageSmoothingQuality = "high";
-    context.drawImage(image, 0, 0, canvas.width, canvas.height);
-    if (map) {
-      const place = seen(canvas.width, canvas.height, map.resize);
-      context.drawImage(heat(map.grid), ...place);
-    }
-  }
-
-  // ---- the photo
-
-  const stage = { image: null, show: () => {}, hide: () => {} };
-
-  function showStage(element, props, trigger, watch) {
-    const image = make("img", { className: "sr-photo" });
-    const cover = make("canvas", { className: "sr-cover", hidden: true });
-    cover.setAttribute("aria-hidden", "true");
-    const legend = make("p", { className: "sr-legend" });
-    const frame = make("div", { className: "sr-frame" }, image, cover);
-    const root = make("div", { className: "sr-stage", hidden: true }, frame, legend);
-    element.append(root);
-    const idle = () => {
-      cover.hidden = true;
-      legend.textContent = "";
-    };
-    stage.image = image;
-    stage.hide = idle;
-    stage.show = (map, text) => {
-      if (!image.naturalWidth || !map.grid.length) return;
-      paint(cover, image, map);
-      cover.hidden = false;
-      legend.textContent = text;
-    };
-    const update = () => {
-      idle();
-      const value = props.value;
-      root.hidden = !value?.preview;
-      document.body.classList.toggle("sr-has-photo", !root.hidden);
-      if (value?.preview) {
-        image.src = value.preview;
-        image.alt = value.alt || "The photo that is described";
-      }
-    };
-    watch("value", update);
-    update();
-  }
-
-  // Show a map while the pointer or the keyboard is on an element.
-  function lookOn(element, map, text) {
-    const show = () => stage.show(map, text);
-    for (const event of ["pointerenter", "focus"]) element.addEventListener(event, show);
-    for (const event of ["pointerleave", "blur"]) {
-      element.addEventListener(event, stage.hide);
-    }
-  }
-
-  // ---- a caption and its words
-
-  function showCaption(element, props, trigger, watch) {
-    const root = make("div", { className: "sr-caption" });
-    element.append(root);
-    const update = () => {
-      const value = props.value;
-      root.replaceChildren();
-      if (!value) return;
-      if (value.problem) {
-        root.append(problem(value.problem));
-        return;
-      }
-      const main = value.captions[value.chosen];
-      const others = make("div", { className: "sr-others", aria: { live: "polite" } });
-      root.append(
-        make("p", { className: "sr-sentence", aria: { role: "status" } }, main.text),
-        confidenceOf(main, value.unsure),
-        make("div", { className: "sr-actions" }, copyButton(main.text)),
-        make(
-          "p",
-          { className: "sr-hint" },
-          "Point at a word to see where the model looked for it. Choose one to change it.",
-        ),
-        wordButtons(value, others, trigger),
-        others,
-        candidates(value, trigger),
-        strip(value),
-      );
-    };
-    watch("value", update);
-    update();
-  }
 
   const problem = (text) =>
     make("p", { className: "sr-problem", aria: { role: "alert" } }, text);
-
-  function confidenceOf(caption, unsure) {
-    const text = `Word for word ${percent(caption.confidence)} likely on average.`;
-    const doubt = unsure
-      ? make("strong", {}, "The model is not sure of this: it may be quite wrong. ")
-      : null;
-    return make("p", { className: unsure ? "sr-note sr-unsure" : "sr-note" }, doubt, text);
-  }
-
-  function copyButton(text) {
-    const button = make("button", { type: "button" }, "Copy as alt text");
-    button.addEventListener("click", async () => {
-      try {
-        await navigator.clipboard.writeText(text);
-        button.textContent = "Copied";
-      } catch {
-        button.textContent = "This browser does not allow it";
-      }
-      setTimeout(() => (button.textContent = "Copy as alt text"), 2000);
-    });
-    return button;
-  }
-
-  function wordButtons(value, others, trigger) {
-    const list = make("ol", { className: "sr-words", aria: { label: "Words" } });
-    value.words.forEach((word, place) => {
-      const label = `${word.word}, ${percent(word.prob)}: change it`;
-      const button = make(
-        "button",
-        { type: "button", className: "sr-word", aria: { label, expanded: "false" } },
-        make("span", {}, word.word),
-        bar(word.prob),
-        make("small", {}, percent(word.prob)),
-      );
-      lookOn(button, { ...word, resize: value.resize }, `Where it looked for “${word.word}”`);
-      button.addEventListener("click", () => {
-        const open = button.getAttribute("aria-expanded") === "true";
-        for (const one of list.querySelectorAll("button")) {
-          one.setAttribute("aria-expanded", "false");
-        }
-        button.setAttribute("aria-expanded", String(!open));
-        others.replaceChildren(...(open ? [] : alternatives(value, place, trigger)));
-      });
-      list.append(make("li", {}, button));
-    });
-    return list;
-  }
-
-  function alternatives(value, place, trigger) {
-    const before = value.words.slice(0, place).map((word) => word.word);
-    const use = (word) => {
-      if (word.trim()) trigger("select", { prefix: [...before, word.trim()].join(" ") });
-    };
-    const { word, others } = value.words[place];
-    const list = make("ul", { className: "sr-choices" });
-    for (const other of others.filter((one) => one.word !== word)) {
-      const button = make(
-        "button",
-        { type: "button" },
-        `${other.word} `,
-        make("small", {}, percent(other.prob)),
-      );
-      button.addEventListener("click", () => use(other.word));
-      list.append(make("li", {}, button));
-    }
-    const input = make("input", { type: "text", maxLength: 60, aria: { label: "Another word" } });
-    const form = make(
-      "form",
-      { className: "sr-own" },
-      input,
-      make("button", { type: "submit" }, "Use it"),
-    );
-    form.addEventListener("submit", (event) => {
-      event.preventDefault();
-      use(input.value);
-    });
-    return [
-      make("p", {}, `Instead of “${word}”; the rest is then written anew:`),
-      list,
-      form,
-    ];
-  }
-
-  function candidates(value, trigger) {
-    if (value.captions.length < 2) return null;
-    const list = make("ol", { className: "sr-candidates" });
-    value.captions.forEach((caption, place) => {
-      const button = make(
-        "button",
-        { type: "button", aria: { pressed: String(place === value.chosen) } },
-        caption.text,
-      );
-      button.addEventListener("click", () => trigger("select", { chosen: place }));
-      list.append(
-        make("li", {}, button, bar(caption.confidence), make("small", {}, percent(caption.confidence))),
-      );
-    });
-    return make("section", {}, make("h3", {}, "Other captions"), list);
-  }
-
-  // ---- the strip of small heat maps
-
-  function strip(value) {
-    const list = make("ol", { className: "sr-strip", aria: { label: "Where it looked, word by word" } });
-    const draw = () => {
-      if (!list.isConnected) return;
-      const scale = 160 / Math.max(stage.image.naturalWidth, stage.image.naturalHeight);
-      const pictures = [...list.querySelectorAll("canvas")];
-      value.words.forEach((word, place) => {
-        paint(pictures[place], stage.image, { ...word, resize: value.resize }, scale);
-      });
-    };
-    for (const { word } of value.words) {
-      const canvas = make("canvas", { width: 160, height: 160 });
-      canvas.setAttribute("role", "img");
-      canvas.setAttribute("aria-label", `Where it looked for ${word}`);
-      list.append(make("li", {}, canvas, make("span", {}, word)));
-    }
-    requestAnimationFrame(() => stage.image.decode().then(draw, () => {}));
-    const save = make("button", { type: "button" }, "Download as a picture");
-    save.addEventListener("click", () => saveStrip(value, list));
-    return make(
-      "section",
-      {},
-      make("h3", {}, "Where it looked"),
-      list,
-      make("div", { className: "sr-actions" }, save),
-    );
-  }
-
-  function saveStrip(value, list) {
-    const pictures = [...list.querySelectorAll("canvas")];
-    const columns = Math.min(pictures.length, 5);
-    const width = pictures[0].width + 16;
-    const height = pictures[0].height + 36;
-    const sheet = make("canvas", {
-      width: columns * width + 16,
-      height: Math.ceil(pictures.length / columns) * height + 56,
-    });
-    const context = sheet.getContext("2d");
-    context.fillStyle = "#fff";
-    context.fillRect(0, 0, sheet.width, sheet.height);
-    context.fillStyle = "#111";
-    context.font = "18px sans-serif";
-    context.fillText(value.captions[value.chosen].text, 16, 32, sheet.width - 32);
-    context.font = "15px sans-serif";
-    pictures.forEach((picture, place) => {
-      const left = 16 + (place % columns) * width;
-      const top = 52 + Math.floor(place / columns) * height;
-      context.drawImage(picture, left, top);
-      context.fillText(value.words[place].word, left, top + picture.height + 18);
-    });
-    sheet.toBlob((blob) => download(blob, "where-it-looked.png"));
-  }
 
   function download(blob, name) {
     const link = make("a", { href: URL.createObjectURL(blob), download: name });
@@ -349,101 +52,248 @@ globalThis.sightread ??= (() => {
     setTimeout(() => URL.revokeObjectURL(link.href), 10000);
   }
 
-  // ---- questions and answers
+  // Tell the style how things stand. Gradio lets a page's style reach in here, not above.
+  const mark = (state, on) =>
+    document.getElementById("workspace").classList.toggle(state, on);
 
-  function showAnswers(element, props, trigger, watch) {
-    const list = make("ol", { className: "sr-asked", reversed: true });
-    element.append(make("div", { aria: { live: "polite" } }, list));
+  // ---- the photo
+
+  // What others need of it; `showStage` says how.
+  const stage = {
+    image: make("img", { className: "sr-photo", alt: "The photo that is described" }),
+    field: null, // selector of the field that brings photos to Python
+    largest: Infinity, // bytes of a photo
+    show: () => {}, // a map: { grid, resize, text }
+    hide: () => {},
+    pin: () => {}, // a map that is shown whenever no other is, and its owner; null ends it
+    wait: () => {},
+    refuse: () => {}, // say why a photo is not taken
+  };
+
+  function showStage(element, props, trigger, watch) {
+    const cover = make("canvas", { className: "sr-cover", aria: { hidden: "true" } });
+    const said = make("span");
+    const legend = make("p", { className: "sr-legend" }, said, scale());
+    const frame = make("div", { className: "sr-frame" }, stage.image, cover);
+    const shown = make("div", { className: "sr-shown", hidden: true }, frame, legend);
+    const trouble = make("div");
+    const camera = makeCamera();
+    element.append(
+      make("div", { className: "sr-stage" }, shown, makeTaker(camera), camera.root, trouble),
+    );
+    showMaps(cover, legend, said);
+    if (props.largest) stage.largest = props.largest * 1e6;
+
+    let patience;
+    const settle = () => {
+      clearTimeout(patience);
+      mark("sr-busy", false);
+    };
+    stage.wait = () => {
+      trouble.replaceChildren();
+      mark("sr-busy", true);
+      clearTimeout(patience);
+      patience = setTimeout(settle, LATE);
+    };
+    stage.refuse = (text) => {
+      settle();
+      trouble.replaceChildren(problem(text));
+    };
     const update = () => {
-      const value = props.value;
-      if (!value) list.replaceChildren();
-      else if (value.problem) {
-        list.querySelector(".sr-problem")?.closest("li").remove();
-        list.prepend(make("li", {}, problem(value.problem)));
-      } else {
-        list.querySelector(".sr-problem")?.closest("li").remove();
-        list.prepend(reply(value));
-      }
+      const { preview, problem: reason } = props.value ?? {};
+      if (reason) stage.refuse(reason);
+      if (!preview) return; // the last photo stays
+      settle();
+      trouble.replaceChildren();
+      stage.pin(null);
+      stage.image.src = preview;
+      shown.hidden = false;
+      mark("sr-has-photo", true);
     };
     watch("value", update);
     update();
   }
 
-  function reply(value) {
-    const looks = make("div", { className: "sr-looks" });
-    value.maps.forEach(({ name, grid }) => {
-      const button = make("button", { type: "button" }, name);
-      lookOn(button, { grid, resize: value.resize }, `${name}: “${value.question}”`);
-      looks.append(button);
-    });
-    const item = make(
-      "li",
-      { className: "sr-reply" },
-      make("h3", {}, value.question),
-      make("p", { className: "sr-answer" }, value.answer),
-      value.unsure
-        ? make("p", { className: "sr-note sr-unsure" }, "None of these is likely enough.")
-        : null,
-      ranked(value.answers, "Answers"),
-      make("p", { className: "sr-note" }, "Without looking at the photo it would say:"),
-      ranked(value.guesses.slice(0, 3), "Guesses without the photo"),
-      ...value.notes.map((note) => make("p", { className: "sr-note sr-unsure" }, note)),
-      value.maps.length
-        ? make("p", { className: "sr-hint" }, "Point at one to see where it looked:")
-        : null,
-      looks,
+  const scale = () =>
+    make(
+      "span",
+      { className: "sr-scale" },
+      "little",
+      make("span", { className: "sr-colours", aria: { hidden: "true" } }),
+      "much",
     );
-    return item;
-  }
 
-  function ranked(answers, label) {
-    const list = make("ol", { className: "sr-ranked", aria: { label } });
-    for (const { text, confidence } of answers) {
-      list.append(
-        make(
-          "li",
-          {},
-          make("span", {}, text),
-          bar(confidence),
-          make("small", {}, percent(confidence)),
-        ),
-      );
-    }
-    return list;
-  }
-
-  // ---- photos dropped or pasted anywhere, and examples
-
-  function takePhotos(input) {
-    const give = (files) => {
-      const field = document.querySelector(`${input} input[type=file]`);
-      if (!field || !files.length || !document.body.matches(":has(.sr-stage)")) return false;
-      const chosen = new DataTransfer();
-      chosen.items.add(files[0]);
-      field.files = chosen.files;
-      field.dispatchEvent(new Event("change", { bubbles: true }));
-      return true;
+  function showMaps(cover, legend, said) {
+    let pinned = null;
+    const draw = (map) => {
+      const { naturalWidth: width, naturalHeight: height } = stage.image;
+      const visible = Boolean(map && width && map.grid.length);
+      cover.hidden = !visible;
+      legend.classList.toggle("sr-on", visible);
+      said.textContent = visible ? `${map.text}: ${sightread.whereabouts(map)}` : "";
+      if (!visible) return;
+      const smaller = COVER / Math.max(width, height);
+      cover.width = Math.round(width * smaller);
+      cover.height = Math.round(height * smaller);
+      sightread.lay(cover, map);
     };
-    const inUpload = (event) => event.target.closest?.("input, textarea, .sr-takes-files");
-    document.addEventListener("dragover", (event) => event.preventDefault());
+    stage.show = draw;
+    // What is pinned belongs to an element, and goes out of sight with it.
+    stage.hide = () => draw(pinned?.owner.offsetParent ? pinned.map : null);
+    stage.pin = (map, owner) => {
+      pinned = map && { map, owner };
+      draw(map);
+    };
+    document.addEventListener("click", (event) => {
+      if (event.target.closest("[role=tab]")) requestAnimationFrame(() => stage.hide());
+    });
+    draw(null);
+  }
+
+  // Show a map while the pointer or the keyboard is on an element.
+  function lookOn(element, map) {
+    for (const event of ["pointerenter", "focus"]) {
+      element.addEventListener(event, () => stage.show(map));
+    }
+    for (const event of ["pointerleave", "blur"]) {
+      element.addEventListener(event, () => stage.hide());
+    }
+  }
+
+  // ---- how photos come: chosen, dropped, pasted, from the camera, examples
+
+  function makeTaker(camera) {
+    const accept = "image/*,.heic,.heif";
+    const chooser = make("input", { type: "file", accept, hidden: true });
+    chooser.addEventListener("change", () => {
+      give(chooser.files);
+      chooser.value = ""; // the same photo can be chosen again
+    });
+    const choose = button("Choose a photo", () => chooser.click(), "sr-primary");
+    // Browsers lend the camera only to pages that come by HTTPS or from this computer.
+    const shoot = navigator.mediaDevices ? button("Use the camera", camera.open) : null;
+    return make(
+      "div",
+      { className: "sr-taker" },
+      make("p", { className: "sr-invitation" }, "Drop a photo here"),
+      make("p", { className: "sr-by-hand" }, "or paste one"),
+      make("p", { className: "sr-next" }, "Drop or paste the next one, or"),
+      make("div", { className: "sr-actions" }, choose, shoot, chooser),
+    );
+  }
+
+  // Hand a photo to Python, by the field that uploads it.
+  function give(files) {
+    const photo = [...files].find((file) => file.size) ?? files[0];
+    const input = document.querySelector(`${stage.field} input[type=file]`);
+    if (!photo || !input) return;
+    if (photo.size > stage.largest) {
+      const [size, most] = [photo.size, stage.largest].map((bytes) => Math.ceil(bytes / 1e6));
+      stage.refuse(`${photo.name} has ${size} MB; photos of up to ${most} MB can be taken.`);
+      return;
+    }
+    if (selected("about-tab")) tab("describe-tab").click();
+    const chosen = new DataTransfer();
+    chosen.items.add(photo);
+    stage.wait();
+    input.files = chosen.files;
+    input.dispatchEvent(new Event("change", { bubbles: true }));
+  }
+
+  const tab = (id) => document.getElementById(`${id}-button`);
+  const selected = (id) => tab(id)?.getAttribute("aria-selected") === "true";
+
+  // Wherever on the page they are dropped or pasted; the Folder tab takes its own.
+  function takePhotos(field) {
+    stage.field = field;
+    const brings = (event) => event.dataTransfer.types.includes("Files");
+    const hint = (on) => mark("sr-dropping", on);
+    const typed = (event) =>
+      event.target.matches?.("input, textarea") && event.clipboardData.types.includes("text/plain");
+    document.addEventListener("dragover", (event) => {
+      if (!brings(event)) return;
+      event.preventDefault(); // or the browser would leave the page for the photo
+      hint(!selected("folder-tab"));
+    });
+    document.addEventListener("dragleave", (event) => {
+      if (!event.relatedTarget) hint(false);
+    });
     document.addEventListener("drop", (event) => {
-      if (!inUpload(event) && give(event.dataTransfer.files)) event.preventDefault();
+      hint(false);
+      if (!brings(event)) return;
+      event.preventDefault();
+      give(event.dataTransfer.files);
     });
     document.addEventListener("paste", (event) => {
-      if (!inUpload(event)) give(event.clipboardData.files);
+      const { files } = event.clipboardData;
+      if (!files.length || typed(event)) return;
+      event.preventDefault();
+      give(files);
     });
+  }
+
+  function makeCamera() {
+    const video = make("video", { autoplay: true, muted: true, playsInline: true });
+    video.setAttribute("aria-label", "What the camera sees");
+    const take = button("Take the photo", () => shoot(), "sr-primary");
+    const actions = make("div", { className: "sr-actions" }, take, button("Cancel", () => close()));
+    const root = make("div", { className: "sr-camera", hidden: true }, video, actions);
+    let opener = null;
+
+    async function open(event) {
+      opener = event.currentTarget;
+      try {
+        const wanted = { video: { facingMode: "environment" } };
+        video.srcObject = await navigator.mediaDevices.getUserMedia(wanted);
+      } catch {
+        stage.refuse(
+          "The camera cannot be used. Allow it for this page in the browser's settings, " +
+            "or choose a photo.",
+        );
+        return;
+      }
+      root.hidden = false;
+      take.focus();
+    }
+
+    function close() {
+      for (const track of video.srcObject?.getTracks() ?? []) track.stop();
+      video.srcObject = null;
+      root.hidden = true;
+      opener?.focus();
+    }
+
+    function shoot() {
+      if (!video.videoWidth) return; // it shows nothing yet
+      const canvas = make("canvas", { width: video.videoWidth, height: video.videoHeight });
+      canvas.getContext("2d").drawImage(video, 0, 0);
+      close();
+      const type = "image/jpeg";
+      canvas.toBlob((blob) => give([new File([blob], "camera.jpg", { type })]), type, 0.92);
+    }
+
+    root.addEventListener("keydown", (event) => {
+      if (event.key === "Escape") close();
+    });
+    return { root, open };
   }
 
   function showExamples(element, props, trigger) {
     const list = make("ul", { className: "sr-examples", aria: { label: "Example photos" } });
     props.value.forEach(({ name, preview }, place) => {
-      const image = make("img", { src: preview, alt: "" });
-      const button = make("button", { type: "button", aria: { label: `Example: ${name}` } }, image);
-      button.addEventListener("click", () => trigger("select", { example: place }));
-      list.append(make("li", {}, button));
+      const choose = button("", () => {
+        stage.wait();
+        trigger("select", { example: place });
+      });
+      choose.append(make("img", { src: preview, alt: `Example: ${name}` }));
+      list.append(make("li", {}, choose));
     });
-    element.append(list);
+    const label = make("p", { className: "sr-note" }, "Or try one of these:");
+    element.append(make("div", { className: "sr-tries" }, label, list));
   }
 
-  return { showStage, showCaption, showAnswers, showExamples, takePhotos, make, download, percent, problem, bar };
+  return {
+    ...{ bar, button, download, lookOn, make, percent, problem, promise, stage },
+    ...{ showStage, showExamples, takePhotos },
+  };
 })();

@@ -1,0 +1,304 @@
+// The Describe tab: a caption and its words, other captions, and where the model looked.
+
+"use strict";
+
+Object.assign(
+  globalThis.sightread,
+  (() => {
+    const { bar, button, download, lookOn, make, percent, problem, promise, stage } =
+      globalThis.sightread;
+    const SMALL = 160; // longer side of a picture of the strip, px
+    const LARGE = 320; // the same in the picture to download
+    const MARGIN = 16; // px, in that picture
+    const WORD_LETTERS = 60;
+    const COMING = [
+      ["A sentence", "about your photo, with how sure the model is of each word."],
+      ["A look inside:", "point at a word to see where in the photo the model looked."],
+      ["Your say:", "choose a word to change it, and the rest is written anew."],
+    ];
+
+    function showCaption(element, props, trigger, watch) {
+      const sentence = make("p", { className: "sr-sentence", aria: { role: "status" } });
+      const rest = make("div", { className: "sr-rest" });
+      element.append(make("div", { className: "sr-caption" }, sentence, rest));
+      let choice = null; // of the last choice: where it was made, until it is answered
+      const steer = (chosen, where) => {
+        choice = where;
+        trigger("select", chosen);
+      };
+      const update = () => {
+        const value = props.value;
+        const made = choice;
+        choice = null;
+        if (value?.problem && made?.failed) {
+          made.failed(value.problem); // the caption stays, to choose again
+          return;
+        }
+        stage.pin(null);
+        sentence.textContent = value?.captions?.[value.chosen].text ?? "";
+        rest.replaceChildren(...parts(value, steer));
+        if (made) rest.querySelector(made.focus)?.focus();
+      };
+      watch("value", update);
+      update();
+    }
+
+    function parts(value, steer) {
+      if (!value) return [promise("What you will get", COMING)];
+      if (value.problem) return [problem(value.problem)];
+      return [
+        standing(value),
+        byWord(value, steer),
+        ...candidates(value, steer),
+        strip(value),
+      ];
+    }
+
+    function standing(value) {
+      const caption = value.captions[value.chosen];
+      const likely = `Each word ${percent(caption.confidence)} likely, on average.`;
+      return make(
+        "div",
+        {},
+        value.unsure
+          ? make(
+              "p",
+              { className: "sr-doubt" },
+              make("strong", {}, "The model is not sure of this."),
+              " It may be quite wrong.",
+            )
+          : null,
+        make(
+          "div",
+          { className: "sr-actions" },
+          ...copyButton(caption.text),
+          make("span", { className: "sr-note" }, likely),
+        ),
+      );
+    }
+
+    function copyButton(text) {
+      const said = make("span", { className: "sr-hidden", aria: { role: "status" } });
+      const copy = button("Copy as alt text", async () => {
+        try {
+          await navigator.clipboard.writeText(text);
+          copy.textContent = "Copied";
+        } catch {
+          copy.textContent = "This browser does not allow it";
+        }
+        said.textContent = copy.textContent;
+        setTimeout(() => {
+          copy.textContent = "Copy as alt text";
+          said.textContent = "";
+        }, 2000);
+      });
+      return [copy, said];
+    }
+
+    // ---- word by word
+
+    function byWord(value, steer) {
+      const others = make("div", { className: "sr-others", id: "sr-others" });
+      const list = make("ol", { className: "sr-words", aria: { label: "Words" } });
+      const close = () => {
+        const open = list.querySelector("[aria-expanded=true]");
+        open?.setAttribute("aria-expanded", "false");
+        others.replaceChildren();
+        stage.pin(null);
+        return open;
+      };
+      value.words.forEach((word, place) => {
+        const map = mapOf(value, word);
+        const choose = button("", () => {
+          if (close() === choose) return;
+          choose.setAttribute("aria-expanded", "true");
+          others.replaceChildren(...alternatives(value, place, steer));
+          stage.pin(map, choose);
+          others.querySelector("button, input").focus({ preventScroll: true });
+        }, "sr-word");
+        choose.setAttribute("aria-expanded", "false");
+        choose.setAttribute("aria-controls", others.id);
+        choose.append(
+          make("span", {}, word.word),
+          bar(word.prob),
+          make("small", {}, percent(word.prob)),
+        );
+        lookOn(choose, map);
+        list.append(make("li", {}, choose));
+      });
+      const section = make(
+        "section",
+        {},
+        make("h2", {}, "Word by word"),
+        make(
+          "p",
+          { className: "sr-note" },
+          "Point at a word to see where the model looked for it. Choose one to change it.",
+        ),
+        list,
+        others,
+      );
+      section.addEventListener("keydown", (event) => {
+        if (event.key === "Escape") close()?.focus();
+      });
+      return section;
+    }
+
+    const mapOf = (value, { word, grid }) => ({
+      grid,
+      resize: value.resize,
+      text: `Where it looked for “${word}”`,
+    });
+
+    function alternatives(value, place, steer) {
+      const before = value.words.slice(0, place).map((word) => word.word);
+      const { word, others } = value.words[place];
+      const trouble = make("div");
+      const use = (chosen) => {
+        if (!chosen.trim()) return;
+        trouble.replaceChildren();
+        steer(
+          { prefix: [...before, chosen.trim()].join(" ") },
+          {
+            focus: `.sr-words li:nth-child(${place + 1}) button`,
+            failed: (reason) => trouble.replaceChildren(problem(reason)),
+          },
+        );
+      };
+      const choices = others
+        .filter((other) => other.word !== word)
+        .map((other) => {
+          const choose = button(`${other.word} `, () => use(other.word));
+          choose.append(make("small", {}, percent(other.prob)));
+          return make("li", {}, choose);
+        });
+      const input = make("input", {
+        ...{ type: "text", maxLength: WORD_LETTERS, autocomplete: "off" },
+        placeholder: "a word of your own",
+        aria: { label: "A word of your own" },
+      });
+      const own = make(
+        "form",
+        { className: "sr-own" },
+        input,
+        make("button", { type: "submit" }, "Use it"),
+      );
+      own.addEventListener("submit", (event) => {
+        event.preventDefault();
+        use(input.value);
+      });
+      return [
+        make("p", {}, `Instead of “${word}”; the rest is then written anew:`),
+        make("ul", { className: "sr-choices" }, ...choices),
+        own,
+        trouble,
+      ];
+    }
+
+    // ---- other captions
+
+    function candidates(value, steer) {
+      if (value.captions.length < 2) return [];
+      const rows = value.captions.map((caption, place) => {
+        const focus = `.sr-candidates li:nth-child(${place + 1}) button`;
+        const choose = button("", () => steer({ chosen: place }, { focus }));
+        choose.setAttribute("aria-pressed", String(place === value.chosen));
+        choose.append(
+          make("span", {}, caption.text),
+          bar(caption.confidence),
+          make("small", {}, percent(caption.confidence)),
+        );
+        return make("li", {}, choose);
+      });
+      return [
+        make(
+          "section",
+          {},
+          make("h2", {}, "Captions to choose from"),
+          make("ol", { className: "sr-candidates" }, ...rows),
+        ),
+      ];
+    }
+
+    // ---- the strip of small heat maps
+
+    function strip(value) {
+      const list = make("ol", { className: "sr-strip" });
+      for (const word of value.words) {
+        const map = mapOf(value, word);
+        const label = `${map.text}: ${sightread.whereabouts(map)}`;
+        const canvas = make("canvas", { width: SMALL, height: SMALL, aria: { role: "img", label } });
+        list.append(make("li", {}, canvas, make("span", { aria: { hidden: "true" } }, word.word)));
+      }
+      const draw = () => {
+        if (!list.isConnected) return; // the next caption was faster
+        const photo = smaller(SMALL);
+        list.querySelectorAll("canvas").forEach((canvas, place) => {
+          paint(canvas, photo, mapOf(value, value.words[place]));
+        });
+      };
+      // The photo may come after its caption, and is decoded after it came.
+      requestAnimationFrame(() => stage.image.decode().then(draw, () => {}));
+      return make(
+        "section",
+        {},
+        make("h2", {}, "Where it looked"),
+        list,
+        make(
+          "div",
+          { className: "sr-actions" },
+          button("Download as a picture", () => save(value)),
+        ),
+      );
+    }
+
+    function smaller(side) {
+      const { naturalWidth: width, naturalHeight: height } = stage.image;
+      const scale = side / Math.max(width, height);
+      const canvas = make("canvas", {
+        width: Math.max(1, Math.round(width * scale)),
+        height: Math.max(1, Math.round(height * scale)),
+      });
+      const context = canvas.getContext("2d");
+      context.imageSmoothingQuality = "high";
+      context.drawImage(stage.image, 0, 0, canvas.width, canvas.height);
+      return canvas;
+    }
+
+    function paint(canvas, photo, map) {
+      canvas.width = photo.width;
+      canvas.height = photo.height;
+      canvas.getContext("2d").drawImage(photo, 0, 0);
+      sightread.lay(canvas, map);
+    }
+
+    function save(value) {
+      const photo = smaller(LARGE);
+      const columns = Math.min(value.words.length, 5);
+      const [width, height] = [photo.width + MARGIN, photo.height + 36];
+      const sheet = make("canvas", {
+        width: columns * width + MARGIN,
+        height: Math.ceil(value.words.length / columns) * height + 56,
+      });
+      const context = sheet.getContext("2d");
+      context.fillStyle = "#fff";
+      context.fillRect(0, 0, sheet.width, sheet.height);
+      context.fillStyle = "#111";
+      context.font = "600 20px sans-serif";
+      const { text } = value.captions[value.chosen];
+      context.fillText(text, MARGIN, 34, sheet.width - 2 * MARGIN);
+      context.font = "16px sans-serif";
+      value.words.forEach((word, place) => {
+        const left = MARGIN + (place % columns) * width;
+        const top = 52 + Math.floor(place / columns) * height;
+        const picture = make("canvas");
+        paint(picture, photo, mapOf(value, word));
+        context.drawImage(picture, left, top);
+        context.fillText(word.word, left, top + photo.height + 20);
+      });
+      sheet.toBlob((blob) => download(blob, "where-it-looked.png"));
+    }
+
+    return { showCaption };
+  })(),
+);
