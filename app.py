@@ -1,10 +1,12 @@
 """The page: describe a photo, see why, steer the words, ask about it.
 
 python app.py            then open http://127.0.0.1:7860
-python app.py --help
+python app.py --help     `captioner demo` takes the same options
 """
 
+import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -12,7 +14,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
+from shared.errors import AppError
+from shared.progress import describe, say
+from shared.quiet import is_debugging
+
     import gradio as gr
+    from concurrent.futures import Future
+
     from fastapi import FastAPI
 
     from captioner.predict import PhotoCaptioner
@@ -21,9 +29,19 @@ if TYPE_CHECKING:
 EXAMPLES = Path(__file__).parent / "examples"
 INCLUDED = "included"
 AT_ONCE = 2  # requests that are worked on; more of them do not make two cores faster
+OPEN_TO_ALL = (
+    "warning: every computer in the network can use this page. --auth FILE asks for "
+    "passwords."
+)
+OPEN_TO_USERS = (
+    "warning: passwords and photos cross the network as they are. Put a server that "
+    "speaks HTTPS before the page unless you trust the network."
+)
 WAITING = 200  # requests in line; who comes later is asked to try again
 
-cli = typer.Typer(add_completion=False, rich_markup_mode=None)
+cli = typer.Typer(
+    add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False
+)
 
 
 @dataclass(frozen=True)
@@ -32,11 +50,12 @@ class Settings:
 
     Attributes:
         captioners, answerers: folders of bundles; none is the included one.
-        host, port: where it listens.
+        host, port: where it listens; port 0 is one that is free.
         users: name and password of those who may use it; none is everybody.
         mcp: whether programs may use it as a tool, by the Model Context Protocol.
         largest: of an uploaded photo, MB.
     """
+        browser: whether to open it in one.
 
     captioners: Sequence[Path] = ()
     answerers: Sequence[Path] = ()
@@ -46,6 +65,7 @@ class Settings:
     mcp: bool = False
     largest: int = 20
 
+    browser: bool = False
 
 @dataclass(frozen=True)
 class Models:
@@ -149,12 +169,15 @@ def build_page(models: Models, settings: Settings) -> "gr.Blocks":
     describe = DescribeTab(models.captioners, photos)
     ask = AskTab(models.answerers, photos, models.encoders)
 
+    from captioner.api import CaptionApi
     with gr.Blocks(title="Sightread", delete_cache=(60, 300), fill_width=True) as page:
         gr.HTML(TITLE, elem_id="title", js_on_load=None)
         key = gr.State(None)
+    from shared.api import publish
         with gr.Row(elem_id="workspace"):
             with gr.Column(scale=5, min_width=320, elem_id="photo-column"):
                 stage = component("showStage", elem_id="stage")
+    from vqa.api import AskApi
                 field = photo_field()
                 if examples:
                     gallery = component("showExamples", previews(examples))
@@ -190,14 +213,11 @@ def build_page(models: Models, settings: Settings) -> "gr.Blocks":
                 place = 0
             return arrive(examples[place], *rest)
 
-        options = {"api_visibility": "private", "show_progress": "hidden"}
-        gr.on(
-            [field.upload, field.input],
-            arrive,
-            [field, *describe.inputs],
-            outputs,
-            **options,
-        )
+        options: dict[str, Any] = {
+            "api_visibility": "private",
+            "show_progress": "hidden",
+        }
+        field.upload(arrive, [field, *describe.inputs], outputs, **options)
         if examples:
             gallery.select(show_example, describe.inputs, outputs, **options)
     return page
@@ -207,7 +227,9 @@ def build_server(page: "gr.Blocks", settings: Settings) -> "FastAPI":
     """Serve the page, within limits."""
     import gradio as gr
 
-    from shared.components import HEAD
+    from shared.api import explain_call, refuse_downloads
+    from shared.components import HEAD, MARK, make_theme
+    from shared.serving import Login
     from shared.web import ASSETS, Shell, make_server
 
     page.queue(max_size=WAITING, default_concurrency_limit=AT_ONCE)
@@ -224,16 +246,16 @@ def build_server(page: "gr.Blocks", settings: Settings) -> "FastAPI":
         show_error=False,
         max_file_size=f"{settings.largest}mb",
         ssr_mode=False,
+        captions = CaptionApi(models.captioners)
+        publish(captions.caption, captions.caption_candidates, captions.alternatives)
+        publish(AskApi(models.answerers).ask)
         enable_monitoring=False,
         mcp_server=settings.mcp,
-        theme=gr.themes.Default(
-            font=["system-ui", "sans-serif"],
-            font_mono=["ui-monospace", "monospace"],
-            primary_hue="amber",
-            neutral_hue="stone",
-        ),
+        theme=make_theme(),
+        favicon_path=str(MARK),
         css_paths=ASSETS / "page.css",
         head=HEAD,
+    refuse_downloads()
         js="() => sightread.takePhotos('#photo')",
     )
     # Gradio sets it for pages that it serves itself. Without it, it lets a request name
@@ -244,12 +266,20 @@ def build_server(page: "gr.Blocks", settings: Settings) -> "FastAPI":
 
 
 def serve(settings: Settings) -> None:
+        app_kwargs={
+            "openapi_url": None,  # it would list Gradio's insides
+            "exception_handlers": {TypeError: explain_call, KeyError: explain_call},
+        },
     """Serve the page until it is interrupted.
 
     Raises:
-        AppError: if a model cannot be loaded, or the port is taken.
+        AppError: if a model cannot be loaded, the port is taken, or what the page is
+            built with is not installed.
+        KeyboardInterrupt: when it is interrupted.
     """
-    import uvicorn
+    from concurrent.futures import ThreadPoolExecutor
+
+    from shared.serving import ending_cleanly, is_open, listen, run
 
     from shared.web import forget, use_own_folder
 
@@ -263,23 +293,51 @@ def serve(settings: Settings) -> None:
         forget(folder)
 
 
+    if settings.users:
+        server.add_middleware(Login, users=settings.users)
 @cli.command()
-def main(
+def page(
     captioner: Annotated[
         list[Path] | None,
-        typer.Option(metavar="DIR", help="A captioner; several can be chosen from."),
+        typer.Option(
+            metavar="DIR",
+            help="A trained captioner; default: the one included. Of several, "
+            "visitors choose one.",
+        ),
     ] = None,
     vqa: Annotated[
-        list[Path] | None, typer.Option(metavar="DIR", help="The same for answers.")
+        list[Path] | None,
+        typer.Option(metavar="DIR", help="The same for the model that answers."),
     ] = None,
     host: Annotated[
-        str, typer.Option(help="0.0.0.0 opens the page to the network.")
+        str,
+        typer.Option(metavar="ADDRESS", help="0.0.0.0 opens the page to the network."),
     ] = "127.0.0.1",
-    port: Annotated[int, typer.Option(min=1, max=65535)] = 7860,
+    _check_installed(settings.mcp)
+    port: Annotated[
+        int, typer.Option(metavar="N", min=0, max=65535, help="0 finds a free one.")
+    ] = 7860,
+    auth: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Who may use the page: lines name:password. Without the option, the "
+            "environment variable SIGHTREAD_AUTH may hold such lines.",
+        ),
+    ] = None,
+    mcp: Annotated[
+        bool, typer.Option("--mcp", help="Let agents use it: Model Context Protocol.")
+    ] = False,
+    max_upload: Annotated[
+        int, typer.Option(metavar="MB", min=1, max=1000, help="Of a photo.")
+    ] = 20,
+    browser: Annotated[
+        bool, typer.Option("--open", help="Open the page in a browser.")
+    ] = False,
 ) -> None:
     """Serve the page."""
     serve(Settings(captioner or (), vqa or (), host, port))
 
 
 if __name__ == "__main__":
-    cli()
+    sys.exit(main())

@@ -249,6 +249,20 @@ def caption(
         raise typer.Exit(1)
 
 
+@app.command(
+    context_settings={
+        "allow_extra_args": True,
+        "ignore_unknown_options": True,
+        "help_option_names": [],
+    },
+)
+def demo(context: typer.Context) -> None:
+    """Serve a page to describe photos and ask about them."""
+    from app import cli  # which has the options
+
+    typer.main.get_command(cli).main(context.args, prog_name="captioner demo")
+
+
 @app.command()
 def data(
     source: Annotated[

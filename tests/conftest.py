@@ -2,6 +2,12 @@
 
 import csv
 import json
+import os
+import subprocess
+import sys
+import urllib.error
+import urllib.request
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -34,6 +40,7 @@ VQA_VOCABULARY = Vocabulary(
         *("yes", "no", "red", "blue", "2"),
     ]
 )
+ROOT = Path(__file__).parent.parent
 COLOURS = {"red": (220, 30, 30), "green": (30, 170, 60), "blue": (40, 60, 220)}
 SHAPES = ("circle", "square")
 
@@ -286,3 +293,39 @@ def fake_answerer(vocabulary=VQA_VOCABULARY, space=VQA_SPACE, **settings):
     space = space if config.objective == "answers" else None
     runtime = FakeRuntime(space, config.net.hops)
     return PhotoAnswerer(config, vocabulary, space, runtime)
+
+
+@contextmanager
+def serve_page(
+    folder, *options, command=("-m", "captioner.cli", "demo"), stderr=subprocess.DEVNULL
+):
+    """Serve the page from a process of its own, whose files go to a folder.
+
+    Yields:
+        the process, and its address once it answers.
+    """
+    environment = {**os.environ, "TMPDIR": str(folder)}
+    environment.pop("SIGHTREAD_AUTH", None)
+    process = subprocess.Popen(
+        [sys.executable, *command, "--port", "0", *options],
+        cwd=ROOT,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=stderr,
+        text=True,
+    )
+    try:
+        yield process, process.stdout.readline().strip()
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def answer(url, headers=None, data=None):
+    """Status and text that a server answers."""
+    request = urllib.request.Request(url, data, headers or {})
+    try:
+        with urllib.request.urlopen(request, timeout=30) as reply:
+            return reply.status, reply.read().decode()
+    except urllib.error.HTTPError as error:
+        return error.code, error.read().decode()

@@ -1,0 +1,154 @@
+"""Captions for other programs, as endpoints of the page."""
+
+from collections.abc import Mapping
+from typing import Annotated, TypedDict
+
+from pydantic import Field
+
+from captioner.page import UNSURE, confidence
+from captioner.predict import Caption, PhotoCaptioner
+from shared.api import Line, Upload, Words, choose, sent
+from shared.seen import grids
+
+MOST = 10  # captions of one call, and beams
+MOST_WORDS = 50
+
+Beams = Annotated[int, Field(ge=1, le=MOST)]
+
+
+class Described(TypedDict):
+    """A caption."""
+
+    text: str
+    confidence: float
+    unsure: bool
+
+
+class Word(TypedDict):
+    """A word of a caption."""
+
+    word: str
+    prob: float
+    attention: list[float]
+
+
+class Candidate(TypedDict):
+    """A caption, word by word."""
+
+    text: str
+    confidence: float
+    words: list[Word]
+
+
+class Next(TypedDict):
+    """A word that may come next."""
+
+    word: str
+    prob: float
+
+
+class CaptionApi:
+    """The endpoints, whose docstrings other programs are shown.
+
+    Args:
+        captioners: models by name, at least one.
+    """
+
+    def __init__(self, captioners: Mapping[str, PhotoCaptioner]):
+        self.captioners = captioners
+
+    def caption(
+        self,
+        photo: Upload,
+        prefix: Line = "",
+        must: Words | None = None,
+        ban: Words | None = None,
+        beam_size: Beams | None = None,
+        model: Line | None = None,
+    ) -> Described:
+        """Describe a photo in a sentence.
+
+        Args:
+            photo: the photo, as it was uploaded.
+            prefix: how the sentence starts.
+            must: words that it has, up to 4 of them.
+            ban: words that it does not have.
+            beam_size: captions that are considered at once, 1 to 10.
+            model: the name of a model on the page; the first one by default.
+
+        Returns:
+            text: the sentence
+            confidence: how much its words were to be expected, 0 to 1
+            unsure: whether that is so little that it should not be relied on
+        """
+        changes: dict = {"prefix": prefix, "must": must or [], "ban": ban or []}
+        if beam_size:
+            changes["beam_size"] = beam_size
+        found = choose(self.captioners, model).caption(sent(photo), **changes)[0]
+        sure = confidence(found)
+        return {
+            "text": found.text,
+            "confidence": round(sure, 4),
+            "unsure": sure < UNSURE,
+        }
+
+    def caption_candidates(
+        self,
+        photo: Upload,
+        count: Beams = 3,
+        attention: bool = False,
+        model: Line | None = None,
+    ) -> list[Candidate]:
+        """Describe a photo in several sentences, with each word's probability.
+
+        Args:
+            photo: the photo, as it was uploaded.
+            count: sentences to give at most, 1 to 10.
+            attention: whether to tell where the model looked at each word.
+            model: the name of a model on the page; the first one by default.
+
+        Returns:
+            best first, each with text, confidence (0 to 1) and words
+            of a word, prob: its probability after the words before it
+            of a word, attention: to regions, row by row of a square grid; if wanted
+        """
+        captioner = choose(self.captioners, model)
+        changes = {}
+        if count > captioner.config.decoding.beam_size:
+            changes["beam_size"] = count
+        found = captioner.caption(sent(photo), **changes)
+        return [_candidate(caption, attention) for caption in found[:count]]
+
+    def alternatives(
+        self,
+        photo: Upload,
+        words_so_far: Line = "",
+        count: Annotated[int, Field(ge=1, le=MOST_WORDS)] = 10,
+        model: Line | None = None,
+    ) -> list[Next]:
+        """Tell which words may come next in a caption.
+
+        Args:
+            photo: the photo, as it was uploaded.
+            words_so_far: the caption up to there.
+            count: words to give, 1 to 50.
+            model: the name of a model on the page; the first one by default.
+
+        Returns:
+            likeliest first: word, empty for the end of the sentence, and prob, 0 to 1
+        """
+        captioner = choose(self.captioners, model)
+        found = captioner.alternatives(sent(photo), words_so_far, count)
+        return [{"word": word, "prob": round(prob, 4)} for word, prob in found]
+
+
+def _candidate(caption: Caption, attention: bool) -> Candidate:
+    maps = grids(caption.attention) if attention else [[]] * len(caption.words)
+    return {
+        "text": caption.text,
+        "confidence": round(confidence(caption), 4),
+        "words": [
+            {"word": word, "prob": round(prob, 4), "attention": grid}
+            for word, prob, grid in zip(caption.words, caption.probs, maps, strict=True)
+        ],
+    }
