@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import gradio as gr
-from gradio.data_classes import FileData
 
 from shared.images import read_preview
 from shared.web import ASSETS, ASSETS_URL
@@ -99,27 +98,11 @@ def component(show: str, value: Any = None, **options: Any) -> gr.HTML:
     )
 
 
-class Uploaded:
-    """A photo that was uploaded, as `shared.images.read_image` takes it.
-
-    Attributes:
-        name: as its owner calls it; where it lies here is nobody's business.
-    """
-
-    def __init__(self, payload: FileData):
-        self.name = Path(payload.orig_name or "the photo").name
-        self._path = Path(payload.path)
-
-    def read_bytes(self) -> bytes:
-        """Return the bytes of its file."""
-        return self._path.read_bytes()
-
-
 def photo_field() -> gr.Image:
     """Make the field that brings a photo here; page.js draws what is seen of it.
 
-    It gives an `Uploaded`. Gradio's own way is to open the photo first, before we could
-    refuse it.
+    It gives the path of the photo's file. Gradio's own way is to open the photo first,
+    before we could refuse it.
     """
     field = gr.Image(
         label="Photo",
@@ -128,7 +111,7 @@ def photo_field() -> gr.Image:
         elem_id="photo",
         visible="hidden",
     )
-    field.preprocess = lambda payload: payload and Uploaded(payload)  # type: ignore
+    field.preprocess = lambda payload: payload and payload.path  # type: ignore
     return field
 
 
