@@ -13,14 +13,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-if TYPE_CHECKING:
 from shared.errors import AppError
 from shared.progress import describe, say
 from shared.quiet import is_debugging
 
-    import gradio as gr
+if TYPE_CHECKING:
     from concurrent.futures import Future
 
+    import gradio as gr
     from fastapi import FastAPI
 
     from captioner.predict import PhotoCaptioner
@@ -28,7 +28,6 @@ from shared.quiet import is_debugging
 
 EXAMPLES = Path(__file__).parent / "examples"
 INCLUDED = "included"
-AT_ONCE = 2  # requests that are worked on; more of them do not make two cores faster
 OPEN_TO_ALL = (
     "warning: every computer in the network can use this page. --auth FILE asks for "
     "passwords."
@@ -37,6 +36,7 @@ OPEN_TO_USERS = (
     "warning: passwords and photos cross the network as they are. Put a server that "
     "speaks HTTPS before the page unless you trust the network."
 )
+AT_ONCE = 2  # requests that are worked on; more of them do not make two cores faster
 WAITING = 200  # requests in line; who comes later is asked to try again
 
 cli = typer.Typer(
@@ -54,8 +54,8 @@ class Settings:
         users: name and password of those who may use it; none is everybody.
         mcp: whether programs may use it as a tool, by the Model Context Protocol.
         largest: of an uploaded photo, MB.
-    """
         browser: whether to open it in one.
+    """
 
     captioners: Sequence[Path] = ()
     answerers: Sequence[Path] = ()
@@ -64,8 +64,8 @@ class Settings:
     users: Sequence[tuple[str, str]] = ()
     mcp: bool = False
     largest: int = 20
-
     browser: bool = False
+
 
 @dataclass(frozen=True)
 class Models:
@@ -111,6 +111,21 @@ def load_models(settings: Settings) -> Models:
     return Models(captioners, answerers, encoders, cards)
 
 
+def _load_warm(settings: Settings) -> Models:
+    """Load all models, and let each work once, so that no visitor waits for it."""
+    import numpy as np
+
+    models = load_models(settings)
+    drawn = np.indices((64, 64, 3)).sum(axis=0).astype(np.uint8)
+    for captioner in models.captioners.values():
+        captioner.caption(drawn)
+        captioner.alternatives(drawn)
+    for answerer in models.answerers.values():
+        with suppress(AppError):  # it may want choices
+            answerer.ask(drawn, "what is it?", blind=True)
+    return models
+
+
 def _names(folders: Sequence[Path]) -> dict[str, Path]:
     """Name bundles by their folders, each differently."""
     from captioner.predict import SHIPPED as CAPTIONER
@@ -153,12 +168,15 @@ def build_page(models: Models, settings: Settings) -> "gr.Blocks":
     """Put the page together."""
     import gradio as gr
 
+    from captioner.api import CaptionApi
     from captioner.folder import FolderTab
     from captioner.page import DescribeTab
     from captioner.page import view as captioner_view
+    from shared.api import publish
     from shared.components import ABOUT, TITLE, component, photo_field, previews
     from shared.seen import Photos
     from shared.web import problem
+    from vqa.api import AskApi
     from vqa.page import AskTab
     from vqa.page import view as vqa_view
 
@@ -169,15 +187,12 @@ def build_page(models: Models, settings: Settings) -> "gr.Blocks":
     describe = DescribeTab(models.captioners, photos)
     ask = AskTab(models.answerers, photos, models.encoders)
 
-    from captioner.api import CaptionApi
     with gr.Blocks(title="Sightread", delete_cache=(60, 300), fill_width=True) as page:
         gr.HTML(TITLE, elem_id="title", js_on_load=None)
         key = gr.State(None)
-    from shared.api import publish
         with gr.Row(elem_id="workspace"):
             with gr.Column(scale=5, min_width=320, elem_id="photo-column"):
                 stage = component("showStage", elem_id="stage")
-    from vqa.api import AskApi
                 field = photo_field()
                 if examples:
                     gallery = component("showExamples", previews(examples))
@@ -220,6 +235,9 @@ def build_page(models: Models, settings: Settings) -> "gr.Blocks":
         field.upload(arrive, [field, *describe.inputs], outputs, **options)
         if examples:
             gallery.select(show_example, describe.inputs, outputs, **options)
+        captions = CaptionApi(models.captioners)
+        publish(captions.caption, captions.caption_candidates, captions.alternatives)
+        publish(AskApi(models.answerers).ask)
     return page
 
 
@@ -232,6 +250,7 @@ def build_server(page: "gr.Blocks", settings: Settings) -> "FastAPI":
     from shared.serving import Login
     from shared.web import ASSETS, Shell, make_server
 
+    refuse_downloads()
     page.queue(max_size=WAITING, default_concurrency_limit=AT_ONCE)
     server = make_server()
     gr.mount_gradio_app(
@@ -242,34 +261,32 @@ def build_server(page: "gr.Blocks", settings: Settings) -> "FastAPI":
         server_port=settings.port,
         footer_links=[],
         run_history=False,
+        app_kwargs={
+            "openapi_url": None,  # it would list Gradio's insides
+            "exception_handlers": {TypeError: explain_call, KeyError: explain_call},
+        },
         auth=list(settings.users) or None,
         show_error=False,
         max_file_size=f"{settings.largest}mb",
         ssr_mode=False,
-        captions = CaptionApi(models.captioners)
-        publish(captions.caption, captions.caption_candidates, captions.alternatives)
-        publish(AskApi(models.answerers).ask)
         enable_monitoring=False,
         mcp_server=settings.mcp,
         theme=make_theme(),
         favicon_path=str(MARK),
         css_paths=ASSETS / "page.css",
         head=HEAD,
-    refuse_downloads()
         js="() => sightread.takePhotos('#photo')",
     )
     # Gradio sets it for pages that it serves itself. Without it, it lets a request name
     # any file of this computer in the place of an upload.
     page.has_launched = True
+    if settings.users:
+        server.add_middleware(Login, users=settings.users)
     server.add_middleware(Shell, largest_upload=500 * settings.largest * 10**6)
     return server
 
 
 def serve(settings: Settings) -> None:
-        app_kwargs={
-            "openapi_url": None,  # it would list Gradio's insides
-            "exception_handlers": {TypeError: explain_call, KeyError: explain_call},
-        },
     """Serve the page until it is interrupted.
 
     Raises:
@@ -281,20 +298,56 @@ def serve(settings: Settings) -> None:
 
     from shared.serving import ending_cleanly, is_open, listen, run
 
+    _check_installed(settings.mcp)
     from shared.web import forget, use_own_folder
 
-    folder = use_own_folder()
-    try:
-        models = load_models(settings)
-        server = build_server(build_page(models, settings), settings)
-        print(f"http://{settings.host}:{settings.port}", flush=True)
-        uvicorn.run(server, host=settings.host, port=settings.port, log_level="warning")
-    finally:
-        forget(folder)
+    with listen(settings.host, settings.port) as listening, ending_cleanly():
+        if is_open(listening):
+            say(OPEN_TO_ALL if not settings.users else OPEN_TO_USERS)
+        folder = use_own_folder()
+        try:
+            with ThreadPoolExecutor(1) as loader:
+                loading = loader.submit(_load_warm, settings)
+                server = build_server(_build(loading, settings), settings)
+            run(server, listening, lambda where: _announce(where, settings.browser))
+        finally:
+            forget(folder)
 
 
-    if settings.users:
-        server.add_middleware(Login, users=settings.users)
+def _check_installed(mcp: bool) -> None:
+    """Refuse at once what would fail after seconds of loading.
+
+    Raises:
+        AppError: if a package is missing; the message says how to install it.
+    """
+    from importlib.util import find_spec
+
+    if find_spec("gradio") is None:
+        raise AppError(
+            "The page needs Gradio, which is not installed. Install sightread with all "
+            "that it depends on: pip install sightread"
+        )
+    if mcp and find_spec("mcp") is None:
+        raise AppError(
+            "--mcp needs a package that is not installed: pip install 'sightread[mcp]'"
+        )
+
+
+def _build(loading: "Future[Models]", settings: Settings) -> "gr.Blocks":
+    """Put the page together while models load: importing Gradio takes longer."""
+    import gradio  # noqa: F401
+
+    return build_page(loading.result(), settings)
+
+
+def _announce(where: str, browser: bool) -> None:
+    print(where, flush=True)
+    if browser:
+        import webbrowser
+
+        webbrowser.open(where)
+
+
 @cli.command()
 def page(
     captioner: Annotated[
@@ -313,7 +366,6 @@ def page(
         str,
         typer.Option(metavar="ADDRESS", help="0.0.0.0 opens the page to the network."),
     ] = "127.0.0.1",
-    _check_installed(settings.mcp)
     port: Annotated[
         int, typer.Option(metavar="N", min=0, max=65535, help="0 finds a free one.")
     ] = 7860,
@@ -335,8 +387,43 @@ def page(
         bool, typer.Option("--open", help="Open the page in a browser.")
     ] = False,
 ) -> None:
-    """Serve the page."""
-    serve(Settings(captioner or (), vqa or (), host, port))
+    """Serve a page to describe photos, steer the words, and ask about them.
+
+    Prints the page's address once it answers. Ctrl-C ends it and deletes what was
+    uploaded.
+    """
+    from shared.serving import read_users
+
+    serve(
+        Settings(
+            captioner or (),
+            vqa or (),
+            host,
+            port,
+            read_users(auth),
+            mcp,
+            max_upload,
+            browser,
+        )
+    )
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Serve the page as the command line says.
+
+    Returns:
+        1 after a problem, 2 for a command line that is not understood, 130 if
+        interrupted.
+    """
+    try:
+        typer.main.get_command(cli).main(argv, prog_name="app.py")
+    except SystemExit as end:  # the only way out
+        return end.code if isinstance(end.code, int) else 1
+    except (AppError, OSError, MemoryError) as error:
+        if is_debugging():
+            raise
+        say(f"error: {describe(error, 'Close other programs.')}")
+    return 1
 
 
 if __name__ == "__main__":
