@@ -38,6 +38,7 @@ OPEN_TO_USERS = (
 )
 AT_ONCE = 2  # requests that are worked on; more of them do not make two cores faster
 WAITING = 200  # requests in line; who comes later is asked to try again
+BATCH = 16  # photos of one upload; the Folder tab sends half as many
 
 cli = typer.Typer(
     add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False
@@ -187,7 +188,7 @@ def build_page(models: Models, settings: Settings) -> "gr.Blocks":
     describe = DescribeTab(models.captioners, photos)
     ask = AskTab(models.answerers, photos, models.encoders)
 
-    with gr.Blocks(title="Sightread", delete_cache=(60, 300), fill_width=True) as page:
+    with gr.Blocks(title="Sightread", fill_width=True) as page:
         gr.HTML(TITLE, elem_id="title", js_on_load=None)
         key = gr.State(None)
         with gr.Row(elem_id="workspace"):
@@ -244,14 +245,21 @@ def build_page(models: Models, settings: Settings) -> "gr.Blocks":
 def build_server(page: "gr.Blocks", settings: Settings) -> "FastAPI":
     """Serve the page, within limits."""
     import gradio as gr
+    from gradio.utils import get_upload_folder
 
     from shared.api import explain_call, refuse_downloads
     from shared.components import HEAD, MARK, make_theme
     from shared.serving import Login
-    from shared.web import ASSETS, Shell, make_server
+    from shared.uploads import Uploads
+    from shared.web import ASSETS, Shell, limit_sessions, make_server
 
     refuse_downloads()
-    page.queue(max_size=WAITING, default_concurrency_limit=AT_ONCE)
+    page.queue(
+        max_size=WAITING,
+        default_concurrency_limit=AT_ONCE,
+        api_open=False,  # nobody gets past the line, but those whom `publish` lets
+    )
+    limit_sessions(page)
     server = make_server()
     gr.mount_gradio_app(
         server,
@@ -282,7 +290,11 @@ def build_server(page: "gr.Blocks", settings: Settings) -> "FastAPI":
     page.has_launched = True
     if settings.users:
         server.add_middleware(Login, users=settings.users)
-    server.add_middleware(Shell, largest_upload=500 * settings.largest * 10**6)
+    server.add_middleware(
+        Shell,
+        uploads=Uploads(Path(get_upload_folder())),
+        largest_upload=(1 + BATCH * settings.largest) * 10**6,
+    )
     return server
 
 
@@ -299,7 +311,7 @@ def serve(settings: Settings) -> None:
     from shared.serving import ending_cleanly, is_open, listen, run
 
     _check_installed(settings.mcp)
-    from shared.web import forget, use_own_folder
+    from shared.uploads import forget, use_own_folder
 
     with listen(settings.host, settings.port) as listening, ending_cleanly():
         if is_open(listening):

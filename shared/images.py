@@ -16,7 +16,13 @@ from pathlib import Path
 from typing import BinaryIO, Literal, Protocol, get_args
 
 import numpy as np
-from PIL import ExifTags, Image, JpegImagePlugin, UnidentifiedImageError
+from PIL import (
+    ExifTags,
+    Image,
+    JpegImagePlugin,
+    TiffImagePlugin,
+    UnidentifiedImageError,
+)
 
 from shared.errors import AppError
 
@@ -34,9 +40,9 @@ IMAGE_SUFFIXES = frozenset({
 MAX_PIXELS = 120_000_000
 MAX_SIDE = 65_535  # JPEG's limit; a forged WebP 11 million wide took 37 s to decode
 _TOO_MANY_PIXELS = (
-    f"too many pixels; at most {MAX_PIXELS // 10**6} megapixels can be read, "
-    f"{MAX_SIDE} a side."
+    "too many pixels; at most {} megapixels can be read, " + f"{MAX_SIDE} a side."
 )
+_SCAN_SHARE = 20  # scans of a JPEG that take as long as decoding another format's photo
 
 # No other format of Pillow's is tried: some start programs (EPS, Ghostscript).
 _FORMATS = ("JPEG", "PNG", "WEBP", "AVIF", "GIF", "BMP", "TIFF")
@@ -47,6 +53,7 @@ _NO_IMAGE = (
 _DAMAGED = "the image is cut off or damaged."
 _SIGNATURES = (b"\xff\xd8\xff", b"\x89PNG\r\n", b"GIF8", b"II*\0", b"MM\0*")
 _HEIC_BRANDS = b"heic heix heim heis hevc hevx hevm hevs mif1 msf1".split()
+_TILE = (322, 323)  # TIFF's tags for the width and length of a tile
 _UPRIGHT = {  # EXIF orientation -> what turns the stored pixels upright
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -135,6 +142,43 @@ def read_preview(source: ImageSource, longest: int) -> Image.Image:
     return _read(source, longest, "fit")
 
 
+def weigh_image(
+    photo: bytes, most_pixels: int = MAX_PIXELS, name: str = "the image"
+) -> int:
+    """Tell how long a photo takes to read, by its header and the number of its scans.
+
+    For photos of strangers: a JPEG of 20 MB can have so many scans that it would take
+    hours.
+
+    Args:
+        photo: the image file.
+        most_pixels: refuse those with more, or that take longer than any with so many.
+        name: what to call it in a message.
+
+    Returns:
+        the pixels that have to be decoded. A JPEG is decoded at a smaller scale, and
+        counts a twentieth for each of its scans. 0 if it is not an image; to read it
+        tells why.
+
+    Raises:
+        AppError: if it is refused.
+    """
+    with _damage_as_app_error(name):
+        try:
+            opened = _open_image(BytesIO(photo))
+        except Image.DecompressionBombError as error:
+            raise AppError(_TOO_MANY_PIXELS.format(most_pixels // 10**6)) from error
+        except Exception:
+            return 0
+        _check_pixels(opened, most_pixels)
+        if not isinstance(opened, JpegImagePlugin.JpegImageFile):
+            return _pixels(opened)
+        work = _pixels(opened) * photo.count(b"\xff\xda") // _SCAN_SHARE
+        if work > most_pixels:
+            raise AppError("it has too many scans; save it as an ordinary JPEG.")
+        return work
+
+
 def _read(
     source: ImageSource, size: int | None, resize: Resize | Literal["fit"]
 ) -> Image.Image:
@@ -185,17 +229,28 @@ def _damage_as_app_error(name: str) -> Iterator[None]:
     except AppError as error:
         raise AppError(f"{name}: {error}") from error.__cause__
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-        raise AppError(f"{name}: {_TOO_MANY_PIXELS}") from error
+        reason = _TOO_MANY_PIXELS.format(MAX_PIXELS // 10**6)
+        raise AppError(f"{name}: {reason}") from error
     except Exception as error:
         reason = str(error).rstrip(".") or type(error).__name__
         raise AppError(f"{name}: the image is cut off or damaged: {reason}.") from error
 
 
-def _check_pixels(image: Image.Image) -> None:
-    if image.width * image.height > MAX_PIXELS or max(image.size) > MAX_SIDE:
-        raise AppError(_TOO_MANY_PIXELS)
+def _check_pixels(image: Image.Image, most: int = MAX_PIXELS) -> None:
+    if _pixels(image) > most or max(image.size) > MAX_SIDE:
+        raise AppError(_TOO_MANY_PIXELS.format(most // 10**6))
     if not image.width * image.height:
         raise AppError("the image has no pixels.")
+
+
+def _pixels(image: Image.Image) -> int:
+    """Count what is decoded; a TIFF of 64 x 64 may be cut out of a tile of 2 GB."""
+    tile = 0
+    if isinstance(image, TiffImagePlugin.TiffImageFile):
+        sides = [image.tag_v2.get(tag, 0) for tag in _TILE]
+        width, height = (side if isinstance(side, int) else MAX_SIDE for side in sides)
+        tile = width * height
+    return max(image.width * image.height, tile)
 
 
 def _open_image(file: BinaryIO) -> Image.Image:

@@ -4,26 +4,47 @@ import base64
 import io
 import secrets
 from collections import OrderedDict
-from collections.abc import Callable, Collection
-from threading import Lock, RLock
-from typing import Any
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from threading import Lock, RLock, Semaphore
+from typing import Any, NamedTuple
 
 import numpy as np
+from PIL import Image
 
 from shared.errors import AppError
-from shared.images import ImageSource, Resize, read_image, read_preview
+from shared.images import ImageSource, Resize, read_image, read_preview, weigh_image
 
 PREVIEW = 1024  # longer side, px
 QUALITY = 85  # of its JPEG; about 150 kB
+# A JPEG of about that size is its own preview. To make one takes 14 ms of a processor
+# where all that is done for a new photo of 1 megapixel took 60.
+SMALL, FEW = 1280, 400_000  # longer side, px; bytes
+
+MOST_PIXELS = 52_000_000  # 8192 x 6144: what phones call 50 megapixels
+MANY_PIXELS = 13_000_000  # more take half a second to two, and up to 1 GB
+QUEUE = 2  # photos of many pixels that wait for another one
 
 View = tuple[int, Resize]  # how a model sees a photo: side in pixels, and what is cut
+
+
+class Upload(NamedTuple):
+    """A file that came from a visitor; messages tell its name, and no folder."""
+
+    name: str
+    content: bytes
+
+    def read_bytes(self) -> bytes:
+        """Give what is in the file."""
+        return self.content
 
 
 class Photo:
     """One photo.
 
     Args:
-        source: as of `shared.images.read_image`.
+        source: the image file.
         views: ways that models see photos.
 
     Attributes:
@@ -35,7 +56,7 @@ class Photo:
         AppError: if it is not a photo that can be read.
     """
 
-    def __init__(self, source: ImageSource, views: Collection[View]):
+    def __init__(self, source: Upload, views: Collection[View]):
         self.key = secrets.token_urlsafe(16)
         self.images = {view: read_image(source, *view) for view in views}
         self.preview = _data_url(source)
@@ -61,15 +82,26 @@ class Photos:
     def __init__(self, views: Collection[View], most: int = 64):
         self._views, self._most = set(views), most
         self._kept: OrderedDict[str, Photo] = OrderedDict()
-        self._lock = Lock()
+        self._lock = Lock()  # never held while a photo is read
+        self._turn, self._places = Lock(), Semaphore(1 + QUEUE)
 
-    def add(self, source: ImageSource) -> Photo:
+    def add(self, source: ImageSource | None) -> Photo:
         """Read a photo, and keep it for a while.
 
+        Args:
+            source: a path, or the image file's bytes.
+
         Raises:
-            AppError: if it is not a photo that can be read.
+            AppError: if it is not a photo that can be read, or reading it would take
+                too long.
         """
-        photo = Photo(source, self._views)
+        upload = _read(source)
+        pixels = weigh_image(upload.content, MOST_PIXELS, upload.name)
+        if pixels > MANY_PIXELS:
+            with self._one_at_a_time():
+                photo = Photo(upload, self._views)
+        else:
+            photo = Photo(upload, self._views)
         with self._lock:
             self._kept[photo.key] = photo
             while len(self._kept) > self._most:
@@ -83,7 +115,7 @@ class Photos:
             AppError: if it is not kept any more.
         """
         with self._lock:
-            if key in self._kept:
+            if key is not None and key in self._kept:
                 self._kept.move_to_end(key)
                 return self._kept[key]
         raise AppError(
@@ -92,13 +124,59 @@ class Photos:
             else "There is no photo yet. Drop one on the page."
         )
 
+    @contextmanager
+    def _one_at_a_time(self) -> Iterator[None]:
+        """Wait for the turn of a photo that takes long, so that it delays no other.
+
+        Raises:
+            AppError: if too many wait already.
+        """
+        if not self._places.acquire(blocking=False):
+            raise AppError(
+                f"Other photos of more than {MANY_PIXELS // 10**6} megapixels are "
+                "being read. Try again in a few seconds, or with a smaller photo."
+            )
+        try:
+            with self._turn:
+                yield
+        finally:
+            self._places.release()
+
 
 def grids(attention: np.ndarray) -> list[list[float]]:
     """Write attention float (N, R) for the page, in thousandths."""
     return np.round(attention.astype(float), 3).tolist()
 
 
-def _data_url(source: ImageSource) -> str:
+def _read(source: Any) -> Upload:
+    """Take in a file at once: it may be deleted, or sent again, meanwhile."""
+    if isinstance(source, bytes):
+        return Upload("the photo", source)
+    if not isinstance(source, (str, Path)):
+        raise AppError("There is no photo. Drop one on the page.")
+    path = Path(source)
+    try:
+        return Upload(path.name, path.read_bytes())
+    except (OSError, ValueError) as error:
+        raise AppError(
+            f"{path.name}: the photo is no longer here. Drop it on the page again."
+        ) from error
+
+
+def _data_url(source: Upload) -> str:
+    content = source.content if _is_preview(source.content) else _shrink(source)
+    return f"data:image/jpeg;base64,{base64.b64encode(content).decode()}"
+
+
+def _is_preview(content: bytes) -> bool:
+    """Whether a photo, which could be read, can be shown as it is."""
+    if len(content) > FEW or not content.startswith(b"\xff\xd8\xff"):
+        return False
+    with Image.open(io.BytesIO(content), formats=("JPEG",)) as image:
+        return max(image.size) <= SMALL and image.mode in ("L", "RGB")
+
+
+def _shrink(source: ImageSource) -> bytes:
     stored = io.BytesIO()
     read_preview(source, PREVIEW).save(stored, "JPEG", quality=QUALITY)
-    return f"data:image/jpeg;base64,{base64.b64encode(stored.getvalue()).decode()}"
+    return stored.getvalue()

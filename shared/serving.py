@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 from shared.errors import AppError
 
 if TYPE_CHECKING:
-    from shared.web import Receive, Scope, Send
+    from shared.requests import Receive, Scope, Send
 
 USERS = "SIGHTREAD_AUTH"  # environment variable
 LAST_SECOND = 1  # for requests that are worked on at the end

@@ -251,7 +251,8 @@ def test_the_page_itself_takes_no_files_of_the_server(where):
         given = [file_at("/etc/hostname")] * len(event["inputs"])
         asked = {"data": given, "fn_index": event["id"], "session_hash": "x"}
         status, text = post(f"{where}/gradio_api/run/any", asked)
-        assert (status, json.loads(text).get("error")) == (500, None), event["api_name"]
+        assert status in (400, 404), event["api_name"]
+        assert json.loads(text).get("error") is None
 
 
 def test_the_address_of_an_upload_stands_for_it(where, captioner):

@@ -1,0 +1,98 @@
+"""The folder of what was uploaded: private, small, and soon empty again."""
+
+import asyncio
+import contextlib
+import os
+import shutil
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+OWN = "sightread-"  # how our folder's name starts
+KEPT = 300  # seconds, of what is uploaded
+SWEEP = 30  # seconds between looking for what is older
+MOST_STORED = 4_000_000_000  # bytes of uploads at once; half of what is free, if less
+
+
+def use_own_folder() -> Path:
+    """Let uploads go to a new folder that nobody else can read.
+
+    It must be called before Gradio is imported; whoever calls it deletes the folder
+    at the end, with `forget`.
+    """
+    folder = Path(tempfile.mkdtemp(prefix=OWN))  # only for its owner
+    os.environ["GRADIO_TEMP_DIR"] = str(folder)
+    os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
+    # Else it makes a table of the last 10,000 requests after each of them.
+    os.environ["GRADIO_ANALYTICS_CACHE_FREQUENCY"] = str(10**9)
+    return folder
+
+
+def forget(folder: Path) -> None:
+    """Delete all that was uploaded."""
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+class Uploads:
+    """What is in the folder, where nothing stays.
+
+    Gradio's own cleaning ends for good when somebody uploads during it, and knows
+    nothing of uploads that broke off.
+
+    Args:
+        folder: only if its name starts like ours is anything in it deleted.
+    """
+
+    def __init__(self, folder: Path):
+        self._folder = folder
+        self._is_own = folder.name.startswith(OWN)
+        self._stored = 0  # bytes, when last seen and since
+        self._coming: list[float] = []  # when what is coming in has started
+
+    def has_room(self, length: int) -> bool:
+        """Whether so many bytes may come."""
+        most = MOST_STORED
+        with contextlib.suppress(OSError):  # nothing was uploaded yet
+            most = min(most, shutil.disk_usage(self._folder).free // 2)
+        return self._stored + length <= most
+
+    @contextlib.contextmanager
+    def coming(self, length: int) -> Iterator[None]:
+        """Spare files that come in, which may take longer than they are kept."""
+        started = time.time()
+        self._stored += length
+        self._coming.append(started)
+        try:
+            yield
+        finally:
+            self._coming.remove(started)
+
+    async def sweep_for_ever(self) -> None:
+        """Delete what is old, every now and then."""
+        while self._is_own:
+            await asyncio.to_thread(self.sweep)
+            await asyncio.sleep(SWEEP)
+
+    def sweep(self) -> None:
+        """Delete what is old."""
+        oldest = min([time.time(), *self._coming]) - KEPT
+        stored = 0
+        for name, folders, files in os.walk(self._folder, topdown=False):
+            folder = Path(name)
+            stored += sum(_delete(folder / file, oldest) for file in files)
+            for inner in folders:
+                with contextlib.suppress(OSError):  # it is not empty
+                    if (folder / inner).lstat().st_ctime < oldest:
+                        (folder / inner).rmdir()
+        self._stored = stored
+
+
+def _delete(file: Path, oldest: float) -> int:
+    """Delete a file if it is older; give the bytes that it still takes."""
+    with contextlib.suppress(OSError):  # somebody else was faster
+        found = file.lstat()
+        if found.st_ctime >= oldest:
+            return found.st_size
+        file.unlink()
+    return 0
