@@ -8,6 +8,7 @@ import sys
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -193,7 +194,9 @@ def build_page(models: Models, settings: Settings) -> "gr.Blocks":
         key = gr.State(None)
         with gr.Row(elem_id="workspace"):
             with gr.Column(scale=5, min_width=320, elem_id="photo-column"):
-                stage = component("showStage", elem_id="stage")
+                stage = component(
+                    "showStage", elem_id="stage", largest=settings.largest
+                )
                 field = photo_field()
                 if examples:
                     gallery = component("showExamples", previews(examples))
@@ -211,15 +214,21 @@ def build_page(models: Models, settings: Settings) -> "gr.Blocks":
                             gr.Markdown(card)
 
         outputs = [field, key, stage, describe.caption, ask.answers]
+        turns = count(1)
 
         def arrive(source: Any, *rest: Any) -> tuple[Any, ...]:
-            """Read a new photo and describe it; the answers about the last one go."""
+            """Read a new photo and describe it; the answers about the last one go.
+
+            What cannot be read changes nothing but to say so.
+            """
+            turn = {"turn": next(turns)}  # the same photo again is news, too
             try:
                 photo = photos.add(source)
             except Exception as error:
-                return None, None, None, problem(error), None
+                stays = gr.skip()
+                return None, stays, problem(error) | turn, stays, stays
             described = describe.describe_photo(photo, *rest)
-            return None, photo.key, {"preview": photo.preview}, described, None
+            return None, photo.key, {"preview": photo.preview} | turn, described, None
 
         def show_example(event: gr.EventData, *rest: Any) -> tuple[Any, ...]:
             """Describe one of the photos that come along."""
@@ -232,6 +241,7 @@ def build_page(models: Models, settings: Settings) -> "gr.Blocks":
         options: dict[str, Any] = {
             "api_visibility": "private",
             "show_progress": "hidden",
+            "trigger_mode": "multiple",  # "once" would lose a photo that comes soon
         }
         field.upload(arrive, [field, *describe.inputs], outputs, **options)
         if examples:
