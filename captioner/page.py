@@ -189,6 +189,7 @@ class DescribeTab:
             self.caption,
             api_visibility="private",
             show_progress="hidden",
+            trigger_mode="multiple",
         )
 
     def describe_photo(self, photo: Photo, model: str, *asked: Any) -> dict[str, Any]:

@@ -79,6 +79,7 @@ class AskTab:
             self.answers,
             api_visibility="private",
             show_progress="hidden",
+            trigger_mode="multiple",  # "once" would lose a question that comes soon
         )
 
     def _answer(

@@ -107,8 +107,11 @@ globalThis.sightread ??= (() => {
       trouble.replaceChildren();
       stage.pin(null);
       stage.image.src = preview;
-      shown.hidden = false;
-      mark("sr-has-photo", true);
+      const show = () => {
+        shown.hidden = false;
+        mark("sr-has-photo", true);
+      };
+      stage.image.decode().then(show, show); // before it, there is no height to reserve
     };
     watch("value", update);
     update();
