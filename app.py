@@ -151,14 +151,13 @@ def _alike(answerer: "PhotoAnswerer", captioners: "dict[str, PhotoCaptioner]") -
     """Name the captioner whose encoder finds the same in a photo, or nothing."""
     import numpy as np
 
-    from captioner.page import view as captioner_view
-    from vqa.page import view
-
-    side, resize = view(answerer)
+    own = answerer.config.encoder
+    side = own.image_size
     probe = np.random.default_rng(0).integers(0, 256, (side, side, 3), np.uint8)
     found = answerer.runtime.look(probe)
     for name, captioner in captioners.items():
-        if captioner_view(captioner) != (side, resize):
+        other = captioner.config.encoder
+        if (other.image_size, other.resize) != (side, own.resize):
             continue
         features = captioner.runtime.encode(probe[None])
         if len(features) == 1 and np.array_equal(features[0][0], found):
