@@ -245,9 +245,13 @@ def build_page(models: Models, settings: Settings) -> "gr.Blocks":
         field.upload(arrive, [field, *describe.inputs], outputs, **options)
         if examples:
             gallery.select(show_example, describe.inputs, outputs, **options)
-        captions = CaptionApi(models.captioners)
-        publish(captions.caption, captions.caption_candidates, captions.alternatives)
-        publish(AskApi(models.answerers).ask)
+        captions = CaptionApi(models.captioners, photos)
+        publish(
+            captions.caption,
+            captions.caption_candidates,
+            captions.alternatives,
+            AskApi(models.answerers, photos).ask,
+        )
     return page
 
 

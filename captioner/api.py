@@ -8,7 +8,7 @@ from pydantic import Field
 from captioner.page import UNSURE, confidence
 from captioner.predict import Caption, PhotoCaptioner
 from shared.api import Line, Upload, Words, choose, sent
-from shared.seen import grids
+from shared.seen import Photos, grids
 
 MOST = 10  # captions of one call, and beams
 MOST_WORDS = 50
@@ -52,10 +52,11 @@ class CaptionApi:
 
     Args:
         captioners: models by name, at least one.
+        photos: by whom photos are read; it keeps none of these.
     """
 
-    def __init__(self, captioners: Mapping[str, PhotoCaptioner]):
-        self.captioners = captioners
+    def __init__(self, captioners: Mapping[str, PhotoCaptioner], photos: Photos):
+        self.captioners, self.photos = captioners, photos
 
     def caption(
         self,
@@ -84,7 +85,9 @@ class CaptionApi:
         changes: dict = {"prefix": prefix, "must": must or [], "ban": ban or []}
         if beam_size:
             changes["beam_size"] = beam_size
-        found = choose(self.captioners, model).caption(sent(photo), **changes)[0]
+        captioner = choose(self.captioners, model)
+        with self.photos.reading(sent(photo)) as file:
+            found = captioner.caption(file, **changes)[0]
         sure = confidence(found)
         return {
             "text": found.text,
@@ -116,7 +119,8 @@ class CaptionApi:
         changes = {}
         if count > captioner.config.decoding.beam_size:
             changes["beam_size"] = count
-        found = captioner.caption(sent(photo), **changes)
+        with self.photos.reading(sent(photo)) as file:
+            found = captioner.caption(file, **changes)
         return [_candidate(caption, attention) for caption in found[:count]]
 
     def alternatives(
@@ -138,7 +142,8 @@ class CaptionApi:
             likeliest first: word, empty for the end of the sentence, and prob, 0 to 1
         """
         captioner = choose(self.captioners, model)
-        found = captioner.alternatives(sent(photo), words_so_far, count)
+        with self.photos.reading(sent(photo)) as file:
+            found = captioner.alternatives(file, words_so_far, count)
         return [{"word": word, "prob": round(prob, 4)} for word, prob in found]
 
 

@@ -2,7 +2,6 @@
 
 import inspect
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
@@ -45,37 +44,16 @@ class Upload(TypedDict):
     meta: Meta
 
 
-@dataclass(frozen=True)
-class Sent:
-    """The file of an upload; messages name it without its folder.
-
-    Raises:
-        AppError: if it is not in the folder of uploads, or not there any more.
-    """
-
-    path: Path
-
-    def __post_init__(self) -> None:
-        if not is_upload(self.path):
-            raise AppError(UPLOAD_FIRST)
-
-    @property
-    def name(self) -> str:
-        """The name that it was sent with."""
-        return self.path.name
-
-    def read_bytes(self) -> bytes:
-        """Read the file."""
-        return self.path.read_bytes()
-
-
-def sent(photo: Upload) -> Sent:
+def sent(photo: Upload) -> Path:
     """Find the file of an upload.
 
     Raises:
         AppError: if it was not uploaded, or is deleted by now.
     """
-    return Sent(Path(photo["path"]))
+    path = Path(photo["path"])
+    if not is_upload(path):
+        raise AppError(UPLOAD_FIRST)
+    return path
 
 
 def is_upload(path: Path) -> bool:

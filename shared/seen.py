@@ -5,7 +5,7 @@ import io
 import secrets
 from collections import OrderedDict
 from collections.abc import Callable, Collection, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from threading import Lock, RLock, Semaphore
 from typing import Any, NamedTuple
@@ -95,18 +95,30 @@ class Photos:
             AppError: if it is not a photo that can be read, or reading it would take
                 too long.
         """
-        upload = _read(source)
-        pixels = weigh_image(upload.content, MOST_PIXELS, upload.name)
-        if pixels > MANY_PIXELS:
-            with self._one_at_a_time():
-                photo = Photo(upload, self._views)
-        else:
+        with self.reading(source) as upload:
             photo = Photo(upload, self._views)
         with self._lock:
             self._kept[photo.key] = photo
             while len(self._kept) > self._most:
                 self._kept.popitem(last=False)
         return photo
+
+    @contextmanager
+    def reading(self, source: ImageSource | None) -> Iterator[Upload]:
+        """Take in an image file that can be decoded inside the block.
+
+        One that takes long waits for others like it.
+
+        Args:
+            source: as of `add`.
+
+        Raises:
+            AppError: if there is no such file, or decoding it would take too long.
+        """
+        upload = _read(source)
+        pixels = weigh_image(upload.content, MOST_PIXELS, upload.name)
+        with self._one_at_a_time() if pixels > MANY_PIXELS else nullcontext():
+            yield upload
 
     def get(self, key: str | None) -> Photo:
         """Find a photo again by its key.

@@ -200,6 +200,16 @@ def test_what_is_no_photo_is_named_without_its_folder(where):
     assert message.startswith("notes.jpg: this is not an image that can be read")
 
 
+@pytest.mark.parametrize("name", NAMES)
+def test_a_photo_that_would_take_hours_is_refused(where, name):
+    scan = b"\xff\xda" * 3_000_000  # and each would be gone through
+    content = PHOTO.read_bytes()[:-2] + scan
+    path = upload(where, "slow.jpg", content)
+    kind, data = call(where, name, photo=file_at(path), **NEEDED.get(name, {}))
+    assert kind == "error"
+    assert "slow.jpg: it has too many scans" in json.loads(data)["error"]
+
+
 @pytest.mark.parametrize(
     "name, given, message",
     [

@@ -6,6 +6,7 @@ from typing import Annotated, TypedDict
 from pydantic import Field
 
 from shared.api import Line, Upload, choose, sent
+from shared.seen import Photos
 from vqa.page import MOST_CHOICES, MOST_LETTERS
 from vqa.predict import Answer, PhotoAnswerer
 
@@ -34,10 +35,11 @@ class AskApi:
 
     Args:
         answerers: models by name, at least one.
+        photos: by whom photos are read; it keeps none of these.
     """
 
-    def __init__(self, answerers: Mapping[str, PhotoAnswerer]):
-        self.answerers = answerers
+    def __init__(self, answerers: Mapping[str, PhotoAnswerer], photos: Photos):
+        self.answerers, self.photos = answerers, photos
 
     def ask(
         self,
@@ -63,9 +65,11 @@ class AskApi:
             guesses: what would be answered without the photo
             notes: what about the question the model has not learnt
         """
-        reply = choose(self.answerers, model).ask(
-            sent(photo), question, choices=choices or (), count=count, blind=True
-        )
+        answerer = choose(self.answerers, model)
+        with self.photos.reading(sent(photo)) as file:
+            reply = answerer.ask(
+                file, question, choices=choices or (), count=count, blind=True
+            )
         return {
             "answer": reply.answer,
             "confidence": round(reply.confidence, 4),
