@@ -2,6 +2,7 @@
 
 import base64
 import io
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,10 @@ import gradio as gr
 
 from shared.images import read_preview
 from shared.web import ASSETS, ASSETS_URL
+
+# Gradio asks matplotlib for its backend whenever it is asked something. Unless one is
+# named, all of matplotlib is loaded for the first answer, which takes 0.2 s.
+os.environ.setdefault("MPLBACKEND", "agg")
 
 SCRIPTS = ("page", "heat", "caption", "answers")  # the later ones use the first
 HEAD = "".join(f'<script src="{ASSETS_URL}/{name}.js"></script>' for name in SCRIPTS)
