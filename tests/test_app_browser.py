@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from importlib.resources import files
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -17,6 +18,7 @@ from PIL import Image
 
 pytest.importorskip("playwright", reason="pip install 'playwright>=1.60,<2'")
 pytest.importorskip("gradio", reason="pip install gradio")
+pytest.importorskip("axe_playwright_python", reason="pip install '.[test]'")
 
 from playwright.sync_api import (
     Browser,
@@ -31,7 +33,6 @@ CHROMIUM = next(
     filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))),
     None,
 )
-AXE = os.environ.get("SIGHTREAD_AXE")  # folder where `npm install axe-core` was called
 SHOTS = os.environ.get("SIGHTREAD_SHOTS")  # folder for pictures of every state
 
 pytestmark = [
@@ -575,7 +576,7 @@ def test_caption_and_maps_within_a_second(page: Page, tmp_path: Path) -> None:
 class State(NamedTuple):
     name: str
     overflow: int
-    violations: list[str] | None
+    violations: list[str]
 
 
 LOOKS = {
@@ -644,11 +645,11 @@ def states(
     return found, watch.wrong
 
 
-def violations(page: Page) -> list[str] | None:
-    if not AXE:
-        return None
+def violations(page: Page) -> list[str]:
     if not page.evaluate("Boolean(globalThis.axe)"):
-        page.evaluate(Path(AXE, "node_modules/axe-core/axe.min.js").read_text("utf-8"))
+        page.evaluate(
+            (files("axe_playwright_python") / "axe.min.js").read_text("utf-8")
+        )
     report = page.evaluate("(runOnly) => axe.run(document, { runOnly })", RULES)
     return [
         f"{rule['id']}: {node['html'][:200]}"
@@ -663,10 +664,6 @@ def test_nothing_is_wider_than_the_screen(states: Any) -> None:
     assert wrong == []
 
 
-@pytest.mark.skipif(
-    not AXE,
-    reason="npm install --prefix FOLDER axe-core; then set SIGHTREAD_AXE=FOLDER",
-)
 def test_no_barrier_is_found(states: Any) -> None:
     """By axe: WCAG 2.1, levels A and AA."""
     found, _ = states
