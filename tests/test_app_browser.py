@@ -647,7 +647,8 @@ def states(
 
 def violations(page: Page) -> list[str]:
     if not page.evaluate("Boolean(globalThis.axe)"):
-        page.evaluate(
+        script = files("axe_playwright_python") / "axe.min.js"
+        page.evaluate(script.read_text("utf-8"))
             (files("axe_playwright_python") / "axe.min.js").read_text("utf-8")
         )
     report = page.evaluate("(runOnly) => axe.run(document, { runOnly })", RULES)
