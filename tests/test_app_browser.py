@@ -649,8 +649,6 @@ def violations(page: Page) -> list[str]:
     if not page.evaluate("Boolean(globalThis.axe)"):
         script = files("axe_playwright_python") / "axe.min.js"
         page.evaluate(script.read_text("utf-8"))
-            (files("axe_playwright_python") / "axe.min.js").read_text("utf-8")
-        )
     report = page.evaluate("(runOnly) => axe.run(document, { runOnly })", RULES)
     return [
         f"{rule['id']}: {node['html'][:200]}"
