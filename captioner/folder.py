@@ -27,6 +27,7 @@ from captioner.predict import READERS, Caption, PhotoCaptioner
 from shared.components import HEAD, previews
 from shared.errors import AppError
 from shared.images import IMAGE_SUFFIXES
+from shared.seen import Unread
 from shared.web import ASSETS_URL, problem
 
 MOST = 500  # photos in the table
@@ -117,8 +118,9 @@ class FolderTab:
         captioner = self.captioners[model]
         photos = find_uploads(paths, captioner.batch_size)
         try:
+            unread = [Unread(str(photo)) for photo in photos]
             results = [
-                result for batch in captioner.caption_all(photos) for _, result in batch
+                result for batch in captioner.caption_all(unread) for _, result in batch
             ]
             with ThreadPoolExecutor(READERS) as readers:  # for the small pictures
                 return {"rows": list(readers.map(_row, photos, results))}

@@ -56,6 +56,7 @@ class Refused(Exception):
 
 
 UNCLEAR = Refused(400, "This request cannot be understood.")
+NO_UPLOAD = Refused(403, "This is no file that was uploaded here.")
 ELSEWHERE = Refused(403, "Other pages cannot use this one.")
 NOTHING = Refused(404, "There is nothing here.")
 WRONG_METHOD = Refused(405, "This cannot be done here.")

@@ -24,7 +24,7 @@ SMALL, FEW = 1280, 400_000  # longer side, px; bytes
 
 MOST_PIXELS = 52_000_000  # 8192 x 6144: what phones call 50 megapixels
 MANY_PIXELS = 13_000_000  # more take half a second to two, and up to 1 GB
-QUEUE = 2  # photos of many pixels that wait for another one
+QUEUE = 6  # of these wait for another one; more work than that is done at once
 
 View = tuple[int, Resize]  # how a model sees a photo: side in pixels, and what is cut
 
@@ -38,6 +38,26 @@ class Upload(NamedTuple):
     def read_bytes(self) -> bytes:
         """Give what is in the file."""
         return self.content
+
+
+class Unread(NamedTuple):
+    """A file that came from a visitor, which is weighed when it is read.
+
+    Attributes:
+        name: its path.
+    """
+
+    name: str
+
+    def read_bytes(self) -> bytes:
+        """Read the file.
+
+        Raises:
+            AppError: if decoding it would take too long.
+        """
+        content = Path(self.name).read_bytes()
+        weigh_image(content, MOST_PIXELS, self.name)
+        return content
 
 
 class Photo:

@@ -45,10 +45,17 @@ class Uploads:
     """
 
     def __init__(self, folder: Path):
-        self._folder = folder
+        self._folder = Path(os.path.realpath(folder))
         self._is_own = folder.name.startswith(OWN)
         self._stored = 0  # bytes, when last seen and since
         self._coming: list[float] = []  # when what is coming in has started
+
+    def has(self, path: str) -> bool:
+        """Whether a path leads to something in the folder."""
+        try:
+            return Path(os.path.realpath(path)).is_relative_to(self._folder)
+        except (OSError, ValueError):  # such as a zero byte
+            return False
 
     def has_room(self, length: int) -> bool:
         """Whether so many bytes may come."""

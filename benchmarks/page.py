@@ -1,0 +1,288 @@
+"""How the page does when many people use it at once.
+
+    python benchmarks/page.py [--quick] [--data FOLDER] [--people 20] [--photos 10]
+
+Starts `app.py` on a free port and prints after how many seconds it answers. Then people
+come, all at once; each drops one photo after another, as a browser does it: the file is
+sent, the page's own event is started, and its answer is waited for. All photos differ:
+JPEGs of 1 megapixel cut from `examples/`, or those of FOLDER. Prints:
+
+- errors;
+- seconds from a photo to its caption: median, 95th percentile, longest; and captions a
+  second;
+- the same of one person alone, after the others;
+- processor time of the server for each photo, which other work on the machine disturbs
+  less;
+- memory of the server before, after a first round that goes uncounted (at least as many
+  photos as the page keeps), and at the end.
+
+With --quick 3 photos each. Needs Linux, for the memory. The people run on this machine,
+too, and take a part of it. Nothing else should run on it meanwhile.
+"""
+
+import argparse
+import http.client
+import json
+import os
+import secrets
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+from statistics import median, quantiles
+from typing import Any
+
+from photos import _memory, crops, describe_machine
+
+APP = Path(__file__).parent.parent / "app.py"
+SIZE = (1152, 868)  # px: 1 megapixel
+KEPT = 64  # photos that the page keeps
+PATIENCE = 60  # seconds
+
+
+class Person:
+    """Somebody who uses the page.
+
+    Args:
+        port: the page's.
+        event: which is started by a photo, as `find_event` describes it.
+    """
+
+    def __init__(self, port: int, event: dict[str, Any]):
+        self._port, self._event = port, event
+        self._session = secrets.token_hex(6)
+
+    def describe(self, photo: bytes) -> float:
+        """Drop a photo on the page; give the seconds until it is described.
+
+        Raises:
+            RuntimeError: if it is not.
+        """
+        started = time.perf_counter()
+        data = list(self._event["values"])
+        data[self._event["place"]] = {
+            "path": self._send(photo),
+            "meta": {"_type": "gradio.FileData"},
+        }
+        self._post(
+            "/gradio_api/queue/join",
+            json.dumps(
+                {
+                    "data": data,
+                    "fn_index": self._event["id"],
+                    "session_hash": self._session,
+                }
+            ).encode(),
+            "application/json",
+        )
+        found = self._wait()
+        if not any(isinstance(one, dict) and "captions" in one for one in found):
+            raise RuntimeError(f"no caption: {str(found)[:300]}")
+        return time.perf_counter() - started
+
+    def _send(self, photo: bytes) -> str:
+        boundary = secrets.token_hex(16)
+        body = (
+            f"--{boundary}\r\nContent-Disposition: form-data; name=files; "
+            f"filename=photo.jpg\r\nContent-Type: image/jpeg\r\n\r\n"
+        ).encode()
+        body += photo + f"\r\n--{boundary}--\r\n".encode()
+        kind = f"multipart/form-data; boundary={boundary}"
+        (path,) = json.loads(self._post("/gradio_api/upload", body, kind))
+        return str(path)
+
+    def _post(self, url: str, body: bytes, kind: str) -> bytes:
+        connection = http.client.HTTPConnection("127.0.0.1", self._port, PATIENCE)
+        try:
+            connection.request("POST", url, body, {"Content-Type": kind})
+            response = connection.getresponse()
+            answer = response.read()
+        finally:
+            connection.close()
+        if response.status != 200:
+            raise RuntimeError(f"{url}: {response.status} {answer[:300]!r}")
+        return answer
+
+    def _wait(self) -> list[Any]:
+        """Read the stream of the page's events to the end of ours."""
+        connection = http.client.HTTPConnection("127.0.0.1", self._port, PATIENCE)
+        try:
+            url = f"/gradio_api/queue/data?session_hash={self._session}"
+            connection.request("GET", url)
+            for line in connection.getresponse():
+                if line.startswith(b'data: {"msg":"process_completed"'):
+                    message = json.loads(line[6:])
+                    if not message["success"]:
+                        raise RuntimeError(str(message["output"])[:300])
+                    return list(message["output"]["data"])
+        finally:
+            connection.close()
+        raise RuntimeError("the page's events ended early")
+
+
+def find_event(port: int) -> dict[str, Any]:
+    """Ask the page which event a photo starts, and with what.
+
+    Returns:
+        "id"; "values" of its inputs when the page opens; "place" of the photo in them.
+    """
+    connection = http.client.HTTPConnection("127.0.0.1", port, PATIENCE)
+    connection.request("GET", "/config")
+    config = json.loads(connection.getresponse().read())
+    connection.close()
+    parts = {part["id"]: part for part in config["components"]}
+    (photo,) = (
+        number
+        for number, part in parts.items()
+        if part["props"].get("elem_id") == "photo"
+    )
+    event = next(
+        one for one in config["dependencies"] if [photo, "upload"] in one["targets"]
+    )
+    return {
+        "id": event["id"],
+        "values": [parts[number]["props"].get("value") for number in event["inputs"]],
+        "place": event["inputs"].index(photo),
+    }
+
+
+@contextmanager
+def served() -> Iterator[tuple[int, int, float]]:
+    """Serve the page; give its port, its process and the seconds until it answered."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    started = time.perf_counter()
+    process = subprocess.Popen(
+        [sys.executable, str(APP), "--port", str(port)], stdout=subprocess.DEVNULL
+    )
+    try:
+        while True:
+            if process.poll() is not None:
+                raise RuntimeError("the page did not start")
+            try:
+                connection = http.client.HTTPConnection("127.0.0.1", port, PATIENCE)
+                connection.request("GET", "/")
+                if connection.getresponse().status == 200:
+                    break
+            except OSError:
+                time.sleep(0.02)
+        yield port, process.pid, time.perf_counter() - started
+    finally:
+        process.terminate()
+        process.wait()
+
+
+def draw(count: int) -> list[bytes]:
+    """Draw JPEGs of 1 megapixel."""
+    with tempfile.TemporaryFile() as file:
+        found = []
+        for image in crops(SIZE, count):
+            file.seek(0)
+            file.truncate()
+            image.save(file, "JPEG", quality=90)
+            file.seek(0)
+            found.append(file.read())
+    return found
+
+
+def visit(
+    people: Sequence[Person], photos: Sequence[bytes]
+) -> tuple[list[float], list[str], float]:
+    """Let people describe photos, the same number each, all at once.
+
+    Returns:
+        seconds for each photo, errors, and the seconds that all took.
+    """
+    each = len(photos) // len(people)
+    errors: list[str] = []
+
+    def drop(place: int) -> list[float]:
+        took = []
+        for photo in photos[place * each : (place + 1) * each]:
+            try:
+                took.append(people[place].describe(photo))
+            except (OSError, RuntimeError, http.client.HTTPException) as error:
+                errors.append(f"{type(error).__name__}: {error}")
+        return took
+
+    started = time.perf_counter()
+    with ThreadPoolExecutor(len(people)) as threads:
+        seconds = [
+            took for one in threads.map(drop, range(len(people))) for took in one
+        ]
+    return seconds, errors, time.perf_counter() - started
+
+
+def report(what: str, seconds: list[float], errors: list[str], took: float) -> None:
+    """Print what came of a visit."""
+    print(f"{what:28} {len(errors)} errors", flush=True)
+    for error in sorted(set(errors))[:5]:
+        print(f"    {error}")
+    if len(seconds) > 1:
+        print(
+            f"    median {median(seconds):.3f} s, "
+            f"95 % within {quantiles(seconds, n=20)[-1]:.3f} s, "
+            f"longest {max(seconds):.3f} s; {len(seconds) / took:.1f} a second",
+            flush=True,
+        )
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--quick", action="store_true")
+    parser.add_argument("--data", type=Path, help="a folder with nothing but photos")
+    parser.add_argument("--people", type=int, default=20)
+    parser.add_argument("--photos", type=int, default=10, help="of each")
+    args = parser.parse_args()
+    each = 3 if args.quick else args.photos
+    first = max(args.people, KEPT // args.people * args.people + args.people)
+    count = first + args.people * each
+    print(describe_machine())
+    if args.data:
+        names = sorted(args.data.iterdir())[:count]
+        photos = [name.read_bytes() for name in names]
+        photos = [photos[place % len(photos)] for place in range(count)]
+    else:
+        photos = draw(count)
+    size = sum(map(len, photos)) / len(photos) / 1000
+    with served() as (port, process, seconds):
+
+        def resident() -> float:
+            time.sleep(1)
+            memory = _memory(process)
+            return memory["VmRSS"] if memory else float("nan")
+
+        def busy() -> float:
+            fields = Path(f"/proc/{process}/stat").read_text().rsplit(")", 1)[1].split()
+            return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+        print(f"the page answers after       {seconds:.2f} s", flush=True)
+        memory = [resident()]
+        event = find_event(port)
+        people = [Person(port, event) for _ in range(args.people)]
+        print(f"photos of {size:.0f} kB on the mean")
+        report(f"first {first}, uncounted", *visit(people, photos[:first]))
+        memory.append(resident())
+        before = busy()
+        report(
+            f"{args.people} people, {each} photos each", *visit(people, photos[first:])
+        )
+        worked = 1000 * (busy() - before) / (count - first)
+        print(f"    {worked:.0f} ms of a processor each")
+        memory.append(resident())
+        report("one person", *visit(people[:1], photos[:20]))
+        print(
+            f"memory: {memory[0]:.0f} MB, after the first {memory[1]:.0f} MB, "
+            f"at the end {memory[2]:.0f} MB"
+        )
+
+
+if __name__ == "__main__":
+    main()
