@@ -90,7 +90,10 @@ def converted(monkeypatch):
     def load(folder, batch_size):
         assert (folder / FILES[0]).read_bytes() == tried[-1].encode()
         return SimpleNamespace(
-            name="fake", look=lambda images: images, search=lambda *_: found
+            name="fake",
+            encode=lambda images: [images],
+            look=lambda features: features,
+            search=lambda *_: found,
         )
 
     one = np.full((16, 1, 7), 3, np.int32)
