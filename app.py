@@ -37,10 +37,11 @@ OPEN_TO_USERS = (
     "warning: passwords and photos cross the network as they are. Put a server that "
     "speaks HTTPS before the page unless you trust the network."
 )
-# Requests of a kind that are worked on. With 1, 2, 4 and 8, 20 people had 17.6, 17.2,
-# 16.8 and 18.2 captions a second, on two cores that others used; more of them only lets
-# small photos pass the large ones, see `shared.seen`. Gradio's batches could save 4 of
-# 42 ms of a processor for each photo, but know the state of their first visitor alone.
+# Requests of a kind that are worked on. With 1, 2, 4 and 8, 20 people had 25.2, 25.6,
+# 25.9 and 26.8 captions a second on two cores, with two threads for each net no more;
+# that many only let small photos pass the large ones, see `shared.seen`. Gradio's
+# batches of 4 would save 4 of 40 ms of a processor for each photo, but know the state
+# of their first visitor alone.
 AT_ONCE = 8
 WAITING = 200  # requests in line; who comes later is asked to try again
 BATCH = 16  # photos of one upload; the Folder tab sends half as many

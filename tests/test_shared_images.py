@@ -14,7 +14,14 @@ import pytest
 from PIL import Image, features
 
 from shared.errors import AppError
-from shared.images import IMAGE_SUFFIXES, MAX_PIXELS, MAX_SIDE, image_name, read_image
+from shared.images import (
+    IMAGE_SUFFIXES,
+    MAX_PIXELS,
+    MAX_SIDE,
+    image_name,
+    read_image,
+    weigh_image,
+)
 
 RED, GREEN, BLUE, WHITE = (220, 40, 30), (30, 160, 60), (40, 60, 200), (255, 255, 255)
 FORMATS = ["JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF"] + ["AVIF"] * features.check(
@@ -462,6 +469,51 @@ def test_bad_files_are_named_with_the_reason(data, reason, tmp_path):
         read_image(path)
     with pytest.raises(AppError, match=rf"^the image: .*{reason}"):
         read_image(data, size=8)
+
+
+def tiff_cut_from(tile, side=64):
+    """A grey TIFF of one packed tile, of which all but a corner is cut off."""
+    data = zlib.compress(bytes(min(tile, 200) ** 2))
+    tags = {256: side, 257: side, 258: 8, 259: 8, 262: 1, 277: 1, 322: tile, 323: tile}
+    tags |= {324: 8 + 2 + 12 * 10 + 4, 325: len(data)}
+    entries = b"".join(
+        struct.pack("<HHII", tag, 4, 1, tags[tag]) for tag in sorted(tags)
+    )
+    return b"II*\0" + struct.pack("<IH", 8, len(tags)) + entries + bytes(4) + data
+
+
+def test_a_tile_that_is_larger_than_its_photo_counts_whole():
+    assert read_image(tiff_cut_from(64)).shape == (64, 64, 3)
+    assert weigh_image(tiff_cut_from(200)) == 200 * 200
+    for read in (read_image, weigh_image):
+        with pytest.raises(AppError, match="too many pixels"):
+            read(tiff_cut_from(40_000))
+
+
+def progressive(scans):
+    """A JPEG whose last scan comes again."""
+    data = encode(photo(64, 64), "JPEG", progressive=True)
+    last = data[data.rindex(b"\xff\xda") : -2]
+    return data[:-2] + last * (scans - data.count(b"\xff\xda")) + data[-2:]
+
+
+def test_photos_are_weighed_by_what_is_decoded():
+    assert weigh_image(encode(photo(60, 40))) == 60 * 40
+    assert weigh_image(encode(photo(60, 40), "JPEG")) == 60 * 40 // 20
+    assert weigh_image(progressive(40)) == 64 * 64 * 2
+    assert weigh_image(b"hello") == weigh_image(b"") == 0
+    assert weigh_image(encode(photo(60, 40))[:100]) == 60 * 40
+
+
+def test_photos_that_weigh_too_much_are_refused():
+    assert weigh_image(encode(photo(60, 40)), 2400) == 2400
+    with pytest.raises(AppError, match=r"^the image: too many pixels; at most 0 mega"):
+        weigh_image(encode(photo(60, 40)), 2399)
+    with pytest.raises(AppError, match=r"^a\.jpg: .* at most 50 megapixels .* 65535 a"):
+        weigh_image(png_of_size(60_000, 60_000), 50_000_000, "a.jpg")
+    assert weigh_image(progressive(400), 20 * 64 * 64) == 20 * 64 * 64
+    with pytest.raises(AppError, match=r"^a\.jpg: it has too many scans; save"):
+        weigh_image(progressive(421), 21 * 64 * 64 - 1, "a.jpg")
 
 
 def test_a_zero_size_is_refused():

@@ -1,0 +1,263 @@
+"""What stands around the page, around an application of a few lines."""
+
+import asyncio
+import json
+import logging
+
+import pytest
+
+from shared import requests, web
+from shared.errors import AppError
+from shared.uploads import OWN, Uploads
+from shared.web import HEADERS, Shell, limit_sessions, make_server, problem
+
+HOST = (b"host", b"here:7860")
+BREAK, END = object(), object()  # of the connection: before all has come, and after
+
+
+def ask(app, folder, method="GET", path="/", headers=(), parts=(b"",), largest=1000):
+    """What a `Shell` around an application answers: status, headers, body."""
+    sent, todo = [], [*parts]
+
+    async def receive():
+        if not todo:
+            await asyncio.sleep(60)
+        part = todo.pop(0)
+        if part in (BREAK, END):
+            return {"type": "http.disconnect"}
+        more = bool(todo) and todo[0] is not END
+        return {"type": "http.request", "body": part, "more_body": more}
+
+    async def send(message):
+        sent.append(message)
+
+    sizes = [len(part) for part in parts if part not in (BREAK, END)]
+    length = (b"content-length", str(sum(sizes)).encode())
+    scope = {"type": "http", "method": method, "path": path, "query_string": b""}
+    scope["headers"] = [HOST, length, *headers]
+    shell = Shell(app, Uploads(folder), largest)
+    asyncio.run(shell(scope, receive, send))
+    assert shell._open == shell._held == 0
+    if not sent:
+        return None
+    body = b"".join(message.get("body", b"") for message in sent[1:])
+    return sent[0]["status"], dict(sent[0]["headers"]), body
+
+
+def answering(status=200, headers=(), body=b"hello"):
+    """An application that always answers the same."""
+
+    async def app(scope, receive, send):
+        start = {"type": "http.response.start", "status": status}
+        await send(start | {"headers": [*headers]})
+        await send({"type": "http.response.body", "body": body})
+
+    return app
+
+
+def reading(found):
+    """An application that notes what a request brings."""
+
+    async def app(scope, receive, send):
+        while (message := await receive()).get("more_body"):
+            found.append(message["body"])
+        found.append(message["body"])
+        await answering()(scope, receive, send)
+
+    return app
+
+
+async def failing(scope, receive, send):
+    raise KeyError("/etc/passwd")
+
+
+async def failing_late(scope, receive, send):
+    await answering(500, body=b"Traceback /usr/lib")(scope, receive, send)
+    raise KeyError("/etc/passwd")
+
+
+async def failing_midway(scope, receive, send):
+    await send({"type": "http.response.start", "status": 200, "headers": []})
+    await send({"type": "http.response.body", "body": b"a", "more_body": True})
+    raise KeyError("/etc/passwd")
+
+
+@pytest.mark.parametrize("app", [answering(), answering(404), failing, failing_late])
+@pytest.mark.parametrize("path", ["/", "/sightread/page.js", "/gradio_api/info", "/x"])
+def test_every_answer_has_our_headers(tmp_path, app, path):
+    _, headers, _ = ask(app, tmp_path, path=path)
+    assert {
+        name.encode(): value.encode() for name, value in HEADERS.items()
+    }.items() <= (headers.items())
+
+
+def test_our_headers_replace_those_of_the_application(tmp_path):
+    theirs = [(b"Content-Security-Policy", b"*"), (b"x-other", b"1")]
+    _, headers, body = ask(answering(headers=theirs), tmp_path)
+    assert b"Content-Security-Policy" not in headers
+    assert headers[b"content-security-policy"].startswith(b"default-src 'self'")
+    assert headers[b"x-other"] == b"1"
+    assert body == b"hello"
+
+
+def test_uploads_are_served_in_a_sandbox_and_nothing_else_is(tmp_path):
+    (tmp_path / "a.jpg").touch()
+    path = f"/gradio_api/file={tmp_path / 'a.jpg'}"
+    status, headers, _ = ask(answering(), tmp_path, path=path)
+    assert status == 200
+    assert b"sandbox" in headers[b"content-security-policy"]
+    assert headers[b"cache-control"] == b"private, no-store"
+    (tmp_path.parent / "b").touch()
+    (tmp_path / "link").symlink_to(tmp_path.parent / "b")
+    for other in ("/etc/passwd", tmp_path / ".." / "b", tmp_path / "link", "", "a\0"):
+        assert ask(answering(), tmp_path, path=f"/gradio_api/file={other}")[0] == 403
+
+
+@pytest.mark.parametrize("app", [failing, failing_late])
+def test_a_failure_tells_nothing(tmp_path, app, caplog):
+    status, _, body = ask(app, tmp_path)
+    assert status == 400
+    assert json.loads(body) == {"error": requests.UNCLEAR.reason}
+    assert "/etc/passwd" in caplog.text  # there it is of use
+
+
+def test_an_answer_that_fails_midway_ends(tmp_path):
+    assert ask(failing_midway, tmp_path)[::2] == (200, b"a")
+
+
+def test_a_failure_that_says_what_it_may_is_kept(tmp_path):
+    kind = [(b"content-type", b"application/json")]
+    app = answering(500, kind, b'{"error": "beam_size: 11"}')
+    assert ask(app, tmp_path)[::2] == (400, b'{"error": "beam_size: 11"}')
+
+
+def test_a_broken_connection_is_no_failure(tmp_path, caplog):
+    caplog.set_level(logging.WARNING)
+    parts = (b'{"data": [', BREAK)
+    path = "/gradio_api/queue/join"
+    assert ask(failing, tmp_path, "POST", path, parts=parts) is None
+    assert caplog.text == ""
+
+
+def test_a_request_arrives_whole(tmp_path):
+    for path in ("/gradio_api/queue/join", "/gradio_api/upload"):
+        found = []
+        parts = (b'{"data"', b": [1]", b"}")
+        status, *_ = ask(reading(found), tmp_path, "POST", path, parts=parts)
+        assert status == 200
+        assert b"".join(found) == b'{"data": [1]}'
+
+
+def test_the_application_can_wait_for_the_end(tmp_path):
+    found = []
+
+    async def app(scope, receive, send):
+        found.extend([await receive(), await receive()])
+        await answering()(scope, receive, send)
+
+    path = "/gradio_api/queue/join"
+    ask(app, tmp_path, "POST", path, parts=(b"{}", END))
+    assert [one["type"] for one in found] == ["http.request", "http.disconnect"]
+
+
+def test_too_much_is_refused_before_it_comes(tmp_path, monkeypatch):
+    upload, join = "/gradio_api/upload", "/gradio_api/queue/join"
+    assert ask(failing, tmp_path, "POST", upload, parts=(bytes(1001),))[0] == 413
+    assert ask(answering(), tmp_path, "POST", upload, parts=(bytes(1000),))[0] == 200
+    large = bytes(requests.LARGEST + 1)
+    assert ask(failing, tmp_path, "POST", join, parts=(large,))[0] == 413
+    monkeypatch.setattr(web, "MOST_HELD", 10)
+    assert ask(failing, tmp_path, "POST", join, parts=(b'{"data": [1]}',))[0] == 503
+
+
+def test_more_than_was_said_is_refused(tmp_path):
+    path = "/gradio_api/upload"
+    headers = [(b"content-length", b"3")]
+    parts = (b"ab", b"cd")
+    assert ask(reading([]), tmp_path, "POST", path, headers, parts)[0] == 413
+
+
+@pytest.mark.parametrize("path", ["/gradio_api/queue/join", "/gradio_api/upload"])
+def test_what_comes_too_slowly_is_refused(tmp_path, monkeypatch, path):
+    monkeypatch.setattr(requests, "PATIENCE", 0.05)
+
+    async def app(scope, receive, send):
+        try:
+            await receive()
+        except Exception:  # as frameworks do
+            await answering(500)(scope, receive, send)
+            raise
+
+    status, _, body = ask(app, tmp_path, "POST", path, parts=())
+    assert (status, json.loads(body)) == (408, {"error": "This takes too long."})
+
+
+def test_a_full_folder_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr("shared.uploads.MOST_STORED", 10)
+    path = "/gradio_api/upload"
+    assert ask(failing, tmp_path, "POST", path, parts=(bytes(11),))[0] == 507
+
+
+def test_too_many_at_once_are_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr(web, "MOST_OPEN", 0)
+    assert ask(failing, tmp_path)[0] == 503
+
+
+def test_only_http_is_spoken(tmp_path):
+    with pytest.raises(ValueError, match="only HTTP"):
+        asyncio.run(
+            Shell(None, Uploads(tmp_path), 1)({"type": "websocket"}, None, None)
+        )
+
+
+def test_the_folder_is_swept_while_the_server_runs(tmp_path, monkeypatch):
+    monkeypatch.setattr("shared.uploads.KEPT", -60)
+    folder = tmp_path / f"{OWN}x"
+    folder.mkdir()
+    (folder / "old.jpg").touch()
+
+    async def app(scope, receive, send):
+        for _ in range(100):
+            await asyncio.sleep(0.01)
+            if not (folder / "old.jpg").exists():
+                return
+
+    asyncio.run(Shell(app, Uploads(folder), 1)({"type": "lifespan"}, None, None))
+    assert not (folder / "old.jpg").exists()
+
+
+def test_the_server_lists_nothing():
+    paths = {route.path for route in make_server().routes}
+    assert paths == {web.ASSETS_URL}
+
+
+def test_problems(caplog):
+    assert problem(AppError("Too dark.")) == {"problem": "Too dark."}
+    assert caplog.text == ""
+    found = problem(KeyError("/etc/passwd"))["problem"]
+    assert "/etc" not in found
+    assert "/etc/passwd" in caplog.text
+
+
+@pytest.mark.slow
+def test_gradio_keeps_little():
+    gr = pytest.importorskip("gradio")
+    with gr.Blocks() as page:
+        pass
+    page.queue()
+    names = ("pending_messages_per_session", "sleep_when_free")
+    names += ("progress_update_sleep_when_free",)
+    assert set(names) <= vars(page._queue).keys()  # Gradio has not changed
+    assert {"upload_file_set", "state_session_capacity"} <= vars(page).keys()
+    limit_sessions(page)
+    page.upload_file_set.update(["a"])
+    assert page.upload_file_set == set()
+    mailboxes = page._queue.pending_messages_per_session
+    for number in range(web.SESSIONS + 10):
+        mailboxes[str(number)] = asyncio.Queue()
+        mailboxes["0"].put_nowait(number)  # in use, so that it stays
+    assert len(mailboxes) == web.SESSIONS
+    assert "0" in mailboxes and "1" not in mailboxes
+    kept = [mailboxes["0"].get_nowait() for _ in range(web.UNREAD)]
+    assert kept == [*range(number - web.UNREAD + 1, number + 1)]
+    assert mailboxes["0"].empty()
