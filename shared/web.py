@@ -236,11 +236,18 @@ class _Forgetful(set):
 
 
 class _Mailbox(asyncio.Queue):
-    """Messages for a page, of which the oldest are dropped."""
+    """Messages for a page, of which the oldest are dropped.
+
+    Estimates of how long others wait come in such numbers that they would drive out
+    answers before anybody could fetch them: they go first.
+    """
 
     def put_nowait(self, message: Any) -> None:
-        while self.qsize() >= UNREAD:
-            self.get_nowait()
+        if self.qsize() >= UNREAD:
+            kept = [self.get_nowait() for _ in range(self.qsize())]
+            kept = [one for one in kept if getattr(one, "msg", "") != "estimation"]
+            for one in kept[1 - UNREAD :]:
+                super().put_nowait(one)
         super().put_nowait(message)
 
 

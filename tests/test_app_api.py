@@ -157,7 +157,7 @@ def test_answers_are_those_of_the_model(page, photo, vqa, question, choices):
 
 
 def test_many_are_answered_at_once(page, photo, captioner):
-    jobs = [page.submit(photo, beam_size=1, api_name="/caption") for _ in range(12)]
+    jobs = [page.submit(photo, beam_size=1, api_name="/caption") for _ in range(40)]
     found = {job.result(timeout=60)["text"] for job in jobs}
     assert found == {captioner.caption(PHOTO, beam_size=1)[0].text}
 
@@ -362,3 +362,22 @@ def test_models_are_chosen_by_name():
     assert [choose(models, name) for name in (None, "a", "b")] == [1, 1, 2]
     with pytest.raises(AppError, match=r"no model 'c' here. There is: a, b"):
         choose(models, "c")
+
+
+def test_estimates_drive_out_no_answer():
+    from types import SimpleNamespace
+
+    from shared.web import UNREAD, _Mailbox
+
+    mailbox = _Mailbox()
+    for number in range(UNREAD - 1):
+        mailbox.put_nowait(SimpleNamespace(msg="process_completed", number=number))
+        for _ in range(100):
+            mailbox.put_nowait(SimpleNamespace(msg="estimation", number=None))
+        assert mailbox.qsize() <= UNREAD
+    found = [mailbox.get_nowait().number for _ in range(mailbox.qsize())]
+    assert [number for number in found if number is not None] == [*range(UNREAD - 1)]
+    for number in range(2 * UNREAD):
+        mailbox.put_nowait(SimpleNamespace(msg="process_completed", number=number))
+    found = [mailbox.get_nowait().number for _ in range(mailbox.qsize())]
+    assert found == [*range(UNREAD, 2 * UNREAD)]
