@@ -3,6 +3,7 @@
 import csv
 import json
 import os
+import signal
 import subprocess
 import sys
 import urllib.error
@@ -295,6 +296,11 @@ def fake_answerer(vocabulary=VQA_VOCABULARY, space=VQA_SPACE, **settings):
     return PhotoAnswerer(config, vocabulary, space, runtime)
 
 
+def _heed_interrupts():
+    """What starts in the background of a shell ignores them, and so do its children."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 @contextmanager
 def serve_page(
     folder, *options, command=("-m", "captioner.cli", "demo"), stderr=subprocess.DEVNULL
@@ -313,6 +319,7 @@ def serve_page(
         stdout=subprocess.PIPE,
         stderr=stderr,
         text=True,
+        preexec_fn=_heed_interrupts,
     )
     try:
         yield process, process.stdout.readline().strip()
