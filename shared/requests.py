@@ -1,6 +1,7 @@
 """What a request to the page may be: not too much, not too slow, not from elsewhere."""
 
 import asyncio
+import contextlib
 import json
 import re
 from collections.abc import Awaitable, Callable, MutableMapping
@@ -30,6 +31,8 @@ MOST_PARTS = 50_000  # of JSON; the table of 500 photos has a tenth of that
 DEEPEST = 32  # levels of JSON within each other
 PATIENCE = 30  # seconds for a request; an upload may take so long for each part, and
 PATIENCE_UPLOAD = 900
+PATIENCE_DRAIN = 5  # for the rest of a request that is refused
+MOST_DRAINED = 100_000_000  # bytes of it
 
 _HOST = re.compile(
     r"(\[[0-9a-f:.]{2,45}\]|[a-z0-9_.-]{1,253})(:\d{1,5})?", re.IGNORECASE
@@ -187,6 +190,15 @@ class Body:
         content = b"".join(parts)
         check_json(content)
         self._read = {"type": "http.request", "body": content, "more_body": False}
+
+    async def drain(self) -> None:
+        """Let the rest come, and go: who still sends hears no answer."""
+        if self._left > MOST_DRAINED:
+            return
+        with contextlib.suppress(Refused, TimeoutError):
+            async with asyncio.timeout(PATIENCE_DRAIN):
+                while self._left > 0 and not self._is_whole:
+                    await self.receive()
 
     def _refuse(self, refused: Refused) -> Refused:
         self.refused = refused  # the application may make something else of it

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 USERS = "SIGHTREAD_AUTH"  # environment variable
 LAST_SECOND = 1  # for requests that are worked on at the end
+IDLE = 20  # seconds between looks at whether a connection is used
 CHECK = "/gradio_api/login_check"
 TOOLS = "/gradio_api/mcp"
 
@@ -189,17 +190,24 @@ async def _refuse(send: "Send") -> None:
 def ending_cleanly() -> Iterator[None]:
     """Leave the block, and what is to be deleted after it, also when asked to end."""
 
-    def end(*_: object) -> None:
-        sys.exit(128 + signal.SIGTERM)
+    def end(number: int, _: object) -> None:
+        sys.exit(128 + number)
 
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    before = signal.signal(signal.SIGTERM, end)
+    # The second one is sent when a terminal is closed; `nohup` has it ignored.
+    names = [name for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
+    numbers = [getattr(signal, name) for name in names]
+    before = {one: signal.getsignal(one) for one in numbers}
+    heard = [one for one, handler in before.items() if handler != signal.SIG_IGN]
+    for one in heard:
+        signal.signal(one, end)
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for one in heard:
+            signal.signal(one, before[one])
 
 
 def run(server: Any, listening: socket.socket, ready: Callable[[str], None]) -> None:
@@ -221,6 +229,7 @@ def run(server: Any, listening: socket.socket, ready: Callable[[str], None]) -> 
         log_level="warning",
         server_header=False,
         timeout_graceful_shutdown=LAST_SECOND,
+        http=_make_protocol(),
     )
     serving = uvicorn.Server(config)
     # Each open page holds a request for as long as it is open; to cut it is no error.
@@ -229,6 +238,32 @@ def run(server: Any, listening: socket.socket, ready: Callable[[str], None]) -> 
     serving.run(sockets=[listening])
     if not serving.started:
         raise AppError("The page cannot be served; what is written above says why.")
+
+
+def _make_protocol() -> type:
+    """Make a protocol that hangs up on those who ask for nothing.
+
+    Uvicorn waits for them for ever: for browsers that connect in advance and then
+    sleep, and for whoever sends a header byte by byte.
+    """
+    from uvicorn.protocols.http.h11_impl import H11Protocol
+
+    class Protocol(H11Protocol):
+        was_idle = False
+
+        def connection_made(self, transport: Any) -> None:
+            super().connection_made(transport)
+            self.loop.call_later(IDLE, self.look)
+
+        def look(self) -> None:
+            is_idle = self.cycle is None or self.cycle.response_complete
+            if is_idle and self.was_idle:
+                self.transport.close()
+            elif not self.transport.is_closing():
+                self.was_idle = is_idle
+                self.loop.call_later(IDLE, self.look)
+
+    return Protocol
 
 
 def _visit(listening: socket.socket, ready: Callable[[str], None]) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import importlib
 import os
 import shutil
 import tempfile
@@ -10,18 +11,26 @@ from collections.abc import Iterator
 from pathlib import Path
 
 OWN = "sightread-"  # how our folder's name starts
+NEW = 60  # seconds in which a folder may not be locked yet
 KEPT = 300  # seconds, of what is uploaded
 SWEEP = 30  # seconds between looking for what is older
 MOST_STORED = 4_000_000_000  # bytes of uploads at once; half of what is free, if less
 
 
+_locks: list[int] = []  # open as long as the process lives
+
+
 def use_own_folder() -> Path:
     """Let uploads go to a new folder that nobody else can read.
+
+    Folders of servers that were killed are deleted, as what was uploaded is said to be.
 
     It must be called before Gradio is imported; whoever calls it deletes the folder
     at the end, with `forget`.
     """
+    _forget_others()
     folder = Path(tempfile.mkdtemp(prefix=OWN))  # only for its owner
+    _lock(folder)
     os.environ["GRADIO_TEMP_DIR"] = str(folder)
     os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
     # Else it makes a table of the last 10,000 requests after each of them.
@@ -32,6 +41,32 @@ def use_own_folder() -> Path:
 def forget(folder: Path) -> None:
     """Delete all that was uploaded."""
     shutil.rmtree(folder, ignore_errors=True)
+
+
+def _forget_others() -> None:
+    """Delete folders that no living process has locked, where locks are known."""
+    for folder in Path(tempfile.gettempdir()).glob(f"{OWN}*"):
+        with contextlib.suppress(OSError):  # it is somebody else's, or gone
+            is_old = folder.lstat().st_ctime < time.time() - NEW
+            if is_old and not folder.is_symlink() and _lock(folder):
+                os.close(_locks.pop())
+                forget(folder)
+
+
+def _lock(folder: Path) -> bool:
+    """Lock a folder until this process ends; tell whether that can be done."""
+    try:
+        fcntl = importlib.import_module("fcntl")  # Unix alone has it
+    except ImportError:
+        return False
+    opened = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(opened, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        os.close(opened)
+        return False
+    _locks.append(opened)
+    return True
 
 
 class Uploads:

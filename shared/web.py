@@ -5,6 +5,7 @@ import contextlib
 import ctypes
 import json
 import logging
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from starlette.requests import ClientDisconnect
 
 from shared import requests
 from shared.errors import AppError
+from shared.quiet import is_debugging
 from shared.requests import Body, Message, Receive, Refused, Scope, Send
 from shared.uploads import Uploads
 
@@ -105,43 +107,42 @@ class Shell:
             file = scope["path"].removeprefix(requests.FILE)
             if file != scope["path"] and not self.uploads.has(file):
                 raise requests.NO_UPLOAD
-            if requests.is_upload(scope):
-                await self._take_upload(scope, receive, answer, length)
-            else:
-                await self._take(scope, receive, answer, length)
+            is_upload = requests.is_upload(scope)
+            patience = requests.PATIENCE_UPLOAD if is_upload else requests.PATIENCE
+            answer.body = Body(receive, length, patience)
+            take = self._take_upload if is_upload else self._take
+            await take(scope, answer.body, answer, length)
             await answer.finish()
         except Refused as refused:
             await answer.refuse(refused)
         except ClientDisconnect:
             log.info("%s %s was broken off", scope["method"], scope["path"])
-        except Exception:
-            log.warning("%s %s failed", scope["method"], scope["path"], exc_info=True)
+        except Exception as error:
+            _note(f"{scope['method']} {scope['path']!r:.100}", error)
             await answer.refuse(requests.UNCLEAR)
 
     async def _take_upload(
-        self, scope: Scope, receive: Receive, answer: "_Answer", length: int
+        self, scope: Scope, body: Body, answer: "_Answer", length: int
     ) -> None:
         if length > self.largest_upload:
             raise requests.TOO_LARGE
         if not self.uploads.has_room(length):
             raise requests.FULL
-        answer.body = Body(receive, length, requests.PATIENCE_UPLOAD)
         with self.uploads.coming(length):
-            await self.app(scope, answer.body.receive, answer.send)
+            await self.app(scope, body.receive, answer.send)
 
     async def _take(
-        self, scope: Scope, receive: Receive, answer: "_Answer", length: int
+        self, scope: Scope, body: Body, answer: "_Answer", length: int
     ) -> None:
         if length > requests.LARGEST:
             raise requests.TOO_LARGE
         if self._held + length > MOST_HELD:
             raise requests.BUSY
-        answer.body = Body(receive, length, requests.PATIENCE)
         self._held += length
         try:
             if requests.is_json(scope):
-                await answer.body.read_json()
-            await self.app(scope, answer.body.receive, answer.send)
+                await body.read_json()
+            await self.app(scope, body.receive, answer.send)
         finally:
             self._held -= length
 
@@ -171,7 +172,7 @@ class _Answer:
                 message["status"] = 400
             self._has_started = not self._has_failed
         if not self._has_failed:
-            await self._send(message)
+            await self._pass(message)
 
     async def finish(self) -> None:
         """Answer in the place of an application that failed."""
@@ -182,7 +183,7 @@ class _Answer:
         """Answer why not; an answer that was begun already just ends."""
         if self._has_started:
             with contextlib.suppress(RuntimeError):  # it said that it would be longer
-                await self._send({"type": "http.response.body"})
+                await self._pass({"type": "http.response.body"})
             return
         self._has_started = True
         if self.body and self.body.refused:
@@ -200,7 +201,16 @@ class _Answer:
                 "headers": self._with_ours(headers),
             }
         )
-        await self._send({"type": "http.response.body", "body": body})
+        await self._pass({"type": "http.response.body", "body": body})
+
+    async def _pass(self, message: Message) -> None:
+        """Send a message; the end of an answer waits for that of the request."""
+        is_end = not message.get("more_body") and message["type"].endswith("body")
+        if is_end and self.body:
+            await self._send({**message, "more_body": True})
+            await self.body.drain()
+            message = {"type": "http.response.body"}
+        await self._send(message)
 
     def _with_ours(self, headers: Any) -> list[tuple[bytes, bytes]]:
         ours = {name.encode(): value.encode() for name, value in self._headers.items()}
@@ -228,6 +238,30 @@ def limit_sessions(page: Any) -> None:
     page._queue.sleep_when_free = page._queue.progress_update_sleep_when_free = GLANCE
     # Its list of uploads is for its own cleaning alone; see `Uploads`.
     page.upload_file_set = _Forgetful()
+    from gradio import queueing, routes
+
+    # It writes down each request that is not as it should be: whole, and how it fared.
+    for module in (queueing, routes):
+        vars(module)["traceback"] = _Brief
+
+
+class _Brief:
+    """The part of the module `traceback` that Gradio's server uses."""
+
+    @staticmethod
+    def print_exc() -> None:
+        error = sys.exception()
+        if error is not None:
+            _note("An event", error)
+
+
+def _note(what: str, error: BaseException) -> None:
+    """Write a line about a request that failed; with more, visitors fill the disk."""
+    if is_debugging():
+        log.warning("%s failed", what, exc_info=error)
+    else:
+        reason = " ".join(f"{error!s:.200}".split())
+        log.warning("%s failed: %s: %s", what, type(error).__name__, reason)
 
 
 class _Forgetful(set):

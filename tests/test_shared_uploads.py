@@ -51,6 +51,26 @@ def test_the_folder_is_for_its_owner_alone(monkeypatch):
     forget(folder)  # twice is no error
 
 
+def test_folders_of_servers_that_were_killed_are_deleted(tmp_path, monkeypatch, later):
+    for name in ("GRADIO_TEMP_DIR", "GRADIO_ANALYTICS_ENABLED"):
+        monkeypatch.setenv(name, "before")
+    monkeypatch.setenv("GRADIO_ANALYTICS_CACHE_FREQUENCY", "1")
+    monkeypatch.setattr(uploads.tempfile, "tempdir", str(tmp_path))
+    killed = tmp_path / f"{OWN}killed"
+    others = [tmp_path / "others", tmp_path / f"{OWN}file", tmp_path / f"{OWN}link"]
+    put(killed, "a.jpg")
+    put(others[0], "a.jpg")
+    others[1].touch()
+    others[2].symlink_to(others[0])
+    living = use_own_folder()
+    assert killed.exists()  # it might have been made just now
+    later()
+    use_own_folder()
+    assert not killed.exists()
+    assert living.exists()
+    assert all(other.exists() for other in others)
+
+
 def test_what_is_in_it(folder, tmp_path):
     inside, outside = put(folder, "a/b.jpg"), put(tmp_path, "c.jpg")
     (folder / "link").symlink_to(outside)

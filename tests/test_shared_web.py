@@ -3,6 +3,8 @@
 import asyncio
 import json
 import logging
+import re
+from pathlib import Path
 
 import pytest
 
@@ -17,7 +19,7 @@ BREAK, END = object(), object()  # of the connection: before all has come, and a
 
 def ask(app, folder, method="GET", path="/", headers=(), parts=(b"",), largest=1000):
     """What a `Shell` around an application answers: status, headers, body."""
-    sent, todo = [], [*parts]
+    sent, todo = [], parts if isinstance(parts, list) else [*parts]
 
     async def receive():
         if not todo:
@@ -121,6 +123,20 @@ def test_a_failure_tells_nothing(tmp_path, app, caplog):
     assert "/etc/passwd" in caplog.text  # there it is of use
 
 
+def test_the_log_is_short_unless_asked_for_more(tmp_path, caplog, monkeypatch):
+    async def app(scope, receive, send):
+        raise ValueError("line\n" * 100_000)
+
+    path = "/gradio_api/call/" + "x\n" * 1000
+    monkeypatch.setenv("SIGHTREAD_DEBUG", "0")
+    ask(app, tmp_path, path=path)
+    assert len(caplog.text) < 500
+    assert caplog.text.count("\n") == 1
+    monkeypatch.setenv("SIGHTREAD_DEBUG", "1")
+    ask(app, tmp_path, path=path)
+    assert "Traceback" in caplog.text
+
+
 def test_an_answer_that_fails_midway_ends(tmp_path):
     assert ask(failing_midway, tmp_path)[::2] == (200, b"a")
 
@@ -168,6 +184,25 @@ def test_too_much_is_refused_before_it_comes(tmp_path, monkeypatch):
     assert ask(failing, tmp_path, "POST", join, parts=(large,))[0] == 413
     monkeypatch.setattr(web, "MOST_HELD", 10)
     assert ask(failing, tmp_path, "POST", join, parts=(b'{"data": [1]}',))[0] == 503
+
+
+def test_who_still_sends_hears_the_answer(tmp_path, monkeypatch):
+    """Else the connection ends under it, and a browser knows no reason."""
+    path, parts = "/gradio_api/upload", tuple(bytes(100) for _ in range(20))
+    for app in (answering(413), failing):
+        left = [*parts]
+        assert ask(app, tmp_path, "POST", path, parts=left, largest=1999)[0] == 413
+        status = ask(app, tmp_path, "POST", path, parts=left, largest=2000)[0]
+        assert status in (413, 400)
+        assert left == []
+    monkeypatch.setattr(requests, "MOST_DRAINED", 1999)
+    left = [*parts]
+    ask(failing, tmp_path, "POST", path, parts=left)
+    assert len(left) == 20
+    monkeypatch.setattr(requests, "MOST_DRAINED", 2001)
+    monkeypatch.setattr(requests, "PATIENCE_DRAIN", 0.05)
+    headers = [(b"content-length", b"2001")]  # of which one never comes
+    assert ask(failing, tmp_path, "POST", path, headers, [b"", *parts])[0] == 413
 
 
 def test_more_than_was_said_is_refused(tmp_path):
@@ -240,8 +275,14 @@ def test_problems(caplog):
 
 
 @pytest.mark.slow
-def test_gradio_keeps_little():
+def test_gradio_keeps_little(monkeypatch, caplog):
     gr = pytest.importorskip("gradio")
+    from gradio import queueing, routes
+
+    used = {"print_exc"}  # of the module traceback
+    for module in (queueing, routes):
+        text = Path(module.__file__).read_text("utf-8")
+        assert set(re.findall(r"\btraceback\.(\w+)", text)) == used
     with gr.Blocks() as page:
         pass
     page.queue()
@@ -249,7 +290,16 @@ def test_gradio_keeps_little():
     names += ("progress_update_sleep_when_free",)
     assert set(names) <= vars(page._queue).keys()  # Gradio has not changed
     assert {"upload_file_set", "state_session_capacity"} <= vars(page).keys()
+    for module in (queueing, routes):
+        monkeypatch.setattr(module, "traceback", module.traceback)  # as it was, later
     limit_sessions(page)
+    for module in (queueing, routes):
+        try:
+            raise KeyError("a" * 1000)
+        except KeyError:
+            module.traceback.print_exc()
+    assert caplog.text.count("An event failed: KeyError") == 2
+    assert len(caplog.text) < 1000
     page.upload_file_set.update(["a"])
     assert page.upload_file_set == set()
     mailboxes = page._queue.pending_messages_per_session
