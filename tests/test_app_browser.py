@@ -1,6 +1,7 @@
 """The page as people use it, in Chromium: what they see, hear, click and type."""
 
 import base64
+import csv
 import io
 import os
 import re
@@ -465,6 +466,31 @@ def test_what_is_no_photo_is_refused_in_words(page: Page, tmp_path: Path) -> Non
         expect(sentence(page)).to_have_text(caption)  # the last photo stays
     describe(page, lambda: choose(page, CAT))
     expect(alert).to_have_count(0)
+
+
+def test_a_folder_is_described_corrected_and_taken_along(
+    page: Page, tmp_path: Path
+) -> None:
+    broken = tmp_path / "broken.jpg"
+    broken.write_bytes(MAN.read_bytes()[:2000])
+    page.get_by_role("tab", name="Folder").click()
+    files = page.locator("#folder input[type=file]").first
+    files.set_input_files([MAN, CAT, broken])
+    page.get_by_role("button", name="Describe all").click()
+    rows = page.locator("#folder .sr-rows")
+    expect(rows.locator("textarea")).to_have_count(2)
+    expect(rows).to_contain_text("cut off or damaged")
+    first = rows.locator("textarea").first  # in natural order: cat.jpg
+    first.fill('A "cat",\nlooking up.')
+    first.blur()
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Download CSV").click()
+    download.value.save_as(tmp_path / "captions.csv")
+    with (tmp_path / "captions.csv").open(encoding="utf-8", newline="") as file:
+        table = {row["image"]: row for row in csv.DictReader(file)}
+    assert table["cat.jpg"]["caption"] == 'A "cat", looking up.'
+    assert "cut off or damaged" in table["broken.jpg"]["error"]
+    assert table[MAN.name]["caption"] == rows.locator("textarea").nth(1).input_value()
 
 
 def test_all_can_be_done_by_keyboard(page: Page) -> None:
