@@ -27,6 +27,7 @@ CALL_FOLDERS = ("call/", "run/", "api/", "heartbeat/", "file=", "mcp/")
 UPLOAD, FILE, TOOLS = f"{API}upload", f"{API}file=", f"{API}mcp"
 
 LARGEST = 2_000_000  # bytes, of what is no upload
+LARGEST_TOOL = 30_000_000  # agents send photos among the arguments, in base64
 MOST_PARTS = 50_000  # of JSON; the table of 500 photos has a tenth of that
 DEEPEST = 32  # levels of JSON within each other
 PATIENCE = 30  # seconds for a request; an upload may take so long for each part, and
@@ -120,6 +121,11 @@ def _is_own_page(headers: dict[str, str]) -> bool:
 def is_upload(scope: Scope) -> bool:
     """Whether a request brings files."""
     return scope["path"].rstrip("/") == UPLOAD
+
+
+def largest(scope: Scope) -> int:
+    """Tell how many bytes a request may have that is no upload."""
+    return LARGEST_TOOL if scope["path"].startswith(TOOLS) else LARGEST
 
 
 def is_json(scope: Scope) -> bool:

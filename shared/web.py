@@ -55,7 +55,7 @@ FILE_HEADERS = {
 }
 
 MOST_OPEN = 800  # requests at once, of which each open page holds one
-MOST_HELD = 50_000_000  # bytes of requests that are no uploads, at once
+MOST_HELD = 60_000_000  # bytes of requests that are no uploads, at once
 SESSIONS = 256  # pages of which Gradio keeps the state
 UNREAD = 32  # messages kept for a page that does not fetch them
 GLANCE = (
@@ -134,7 +134,7 @@ class Shell:
     async def _take(
         self, scope: Scope, body: Body, answer: "_Answer", length: int
     ) -> None:
-        if length > requests.LARGEST:
+        if length > requests.largest(scope):
             raise requests.TOO_LARGE
         if self._held + length > MOST_HELD:
             raise requests.BUSY

@@ -182,6 +182,10 @@ def test_too_much_is_refused_before_it_comes(tmp_path, monkeypatch):
     assert ask(answering(), tmp_path, "POST", upload, parts=(bytes(1000),))[0] == 200
     large = bytes(requests.LARGEST + 1)
     assert ask(failing, tmp_path, "POST", join, parts=(large,))[0] == 413
+    tool = "/gradio_api/mcp/"
+    assert ask(answering(), tmp_path, "POST", tool, parts=(large,))[0] == 200
+    large = bytes(requests.LARGEST_TOOL + 1)
+    assert ask(failing, tmp_path, "POST", tool, parts=(large,))[0] == 413
     monkeypatch.setattr(web, "MOST_HELD", 10)
     assert ask(failing, tmp_path, "POST", join, parts=(b'{"data": [1]}',))[0] == 503
 
