@@ -37,7 +37,7 @@ from pathlib import Path
 from statistics import median, quantiles
 from typing import Any
 
-from photos import _memory, crops, describe_machine
+from photos import crops, describe_machine, resident
 
 APP = Path(__file__).parent.parent / "app.py"
 SIZE = (1152, 868)  # px: 1 megapixel
@@ -254,29 +254,29 @@ def main() -> None:
     size = sum(map(len, photos)) / len(photos) / 1000
     with served() as (port, process, seconds):
 
-        def resident() -> float:
+        def settled() -> float:
             time.sleep(1)
-            memory = _memory(process)
-            return memory["VmRSS"] if memory else float("nan")
+            found = resident(process)
+            return found["VmRSS"] if found else float("nan")
 
         def busy() -> float:
             fields = Path(f"/proc/{process}/stat").read_text().rsplit(")", 1)[1].split()
             return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
         print(f"the page answers after       {seconds:.2f} s", flush=True)
-        memory = [resident()]
+        memory = [settled()]
         event = find_event(port)
         people = [Person(port, event) for _ in range(args.people)]
         print(f"photos of {size:.0f} kB on the mean")
         report(f"first {first}, uncounted", *visit(people, photos[:first]))
-        memory.append(resident())
+        memory.append(settled())
         before = busy()
         report(
             f"{args.people} people, {each} photos each", *visit(people, photos[first:])
         )
         worked = 1000 * (busy() - before) / (count - first)
         print(f"    {worked:.0f} ms of a processor each")
-        memory.append(resident())
+        memory.append(settled())
         report("one person", *visit(people[:1], photos[:20]))
         print(
             f"memory: {memory[0]:.0f} MB, after the first {memory[1]:.0f} MB, "

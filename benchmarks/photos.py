@@ -96,7 +96,7 @@ def run(command: Sequence[str], watch: Callable[[float], None] | None = None) ->
     peaks: list[float] = []
 
     def sample() -> None:
-        while (memory := _memory(process.pid)) is not None:
+        while (memory := resident(process.pid)) is not None:
             peaks.append(memory["VmHWM"])
             if watch:
                 watch(memory["VmRSS"])
@@ -116,7 +116,7 @@ def run(command: Sequence[str], watch: Callable[[float], None] | None = None) ->
     return Run(seconds, max(peaks, default=float("nan")), said)
 
 
-def _memory(process: int) -> dict[str, float] | None:
+def resident(process: int) -> dict[str, float] | None:
     """Give VmRSS and VmHWM in MB; None once the process has ended.
 
     Not ru_maxrss: that is never below the memory of whoever started the process.
