@@ -1,24 +1,20 @@
 """Annotation files to rows: which photo, which captions, which split."""
 
 import csv
-import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from io import StringIO
-from pathlib import Path, PurePosixPath, PureWindowsPath
-from typing import Any, Literal, NamedTuple
+from pathlib import Path
+from typing import Any, NamedTuple
 
+from shared import reading
 from shared.errors import AppError
-
-Split = Literal["train", "dev", "test"]
+from shared.reading import Split, checked_name, get_value, parse_json
 
 SPLITS: dict[str, Split] = {
     "train": "train",
     "restval": "train",  # COCO's validation photos that Karpathy gave to training
-    "dev": "dev",
-    "val": "dev",
-    "validation": "dev",
-    "test": "test",
+    **reading.SPLITS,
 }
 _TOKEN_LINE = re.compile(r"(?P<name>[^\t]+)#\d+\t(?P<caption>.*)")
 # The second bar is missing from one line of the published results.csv.
@@ -73,7 +69,7 @@ def flickr_rows(path: Path) -> Iterator[Row]:
             yield row
     for name, (where, split) in splits.items():
         if name not in seen:
-            yield Row(where, _checked_name(name, where), (), split)
+            yield Row(where, checked_name(name, where), (), split)
 
 
 def csv_rows(path: Path) -> Iterator[Row]:
@@ -110,7 +106,7 @@ def csv_rows(path: Path) -> Iterator[Row]:
                         f'Put text that holds {delimiter!r} in quotes ("...").'
                     )
                 row = dict(zip(header, cells, strict=True))
-                name = _checked_name(row["image"], where)
+                name = checked_name(row["image"], where)
                 split = _checked_split(row.get("split"), where)
                 yield Row(where, name, [row["caption"]], split)
             where = f"{path}, line {lines.line_num + 1}"
@@ -124,12 +120,12 @@ def csv_rows(path: Path) -> Iterator[Row]:
 def jsonl_rows(path: Path) -> Iterator[Row]:
     """Read one object a line: image, caption or captions, and maybe split."""
     for where, line in _lines(path):
-        row = _parse(line, where)
-        name = _checked_name(_get(row, "image", str, where), where)
+        row = parse_json(line, where)
+        name = checked_name(get_value(row, "image", str, where), where)
         if "captions" in row:
-            captions = _get(row, "captions", list, where)
+            captions = get_value(row, "captions", list, where)
         else:
-            captions = [_get(row, "caption", str, where)]
+            captions = [get_value(row, "caption", str, where)]
         if not all(isinstance(caption, str) for caption in captions):
             raise AppError(
                 f"{where}: captions must be text. Received: {captions!r:.80}."
@@ -143,9 +139,9 @@ def json_rows(path: Path) -> Iterator[Row]:
     Of the official COCO files, which belong together by year, train and val are
     both read, whichever is named; their photos lie in `train2014/` and so on.
     """
-    data = _parse(_read_text(path), str(path))
+    data = parse_json(_read_text(path), str(path))
     if "annotations" not in data:
-        yield from _karpathy_rows(path, _get(data, "images", list, str(path)))
+        yield from _karpathy_rows(path, get_value(data, "images", list, str(path)))
         return
     official = re.fullmatch(r"captions_(train|val)(20\d\d)\.json", path.name)
     if official is None:
@@ -156,9 +152,9 @@ def json_rows(path: Path) -> Iterator[Row]:
         if file.name != path.name:
             if not file.exists():
                 continue
-            data = _parse(_read_text(file), str(file))
+            data = parse_json(_read_text(file), str(file))
         elif word == "val":
-            data = _parse(_read_text(path), str(path))
+            data = parse_json(_read_text(path), str(path))
         for row in _coco_rows(file, data):
             name = f"{word}{official[2]}/{row.name}"
             yield row._replace(name=name, split=SPLITS[word])
@@ -189,100 +185,51 @@ def sidecar_rows(folder: Path, suffixes: Iterable[str]) -> list[Row]:
 def _line_rows(path: Path, pattern: re.Pattern[str], form: str) -> Iterator[Row]:
     for where, line in _lines(path):
         if match := pattern.fullmatch(line):
-            yield Row(where, _checked_name(match["name"], where), [match["caption"]])
+            yield Row(where, checked_name(match["name"], where), [match["caption"]])
         elif not line.startswith("image_name|"):
             raise AppError(f"{where} should be `{form}`. Received: {line!r:.80}.")
 
 
 def _coco_rows(path: Path, data: Any) -> Iterable[Row]:
     rows: dict[int | str, Row] = {}
-    for i, image in enumerate(_get(data, "images", list, str(path))):
+    for i, image in enumerate(get_value(data, "images", list, str(path))):
         where = f"{path}, images[{i}]"
-        name = _checked_name(_get(image, "file_name", str, where), where)
-        rows[_get(image, "id", (int, str), where)] = Row(where, name, [])
-    for i, item in enumerate(_get(data, "annotations", list, str(path))):
+        name = checked_name(get_value(image, "file_name", str, where), where)
+        rows[get_value(image, "id", (int, str), where)] = Row(where, name, [])
+    for i, item in enumerate(get_value(data, "annotations", list, str(path))):
         where = f"{path}, annotations[{i}]"
-        image_id = _get(item, "image_id", (int, str), where)
+        image_id = get_value(item, "image_id", (int, str), where)
         if image_id not in rows:
             raise AppError(f"{where}: no image has the id {image_id!r}.")
         captions: Any = rows[image_id].captions
-        captions.append(_get(item, "caption", str, where))
+        captions.append(get_value(item, "caption", str, where))
     return rows.values()
 
 
 def _karpathy_rows(path: Path, images: list[Any]) -> Iterator[Row]:
     for i, image in enumerate(images):
         where = f"{path}, images[{i}]"
-        name = _get(image, "filename", str, where)
+        name = get_value(image, "filename", str, where)
         if folder := image.get("filepath"):  # in the file for COCO only
             name = f"{folder}/{name}"
-        sentences = _get(image, "sentences", list, where)
-        captions = [_get(sentence, "raw", str, where) for sentence in sentences]
-        split = _checked_split(_get(image, "split", str, where), where)
-        yield Row(where, _checked_name(name, where), captions, split)
-
-
-def _checked_name(name: str, where: str) -> str:
-    path = PurePosixPath(name.strip().replace("\\", "/"))
-    outside = path.is_absolute() or ".." in path.parts or PureWindowsPath(path).drive
-    if outside or not path.parts or "\0" in name:
-        raise AppError(
-            f"{where}: {name!r} is no photo's name. Give a path below the image "
-            "folder, without `..`, such as dogs/a.jpg."
-        )
-    return path.as_posix()
+        sentences = get_value(image, "sentences", list, where)
+        captions = [get_value(sentence, "raw", str, where) for sentence in sentences]
+        split = _checked_split(get_value(image, "split", str, where), where)
+        yield Row(where, checked_name(name, where), captions, split)
 
 
 def _checked_split(word: Any, where: str) -> Split | None:
-    word = str(word or "").strip().lower()
-    if word and word not in SPLITS:
-        raise AppError(
-            f"{where}: there is no split {word!r}. Choose train, dev (or val) or test."
-        )
-    return SPLITS.get(word)
-
-
-def _get(item: Any, key: str, kind: type | tuple[type, ...], where: str) -> Any:
-    value = item.get(key) if isinstance(item, dict) else None
-    if not isinstance(value, kind):
-        kinds = kind if isinstance(kind, tuple) else (kind,)
-        wanted = " or ".join(
-            {list: "list", str: "text", int: "number"}[k] for k in kinds
-        )
-        shown = repr(value if isinstance(item, dict) else item)[:80]
-        raise AppError(f"{where} needs {key!r}: {wanted}. Received: {shown}.")
-    return value
-
-
-def _parse(text: str, where: str) -> Any:
-    try:
-        return json.loads(text)
-    except json.JSONDecodeError as error:
-        raise AppError(f"{where} is not valid JSON: {error}.") from error
+    return reading.checked_split(word, where, SPLITS)
 
 
 def _lines(path: Path, may_be_empty: bool = False) -> Iterator[tuple[str, str]]:
     """Yield (file and line number, line) for the lines that are not blank."""
-    for number, line in enumerate(_read_text(path, may_be_empty).split("\n"), 1):
-        if line.strip():
-            yield f"{path}, line {number}", line.rstrip("\r")
+    for number, line in reading.read_lines(path, "captions", may_be_empty):
+        yield f"{path}, line {number}", line
 
 
-def _read_text(path: Path, may_be_empty: bool = False) -> str:
-    try:
-        data = path.read_bytes()
-        text = data.decode("utf-8-sig")
-    except OSError as error:
-        raise AppError(f"{path} cannot be read: {error.strerror}.") from error
-    except UnicodeDecodeError as error:
-        number = data.count(b"\n", 0, error.start) + 1
-        raise AppError(
-            f"{path}, line {number} is not UTF-8 text: {error.reason}. Save the file "
-            "as UTF-8 (in Excel: `CSV UTF-8`)."
-        ) from error
-    if not text.strip() and not may_be_empty:
-        raise AppError(f"{path} is empty. It should hold captions.")
-    return text
+def _read_text(path: Path) -> str:
+    return reading.read_text(path, "captions")
 
 
 READERS: dict[str, Callable[[Path], Iterable[Row]]] = {

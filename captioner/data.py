@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from captioner.annotations import SPLITS, Row, read_rows, sidecar_rows
-from captioner.annotations import Split as Split
 from shared.errors import AppError
 from shared.images import IMAGE_SUFFIXES, StoredImage
+from shared.reading import Split as Split
 
 ANNOTATIONS = (  # what to look for in a folder, first match wins
     ("dataset_coco.json", "dataset_flickr8k.json", "dataset_flickr30k.json"),

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from shared.errors import AppError
+from shared.reading import parse_json, read_text
 
 
 class Results(dict[str, str]):
@@ -61,17 +62,16 @@ def read_results(path: Path) -> Results:
 
 
 def _read_records(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise AppError(f"Cannot read captions from {path}: {error}") from error
+    text = read_text(path, "captions")
     if text.lstrip().startswith("["):
-        records = enumerate(_parse(path, "the file", text), start=1)
+        records = enumerate(parse_json(text, str(path)), start=1)
         named = ((f"entry {number}", record) for number, record in records)
     else:
         lines = enumerate(text.split("\n"), start=1)
         places = ((f"line {number}", line) for number, line in lines if line.strip())
-        named = ((place, _parse(path, place, line)) for place, line in places)
+        named = (
+            (place, parse_json(line, f"{path}, {place}")) for place, line in places
+        )
     for place, record in named:
         if not isinstance(record, dict):
             raise AppError(
@@ -79,13 +79,3 @@ def _read_records(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
                 f"Received: {json.dumps(record)[:100]}"
             )
         yield place, record
-
-
-def _parse(path: Path, place: str, text: str) -> Any:
-    try:
-        return json.loads(text)
-    except ValueError as error:
-        raise AppError(
-            f"{path}, {place}: not JSON ({error}). Expected one list of objects "
-            '{"image_id": ..., "caption": ...}, or one object a line.'
-        ) from error

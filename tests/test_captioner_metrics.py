@@ -391,12 +391,12 @@ def test_read_results_of_ours(write):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("", "holds no captions"),
+        ("", "is empty. It should hold captions"),
         ("[]", "holds no captions"),
         ('{"image": "a", "error": "bad"}', r"no captions \(1 records with errors\)"),
-        ("image,caption\na,b", "line 1: not JSON"),
-        ('\n{"image": "a", "caption": "x"}\n{"image": ', "line 3: not JSON"),
-        ('[{"image": "a", "caption": "x"}', "the file: not JSON"),
+        ("image,caption\na,b", "line 1 is not valid JSON"),
+        ('\n{"image": "a", "caption": "x"}\n{"image": ', "line 3 is not valid JSON"),
+        ('[{"image": "a", "caption": "x"}', "results.json is not valid JSON"),
         ('["a dog"]', r'entry 1: expected .*Received: "a dog"'),
         ('{"a": "a dog"}', 'line 1: expected "image", "file_name" or "image_id"'),
         ('[{"image_id": true, "caption": "x"}]', "entry 1: expected"),
@@ -416,10 +416,10 @@ def test_read_results_says_what_is_wrong(write, text, message):
 
 
 def test_read_results_of_no_file_or_no_text(tmp_path):
-    with pytest.raises(AppError, match=r"Cannot read captions from .*none\.json"):
+    with pytest.raises(AppError, match=r"none\.json cannot be read: No such file"):
         read_results(tmp_path / "none.json")
     (tmp_path / "image.json").write_bytes(b"\x89PNG\xff")
-    with pytest.raises(AppError, match="Cannot read captions"):
+    with pytest.raises(AppError, match=r"image\.json, line 1 is not UTF-8"):
         read_results(tmp_path / "image.json")
 
 

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from shared.errors import AppError
+from shared.reading import SPLITS
 from vqa.data import Record, read_dataset, select
-from vqa.reading import SPLITS
 
 DAQUAR = Path(__file__).parents[2] / "shared/data/daquar"
 
@@ -226,7 +226,7 @@ A = "v2_mscoco_train2014_annotations.json"
         ),
         (
             {A: {"annotations": [{"question_id": 90}]}},
-            r"questions\[0\] needs 'answers': list. Received: None",
+            r"questions\[0\] needs 'answers': list. It has 'question_id'",
         ),
         ({Q: {"questions": {}}}, rf"{Q} needs 'questions': list"),
         ({Q: {"questions": [3]}}, r"questions\[0\] needs 'question_id'.* Received: 3"),
@@ -236,7 +236,7 @@ A = "v2_mscoco_train2014_annotations.json"
         ),
         (
             {Q: {"questions": [{"question_id": 90, "image_id": 9}]}},
-            r"questions\[0\] needs 'question': text. Received: None",
+            r"questions\[0\] needs 'question': text. It has 'question_id', 'image_id'",
         ),
         ({Q: vqa_questions("", [90, 90])}, r"questions\[1\]: the id 90 belongs to"),
     ],
@@ -328,7 +328,7 @@ def test_visual7w_of_both_tasks(tmp_path):
 @pytest.mark.parametrize(
     ("data", "match"),
     [
-        ({}, r"needs 'images': list. Received: None"),
+        ({}, r"needs 'images': list. It has no keys"),
         ([], r"needs 'images': list. Received: \[\]"),
         (visual7w([{}]), r"images\[0\].qa_pairs\[0\] needs 'question': text"),
         (visual7w([TELLING | {"answer": 3}]), r"qa_pairs\[0\] needs 'answer': text"),
@@ -706,7 +706,7 @@ def test_own_files_of_each_split(tmp_path):
         ('image,question,answer\na.jpg,"Q,A', r"line 2 is not valid CSV"),
         (b"image,question\na.jpg,A\na.jpg,s\xfc\xdf\n", r"line 3 is not UTF-8 text"),
         ("image,question".encode("utf-16"), r"line 1 is not UTF-8 text.*CSV UTF-8"),
-        ("image,question,answer\n,Q,A\n", r"line 2 needs 'image': .*Received: None"),
+        ("image,question,answer\n,Q,A\n", r"line 2 needs 'image': .*It has 'question'"),
         ("image,question,answer\na.jpg,,A\n", r"line 2 needs 'question': text"),
         ("image,question,answer\nb.jpg,Q,A\n", r"None of the photos.* such as b.jpg"),
         (f"image,question,answer\n{'b' * 5000},Q,A\n", r"None of the photos"),
@@ -744,7 +744,7 @@ def test_no_photo_lies_outside(tmp_path, name, form):
     }
     folder = write(tmp_path / "below", files[form])
     write(tmp_path, {"a.jpg": None, "below/a.jpg": None})
-    with pytest.raises(AppError, match=r"is no photo's name|needs 'image'"):
+    with pytest.raises(AppError, match=r"is no photo's name|needs 'image'|a NUL"):
         read_dataset(folder)
 
 

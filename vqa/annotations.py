@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from shared.errors import AppError
-from vqa.reading import (
+from shared.reading import (
     SPLITS,
     Split,
     as_text,
@@ -92,7 +92,7 @@ def csv_items(path: Path) -> Iterator[tuple[str, str, dict[str, Any]]]:
     Yields:
         file and line, number of the line, column -> cell without those left empty.
     """
-    text = read_text(path)
+    text = read_text(path, "questions")
     first_line = text.partition("\n")[0].strip()
     delimiter = max(",;\t", key=first_line.count)
     lines = csv.reader(StringIO(text, newline=""), delimiter=delimiter, strict=True)
@@ -128,14 +128,14 @@ def csv_items(path: Path) -> Iterator[tuple[str, str, dict[str, Any]]]:
 
 def jsonl_items(path: Path) -> Iterator[tuple[str, str, Any]]:
     """Read one JSON value a line, with file and line, and the line's number."""
-    for number, line in read_lines(path):
+    for number, line in read_lines(path, "questions"):
         where = f"{path}, line {number}"
         yield where, str(number), parse_json(line, where)
 
 
 def json_items(path: Path) -> Iterator[tuple[str, str, Any]]:
     """Read a JSON list of objects, or of [question, answer, image]."""
-    data = parse_json(read_text(path), str(path))
+    data = parse_json(read_text(path, "questions"), str(path))
     if not isinstance(data, list):
         raise AppError(
             f"{path} should be a list of [question, answer, image], or of objects "

@@ -9,12 +9,12 @@ from pathlib import Path
 
 from shared.errors import AppError
 from shared.images import StoredImage
+from shared.reading import SPLITS
+from shared.reading import Split as Split
 from vqa.annotations import ENDINGS, Row, own_rows
 from vqa.annotations import Box as Box
 from vqa.photos import Photo, PhotoFinder
 from vqa.published import published_rows
-from vqa.reading import SPLITS
-from vqa.reading import Split as Split
 
 _OWN = tuple(f"{name}{e}" for name in ("questions", "qa", "vqa") for e in ENDINGS)
 _OWN_BY_SPLIT = tuple(

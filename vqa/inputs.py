@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from shared.errors import AppError
+from shared.reading import get_texts, get_value
 from vqa.annotations import csv_items, json_items, jsonl_items
-from vqa.reading import get_texts, get_value
 
 _COLUMNS = {".csv": csv_items, ".tsv": csv_items}
 _OBJECTS = {".jsonl": jsonl_items, ".json": json_items}

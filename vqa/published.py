@@ -8,8 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from shared.errors import AppError
-from vqa.annotations import Box, Row
-from vqa.reading import (
+from shared.reading import (
     SPLITS,
     checked_name,
     checked_split,
@@ -19,6 +18,7 @@ from vqa.reading import (
     read_lines,
     read_text,
 )
+from vqa.annotations import Box, Row
 
 _VQA = re.compile(
     r"(?P<start>.*?)(?P<task>OpenEnded|MultipleChoice)_(?P<kind>\w+)_"
@@ -51,7 +51,7 @@ def _reader(path: Path) -> Callable[[Path], Iterator[Row]] | None:
     if path.name == "questions.txt" and path.with_name("answers.txt").exists():
         return coco_qa_rows
     if path.name.endswith(".txt"):
-        first = next(read_lines(path))[1]
+        first = next(read_lines(path, "questions"))[1]
         return daquar_rows if _NAMES_IMAGE.search(first) else None
     return None
 
@@ -80,7 +80,7 @@ def _vqa_split(path: Path) -> Iterator[Row]:
     word = match["word"].removesuffix("-dev")
     split = f"{word}{match['year']}"
     annotations = _vqa_annotations(path, match)
-    data = parse_json(read_text(path), str(path))
+    data = parse_json(read_text(path, "questions"), str(path))
     for i, item in enumerate(get_value(data, "questions", list, str(path))):
         where = f"{path}, questions[{i}]"
         id_ = get_value(item, "question_id", (int, str), where)
@@ -126,7 +126,8 @@ def _vqa_annotations(path: Path, match: re.Match[str]) -> dict[Any, Any]:
             f"{path.parent / name} with the answers to {path.name} is missing. Put it "
             "there, or take the questions away."
         )
-    data = parse_json(read_text(files[0]), str(files[0]), object_hook=_bare_answer)
+    text = read_text(files[0], "answers")
+    data = parse_json(text, str(files[0]), object_hook=_bare_answer)
     found = {}
     for i, item in enumerate(get_value(data, "annotations", list, str(files[0]))):
         where = f"{files[0]}, annotations[{i}]"
@@ -165,7 +166,7 @@ def _abstract_files(image: int, kind: str, split: str) -> tuple[str, ...]:
 
 def visual7w_rows(path: Path) -> Iterator[Row]:
     """Read Visual7W: telling, with four answers each, or pointing, with four boxes."""
-    data = parse_json(read_text(path), str(path))
+    data = parse_json(read_text(path, "questions"), str(path))
     boxes = _boxes(path, data) if isinstance(data, dict) and "boxes" in data else None
     for i, image in enumerate(get_value(data, "images", list, str(path))):
         where = f"{path}, images[{i}]"
@@ -244,7 +245,7 @@ def daquar_rows(path: Path) -> Iterator[Row]:
 
 
 def _daquar_split(path: Path, word: str) -> Iterator[Row]:
-    lines = list(read_lines(path))
+    lines = list(read_lines(path, "questions"))
     if len(lines) % 2:
         raise AppError(
             f"{path} has {len(lines)} lines with text, so some question has no answer. "
@@ -290,7 +291,8 @@ def coco_qa_rows(path: Path) -> Iterator[Row]:
 
 def _coco_qa_split(folder: Path, word: str) -> Iterator[Row]:
     names = ("questions.txt", "answers.txt", "img_ids.txt", "types.txt")
-    columns = [read_text(folder / name).rstrip().split("\n") for name in names]
+    texts = [read_text(folder / name, name.removesuffix(".txt")) for name in names]
+    columns = [text.rstrip().split("\n") for text in texts]
     lengths = [len(column) for column in columns]
     if len(set(lengths)) > 1:
         shown = ", ".join(f"{n} {name}" for n, name in zip(lengths, names, strict=True))

@@ -10,8 +10,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from shared.errors import AppError
-from vqa.photos import PhotoFinder
-from vqa.reading import (
+from shared.reading import (
     SPLITS,
     Split,
     as_text,
@@ -23,6 +22,7 @@ from vqa.reading import (
     read_lines,
     read_text,
 )
+from vqa.photos import PhotoFinder
 
 LAYOUTS = """\
   Flickr8k.token.txt or results_20130124.token, with Flickr_8k.trainImages.txt ...
@@ -140,9 +140,9 @@ def _flickr_rows(path: Path) -> Iterator[_Row]:
     splits: dict[str, Split] = {}
     for file in sorted(path.parent.glob("*Images.txt")):
         word = file.name.removesuffix("Images.txt").rpartition(".")[2]
-        for _, line in read_lines(file) if word in SPLITS else ():
+        for _, line in read_lines(file, "captions") if word in SPLITS else ():
             splits[line.strip()] = SPLITS[word]
-    for number, line in read_lines(path):
+    for number, line in read_lines(path, "captions"):
         where = f"{path}, line {number}"
         match = _TOKEN_LINE.fullmatch(line)
         if not match:
@@ -165,7 +165,7 @@ def _coco_rows(path: Path) -> Iterator[_Row]:
             folder, split = f"{word}{official[2]}/", SPLITS[word]
         if not file.exists():
             continue
-        data = parse_json(read_text(file), str(file))
+        data = parse_json(read_text(file, "captions"), str(file))
         names: dict[Any, str] = {}
         for i, image in enumerate(get_value(data, "images", list, str(file))):
             where = f"{file}, images[{i}]"
@@ -182,7 +182,7 @@ def _coco_rows(path: Path) -> Iterator[_Row]:
 
 def _csv_rows(path: Path) -> Iterator[_Row]:
     """Read columns image, caption and maybe split, named in the first line."""
-    text = read_text(path)
+    text = read_text(path, "captions")
     first = text.partition("\n")[0]
     delimiter = max(",;\t", key=first.count)
     header = [column.strip().lower() for column in first.split(delimiter)]
@@ -208,7 +208,7 @@ def _csv_rows(path: Path) -> Iterator[_Row]:
 
 def _jsonl_rows(path: Path) -> Iterator[_Row]:
     """Read one object a line: image, caption or captions, and maybe split."""
-    for number, line in read_lines(path):
+    for number, line in read_lines(path, "captions"):
         where = f"{path}, line {number}"
         row = parse_json(line, where)
         name = checked_name(get_value(row, "image", str, where), where)

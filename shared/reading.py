@@ -1,8 +1,8 @@
-"""Texts, JSON and names out of question files, with messages that say the place."""
+"""Texts, JSON and names out of annotation files, with messages that say the place."""
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any, Literal
 
@@ -41,33 +41,37 @@ def checked_name(name: str, where: str) -> str:
     return path.as_posix()
 
 
-def checked_split(word: Any, where: str) -> Split | None:
-    """Understand a split's name; None if it is empty.
+def checked_split(
+    word: Any, where: str, splits: Mapping[str, Split] = SPLITS
+) -> Split | None:
+    """Understand a split's name, one of the keys of `splits`; None if it is empty.
 
     Raises:
         AppError: if there is no such split.
     """
     word = str(word or "").strip().lower()
-    if word and word not in SPLITS:
+    if word and word not in splits:
         raise AppError(
             f"{where}: there is no split {word!r:.80}. Choose train, dev (or val) or "
             "test."
         )
-    return SPLITS.get(word)
+    return splits.get(word)
 
 
 def get_value(item: Any, key: str, kind: type | tuple[type, ...], where: str) -> Any:
     """Look a key up whose value is of a kind; bool is no int here.
 
     Raises:
-        AppError: if it is not there or of another kind.
+        AppError: if it is not there, with the keys that are; or of another kind.
     """
     value = item.get(key) if isinstance(item, dict) else None
     if not isinstance(value, kind) or isinstance(value, bool):
         kinds = kind if isinstance(kind, tuple) else (kind,)
         wanted = " or ".join(dict.fromkeys(_KINDS[k] for k in kinds))
-        shown = repr(value if isinstance(item, dict) else item)[:80]
-        raise AppError(f"{where} needs {key!r}: {wanted}. Received: {shown}.")
+        received = f"Received: {value if isinstance(item, dict) else item!r:.80}."
+        if isinstance(item, dict) and key not in item:
+            received = f"It has {', '.join(map(repr, item)) or 'no keys'}"[:160] + "."
+        raise AppError(f"{where} needs {key!r}: {wanted}. {received}")
     return value
 
 
@@ -100,36 +104,49 @@ def parse_json(text: str, where: str, **options: Any) -> Any:
     """
     try:
         return json.loads(text, **options)
-    except json.JSONDecodeError as error:
+    except ValueError as error:  # also a number of more than 4300 digits
         raise AppError(f"{where} is not valid JSON: {error}.") from error
     except RecursionError as error:
         raise AppError(f"{where} is not valid JSON: nested too deeply.") from error
 
 
-def read_lines(path: Path) -> Iterator[tuple[int, str]]:
-    """Yield (number, line) of the lines that are not blank."""
-    for number, line in enumerate(read_text(path).split("\n"), 1):
+def read_lines(
+    path: Path, content: str, may_be_empty: bool = False
+) -> Iterator[tuple[int, str]]:
+    """Yield (number, line) of the lines that are not blank, see `read_text`."""
+    lines = read_text(path, content, may_be_empty).split("\n")
+    for number, line in enumerate(lines, 1):
         if line.strip():
             yield number, line.rstrip("\r")
 
 
-def read_text(path: Path) -> str:
-    """Read a whole UTF-8 file that should not be empty.
+def read_text(path: Path, content: str, may_be_empty: bool = False) -> str:
+    """Read a whole UTF-8 file; a byte order mark is left out.
+
+    Args:
+        path: the file.
+        content: what it should hold, such as "captions", for the message.
+        may_be_empty: whether nothing but white space is a text, too.
 
     Raises:
-        AppError: if it cannot be read, is not UTF-8, or holds nothing.
+        AppError: if it cannot be read, is not UTF-8, holds a NUL, or holds nothing.
     """
     try:
         data = path.read_bytes()
         text = data.decode("utf-8-sig")
+        wrong, at = "it holds a NUL", data.find(b"\0")
     except OSError as error:
         raise AppError(f"{path} cannot be read: {error.strerror}.") from error
     except UnicodeDecodeError as error:
-        number = data.count(b"\n", 0, error.start) + 1
+        wrong, at = error.reason, error.start
+    if at >= 0:
+        number = data.count(b"\n", 0, at) + 1
+        if data.startswith((b"\xff\xfe", b"\xfe\xff")):
+            wrong = "it is UTF-16"
         raise AppError(
-            f"{path}, line {number} is not UTF-8 text: {error.reason}. Save the file "
-            "as UTF-8 (in Excel: `CSV UTF-8`)."
-        ) from error
-    if not text.strip():
-        raise AppError(f"{path} is empty. It should hold questions.")
+            f"{path}, line {number} is not UTF-8 text: {wrong}. "
+            "Save the file as UTF-8 (in Excel: `CSV UTF-8`)."
+        )
+    if not text.strip() and not may_be_empty:
+        raise AppError(f"{path} is empty. It should hold {content}.")
     return text
