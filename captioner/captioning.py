@@ -1,6 +1,5 @@
 """One run of `captioner caption`: photos in, records out, errors on the side."""
 
-import re
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -11,13 +10,11 @@ from typing import TYPE_CHECKING, Any
 from captioner.formats import Record, to_record
 from captioner.outputs import Output, Sidecars
 from shared.errors import AppError
-from shared.progress import is_terminal, progress_bar, say
+from shared.progress import is_terminal, plain, progress_bar, say
 
 if TYPE_CHECKING:
     from captioner.config import DecodingConfig
     from captioner.predict import PhotoCaptioner, RuntimeName
-
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
 
 @dataclass
@@ -175,7 +172,7 @@ class Job:
                     self.details,
                 )
                 if "error" in record:
-                    say(_plain(f"error: {record['image']}: {record['error']}"))
+                    say(plain(f"error: {record['image']}: {record['error']}"))
                 records.append(record)
             yield records
 
@@ -188,10 +185,5 @@ class Job:
         if not (self.output or self.sidecars):
             for record in records:
                 for found in record.get("captions", ()):
-                    print(f"{_plain(record['image'])}\t{found['caption']}")
+                    print(f"{plain(record['image'])}\t{plain(found['caption'])}")
             sys.stdout.flush()
-
-
-def _plain(text: str) -> str:
-    r"""Write control characters as \x1b: a name is one line, and no command."""
-    return _CONTROL.sub(lambda match: repr(match[0])[1:-1], text)

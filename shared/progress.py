@@ -1,6 +1,7 @@
-"""How far a command is: a bar on a terminal, plain lines elsewhere."""
+"""What a command says: how far it is, and what went wrong."""
 
 import math
+import re
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -11,6 +12,11 @@ if TYPE_CHECKING:
     from rich.progress import Progress, Task, TaskID
 
 LINE_SECONDS = 30
+# Control characters, ends of lines, marks that turn the direction of writing round, and
+# halves of characters that are no byte of a file name.
+_CONTROL = re.compile(
+    "[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udc7f\udd00-\udfff]"
+)
 
 
 def is_terminal() -> bool:
@@ -19,8 +25,17 @@ def is_terminal() -> bool:
 
 
 def say(message: str) -> None:
-    """Print a message beside the results, on standard error."""
-    print(message, file=sys.stderr, flush=True)
+    """Print a message beside the results, on standard error; see `plain`."""
+    lines = map(plain, message.split("\n"))
+    print("\n".join(lines), file=sys.stderr, flush=True)
+
+
+def plain(text: str) -> str:
+    r"""Write control characters as \x1b: a name is one line, and no command.
+
+    Everything that comes out of files, bundles and names is shown on a terminal so.
+    """
+    return _CONTROL.sub(lambda match: ascii(match[0])[1:-1], text)
 
 
 def describe(error: Exception, when_full: str) -> str:

@@ -1,7 +1,6 @@
 """Runs of `vqa ask`: one question on a terminal, or a file of them."""
 
 import os
-import re
 import sys
 import time
 from collections.abc import Iterator, Sequence
@@ -11,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from shared.errors import AppError
 from shared.images import read_image
-from shared.progress import is_terminal, progress_bar, say
+from shared.progress import is_terminal, plain, progress_bar, say
 from vqa.formats import Record, check_target, to_record
 from vqa.guard import check_question
 from vqa.inputs import Question, by_photo
@@ -21,8 +20,6 @@ if TYPE_CHECKING:
     from vqa.predict import Answer, PhotoAnswerer, Reply, RuntimeName
 
 TOGETHER = 1000  # questions about one photo at once; more memory than a photo needs
-# Control characters, and halves of characters that are no byte of a file name.
-_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udc7f\udd00-\udfff]")
 
 
 @dataclass(frozen=True)
@@ -101,7 +98,7 @@ def ask_one(
     if way.verbose:
         say(f"answered in {1000 * (time.monotonic() - started):.0f} ms")
     for note in reply.notes:
-        say(_plain(f"note: {note}"))
+        say(plain(f"note: {note}"))
     _print_reply(reply)
     if attention:
         picture = draw_attention(
@@ -132,7 +129,7 @@ def _print_answers(answers: "Sequence[Answer]") -> None:
 
 
 def _line(answer: str, confidence: float) -> str:
-    return f"{_plain(answer)}\t{confidence:.2f}"
+    return f"{plain(answer)}\t{confidence:.2f}"
 
 
 @dataclass
@@ -254,7 +251,7 @@ class Job:
             elif self.output is None:
                 for note in record.get("notes", ()):
                     self._say_once(f"note: {record['image']}: {note}")
-                cells = map(_plain, (record["image"], record["question"]))
+                cells = map(plain, (record["image"], record["question"]))
                 answer = _line(record["answer"], record["confidence"])
                 print(*cells, answer, sep="\t")
         if self.output:
@@ -266,9 +263,4 @@ class Job:
         """Say what is true of all questions about a photo once."""
         if message not in self._said:
             self._said.add(message)
-            say(_plain(message))
-
-
-def _plain(text: str) -> str:
-    r"""Write control characters as \x1b: a name is one line, and no command."""
-    return _CONTROL.sub(lambda match: repr(match[0])[1:-1], text)
+            say(plain(message))
