@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from shared.errors import AppError
+
 LONGEST_NAME = 255  # bytes of a file's name, on all usual file systems
 UNSUPPORTED = (errno.EINVAL, errno.ENOTSUP, errno.EROFS)  # not every disk syncs folders
 
@@ -38,7 +40,7 @@ def replace_file(path: Path) -> Iterator[Path]:
     if path.exists() and not path.is_file():
         yield path
         return
-    new = _beside(path)
+    new = beside(path, ".part")
     try:
         yield new
         if path.exists():
@@ -78,8 +80,17 @@ def sync_folder(folder: Path) -> None:
         os.close(opened)
 
 
-def _beside(path: Path) -> Path:
-    name = f".{path.name}.part"
+def beside(path: Path, ending: str) -> Path:
+    """Name a hidden file in the same folder: `.NAME` and the ending.
+
+    Of a name that would be too long, a hash takes the place of the name.
+    """
+    name = f".{path.name}{ending}"
     if len(os.fsencode(name)) > LONGEST_NAME:
-        name = f".{hashlib.sha256(os.fsencode(path.name)).hexdigest()[:32]}.part"
+        name = f".{hashlib.sha256(os.fsencode(path.name)).hexdigest()[:32]}{ending}"
     return path.with_name(name)
+
+
+def cannot_write(path: Path, error: OSError) -> AppError:
+    """Word a failed write for the user."""
+    return AppError(f"{path} cannot be written: {error.strerror or error}.")
