@@ -23,8 +23,6 @@ without.
 """
 
 import errno
-import hashlib
-import json
 import os
 import shutil
 from collections.abc import Collection, Iterator, Mapping
@@ -33,17 +31,39 @@ from pathlib import Path
 from typing import Any
 
 from shared.errors import AppError
-
-FORMAT = 2
-READABLE = (1, 2)
-CONFIG, VOCABULARY, WEIGHTS, CARD = (
-    "config.toml",
-    "vocabulary.txt",
-    "model.weights.h5",
-    "card.md",
+from shared.manifests import (
+    CARD,
+    CONFIG,
+    FILES,
+    MANIFEST,
+    MOST_TOTAL,
+    VOCABULARY,
+    WEIGHTS,
+    beside,
+    check_digest,
+    digest,
+    is_safe,
+    read_manifest,
+    read_text,
+    size_of,
+    write_manifest,
 )
-FILES = (CONFIG, VOCABULARY, WEIGHTS, CARD)
-MANIFEST = "manifest.json"
+
+__all__ = [
+    "CARD",
+    "CONFIG",
+    "FILES",
+    "MANIFEST",
+    "VOCABULARY",
+    "WEIGHTS",
+    "add_part",
+    "check_bundle",
+    "check_changeable",
+    "has_part",
+    "read_card",
+    "read_text",
+    "write_bundle",
+]
 
 
 def write_bundle(
@@ -83,8 +103,8 @@ def write_bundle(
         for name, text in (more or {}).items():
             (new / name).write_text(text, "utf-8")
         write_weights(new, model)
-        files = {name: _digest(new / name) for name in (*FILES, *(more or ()))}
-        _write_manifest(new, task, files)
+        files = {name: digest(new, name) for name in (*FILES, *(more or ()))}
+        write_manifest(new, task, files)
 
 
 def add_part(folder: Path, name: str, files: Mapping[str, bytes], card: str) -> None:
@@ -102,12 +122,12 @@ def add_part(folder: Path, name: str, files: Mapping[str, bytes], card: str) -> 
         ValueError: if a name is not safe, or there is no file.
     """
     added = {f"{name}/{file}": content for file, content in files.items()}
-    if not added or not name.isidentifier() or not all(map(_is_safe, added)):
+    if not added or not name.isidentifier() or not all(map(is_safe, added)):
         raise ValueError(
             f"`name` must be an identifier and `files` have relative names. Received: "
             f"name={name!r}, files={list(files)}"
         )
-    manifest = _read_manifest(folder)
+    manifest = read_manifest(folder)
     kept = [file for file in manifest["files"] if not file.startswith(f"{name}/")]
     check_bundle(folder, manifest["task"], kept)
     check_changeable(folder)
@@ -123,8 +143,8 @@ def add_part(folder: Path, name: str, files: Mapping[str, bytes], card: str) -> 
             (new / file).parent.mkdir(parents=True, exist_ok=True)
             (new / file).write_bytes(content)
         digests = {file: manifest["files"][file] for file in kept}
-        digests |= {file: _digest(new / file) for file in added}
-        _write_manifest(new, manifest["task"], digests)
+        digests |= {file: digest(new, file) for file in added}
+        write_manifest(new, manifest["task"], digests)
 
 
 def check_changeable(folder: Path) -> None:
@@ -151,7 +171,7 @@ def has_part(folder: Path, name: str) -> bool:
     Raises:
         AppError: if there is no bundle.
     """
-    return any(file.startswith(f"{name}/") for file in _read_manifest(folder)["files"])
+    return any(file.startswith(f"{name}/") for file in read_manifest(folder)["files"])
 
 
 def check_bundle(
@@ -167,44 +187,46 @@ def check_bundle(
     Raises:
         AppError: if it is not; the message names what was found and expected.
     """
-    manifest = _read_manifest(folder)
+    manifest = read_manifest(folder)
     if task not in (None, manifest["task"]):
         raise AppError(
             f"{folder} is a bundle for {manifest['task']!r}, not for {task!r}."
         )
     files = manifest["files"]
     for name in files:
-        if not _is_safe(name):
+        if not is_safe(name):
             raise AppError(
                 f"{folder / MANIFEST} names {name!r}, which is not a plain file name. "
                 "The bundle is not to be trusted: get it again."
             )
-    for name in files if names is None else names:
+    wanted = files if names is None else names
+    for name in wanted:
         if name not in files:
             raise AppError(
                 f"The bundle {folder} comes without {name}. Get one that has it."
             )
-        path = folder / name
-        way = [path, *path.parents[: name.count("/")]]
-        if any(step.is_symlink() for step in way) or not path.is_file():
-            raise AppError(f"{path} is missing, or not a file. Get the bundle again.")
-        if (found := _digest(path)) != files[name]:
-            raise AppError(
-                f"{path} was changed or damaged: its SHA-256 is {found[:12]}…, the "
-                f"manifest says {str(files[name])[:12]}…. Get the bundle again."
-            )
+    total = sum(size_of(folder, name) for name in wanted)
+    if total > MOST_TOTAL:
+        raise AppError(
+            f"The files of {folder} have {total:,} bytes, and those of a bundle have "
+            f"{MOST_TOTAL:,} at most. Get the bundle again."
+        )
+    for name in wanted:
+        check_digest(folder, name, files[name])
 
 
-def read_text(folder: Path, name: str) -> str:
-    """Read a text file of a checked bundle.
+def read_card(folder: Path) -> str:
+    """Read the card of a bundle, which is Markdown; empty if it comes without one.
 
     Raises:
-        AppError: if it is not UTF-8 text.
+        AppError: if there is no bundle, or its card was changed, is no plain file in
+            the folder, or no text.
     """
-    try:
-        return (folder / name).read_text("utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise AppError(f"{folder / name} cannot be read: {error}") from error
+    files = read_manifest(folder)["files"]
+    if CARD not in files:
+        return ""
+    check_digest(folder, CARD, files[CARD])
+    return read_text(folder, CARD)
 
 
 @contextmanager
@@ -212,9 +234,9 @@ def _replacing(folder: Path, needed: int) -> Iterator[Path]:
     """Give an empty folder, which takes the place of another when it is filled.
 
     Whenever it is killed, the old folder or the new one is there, and whole; between
-    the two renames the old one has another name, which `_read_manifest` tells.
+    the two renames the old one has another name, which `read_manifest` tells.
     """
-    new, old = _beside(folder, ".part"), _beside(folder, ".old")
+    new, old = beside(folder, ".part"), beside(folder, ".old")
     needed += 10**6
     try:
         shutil.rmtree(new, ignore_errors=True)
@@ -237,10 +259,6 @@ def _replacing(folder: Path, needed: int) -> Iterator[Path]:
         ) from error
 
 
-def _beside(folder: Path, ending: str) -> Path:
-    return Path(f"{folder.absolute()}{ending}")
-
-
 def _may_replace(folder: Path) -> bool:
     """Whether there is nothing in a folder, or a bundle and nothing else."""
     if not folder.is_dir() or folder.is_symlink():
@@ -248,24 +266,15 @@ def _may_replace(folder: Path) -> bool:
     if not any(folder.iterdir()):
         return True
     try:
-        listed = _read_manifest(folder)["files"]
+        listed = read_manifest(folder)["files"]
     except AppError:  # a damaged bundle may be replaced; unknown files may not
         listed = {}
-    known = (name for name in listed if _is_safe(name))
+    known = (name for name in listed if is_safe(name))
     files = {folder / name for name in (*FILES, MANIFEST, *known)}
     folders = {parent for file in files for parent in file.parents}
     return (folder / MANIFEST).exists() and all(
         path in (folders if path.is_dir() else files) and not path.is_symlink()
         for path in folder.rglob("*")
-    )
-
-
-def _is_safe(name: str) -> bool:
-    """Whether a name, as any system reads it, is that of a file in the folder."""
-    steps = name.split("/")
-    # Windows has drives and other separators, and drops dots and spaces at an end.
-    return not {"\\", ":"} & set(name) and all(
-        step and step == step.rstrip(". ") for step in steps
     )
 
 
@@ -278,45 +287,3 @@ def _set_section(card: str, name: str, text: str) -> str:
     if closed:
         return before + section + after
     return f"{card.rstrip()}\n\n{section}\n".lstrip()
-
-
-def _digest(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _write_manifest(folder: Path, task: str, digests: Mapping[str, str]) -> None:
-    files = dict(sorted(digests.items()))
-    manifest = {"format": FORMAT, "task": task, "files": files}
-    (folder / MANIFEST).write_text(json.dumps(manifest, indent=1) + "\n", "utf-8")
-
-
-def _read_manifest(folder: Path) -> dict[str, Any]:
-    """Read a manifest, and make sure of its format and that "files" is a dict."""
-    path = folder / MANIFEST
-    if not path.is_file():
-        old = _beside(folder, ".old")
-        if (old / MANIFEST).is_file():
-            raise AppError(
-                f"No trained model in {folder}: when it was last written, that was "
-                f"interrupted. Rename {old} to {folder.name}."
-            )
-        raise AppError(
-            f"No trained model in {folder}: {MANIFEST} is missing. Train one with "
-            "`captioner train` or `vqa train`, or give the folder of a bundle."
-        )
-    try:
-        manifest = json.loads(path.read_text("utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
-        raise AppError(f"{path} cannot be read: {error}") from error
-    if not isinstance(manifest, dict):
-        raise AppError(f"{path} is not a manifest.")
-    if manifest.get("format") not in READABLE:
-        raise AppError(
-            f"{folder} is a bundle of format {manifest.get('format')!r}; this program "
-            "reads formats 1 and 2. Update sightread, or train the model again."
-        )
-    files = manifest.get("files")
-    if not isinstance(files, dict) or not {CONFIG, VOCABULARY, WEIGHTS} <= set(files):
-        raise AppError(f"{path} does not name the files of a bundle.")
-    return {"task": None} | manifest

@@ -3,7 +3,9 @@
 import ast
 import hashlib
 import json
+import os
 import shutil
+import socket
 import sys
 from pathlib import Path
 
@@ -16,8 +18,15 @@ from keras import layers, ops
 from captioner.config import CaptionerConfig, DecoderConfig, EncoderConfig, StageConfig
 from captioner.model import build_captioner
 from captioner.predict import load_bundle
-from shared import bundles, encoders
-from shared.bundles import add_part, check_bundle, has_part, read_text, write_bundle
+from shared import bundles, encoders, manifests
+from shared.bundles import (
+    add_part,
+    check_bundle,
+    has_part,
+    read_card,
+    read_text,
+    write_bundle,
+)
 from shared.config import format_config
 from shared.errors import AppError
 from shared.text import SPECIAL_WORDS, Vocabulary
@@ -337,6 +346,83 @@ def test_text_that_is_not_utf8_is_refused(bundle):
         read_text(bundle, "config.toml")
 
 
+def test_the_card_is_read_as_the_manifest_says(bundle):
+    assert read_card(bundle) == TEXTS["card"]
+    (bundle / "card.md").write_text("# Another\n")
+    with pytest.raises(AppError, match=r"card\.md was changed or damaged"):
+        read_card(bundle)
+    (bundle / "card.md").write_bytes(b"# \xff\n")
+    renew_manifest(bundle)
+    with pytest.raises(AppError, match=r"card\.md cannot be read: .*utf-8"):
+        read_card(bundle)
+    (bundle / "card.md").unlink()
+    renew_manifest(bundle)
+    assert read_card(bundle) == ""  # format 1 allows that
+
+
+def link_to(path):
+    def exchange(place):
+        place.symlink_to(path)
+
+    return exchange
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="has no such files")
+@pytest.mark.parametrize(
+    "exchange",
+    [
+        *map(link_to, ("/etc/hosts", "../secret", "vocabulary.txt", "/dev/zero")),
+        *(os.mkfifo, Path.mkdir),
+        lambda place: socket.socket(socket.AF_UNIX).bind(str(place)),
+    ],
+    ids=["outside", "beside", "inside", "device", "pipe", "folder", "socket"],
+)
+@pytest.mark.parametrize("name", sorted(FILES))
+def test_what_is_no_plain_file_is_never_opened(
+    bundle, monkeypatch, tmp_path, name, exchange
+):
+    (tmp_path / "secret").write_bytes((bundle / name).read_bytes())
+    (bundle / name).unlink()
+    monkeypatch.chdir(bundle)  # names of sockets are short
+    exchange(Path(name))
+    readers = [lambda: check_bundle(bundle, None), lambda: read_text(bundle, name)]
+    if name in ("card.md", "manifest.json"):
+        readers.append(lambda: read_card(bundle))
+    for read in readers:
+        with pytest.raises(AppError, match=r"is missing|missing, or not a file"):
+            read()
+
+
+@pytest.mark.parametrize(
+    ("name", "most"),
+    [
+        ("manifest.json", manifests.MOST_MANIFEST),
+        ("card.md", manifests.MOST_TEXT),
+        ("config.toml", manifests.MOST_TEXT),
+        ("model.weights.h5", manifests.MOST_BYTES),
+    ],
+)
+def test_files_too_large_are_refused_unread(bundle, name, most):
+    os.truncate(bundle / name, most + 1)  # zeros that take no room
+    with pytest.raises(
+        AppError, match=rf"{name} has [\d,]+ bytes, .* {most:,} at most"
+    ):
+        if name.endswith((".md", ".toml")):
+            read_text(bundle, name)
+        else:
+            check_bundle(bundle, "captioner")
+
+
+def test_many_large_files_are_refused_unread(bundle):
+    for index in range(3):
+        (bundle / f"{index}").write_bytes(b"")
+    renew_manifest(bundle)
+    for index in range(3):
+        os.truncate(bundle / f"{index}", manifests.MOST_BYTES)
+    with pytest.raises(AppError, match=r"files of .* have [\d,]+ bytes"):
+        check_bundle(bundle, "captioner")
+
+
 PART = {"start.tflite": b"abc", "deep/er/step.tflite": b"", "k\u00e4se": bytes(9)}
 SECTION = "## LiteRT\n\nThree graphs."
 
@@ -390,7 +476,7 @@ def test_a_damaged_or_missing_part_can_be_replaced(bundle):
     add_part(bundle, "litert", {"a": b"old", "b": b"old"}, "")
     (bundle / "litert" / "a").write_bytes(b"damaged")
     (bundle / "litert" / "b").unlink()
-    with pytest.raises(AppError, match="a was changed or damaged"):
+    with pytest.raises(AppError, match=r"(a was changed|b is missing)"):
         check_bundle(bundle, "captioner")
     add_part(bundle, "litert", {"a": b"new"}, "")
     check_bundle(bundle, "captioner")
@@ -591,6 +677,7 @@ def test_a_failure_at_any_step_keeps_the_old_bundle(bundle, monkeypatch, step, c
 
 def test_a_bundle_can_be_read_with_the_standard_library():
     tree = ast.parse(Path(bundles.__file__).read_text("utf-8"))
+    tree.body += ast.parse(Path(manifests.__file__).read_text("utf-8")).body
     modules = {
         name.split(".")[0]
         for node in tree.body
