@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 
 import typer
 
+from captioner.demo import demo
 from shared.errors import AppError
 from shared.progress import TrainingProgress, describe, progress_bar, say
 from shared.quiet import is_debugging, muted
@@ -249,18 +250,7 @@ def caption(
         raise typer.Exit(1)
 
 
-@app.command(
-    context_settings={
-        "allow_extra_args": True,
-        "ignore_unknown_options": True,
-        "help_option_names": [],
-    },
-)
-def demo(context: typer.Context) -> None:
-    """Serve a page to describe photos and ask about them."""
-    from app import cli  # which has the options
-
-    typer.main.get_command(cli).main(context.args, prog_name="captioner demo")
+app.command()(demo)
 
 
 @app.command()

@@ -4,13 +4,13 @@ import json
 import re
 import tomllib
 from collections.abc import Mapping
-from importlib import resources
 from pathlib import Path
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from shared.errors import AppError
+from shared.included import included
 
 
 class Config(BaseModel):
@@ -26,9 +26,7 @@ C = TypeVar("C", bound=Config)
 
 def recipe_names(prefix: str) -> list[str]:
     """Names of the recipes that come with the package and start with `prefix`."""
-    files = resources.files("configs").iterdir()
-    stems = (Path(file.name).stem for file in files if file.name.endswith(".toml"))
-    return sorted(stem for stem in stems if stem.startswith(prefix))
+    return sorted(file.stem for file in included("configs").glob(f"{prefix}*.toml"))
 
 
 def read_config(source: str, schema: type[C], prefix: str) -> C:
@@ -43,7 +41,7 @@ def read_config(source: str, schema: type[C], prefix: str) -> C:
         AppError: if there is no such file or recipe, or its content is refused.
     """
     if source in recipe_names(prefix):
-        text = resources.files("configs").joinpath(f"{source}.toml").read_text("utf-8")
+        text = (included("configs") / f"{source}.toml").read_text("utf-8")
         return parse_config(text, schema, source)
     try:
         text = Path(source).read_text("utf-8")

@@ -17,8 +17,8 @@ from pathlib import Path
 import pytest
 from conftest import ROOT, answer, serve_page
 
-import app
-from captioner import cli
+from captioner import cli, demo, demo_page
+from captioner.demo_page import Settings
 from shared import serving
 from shared.errors import AppError
 from shared.serving import Login, address, is_open, listen, read_users
@@ -39,7 +39,7 @@ ALL_OPTIONS = (
 def served(monkeypatch):
     """What the page was served with."""
     found = []
-    monkeypatch.setattr(app, "serve", found.append)
+    monkeypatch.setattr(demo, "serve", found.append)
     monkeypatch.delenv("SIGHTREAD_AUTH", raising=False)
     return found
 
@@ -47,33 +47,26 @@ def served(monkeypatch):
 # ---- options
 
 
-@pytest.mark.parametrize("options", [(), ALL_OPTIONS])
-def test_both_commands_take_the_same_options(served, options):
-    assert app.main([*options]) == 0
-    assert cli.main(["demo", *options]) == 0
-    assert served[0] == served[1]
-
-
 def test_without_options_it_is_for_this_computer_alone(served):
-    app.main([])
-    assert served == [app.Settings(users=[])]
+    cli.main(["demo"])
+    assert served == [Settings(users=[])]
     assert served[0].host == "127.0.0.1"
     assert not served[0].mcp
 
 
 def test_options_arrive(served):
-    app.main([*ALL_OPTIONS])
+    cli.main(["demo", *ALL_OPTIONS])
     folders = [Path("a"), Path("b")], [Path("c")]
-    assert served == [app.Settings(*folders, "::1", 0, [], True, 5, True)]
+    assert served == [Settings(*folders, "::1", 0, [], True, 5, True)]
 
 
 def test_users_come_from_a_file_or_the_environment(served, monkeypatch, tmp_path):
     file = tmp_path / "users"
     file.write_text("ann:pass:word\n\nbob:ß\n", "utf-8")
-    app.main(["--auth", str(file)])
+    cli.main(["demo", "--auth", str(file)])
     monkeypatch.setenv("SIGHTREAD_AUTH", "cy:x")
-    app.main([])
-    app.main(["--auth", str(file)])
+    cli.main(["demo"])
+    cli.main(["demo", "--auth", str(file)])
     assert [settings.users for settings in served] == [USERS, [("cy", "x")], USERS]
 
 
@@ -102,7 +95,6 @@ def test_a_file_that_locks_everybody_out_is_refused(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("option", [("--port", "65536"), ("--max-upload", "0"), ("x",)])
 def test_what_is_no_option_ends_with_2(served, capsys, option):
-    assert app.main([*option]) == 2
     assert cli.main(["demo", *option]) == 2
     assert "captioner demo" in capsys.readouterr().err
     assert served == []
@@ -112,13 +104,12 @@ def test_an_error_is_one_line(monkeypatch, capsys):
     def fail(settings):
         raise AppError("No model.")
 
-    monkeypatch.setattr(app, "serve", fail)
-    for run in (lambda: app.main([]), lambda: cli.main(["demo"])):
-        assert run() == 1
-        assert capsys.readouterr().err == "error: No model.\n"
+    monkeypatch.setattr(demo, "serve", fail)
+    assert cli.main(["demo"]) == 1
+    assert capsys.readouterr().err == "error: No model.\n"
     monkeypatch.setenv("SIGHTREAD_DEBUG", "1")
     with pytest.raises(AppError, match="No model"):
-        app.main([])
+        cli.main(["demo"])
 
 
 @pytest.mark.parametrize(
@@ -132,7 +123,7 @@ def test_a_package_that_is_missing_is_named(
     monkeypatch, capsys, package, option, message
 ):
     monkeypatch.setattr(util, "find_spec", lambda name: name != package or None)
-    assert app.main(["--port", "0", *option]) == 1
+    assert cli.main(["demo", "--port", "0", *option]) == 1
     assert re.match(f"error: .*{message}", capsys.readouterr().err)
 
 
@@ -194,17 +185,17 @@ def test_an_address_of_version_6_stands_in_brackets():
     "host, users, warning",
     [
         ("127.0.0.1", [], ""),
-        ("0.0.0.0", [], app.OPEN_TO_ALL),
-        ("0.0.0.0", USERS, app.OPEN_TO_USERS),
+        ("0.0.0.0", [], demo.OPEN_TO_ALL),
+        ("0.0.0.0", USERS, demo.OPEN_TO_USERS),
     ],
 )
 def test_a_page_for_the_network_is_warned_of(monkeypatch, capsys, host, users, warning):
     def fail(settings):
         raise AppError("far enough")
 
-    monkeypatch.setattr(app, "_load_warm", fail)
+    monkeypatch.setattr(demo_page, "load_warm", fail)
     with pytest.raises(AppError, match="far enough"):
-        app.serve(app.Settings(host=host, port=0, users=users))
+        demo.serve(Settings(host=host, port=0, users=users))
     assert capsys.readouterr().err.strip() == warning
 
 

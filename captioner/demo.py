@@ -1,0 +1,155 @@
+"""The page's command line, `captioner demo`: its options, its start and its end."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from captioner import other_package
+from shared.errors import AppError
+from shared.progress import describe, say
+
+if TYPE_CHECKING:
+    from concurrent.futures import Future
+
+    import gradio as gr
+
+    from captioner.demo_page import Models, Settings
+
+OPEN_TO_ALL = (
+    "warning: every computer in the network can use this page. --auth FILE asks for "
+    "passwords."
+)
+OPEN_TO_USERS = (
+    "warning: passwords and photos cross the network as they are. Put a server that "
+    "speaks HTTPS before the page unless you trust the network."
+)
+
+
+def serve(settings: "Settings") -> None:
+    """Serve the page until it is interrupted.
+
+    Raises:
+        AppError: if a model cannot be loaded, the port is taken, or what the page is
+            built with is not installed.
+        KeyboardInterrupt: when it is interrupted.
+    """
+    from concurrent.futures import ThreadPoolExecutor
+
+    from captioner.demo_page import build_server, load_warm
+    from shared.serving import ending_cleanly, is_open, listen, run
+
+    _check_installed(settings.mcp)
+    from shared.uploads import forget, use_own_folder
+
+    with listen(settings.host, settings.port) as listening, ending_cleanly():
+        if is_open(listening):
+            say(OPEN_TO_ALL if not settings.users else OPEN_TO_USERS)
+        folder = use_own_folder()
+        try:
+            with ThreadPoolExecutor(1) as loader:
+                loading = loader.submit(load_warm, settings)
+                server = build_server(_build(loading, settings), settings)
+            run(server, listening, lambda where: _announce(where, settings.browser))
+        finally:
+            forget(folder)
+
+
+def _check_installed(mcp: bool) -> None:
+    """Refuse at once what would fail after seconds of loading.
+
+    Raises:
+        AppError: if a package is missing, or hidden by another one of its name.
+    """
+    from importlib.util import find_spec
+
+    if reason := other_package("vqa"):
+        raise AppError(reason)
+    if find_spec("gradio") is None:
+        raise AppError(
+            "The page needs Gradio, which is not installed. Install sightread with all "
+            "that it depends on: pip install sightread"
+        )
+    if mcp and find_spec("mcp") is None:
+        raise AppError(
+            "--mcp needs a package that is not installed: pip install 'sightread[mcp]'"
+        )
+
+
+def _build(loading: "Future[Models]", settings: "Settings") -> "gr.Blocks":
+    """Put the page together while models load: importing Gradio takes longer."""
+    import gradio  # noqa: F401
+
+    from captioner.demo_page import build_page
+
+    return build_page(loading.result(), settings)
+
+
+def _announce(where: str, browser: bool) -> None:
+    print(where, flush=True)
+    if browser:
+        import webbrowser
+
+        webbrowser.open(where)
+
+
+def demo(
+    captioner: Annotated[
+        list[Path] | None,
+        typer.Option(
+            metavar="DIR",
+            help="A trained captioner; default: the one included. Of several, "
+            "visitors choose one.",
+        ),
+    ] = None,
+    vqa: Annotated[
+        list[Path] | None,
+        typer.Option(metavar="DIR", help="The same for the model that answers."),
+    ] = None,
+    host: Annotated[
+        str,
+        typer.Option(metavar="ADDRESS", help="0.0.0.0 opens the page to the network."),
+    ] = "127.0.0.1",
+    port: Annotated[
+        int, typer.Option(metavar="N", min=0, max=65535, help="0 finds a free one.")
+    ] = 7860,
+    auth: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Who may use the page: lines name:password. Without the option, the "
+            "environment variable SIGHTREAD_AUTH may hold such lines.",
+        ),
+    ] = None,
+    mcp: Annotated[
+        bool, typer.Option("--mcp", help="Let agents use it: Model Context Protocol.")
+    ] = False,
+    max_upload: Annotated[
+        int, typer.Option(metavar="MB", min=1, max=1000, help="Of a photo.")
+    ] = 20,
+    browser: Annotated[
+        bool, typer.Option("--open", help="Open the page in a browser.")
+    ] = False,
+) -> None:
+    """Serve a page to describe photos and ask about them.
+
+    Prints the page's address once it answers. Ctrl-C ends it and deletes what was
+    uploaded.
+    """
+    from captioner.demo_page import Settings
+    from shared.serving import read_users
+
+    settings = Settings(
+        captioner or (),
+        vqa or (),
+        host,
+        port,
+        read_users(auth),
+        mcp,
+        max_upload,
+        browser,
+    )
+    try:
+        serve(settings)
+    except MemoryError as error:
+        raise AppError(describe(error, "Close other programs.")) from error

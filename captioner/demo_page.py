@@ -1,0 +1,296 @@
+"""The page put together: models, tabs, endpoints, and the server around them.
+
+The one room that knows both siblings.
+"""
+
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from itertools import count
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from shared.errors import AppError
+from shared.included import included
+
+if TYPE_CHECKING:
+    import gradio as gr
+    from fastapi import FastAPI
+
+    from captioner.predict import PhotoCaptioner
+    from vqa.predict import PhotoAnswerer
+
+INCLUDED = "included"
+# Requests of a kind that are worked on. With 1, 2, 4 and 8, 20 people had 25.2, 25.6,
+# 25.9 and 26.8 captions a second on two cores, with two threads for each net no more;
+# that many only let small photos pass the large ones, see `shared.seen`. Gradio's
+# batches of 4 would save 4 of 40 ms of a processor for each photo, but know the state
+# of their first visitor alone.
+AT_ONCE = 8
+WAITING = 200  # requests in line; who comes later is asked to try again
+BATCH = 16  # photos of one upload; the Folder tab sends half as many
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How the page is served.
+
+    Attributes:
+        captioners, answerers: folders of bundles; none is the included one.
+        host, port: where it listens; port 0 is one that is free.
+        users: name and password of those who may use it; none is everybody.
+        mcp: whether programs may use it as a tool, by the Model Context Protocol.
+        largest: of an uploaded photo, MB.
+        browser: whether to open it in one.
+    """
+
+    captioners: Sequence[Path] = ()
+    answerers: Sequence[Path] = ()
+    host: str = "127.0.0.1"
+    port: int = 7860
+    users: Sequence[tuple[str, str]] = ()
+    mcp: bool = False
+    largest: int = 20
+    browser: bool = False
+
+
+@dataclass(frozen=True)
+class Models:
+    """The models of the page, by name."""
+
+    captioners: "dict[str, PhotoCaptioner]"
+    answerers: "dict[str, PhotoAnswerer]"
+    encoders: dict[str, str]  # answerer -> name of what it finds in a photo
+    cards: dict[str, str]  # heading -> Markdown
+
+
+def load_models(settings: Settings) -> Models:
+    """Load all models, and find out which see alike.
+
+    Raises:
+        AppError: if one cannot be loaded.
+    """
+    from captioner.predict import SHIPPED as CAPTIONER
+    from captioner.predict import load_captioner
+    from vqa.predict import SHIPPED as VQA
+    from vqa.predict import load_vqa
+
+    folders = {"captioner": settings.captioners, "vqa": settings.answerers}
+    captioners = {
+        name: load_captioner(folder)
+        for name, folder in _names(folders["captioner"] or [CAPTIONER]).items()
+    }
+    answerers = {
+        name: load_vqa(folder)
+        for name, folder in _names(folders["vqa"] or [VQA]).items()
+    }
+    cards = {}
+    for task, given, own in (
+        ("Captions", settings.captioners, CAPTIONER),
+        ("Answers", settings.answerers, VQA),
+    ):
+        for name, folder in _names(given or [own]).items():
+            cards[f"{task}: {name}"] = (folder / "card.md").read_text("utf-8")
+    encoders = {
+        name: _alike(one, captioners) or f"vqa {name}"
+        for name, one in answerers.items()
+    }
+    return Models(captioners, answerers, encoders, cards)
+
+
+def load_warm(settings: Settings) -> Models:
+    """Load all models, and let each work once, so that no visitor waits for it."""
+    import numpy as np
+
+    models = load_models(settings)
+    drawn = np.indices((64, 64, 3)).sum(axis=0).astype(np.uint8)
+    for captioner in models.captioners.values():
+        captioner.caption(drawn)
+        captioner.alternatives(drawn)
+    for answerer in models.answerers.values():
+        with suppress(AppError):  # it may want choices
+            answerer.ask(drawn, "what is it?", blind=True)
+    return models
+
+
+def _names(folders: Sequence[Path]) -> dict[str, Path]:
+    """Name bundles by their folders, each differently."""
+    from captioner.predict import SHIPPED as CAPTIONER
+    from vqa.predict import SHIPPED as VQA
+
+    named: dict[str, Path] = {}
+    for folder in folders:
+        own = folder in (CAPTIONER, VQA)
+        resolved = folder.resolve()
+        short = INCLUDED if own else resolved.name
+        if short == "bundle":  # where `train` puts it
+            short = resolved.parent.name
+        name, number = short, 2
+        while name in named:
+            name, number = f"{short} {number}", number + 1
+        named[name] = folder
+    return named
+
+
+def _alike(answerer: "PhotoAnswerer", captioners: "dict[str, PhotoCaptioner]") -> str:
+    """Name the captioner whose encoder finds the same in a photo, or nothing."""
+    import numpy as np
+
+    own = answerer.config.encoder
+    side = own.image_size
+    probe = np.random.default_rng(0).integers(0, 256, (side, side, 3), np.uint8)
+    found = answerer.runtime.look(probe)
+    for name, captioner in captioners.items():
+        other = captioner.config.encoder
+        if (other.image_size, other.resize) != (side, own.resize):
+            continue
+        features = captioner.runtime.encode(probe[None])
+        if len(features) == 1 and np.array_equal(features[0][0], found):
+            return name
+    return ""
+
+
+def build_page(models: Models, settings: Settings) -> "gr.Blocks":
+    """Put the page together."""
+    import gradio as gr
+
+    from captioner.api import CaptionApi
+    from captioner.folder import FolderTab
+    from captioner.page import DescribeTab
+    from captioner.page import view as captioner_view
+    from shared.api import publish
+    from shared.components import ABOUT, TITLE, component, photo_field, previews
+    from shared.seen import Photos
+    from shared.web import problem
+    from vqa.api import AskApi
+    from vqa.page import AskTab
+    from vqa.page import view as vqa_view
+
+    views = {captioner_view(one) for one in models.captioners.values()}
+    views |= {vqa_view(one) for one in models.answerers.values()}
+    photos = Photos(views)
+    examples = sorted(included("examples").glob("*.jpg"))
+    describe = DescribeTab(models.captioners, photos)
+    ask = AskTab(models.answerers, photos, models.encoders)
+
+    with gr.Blocks(title="Sightread", fill_width=True) as page:
+        gr.HTML(TITLE, elem_id="title", js_on_load=None)
+        key = gr.State(None)
+        with gr.Row(elem_id="workspace"):
+            with gr.Column(scale=5, min_width=320, elem_id="photo-column"):
+                stage = component(
+                    "showStage", elem_id="stage", largest=settings.largest
+                )
+                field = photo_field()
+                if examples:
+                    gallery = component("showExamples", previews(examples))
+            with gr.Column(scale=6, min_width=320), gr.Tabs(elem_id="tabs"):
+                with gr.Tab("Describe", elem_id="describe-tab"):
+                    describe.build(key)
+                with gr.Tab("Ask", elem_id="ask-tab"):
+                    ask.build(key)
+                with gr.Tab("Folder", elem_id="folder-tab"):
+                    FolderTab(models.captioners, settings.largest).build()
+                with gr.Tab("About", elem_id="about-tab"):
+                    gr.Markdown(ABOUT)
+                    for heading, card in models.cards.items():
+                        with gr.Accordion(heading, open=False):
+                            gr.Markdown(card)
+
+        outputs = [field, key, stage, describe.caption, ask.answers]
+        turns = count(1)
+
+        def arrive(source: Any, *rest: Any) -> tuple[Any, ...]:
+            """Read a new photo and describe it; the answers about the last one go.
+
+            What cannot be read changes nothing but to say so.
+            """
+            turn = {"turn": next(turns)}  # the same photo again is news, too
+            try:
+                photo = photos.add(source)
+            except Exception as error:
+                stays = gr.skip()
+                return None, stays, problem(error) | turn, stays, stays
+            described = describe.describe_photo(photo, *rest)
+            return None, photo.key, {"preview": photo.preview} | turn, described, None
+
+        def show_example(event: gr.EventData, *rest: Any) -> tuple[Any, ...]:
+            """Describe one of the photos that come along."""
+            data = event._data if isinstance(event._data, dict) else {}
+            place = data.get("example")
+            if type(place) is not int or not 0 <= place < len(examples):
+                place = 0
+            return arrive(examples[place], *rest)
+
+        options: dict[str, Any] = {
+            "api_visibility": "private",
+            "show_progress": "hidden",
+            "trigger_mode": "multiple",  # "once" would lose a photo that comes soon
+        }
+        field.upload(arrive, [field, *describe.inputs], outputs, **options)
+        if examples:
+            gallery.select(show_example, describe.inputs, outputs, **options)
+        captions = CaptionApi(models.captioners, photos)
+        publish(
+            captions.caption,
+            captions.caption_candidates,
+            captions.alternatives,
+            AskApi(models.answerers, photos).ask,
+        )
+    return page
+
+
+def build_server(page: "gr.Blocks", settings: Settings) -> "FastAPI":
+    """Serve the page, within limits."""
+    import gradio as gr
+    from gradio.utils import get_upload_folder
+
+    from shared.api import explain_call, refuse_downloads
+    from shared.components import HEAD, MARK, make_theme
+    from shared.serving import Login
+    from shared.uploads import Uploads
+    from shared.web import ASSETS, Shell, limit_sessions, make_server
+
+    refuse_downloads()
+    page.queue(
+        max_size=WAITING,
+        default_concurrency_limit=AT_ONCE,
+        api_open=False,  # nobody gets past the line, but those whom `publish` lets
+    )
+    limit_sessions(page)
+    server = make_server()
+    gr.mount_gradio_app(
+        server,
+        page,
+        path="/",
+        server_name=settings.host,
+        server_port=settings.port,
+        footer_links=[],
+        run_history=False,
+        app_kwargs={
+            "openapi_url": None,  # it would list Gradio's insides
+            "exception_handlers": {TypeError: explain_call, KeyError: explain_call},
+        },
+        auth=list(settings.users) or None,
+        show_error=False,
+        max_file_size=f"{settings.largest}mb",
+        ssr_mode=False,
+        enable_monitoring=False,
+        mcp_server=settings.mcp,
+        theme=make_theme(),
+        favicon_path=str(MARK),
+        css_paths=ASSETS / "page.css",
+        head=HEAD,
+        js="() => sightread.takePhotos('#photo')",
+    )
+    # Gradio sets it for pages that it serves itself. Without it, it lets a request name
+    # any file of this computer in the place of an upload.
+    page.has_launched = True
+    if settings.users:
+        server.add_middleware(Login, users=settings.users)
+    server.add_middleware(
+        Shell,
+        uploads=Uploads(Path(get_upload_folder())),
+        largest_upload=(1 + BATCH * settings.largest) * 10**6,
+    )
+    return server

@@ -1,1 +1,0 @@
-"""Complete training recipes, one TOML file each, reachable by name."""
