@@ -21,10 +21,10 @@ from PIL import (
     Image,
     JpegImagePlugin,
     TiffImagePlugin,
-    UnidentifiedImageError,
 )
 
 from shared.errors import AppError
+from shared.image_files import is_lossless, open_image
 
 Resize = Literal["squash", "crop"]  # ignore the aspect ratio, or cut the centre
 
@@ -44,16 +44,9 @@ _TOO_MANY_PIXELS = (
 )
 _SCAN_SHARE = 20  # scans of a JPEG that take as long as decoding another format's photo
 
-# No other format of Pillow's is tried: some start programs (EPS, Ghostscript).
-_FORMATS = ("JPEG", "PNG", "WEBP", "AVIF", "GIF", "BMP", "TIFF")
-_NO_IMAGE = (
-    "this is not an image that can be read "
-    "(accepted: JPEG, PNG, WebP, AVIF, GIF, BMP, TIFF, HEIC)."
-)
-_DAMAGED = "the image is cut off or damaged."
-_SIGNATURES = (b"\xff\xd8\xff", b"\x89PNG\r\n", b"GIF8", b"II*\0", b"MM\0*")
-_HEIC_BRANDS = b"heic heix heim heis hevc hevx hevm hevs mif1 msf1".split()
 _TILE = (322, 323)  # TIFF's tags for the width and length of a tile
+_PHOTOMETRIC, _SAMPLE_FORMAT = 262, 339  # others of its tags
+_GREY_TOPS = (255, 1023, 4095, 16383, 65535)  # white of 8, 10, 12, 14 and 16 bits
 _UPRIGHT = {  # EXIF orientation -> what turns the stored pixels upright
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -165,7 +158,7 @@ def weigh_image(
     """
     with _damage_as_app_error(name):
         try:
-            opened = _open_image(BytesIO(photo))
+            opened = open_image(BytesIO(photo))
         except Image.DecompressionBombError as error:
             raise AppError(_TOO_MANY_PIXELS.format(most_pixels // 10**6)) from error
         except Exception:
@@ -191,7 +184,7 @@ def _read(
             return _finish(source, None, size, resize)
     if isinstance(source, (str, Path, bytes)) or hasattr(source, "read_bytes"):
         with _open_file(source, name) as file, _damage_as_app_error(name):
-            opened = _open_image(file)
+            opened = open_image(file)
             _check_pixels(opened)
             return _finish(opened, _draft(opened, size), size, resize)
     raise TypeError(
@@ -253,35 +246,6 @@ def _pixels(image: Image.Image) -> int:
     return max(image.width * image.height, tile)
 
 
-def _open_image(file: BinaryIO) -> Image.Image:
-    """Read the header and refuse what is no image; the pixels come later."""
-    head = file.read(256)
-    file.seek(0)
-    if not head:
-        raise AppError("the file is empty.")
-    if _is_heic(head):
-        try:
-            from pillow_heif import HeifImageFile  # optional, and seldom needed
-        except ImportError as error:
-            raise AppError(
-                "this is a HEIC photo; to read it: pip install 'sightread[heic]'"
-            ) from error
-        return HeifImageFile(file)
-    try:
-        return Image.open(file, formats=_FORMATS)
-    except UnidentifiedImageError as error:
-        is_webp = head[:4] + head[8:12] == b"RIFFWEBP"
-        known = is_webp or head.startswith(_SIGNATURES)
-        raise AppError(_DAMAGED if known else _NO_IMAGE) from error
-
-
-def _is_heic(head: bytes) -> bool:
-    """Tell HEIC from AVIF: the same container, listing its kinds at the start."""
-    brands = head[8 : int.from_bytes(head[:4], "big")]
-    is_avif = b"avif" in brands or b"avis" in brands
-    return head[4:8] == b"ftyp" and brands[:4] in _HEIC_BRANDS and not is_avif
-
-
 def _draft(image: Image.Image, size: int | None) -> Box | None:
     """Let a JPEG decode at 1/2, 1/4 or 1/8; return the part that is the photo.
 
@@ -290,11 +254,13 @@ def _draft(image: Image.Image, size: int | None) -> Box | None:
     twice `size` takes; at `size` itself they part by 40 dB. The last row and column
     may lie partly outside.
     """
-    if size and isinstance(image, JpegImagePlugin.JpegImageFile):
-        enough = math.ceil(1.5 * size)
-        drafted = image.draft(None, (enough, enough))
-        return drafted and drafted[1]
-    return None
+    if not size or not isinstance(image, JpegImagePlugin.JpegImageFile):
+        return None
+    if image.fp is None or is_lossless(image.fp):
+        return None
+    enough = math.ceil(1.5 * size)
+    drafted = image.draft(None, (enough, enough))
+    return drafted and drafted[1]
 
 
 def _finish(
@@ -309,7 +275,7 @@ def _finish(
         orientation = image.getexif().get(ExifTags.Base.Orientation)
     except Exception:  # broken EXIF must not lose the photo
         orientation = None
-    rgb = _to_rgb(image)
+    rgb = _to_rgb(_grey_to_uint8(image))
     if size:
         rgb = _resize(rgb, box or (0, 0, *rgb.size), size, resize)
     turn = _UPRIGHT.get(orientation) if isinstance(orientation, int) else None
@@ -317,9 +283,8 @@ def _finish(
 
 
 def _to_rgb(image: Image.Image) -> Image.Image:
-    if image.mode.startswith("I") or image.mode == "F":  # convert() would clip
-        image = Image.fromarray(_scale_to_uint8(np.asarray(image)))
-    elif image.has_transparency_data:
+    # Alpha that is zero everywhere is a field that the writer left empty.
+    if image.has_transparency_data and not _has_empty_alpha(image):
         image = image.convert("RGBA")
         white = Image.new("RGB", image.size, "white")
         white.paste(image, mask=image.getchannel("A"))
@@ -327,18 +292,35 @@ def _to_rgb(image: Image.Image) -> Image.Image:
     return image if image.mode == "RGB" else image.convert("RGB")
 
 
+def _has_empty_alpha(image: Image.Image) -> bool:
+    return image.mode in ("RGBA", "LA") and image.getchannel("A").getextrema()[1] == 0
+
+
+def _grey_to_uint8(image: Image.Image) -> Image.Image:
+    """Bring grey of more than 8 bits to 8, where `convert` would clip it."""
+    if not (image.mode.startswith("I") or image.mode == "F"):
+        return image
+    values, is_negative = np.asarray(image), False
+    if isinstance(image, TiffImagePlugin.TiffImageFile):
+        is_negative = image.tag_v2.get(_PHOTOMETRIC) == 0  # its white is zero
+        if values.dtype == np.int32 and image.tag_v2.get(_SAMPLE_FORMAT, (1,)) == (1,):
+            values = values.view(np.uint32)
+    grey = _scale_to_uint8(values)
+    return Image.fromarray(255 - grey if is_negative else grey)
+
+
 def _scale_to_uint8(values: np.ndarray) -> np.ndarray:
     """Bring grey values to 0..255 from the range that they seem to use.
 
-    The range is 0..65535 for integers; 0..1, 0..255 or 0..65535 for floats,
-    whichever fits; from lowest to highest if none does. What is not finite is
-    black.
+    The range is that of 8, 10, 12, 14 or 16 bits for integers; 0..1, 0..255 or
+    0..65535 for floats: the first that fits; from lowest to highest if none does.
+    What is not finite is black.
     """
     is_float = values.dtype.kind == "f"
     values = np.nan_to_num(values.astype(np.float32), posinf=0.0, neginf=0.0)
     low, high = values.min(), values.max()
-    limits = (1.0, 255.0, 65535.0) if is_float else (65535.0,)
-    top = next((limit for limit in limits if low >= 0 and high <= limit), None)
+    tops: tuple[float, ...] = (1, 255, 65535) if is_float else _GREY_TOPS
+    top = next((top for top in tops if low >= 0 and high <= top), None)
     if top is None:
         values, top = values - low, high - low or 1.0
     return np.rint(values * (255 / top)).astype(np.uint8)

@@ -279,6 +279,167 @@ def test_wide_grey_is_scaled_from_its_range(values):
         np.testing.assert_allclose(pixels[:, :, 0], RAMP_8, atol=1)
 
 
+@pytest.mark.parametrize("bits", [8, 10, 12, 14, 16])
+@pytest.mark.parametrize("format", ["PNG", "TIFF"])
+def test_grey_of_fewer_bits_in_16_is_as_bright_as_it_should_be(format, bits):
+    values = RAMP >> (16 - bits)
+    pixels = read_image(encode(Image.fromarray(values), format))
+    np.testing.assert_allclose(pixels[:, :, 0], RAMP_8, atol=1)
+
+
+def tiff(pixels, photometric, planar=1, extra=None):
+    """Write an uncompressed TIFF of any array (H, W) or (H, W, samples)."""
+    pixels = np.atleast_3d(pixels)
+    height, width, samples = pixels.shape
+    kind = {"u": 1, "i": 2, "f": 3, "c": 6}[pixels.dtype.kind]
+    data = (pixels if planar == 1 else pixels.transpose(2, 0, 1)).tobytes()
+    each = samples if planar == 2 else 1
+    tags = {256: [width], 257: [height], 258: [8 * pixels.itemsize] * samples}
+    tags |= {259: [1], 262: [photometric], 273: [0] * each, 277: [samples]}
+    tags |= {278: [height], 279: [len(data) // each] * each, 284: [planar]}
+    tags |= {339: [kind] * samples} | ({338: [extra]} if extra is not None else {})
+    start = 8 + 2 + 12 * len(tags) + 4
+    lists = b""
+    places = [start, start + 4 * sum(len(v) for v in tags.values() if len(v) > 1)]
+    tags[273] = [places[1] + i * len(data) // each for i in range(each)]
+    entries = b""
+    for tag in sorted(tags):
+        values = struct.pack(f"<{len(tags[tag])}I", *tags[tag])
+        if len(values) > 4:
+            place, lists = start + len(lists), lists + values
+            values = struct.pack("<I", place)
+        entries += struct.pack("<HHI", tag, 4, len(tags[tag])) + values
+    head = b"II*\0" + struct.pack("<IH", 8, len(tags))
+    return head + entries + bytes(4) + lists + data
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        RAMP_8.astype(np.uint8),
+        RAMP,
+        RAMP >> 4,
+        RAMP.astype(np.float32),
+        (RAMP_8 / 255).astype(np.float32),
+    ],
+)
+def test_a_tiff_whose_white_is_zero_is_no_negative(values):
+    white = 4095 if values.max() == 4095 else {255: 255, 1: 1}.get(values.max(), 65535)
+    negative = (white - values).astype(values.dtype)
+    for stored, photometric in ((negative, 0), (values, 1)):
+        pixels = read_image(tiff(stored, photometric))
+        np.testing.assert_allclose(pixels[:, :, 0], RAMP_8, atol=1)
+
+
+def test_large_unsigned_numbers_are_not_negative():
+    pixels = read_image(tiff(RAMP.astype(np.uint32) * 65537, 1))
+    np.testing.assert_allclose(pixels[:, :, 0], RAMP_8, atol=1)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        tiff(np.stack([RAMP, RAMP], -1), 1, extra=2),
+        tiff(np.stack([RAMP_8.astype(np.uint8)] * 5, -1), 1),
+        tiff(np.stack([RAMP.astype(np.float32)] * 3, -1), 2),
+        tiff(RAMP.astype(np.float64), 1),
+        tiff(RAMP.astype(np.uint64), 1),
+        tiff(RAMP.astype(np.complex64), 1),
+        tiff(np.stack([RAMP] * 3, -1), 2, planar=2),
+    ],
+    ids=["grey-alpha-16", "5-bands", "rgb-float", "64-bit", "u64", "complex", "planes"],
+)
+def test_a_kind_that_is_not_known_is_not_called_damaged(data):
+    with pytest.raises(AppError, match="a kind of TIFF that cannot be read; save it"):
+        read_image(data)
+    with pytest.raises(AppError, match="cut off or damaged"):
+        read_image(data[:70])
+
+
+def test_other_unknown_kinds_are_named():
+    jpeg = bytearray(encode(photo(20, 20), "JPEG"))
+    jpeg[jpeg.index(b"\xff\xc0") + 4] = 12  # bits of a colour
+    with pytest.raises(AppError, match="a kind of JPEG that cannot be read"):
+        read_image(bytes(jpeg))
+    bmp = bytearray(encode(photo(20, 20), "BMP"))
+    bmp[30] = 9  # the compression
+    with pytest.raises(AppError, match="a kind of image that cannot be read"):
+        read_image(bytes(bmp))
+
+
+def bmp(alpha, header):
+    """A BMP of 32 bits a pixel with a mask for alpha, header bytes long."""
+    pixels = np.asarray(corners())[::-1]
+    data = np.dstack([pixels[..., ::-1], np.full_like(pixels[..., 0], alpha)]).tobytes()
+    start = struct.pack("<IiiHHIIiiII", header, 40, 24, 1, 32, 3, len(data), 0, 0, 0, 0)
+    masks = struct.pack("<IIII", 0xFF0000, 0xFF00, 0xFF, 0xFF000000)
+    start = (start + masks).ljust(header, b"\0")
+    size = 14 + len(start) + len(data)
+    return b"BM" + struct.pack("<III", size, 0, 14 + len(start)) + start + data
+
+
+@pytest.mark.parametrize("header", [56, 108, 124])  # V3, V4, V5
+@pytest.mark.parametrize("alpha", [0, 255])
+def test_alpha_that_is_zero_everywhere_is_no_alpha(alpha, header):
+    assert_corners(read_image(bmp(alpha, header)))
+
+
+@pytest.mark.parametrize("format", ["PNG", "TIFF", "WEBP"])
+def test_alpha_that_is_zero_in_some_places_hides_them(format):
+    image = corners().convert("RGBA")
+    image.paste((*GREEN, 0), (0, 0, 20, 12))
+    options = {"lossless": True, "exact": True} if format == "WEBP" else {}
+    pixels = read_image(encode(image, format, **options))
+    assert pixels[2, 2].tolist() == list(WHITE)
+    image.putalpha(0)
+    pixels = read_image(encode(image, format, **options))
+    assert pixels[2, 2].tolist() == list(GREEN)
+
+
+def png_with(*chunks, at_end=False):
+    """A PNG of `corners` with chunks (kind, content) put in."""
+    data = encode(corners())
+    place = data.rindex(b"IEND") - 4 if at_end else 33
+    added = b"".join(
+        struct.pack(">I", len(content)) + kind + content + struct.pack(">I", 0)
+        for kind, content in chunks  # even the checksums are wrong
+    )
+    return data[:place] + added + data[place:]
+
+
+_BOMB = zlib.compress(bytes(80_000_000))
+
+
+@pytest.mark.parametrize(
+    "chunk",
+    [
+        (b"iCCP", b"icc\0\0" + zlib.compress(bytes(1_200_000))),
+        (b"iCCP", b"no profile"),
+        (b"zTXt", b"Comment\0\0" + _BOMB),
+        (b"iTXt", b"Comment\0\1\0\0\0" + _BOMB),
+        (b"tEXt", b"Comment\0" + b"x" * 3_000_000),
+        (b"sPLT", bytes(2_000_000)),
+        (b"gAMA", b""),
+        (b"eXIf", b"II*\0" + bytes(2_000_000)),
+        (b"prVt", bytes(1_000_000)),
+    ],
+    ids=lambda chunk: chunk[0].decode(),
+)
+@pytest.mark.parametrize("at_end", [False, True])
+def test_what_a_png_has_beside_its_pixels_does_not_refuse_it(chunk, at_end, tmp_path):
+    data = png_with(chunk, at_end=at_end)
+    path = tmp_path / "a.png"
+    path.write_bytes(data)
+    for source in (data, path):
+        assert_corners(read_image(source))
+
+
+@pytest.mark.parametrize("format", ["JPEG", "PNG", "WEBP", "TIFF"])
+def test_a_large_profile_does_not_refuse_a_photo(format):
+    data = encode(corners(), format, icc_profile=bytes(1_200_000))
+    assert_corners(read_image(data))
+
+
 def test_wide_grey_without_a_range():
     flat = Image.fromarray(np.full((3, 3), -7.0, np.float32))
     assert (read_image(flat) == 0).all()
@@ -391,7 +552,8 @@ def test_image_names():
         (np.full((2, 3, 1), 9, np.uint8), [9, 9, 9]),
         (np.full((2, 3, 3), RED, np.uint8), RED),
         (np.full((2, 3, 4), (*RED, 255), np.uint8), RED),
-        (np.full((2, 3, 4), (*RED, 0), np.uint8), WHITE),
+        (np.array([[[*RED, 255]] * 3, [[*RED, 0]] * 3], np.uint8), WHITE),
+        (np.full((2, 3, 4), (*RED, 0), np.uint8), RED),
         (np.full((2, 3), True), WHITE),
         (np.full((2, 3), 65535, np.uint16), WHITE),
         (np.full((2, 3, 3), 257, ">u2"), [1, 1, 1]),
@@ -591,3 +753,25 @@ def test_random_damage_gives_an_image_or_an_app_error(format):
             assert pixels.ndim == 3
             assert pixels.shape[2] == 3
             assert pixels.dtype == np.uint8
+
+
+def lossless_jpeg(side):
+    """A grey lossless JPEG (Annex H of its standard), every pixel as the one before."""
+    frame = struct.pack(">BHHB", 8, side, side, 1) + b"\1\x11\0"
+    table = b"\0" + bytes([1] + [0] * 15) + b"\0"  # one code, "0": no difference
+    scan = b"\1\1\0\1\0\0"
+    data = b"\xff\xd8"
+    for marker, content in ((0xC3, frame), (0xC4, table), (0xDA, scan)):
+        data += struct.pack(">BBH", 0xFF, marker, 2 + len(content)) + content
+    return data + bytes(side * side // 8) + b"\xff\xd9"
+
+
+@pytest.mark.skipif(features.version("libjpeg_turbo") is None, reason="another libjpeg")
+def test_a_lossless_jpeg_is_not_decoded_into_a_smaller_room():
+    data = lossless_jpeg(512)
+    code = "import sys; from shared.images import read_image\n"
+    code += "read_image(sys.stdin.buffer.read(), size=16)"
+    for _ in range(3):  # what is overwritten does not end the process every time
+        subprocess.run([sys.executable, "-c", code], input=data, check=True)
+    pixels = read_image(data)
+    np.testing.assert_array_equal(read_image(data, size=16), pixels[:16, :16])
