@@ -169,11 +169,12 @@ def _read_tfds(source: str) -> list[Record]:
     _, name, *rest = source.split(":", 2)
     default = os.environ.get("TFDS_DATA_DIR") or "~/tensorflow_datasets"
     data_dir = Path(rest[0] if rest else default).expanduser()
-    prepared = sorted(
+    found = (
         path
         for path in (data_dir / name).glob("**/dataset_info.json")
         if name and not path.parent.name.startswith("incomplete")
     )
+    prepared = sorted(found, key=_config_and_version)
     advice = (
         f"Prepare it once, online (27 GB for coco_captions): "
         f"`tfds build {name or 'coco_captions'} --data_dir {data_dir} "
@@ -205,6 +206,12 @@ def _read_tfds(source: str) -> list[Record]:
             f"captions/text: {error}"
         ) from error
     return records
+
+
+def _config_and_version(path: Path) -> tuple[Path, list[int], str]:
+    """Order what TFDS prepared: of a config's versions, 1.10.0 comes after 1.9.0."""
+    version = path.parent.name
+    return path.parents[1], [int(n) for n in re.findall(r"\d+", version)], version
 
 
 def _records(path: Path, rows: Iterable[Row]) -> list[Record]:

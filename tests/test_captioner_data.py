@@ -542,7 +542,13 @@ def example(shade, kept):
     return {key: whole[key] for key in kept}
 
 
-def prepare_tfds(data_dir, name="coco_captions", file_format="array_record", **splits):
+def prepare_tfds(
+    data_dir,
+    name="coco_captions",
+    file_format="array_record",
+    version="1.1.0",
+    **splits,
+):
     import numpy as np
     import tensorflow_datasets as tfds
 
@@ -574,7 +580,7 @@ def prepare_tfds(data_dir, name="coco_captions", file_format="array_record", **s
     tfds.dataset_builders.store_as_tfds_dataset(
         name=name,
         config="2014",
-        version="1.1.0",
+        version=version,
         features=features,
         data_dir=data_dir,
         split_datasets=examples,
@@ -607,6 +613,14 @@ def test_tfds(tmp_path, monkeypatch):
     command = [sys.executable, "-c", code]
     printed = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     assert printed.split() == [repr(b"\xff\xd8"), "False"]
+
+
+@pytest.mark.slow
+def test_tfds_reads_the_newest_version(tmp_path):
+    for shade, version in ((10, "1.9.0"), (20, "1.10.0"), (30, "1.2.0")):
+        prepare_tfds(tmp_path, version=version, train=[shade])
+    records = read_dataset(f"tfds:coco_captions:{tmp_path}")
+    assert [record.name for record in records] == ["20.jpg"]
 
 
 @pytest.mark.slow

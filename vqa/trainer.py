@@ -77,7 +77,7 @@ class Trainer:
         run: folder for checkpoints and logs.
         cache: folder for features.
         announce: told what happens, a sentence each.
-        tick: told of every step: stage name, epoch and step from 1, steps, loss.
+        tick: told of every step: stage name, epoch from 0, step from 1, steps, loss.
     """
 
     def __init__(
