@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from shared.config import Config
+from shared.names import CellName, EncoderName
 
 # fmt: off
 BAD_ENDINGS = (
@@ -22,13 +23,13 @@ class EncoderConfig(Config):
     """The convolutional net.
 
     Attributes:
-        name: a key of `shared.encoders.ENCODERS`.
+        name: a key of `shared.names.ENCODERS`.
         weights: what training starts from: "imagenet", "none", or a file's path.
         image_size: height and width that it sees, px.
         resize: "squash" ignores the aspect ratio, "crop" keeps the middle square.
     """
 
-    name: str
+    name: EncoderName
     weights: str = "imagenet"
     image_size: int = Field(224, ge=32, le=1024)
     resize: Literal["squash", "crop"] = "squash"
@@ -50,7 +51,7 @@ class DecoderConfig(Config):
         output_dropout: the same of the layer before the softmax.
     """
 
-    cell: str = "lstm"
+    cell: CellName = "lstm"
     layers: Positive = 1
     units: Positive
     embed_dim: Positive

@@ -9,7 +9,6 @@ from captioner.config import CaptionerConfig, DecoderConfig
 from shared.attention import RegionAttention
 from shared.cells import CELLS
 from shared.encoders import Encoder
-from shared.errors import AppError
 from shared.text import PAD
 
 
@@ -53,17 +52,12 @@ class Decoder(keras.layers.Layer):
         alpha: float32 (B, K, T, R), attention while it was chosen; uniform
             without attention.
 
-    Raises:
-        AppError: if the cell's name is unknown.
-
     Source: Xu et al. 2015, arXiv:1502.03044; Vinyals et al. 2015,
         arXiv:1411.4555; Press & Wolf 2017, arXiv:1608.05859, for the tying.
     """
 
     def __init__(self, config: DecoderConfig, vocab_size: int, **kwargs):
         super().__init__(**kwargs)
-        if config.cell not in CELLS:
-            raise AppError(f"No cell {config.cell!r}. There are {', '.join(CELLS)}.")
         self.attends = config.attention_units > 0
         self.vocab_size = vocab_size
         self.project = layers.Dense(config.region_units, activation="relu")

@@ -6,7 +6,6 @@ import re
 import tomllib
 from collections.abc import Callable
 from pathlib import Path
-from typing import Literal, NamedTuple
 
 import keras
 import numpy as np
@@ -14,21 +13,11 @@ from keras import applications, ops
 
 from shared.bundles import CONFIG, WEIGHTS, check_bundle, read_text
 from shared.errors import AppError
+from shared.names import ENCODERS
+from shared.names import Source as Source
 from shared.weights import load_weights
 
-# What a backbone was trained on, measured from pixels 0 to 255:
-#   pixels  the backbone scales by itself
-#   unit    pixels / 127.5 - 1
-#   caffe   blue-green-red, less the mean of ImageNet
-Scaling = Literal["pixels", "unit", "caffe"]
 CAFFE_MEAN = (103.939, 116.779, 123.68)  # Simonyan & Zisserman 2015, BGR
-
-
-class Source(NamedTuple):
-    """A backbone of `keras.applications` and the pixels that it expects."""
-
-    build: Callable[..., keras.Model]
-    scaling: Scaling
 
 
 class Encoder(keras.Model):
@@ -40,7 +29,7 @@ class Encoder(keras.Model):
     Axes: B batch, H W image px, R regions, D feature size.
 
     Args:
-        name: a key of `ENCODERS`.
+        name: a key of `shared.names.ENCODERS`.
         image_size: height and width of its input, px.
         weights: "imagenet", the path of a Keras weights file without top, the folder
             of a bundle with an encoder of this name, or None for random weights.
@@ -146,9 +135,7 @@ def _load(name: str, image_size: int, weights: str | None) -> keras.Model:
         )
     shape = (image_size, image_size, 3)
     try:
-        return ENCODERS[name].build(
-            weights=weights, include_top=False, input_shape=shape
-        )
+        return _builder(name)(weights=weights, include_top=False, input_shape=shape)
     except Exception as error:  # Keras raises a bare one when a download fails
         url = re.search(r"https://\S+\.h5", str(error))
         if weights == "imagenet" and url:
@@ -161,6 +148,13 @@ def _load(name: str, image_size: int, weights: str | None) -> keras.Model:
             f"The encoder {name} cannot be built at {image_size} px with weights "
             f"{weights}: {error}"
         ) from error
+
+
+def _builder(name: str) -> Callable[..., keras.Model]:
+    build = ENCODERS[name].build
+    if callable(build):
+        return build
+    return small if build == "small" else getattr(applications, build)
 
 
 def small(
@@ -213,28 +207,3 @@ def _check_origin(bundle: Path, name: str) -> None:
 
 def _cache() -> Path:
     return Path(os.environ.get("KERAS_HOME", Path.home() / ".keras")) / "models"
-
-
-ENCODERS = {
-    "small": Source(small, "unit"),
-    "vgg16": Source(applications.VGG16, "caffe"),
-    "vgg19": Source(applications.VGG19, "caffe"),
-    "resnet50": Source(applications.ResNet50, "caffe"),
-    "resnet101": Source(applications.ResNet101, "caffe"),
-    "resnet152": Source(applications.ResNet152, "caffe"),
-    "resnet50_v2": Source(applications.ResNet50V2, "unit"),
-    "resnet101_v2": Source(applications.ResNet101V2, "unit"),
-    "resnet152_v2": Source(applications.ResNet152V2, "unit"),
-    "inception_v3": Source(applications.InceptionV3, "unit"),
-    "mobilenet_v2": Source(applications.MobileNetV2, "unit"),
-    "mobilenet_v3_small": Source(applications.MobileNetV3Small, "pixels"),
-    "mobilenet_v3_large": Source(applications.MobileNetV3Large, "pixels"),
-    "efficientnet_v2_b0": Source(applications.EfficientNetV2B0, "pixels"),
-    "efficientnet_v2_b1": Source(applications.EfficientNetV2B1, "pixels"),
-    "efficientnet_v2_b2": Source(applications.EfficientNetV2B2, "pixels"),
-    "efficientnet_v2_b3": Source(applications.EfficientNetV2B3, "pixels"),
-    "efficientnet_v2_s": Source(applications.EfficientNetV2S, "pixels"),
-    "convnext_tiny": Source(applications.ConvNeXtTiny, "pixels"),
-    "convnext_small": Source(applications.ConvNeXtSmall, "pixels"),
-    "convnext_base": Source(applications.ConvNeXtBase, "pixels"),
-}

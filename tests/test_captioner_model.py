@@ -11,7 +11,6 @@ from keras import ops
 
 from captioner.config import DecoderConfig
 from captioner.model import Captioner, Decoder, attention_loss, caption_loss
-from shared.errors import AppError
 from shared.text import BOS, EOS, PAD
 from shared.training import build_optimizer
 
@@ -203,11 +202,6 @@ def test_dropout_is_for_training_alone():
     for one in dropped:
         decoder = make(**{one: 0.5})
         assert (run(decoder, features, tokens, training=True)[0] != expected).any()
-
-
-def test_an_unknown_cell_lists_the_known():
-    with pytest.raises(AppError, match=r"No cell 'rnn'\. There are .*lstm"):
-        Decoder(DecoderConfig(**SIZES, cell="rnn"), V)
 
 
 @every_kind

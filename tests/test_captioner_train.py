@@ -459,7 +459,7 @@ def test_an_unknown_recipe_lists_the_known(run):
 
 
 def test_an_unknown_encoder_can_be_corrected_in_the_same_folder(run, unable_to_train):
-    with pytest.raises(AppError, match=r"No encoder 'patchs'"):
+    with pytest.raises(AppError, match=r"encoder.name: no encoder 'patchs'"):
         run(FROZEN, top=TOP.replace('"patches"', '"patchs"'))
     with pytest.raises(Killed):
         run(FROZEN)

@@ -128,6 +128,14 @@ def test_a_small_captioner_config_has_defaults_for_the_rest():
         (SMALL.replace("units = 4", 'units = "4"', 1) + STAGE, r"units: .*integer"),
         (SMALL + STAGE + "clip_norm = inf", r"stages\.0\.clip_norm: .*finite"),
         (SMALL.replace("units = 4", "units = 0", 1) + STAGE, r"decoder\.units: "),
+        (
+            SMALL.replace("units = 4", 'units = 4\ncell = "LSTM"', 1) + STAGE,
+            r"decoder\.cell: no cell 'LSTM'\. There are lstm\.$",
+        ),
+        (
+            SMALL.replace('name = "', 'name = "my') + STAGE,
+            r"encoder\.name: no encoder 'my.*'\. There are small, .*mobilenet_v2",
+        ),
     ],
 )
 def test_a_captioner_config_refuses_what_cannot_be_trained(text, message):

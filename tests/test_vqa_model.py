@@ -16,7 +16,6 @@ from keras import ops
 from shared import encoders
 from shared.bundles import write_bundle
 from shared.config import format_config
-from shared.errors import AppError
 from shared.text import PAD, SPECIAL_WORDS, UNK, Vocabulary
 from shared.training import build_optimizer
 from vqa.answers import AnswerSpace
@@ -290,11 +289,6 @@ def test_forgotten_words_are_unknown_ones():
     assert (found[..., 3] == PAD).all()
     assert ((found == tokens) | (found == UNK)).all()
     assert (found[..., :3] == UNK).mean() == pytest.approx(0.5, abs=0.05)
-
-
-def test_an_unknown_cell_lists_the_known():
-    with pytest.raises(AppError, match=r"No cell 'rnn'\. There are .*lstm"):
-        QuestionReader(NetConfig(**SIZES, cell="rnn"), V)
 
 
 @every_kind

@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from shared.config import Config
+from shared.names import CellName, EncoderName
 
 Rate = Annotated[float, Field(ge=0, lt=1)]
 Positive = Annotated[int, Field(ge=1)]
@@ -14,7 +15,7 @@ class EncoderConfig(Config):
     """The convolutional net.
 
     Attributes:
-        name: a key of `shared.encoders.ENCODERS`.
+        name: a key of `shared.names.ENCODERS`.
         weights: what training starts from: "imagenet", "none", "captioner" (the
             encoder of the captioner that comes along: one look at a photo then serves
             both), a file's path, or the folder of a bundle with such an encoder.
@@ -22,7 +23,7 @@ class EncoderConfig(Config):
         resize: "squash" ignores the aspect ratio, "crop" keeps the middle square.
     """
 
-    name: str
+    name: EncoderName
     weights: str = "imagenet"
     image_size: int = Field(224, ge=32, le=1024)
     resize: Literal["squash", "crop"] = "squash"
@@ -55,7 +56,7 @@ class NetConfig(Config):
         joint_dropout: the same where question and photo meet.
     """
 
-    cell: str = "lstm"
+    cell: CellName = "lstm"
     layers: Positive = 1
     units: Positive
     embed_dim: Positive

@@ -9,7 +9,6 @@ from keras import layers, ops
 from shared.attention import RegionAttention
 from shared.cells import CELLS
 from shared.encoders import Encoder
-from shared.errors import AppError
 from shared.text import PAD, UNK
 from vqa.config import NetConfig, VqaConfig
 
@@ -38,15 +37,10 @@ class QuestionReader(keras.layers.Layer):
 
     Returns:
         float (B, N, Q).
-
-    Raises:
-        AppError: if the cell's name is unknown.
     """
 
     def __init__(self, config: NetConfig, vocab_size: int, **kwargs):
         super().__init__(**kwargs)
-        if config.cell not in CELLS:
-            raise AppError(f"No cell {config.cell!r}. There are {', '.join(CELLS)}.")
         self.embedding = layers.Embedding(
             vocab_size,
             config.embed_dim,
