@@ -5,6 +5,7 @@ import os
 import re
 import tomllib
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import keras
@@ -12,6 +13,7 @@ import numpy as np
 from keras import applications, ops
 
 from shared.bundles import CONFIG, WEIGHTS, check_bundle, read_text
+from shared.efficientnet_lite import SCALES, efficientnet_lite
 from shared.errors import AppError
 from shared.names import ENCODERS
 from shared.names import Source as Source
@@ -70,6 +72,8 @@ class Encoder(keras.Model):
             return pixels / 127.5 - 1.0
         if self.scaling == "caffe":
             return pixels[..., ::-1] - ops.array(CAFFE_MEAN, "float32")
+        if self.scaling == "bytes":
+            return (pixels - 127.0) / 128.0
         return pixels
 
     def train_from(self, block: str) -> None:
@@ -154,6 +158,8 @@ def _builder(name: str) -> Callable[..., keras.Model]:
     build = ENCODERS[name].build
     if callable(build):
         return build
+    if build in SCALES:
+        return partial(efficientnet_lite, build)
     return small if build == "small" else getattr(applications, build)
 
 

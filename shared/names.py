@@ -9,7 +9,8 @@ from pydantic import AfterValidator
 #   pixels  the backbone scales by itself
 #   unit    pixels / 127.5 - 1
 #   caffe   blue-green-red, less the mean of ImageNet
-Scaling = Literal["pixels", "unit", "caffe"]
+#   bytes   (pixels - 127) / 128
+Scaling = Literal["pixels", "unit", "caffe", "bytes"]
 
 
 class Source(NamedTuple):
@@ -44,6 +45,11 @@ ENCODERS = {
     "efficientnet_v2_b2": Source("EfficientNetV2B2", "pixels"),
     "efficientnet_v2_b3": Source("EfficientNetV2B3", "pixels"),
     "efficientnet_v2_s": Source("EfficientNetV2S", "pixels"),
+    "efficientnet_lite0": Source("efficientnet_lite0", "bytes"),
+    "efficientnet_lite1": Source("efficientnet_lite1", "bytes"),
+    "efficientnet_lite2": Source("efficientnet_lite2", "bytes"),
+    "efficientnet_lite3": Source("efficientnet_lite3", "bytes"),
+    "efficientnet_lite4": Source("efficientnet_lite4", "bytes"),
     "convnext_tiny": Source("ConvNeXtTiny", "pixels"),
     "convnext_small": Source("ConvNeXtSmall", "pixels"),
     "convnext_base": Source("ConvNeXtBase", "pixels"),

@@ -16,7 +16,8 @@ ROOMS = {
 WITH_KERAS = {
     f"{package}.{room}"
     for package, rooms in {
-        "shared": "attention cells encoders features training weights",
+        "shared": "attention cells efficientnet_lite encoders features training "
+        "weights",
         "captioner": "batches export model reports runtime_keras train trainer",
         "vqa": "batches export model reports runtime_keras train trainer",
     }.items()
