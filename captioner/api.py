@@ -5,7 +5,7 @@ from typing import Annotated, TypedDict
 
 from pydantic import Field
 
-from captioner.page import UNSURE, confidence
+from captioner.config import DecodingConfig
 from captioner.predict import Caption, PhotoCaptioner
 from shared.api import Line, Upload, Words, choose, sent
 from shared.seen import Photos, grids
@@ -21,7 +21,7 @@ class Described(TypedDict):
 
     text: str
     confidence: float
-    unsure: bool
+    unsure: bool | None
 
 
 class Word(TypedDict):
@@ -80,19 +80,20 @@ class CaptionApi:
         Returns:
             text: the sentence
             confidence: how much its words were to be expected, 0 to 1
-            unsure: whether that is so little that it should not be relied on
+            unsure: whether that is so little that it should not be relied on; null
+                if that is not known of the model
         """
         changes: dict = {"prefix": prefix, "must": must or [], "ban": ban or []}
-        if beam_size:
-            changes["beam_size"] = beam_size
         captioner = choose(self.captioners, model)
+        if beam_size:
+            changes |= _widen(captioner.config.decoding, beam_size)
         with self.photos.reading(sent(photo)) as file:
             found = captioner.caption(file, **changes)[0]
-        sure = confidence(found)
+        threshold = captioner.config.unsure
         return {
             "text": found.text,
-            "confidence": round(sure, 4),
-            "unsure": sure < UNSURE,
+            "confidence": round(found.confidence, 4),
+            "unsure": found.confidence < threshold if threshold else None,
         }
 
     def caption_candidates(
@@ -116,9 +117,9 @@ class CaptionApi:
             of a word, attention: to regions, row by row of a square grid; if wanted
         """
         captioner = choose(self.captioners, model)
-        changes = {}
+        changes: dict[str, int] = {}
         if count > captioner.config.decoding.beam_size:
-            changes["beam_size"] = count
+            changes = _widen(captioner.config.decoding, count)
         with self.photos.reading(sent(photo)) as file:
             found = captioner.caption(file, **changes)
         return [_candidate(caption, attention) for caption in found[:count]]
@@ -147,11 +148,16 @@ class CaptionApi:
         return [{"word": word, "prob": round(prob, 4)} for word, prob in found]
 
 
+def _widen(decoding: DecodingConfig, beam_size: int) -> dict[str, int]:
+    """Let a model consider so many captions; beams that differ stay different."""
+    return {"beam_size": beam_size, "groups": beam_size if decoding.groups > 1 else 1}
+
+
 def _candidate(caption: Caption, attention: bool) -> Candidate:
     maps = grids(caption.attention) if attention else [[]] * len(caption.words)
     return {
         "text": caption.text,
-        "confidence": round(confidence(caption), 4),
+        "confidence": round(caption.confidence, 4),
         "words": [
             {"word": word, "prob": round(prob, 4), "attention": grid}
             for word, prob, grid in zip(caption.words, caption.probs, maps, strict=True)

@@ -244,9 +244,12 @@ class CaptionerConfig(FinetuneConfig):
 
     Attributes:
         encoder, decoder: the net.
+        unsure: captions of less confidence are not to be relied on, see
+            `captioner.calibration`; training finds it, 0 is unknown.
         decoding: how it is used.
     """
 
+    unsure: float = Field(0.0, ge=0, lt=1)
     encoder: EncoderConfig
     decoder: DecoderConfig
     decoding: DecodingConfig = DecodingConfig()

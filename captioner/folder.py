@@ -15,6 +15,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from itertools import repeat
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -22,7 +23,6 @@ import gradio as gr
 from gradio.utils import get_upload_folder
 
 from captioner.formats import Record, to_record, write_csv, write_jsonl
-from captioner.page import UNSURE, confidence
 from captioner.predict import READERS, Caption, PhotoCaptioner
 from shared.components import HEAD, previews
 from shared.errors import AppError
@@ -122,8 +122,9 @@ class FolderTab:
             results = [
                 result for batch in captioner.caption_all(unread) for _, result in batch
             ]
+            unsure = repeat(captioner.config.unsure)
             with ThreadPoolExecutor(READERS) as readers:  # for the small pictures
-                return {"rows": list(readers.map(_row, photos, results))}
+                return {"rows": list(readers.map(_row, photos, results, unsure))}
         finally:
             for photo in photos:
                 with suppress(OSError):  # Gradio deletes it within minutes
@@ -137,16 +138,18 @@ def _try(answer: Callable[[Any], dict[str, Any]], asked: Any) -> dict[str, Any]:
         return problem(error)
 
 
-def _row(photo: Path, result: list[Caption] | AppError) -> dict[str, Any]:
+def _row(
+    photo: Path, result: list[Caption] | AppError, unsure: float
+) -> dict[str, Any]:
     record = to_record("", result, str(photo))
     if isinstance(result, AppError):
         return {"error": record["error"]}
-    share = confidence(result[0])
+    share = result[0].confidence
     return {
         "caption": record["caption"],
         "log_prob": record["log_prob"],
         "confidence": share,
-        "unsure": share < UNSURE,
+        "unsure": share < unsure,
         "preview": previews([photo])[0]["preview"],
     }
 

@@ -65,6 +65,9 @@ def write_card(run: Mapping[str, Any], recipe: CaptionerConfig, words: int) -> s
     rows = "\n".join(
         f"| {name} | {score:.1f} |" for name, score in scores["scores"].items()
     )
+    unsure = ""
+    if recipe.unsure:
+        unsure = f" Captions of less than {recipe.unsure} confidence are much worse."
     return f"""# A captioner
 
 {recipe.encoder.name} at {recipe.encoder.image_size} px, {recipe.decoder.layers} \
@@ -85,7 +88,7 @@ captions; chosen by its captions of {data["dev_photos"]} other photos.
 
 {scores["images"]} photos, {scores["distinct_captions"]} different captions. \
 Search: {recipe.decoding}. \
-{scores["protocol"]}.
+{scores["protocol"]}.{unsure}
 
 ## Limits
 

@@ -8,18 +8,19 @@ A run is a folder: `config.toml`, `vocabulary.txt` and `skipped.csv` written fir
 import csv
 import hashlib
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import keras
 import numpy as np
 
+from captioner.calibration import choose_threshold
 from captioner.config import CaptionerConfig, FinetuneConfig
 from captioner.data import Record, read_dataset, select
-from captioner.metrics import score_captions
+from captioner.metrics import CiderD, score_captions
 from captioner.model import Captioner, build_captioner
-from captioner.predict import PhotoCaptioner, load_bundle, load_captioner
+from captioner.predict import Caption, PhotoCaptioner, load_bundle, load_captioner
 from captioner.reports import describe_run, draw_curves, draw_samples, write_card
 from captioner.trainer import Trainer
 from shared import bundles
@@ -241,9 +242,12 @@ def _finish(
 
     # What is scored is what was written, rounded weights and all.
     write("Not scored yet.\n")
-    texts = _caption(load_captioner(bundle), dev)
+    captions = _caption(load_captioner(bundle), dev)
+    texts = {name: caption.text for name, caption in captions.items()}
     references = {r.name: r.captions for r in dev if r.name in texts}
     report = score_captions(texts, references)
+    if unsure := _find_unsure(captions, references):
+        recipe = recipe.model_copy(update={"unsure": unsure})
     history = load_progress(out / CHECKPOINT)["history"]
     run = describe_run(recipe, learn, dev, data, started_from, history, report)
     write(write_card(run, recipe, len(vocabulary) - len(SPECIAL_WORDS)))
@@ -259,12 +263,25 @@ def _finish(
     return bundle
 
 
-def _caption(captioner: PhotoCaptioner, records: Sequence[Record]) -> dict[str, str]:
+def _find_unsure(
+    captions: Mapping[str, Caption], references: Mapping[str, Sequence[str]]
+) -> float:
+    """Find the confidence of captions to be relied on; 0 if it is not known."""
+    wanted = [[split_words(text) for text in references[name]] for name in captions]
+    scorer = CiderD(wanted)
+    found = captions.values()
+    scores = [scorer.score(i, split_words(c.text)) for i, c in enumerate(found)]
+    return choose_threshold(np.array([c.confidence for c in found]), np.array(scores))
+
+
+def _caption(
+    captioner: PhotoCaptioner, records: Sequence[Record]
+) -> dict[str, Caption]:
     """Give the best caption of each photo; one that went bad meanwhile is left out."""
     batches = captioner.caption_all(record.image for record in records)
     found = [captions for batch in batches for _, captions in batch]
     return {
-        record.name: captions[0].text
+        record.name: captions[0]
         for record, captions in zip(records, found, strict=True)
         if not isinstance(captions, AppError)
     }

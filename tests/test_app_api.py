@@ -11,8 +11,7 @@ from pathlib import Path
 import pytest
 from conftest import ROOT, answer, serve_page
 
-from captioner.page import UNSURE, confidence
-from captioner.predict import load_captioner
+from captioner.predict import PhotoCaptioner, load_captioner
 from shared.errors import AppError
 from vqa.predict import load_vqa
 
@@ -99,9 +98,25 @@ def test_a_caption_is_that_of_the_model(page, photo, captioner, given, changes):
     found = page.predict(photo, api_name="/caption", **given)
     assert found == {
         "text": best.text,
-        "confidence": pytest.approx(confidence(best), abs=1e-4),
-        "unsure": confidence(best) < UNSURE,
+        "confidence": pytest.approx(best.confidence, abs=1e-4),
+        "unsure": best.confidence < 0.24,
     }
+
+
+def test_what_is_not_known_of_a_model_is_not_said(monkeypatch, captioner):
+    from captioner import api
+    from shared.seen import Photos
+
+    monkeypatch.setattr(api, "sent", lambda photo: photo)
+    config = captioner.config.model_copy(update={"unsure": 0.0})
+    own = config.decoding.model_copy(update={"beam_size": 6, "groups": 3})
+    config = config.model_copy(update={"decoding": own})
+    other = PhotoCaptioner(config, captioner.vocabulary, captioner.runtime)
+    endpoints = api.CaptionApi({"other": other}, Photos(set()))
+    assert endpoints.caption(PHOTO)["unsure"] is None
+    # Beams in groups of a number that does not share them.
+    assert endpoints.caption(PHOTO, beam_size=5)["text"]
+    assert len(endpoints.caption_candidates(PHOTO, count=7)) == 7
 
 
 @pytest.mark.parametrize("count", [1, 3, 7])
@@ -111,7 +126,7 @@ def test_candidates_are_those_of_the_model(page, photo, captioner, count):
     found = page.predict(photo, count=count, api_name="/caption_candidates")
     assert [one["text"] for one in found] == [one.text for one in best]
     for one, caption in zip(found, best, strict=True):
-        assert one["confidence"] == pytest.approx(confidence(caption), abs=1e-4)
+        assert one["confidence"] == pytest.approx(caption.confidence, abs=1e-4)
         words = [(word["word"], word["attention"]) for word in one["words"]]
         assert words == [(word, []) for word in caption.words]
         probs = [word["prob"] for word in one["words"]]

@@ -8,6 +8,7 @@ import json
 import threading
 import zipfile
 from pathlib import Path
+from types import SimpleNamespace
 
 import gradio as gr
 import numpy as np
@@ -44,6 +45,9 @@ class FakeCaptioner:
     """Describes photos by their mean, if they can be read."""
 
     batch_size = 3
+
+    def __init__(self, unsure=0.0):
+        self.config = SimpleNamespace(unsure=unsure)
 
     def caption_all(self, sources):
         yield [(source, self._describe(source)) for source in sources]
@@ -105,6 +109,13 @@ def test_photos_are_described_in_order_and_the_broken_one_says_why(tab, uploads)
     assert first["preview"].startswith("data:image/jpeg;base64,")
     assert list(broken) == ["error"]
     assert broken["error"].startswith("this is not an image that can be read")
+
+
+@pytest.mark.parametrize("unsure", [0.0, 0.7, 0.8])
+def test_each_model_has_a_threshold_of_its_own(uploads, unsure):
+    tab = FolderTab({"included": FakeCaptioner(unsure)}, largest=20)
+    (row,) = tab.describe(ask([uploads(0, jpeg(200))]))["rows"]
+    assert row["unsure"] is (unsure == 0.8)  # the confidence is 0.73
 
 
 def test_photos_are_deleted_once_they_are_described(tab, uploads):

@@ -1,5 +1,6 @@
 """A captioner of random weights at work: order, errors, batches, beams."""
 
+import shutil
 import sys
 import threading
 from functools import cache
@@ -622,3 +623,12 @@ def test_the_shipped_model_scores_as_well_as_its_card_says():
     assert report.scores["BLEU-1"] > 60
     assert report.scores["BLEU-4"] > 18
     assert report.distinct_captions > 150
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not predict.SHIPPED.exists(), reason="no model is shipped")
+def test_the_shipped_model_knows_when_it_is_unsure_wherever_it_lies(tmp_path):
+    copy = shutil.copytree(predict.SHIPPED, tmp_path / "copy")
+    for folder in (predict.SHIPPED, copy):
+        assert load_captioner(folder).config.unsure == 0.24
+    assert tiny_config().unsure == 0  # of any other, it is not known

@@ -23,9 +23,9 @@ from captioner import train as train_module
 from captioner import trainer
 from captioner.data import read_dataset, select
 from captioner.model import build_captioner
-from captioner.predict import load_bundle, load_captioner
+from captioner.predict import Caption, load_bundle, load_captioner
 from captioner.reports import draw_curves, draw_samples
-from captioner.train import train
+from captioner.train import _find_unsure, train
 from shared import encoders
 from shared.bundles import add_part, has_part
 from shared.errors import AppError
@@ -723,3 +723,21 @@ def test_a_missing_package_does_not_lose_the_report(monkeypatch):
 
     assert reports._version("keras") == keras.__version__
     assert reports._version("surely-not-installed") == "unknown"
+
+
+def test_the_threshold_is_found_on_the_dev_photos():
+    """Captions of little confidence are wrong here: a threshold lies above them."""
+    texts = ["a red dog runs on the grass", "two men play in the blue water"]
+    found, references = {}, {}
+    for number in range(200):
+        wrong = number % 10 == 0
+        words = tuple(texts[(number + wrong) % 2].split())
+        log_prob = -len(words) * (2 if wrong else 0.5) - number / 1e3
+        found[str(number)] = Caption(" ".join(words), words, log_prob, (), None)
+        references[str(number)] = [texts[number % 2]]
+    unsure = _find_unsure(found, references)
+    sure = [caption.confidence for caption in found.values()]
+    assert np.exp(-2) < unsure < max(sure)
+    assert 35 <= sum(one < unsure for one in sure) <= 40
+    few = dict(list(found.items())[:50])
+    assert _find_unsure(few, references) == 0

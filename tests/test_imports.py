@@ -26,6 +26,7 @@ WITH_KERAS = {
 # The rooms of the page, which nothing else gets to know.
 WITH_GRADIO = {
     "captioner.api",
+    "captioner.controls",
     "captioner.folder",
     "captioner.page",
     "shared.components",
