@@ -418,7 +418,7 @@ def score(
     results: Annotated[
         Path,
         typer.Argument(
-            metavar="RESULTS", help="Captions: COCO's results or our .jsonl."
+            metavar="RESULTS", help="Captions: COCO's results, our .jsonl or .csv."
         ),
     ],
     references: Annotated[
@@ -428,22 +428,23 @@ def score(
     split: Annotated[
         Split | None, typer.Option(help="Photos to score; default: all.")
     ] = None,
+    subset: Annotated[
+        bool, typer.Option("--subset", help="Score only the images in RESULTS.")
+    ] = False,
     official: Official = False,
 ) -> None:
     """Score captions from a file against what people wrote.
 
-    Photos are matched by name, file name, file name without suffix, or the number
-    in COCO's file names.
+    Images are matched by their ids; where there are none, by name, file name, file
+    name without suffix, or the number in COCO's file names. A file of references is
+    read alone, whatever lies beside it.
     """
-    from captioner.evaluate import read_references, score_results
+    from captioner.evaluate import score_results
+    from captioner.references import read_references
     from captioner.results import read_results
 
-    report, left_out = score_results(
-        read_results(results), read_references(references, split), official
-    )
-    print(report)
-    if left_out:
-        print(f"warning: photos without a caption, left out: {len(left_out)}")
+    found = read_results(results)
+    print(score_results(found, read_references(references, split), official, subset))
 
 
 def _given(**options: Any) -> dict[str, Any]:

@@ -1,14 +1,14 @@
 """Score a captioner on a data set, or captions from a file."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from captioner.annotations import read_rows
-from captioner.data import LAYOUTS, Record, read_dataset
-from captioner.formats import check_target, image_id, to_record
+from captioner.data import Record
+from captioner.formats import check_target, to_record
 from captioner.metrics import Report, score_captions
+from captioner.references import Reference, choose_references, match_results
 from captioner.results import Results
 from shared.errors import AppError
 from shared.images import image_name
@@ -72,8 +72,11 @@ def caption_photos(
     records: list[dict[str, Any]] = []
     for batch in captioner.caption_all([photo.image for photo in photos]):
         for source, result in batch:
-            name = photos[len(records)].name
-            records.append(to_record(name, result, image_name(source)))
+            photo = photos[len(records)]
+            record = to_record(photo.name, result, image_name(source))
+            # COCO's results take the id that the data set gave the photo.
+            numbered = {} if photo.id is None else {"image_id": photo.id}
+            records.append({**record, **numbered})
         progress(len(records))
     return records
 
@@ -102,112 +105,53 @@ def score_records(
     return Evaluation(score_captions(captions, references, official), broken)
 
 
-def read_references(source: str, split: str | None = None) -> dict[str, list[str]]:
-    """Read what people wrote about photos, by the photo's name.
+@dataclass(frozen=True)
+class FileEvaluation:
+    """Scores of the captions in a file; `str()` of it is the report.
 
-    The photos of an annotation file need not be there, unless it names no splits
-    and `split` asks for one.
-
-    Args:
-        source: what `captioner.data.read_dataset` reads.
-        split: train, dev or test; None for all.
-
-    Raises:
-        AppError: if it cannot be read, or nobody wrote anything about the split.
+    Attributes:
+        report: the scores.
+        broken: the photos that have an error in the file, and were left out.
+        unnamed: how many photos of the references the file does not name, which
+            were left out.
     """
-    references: dict[str, list[str]] = {}
-    rows = list(read_rows(Path(source))) if Path(source).is_file() else []
-    if rows and (split is None or any(row.split for row in rows)):
-        items = [(row.name, row.captions, row.split) for row in rows]
-    elif rows or source.startswith("tfds:") or Path(source).is_dir():
-        items = [(r.name, r.captions, r.split) for r in read_dataset(source)]
-    else:
-        raise AppError(
-            f"There are no references in {source}: no such file or folder. Known "
-            f"forms:\n{LAYOUTS}"
-        )
-    for name, captions, of in items:
-        written = [text.strip() for text in captions if text.strip()]
-        if written and split in (None, of):
-            references.setdefault(name, []).extend(written)
-    if not references:
-        splits = ", ".join(sorted({str(of) for _, _, of in items if of})) or "none"
-        raise AppError(f"{source} has no captions in split {split!r}; it has {splits}.")
-    return references
 
+    report: Report
+    broken: Sequence[str]
+    unnamed: int
 
-def match_names(names: Iterable[str], references: Mapping[str, Any]) -> dict[str, str]:
-    """Find the photo that each name of a results file means.
-
-    Tried in turn: the reference's whole name, its file name, its file name without
-    suffix, and the number in COCO's file names.
-
-    Returns:
-        dict: name in the results -> name in the references.
-
-    Raises:
-        AppError: if a name fits no photo, several, or the photo of another name.
-    """
-    keys: list[Callable[[str], str]] = [
-        lambda name: name.replace("\\", "/"),
-        lambda name: PurePosixPath(name.replace("\\", "/")).name,
-        lambda name: PurePosixPath(name.replace("\\", "/")).stem,
-        _number,
-    ]
-    indexes: list[dict[str, list[str]]] = []
-    for key in keys:
-        indexes.append({})
-        for reference in references:
-            if word := key(reference):
-                indexes[-1].setdefault(word, []).append(reference)
-    found: dict[str, str] = {}
-    for name in names:
-        fitting = next(
-            (
-                index[key(name)]
-                for key, index in zip(keys, indexes, strict=True)
-                if key(name) in index
-            ),
-            [],
-        )
-        if len(fitting) != 1:
-            raise AppError(
-                f"The caption for {name} fits {len(fitting)} photos of the references"
-                f"{': ' + ', '.join(fitting[:3]) if fitting else ''}. Give the names "
-                f"that the references use, such as {next(iter(references))}; if they "
-                "are of one split, name it with --split."
+    def __str__(self) -> str:
+        lines = [str(self.report)]
+        if self.unnamed:
+            lines.append(
+                f"note: scored on the {self.report.images} images that the results "
+                f"name; the references have {self.unnamed} more"
             )
-        found[name] = fitting[0]
-    owners: dict[str, str] = {}
-    for name, reference in found.items():
-        if (other := owners.setdefault(reference, name)) != name:
-            raise AppError(
-                f"The captions for {other} and {name} both fit {reference}. Scores "
-                "need one caption for every image."
+        if self.broken:
+            lines.append(
+                f"warning: photos without a caption, left out: {len(self.broken)}"
             )
-    return found
+        return "\n".join(lines)
 
 
 def score_results(
-    results: Results, references: Mapping[str, Sequence[str]], official: bool = False
-) -> tuple[Report, list[str]]:
+    results: Results,
+    references: Sequence[Reference],
+    official: bool = False,
+    subset: bool = False,
+) -> FileEvaluation:
     """Score captions from a file; photos that failed there are left out.
 
-    Returns:
-        the report, and the names of the photos left out.
+    Args:
+        subset: whether to leave out the references that the file does not name.
 
     Raises:
         AppError: if captions and references are not about the same photos.
     """
-    found = match_names([*results, *results.skipped], references)
-    failed = {found[name] for name in results.skipped}
-    return score_captions(
-        {found[name]: caption for name, caption in results.items()},
-        {name: texts for name, texts in references.items() if name not in failed},
-        official,
-    ), sorted(failed)
-
-
-def _number(name: str) -> str:
-    number = name if name.isdecimal() else image_id(name)
-    return str(int(number)) if isinstance(number, int) or number.isdecimal() else ""
+    found = match_results(results, references)
+    chosen = choose_references(found, references, subset)
+    labels = {id(found[image]): image for image in results}
+    scored = {labels[id(r)]: r.captions for r in chosen if id(r) in labels}
+    report = score_captions(dict(results), scored, official)
+    broken = [str(found[image]) for image in results.skipped]
+    return FileEvaluation(report, broken, len(references) - len(chosen))

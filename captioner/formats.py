@@ -79,11 +79,15 @@ def write_csv(records: Iterable[Record], file: TextIO, folder: Path) -> None:
 
 
 def write_coco(records: Iterable[Record], file: TextIO, folder: Path) -> None:
-    """Write COCO's results format: the best caption of each photo, no errors."""
+    """Write COCO's results format: the best caption of each photo, no errors.
+
+    The id is that of the record, if it has "image_id", else of `image_id`.
+    """
     separator = "[\n"
     for record in records:
         if "error" not in record:
-            entry = {"image_id": image_id(record["image"])}
+            name = record["image"]
+            entry = {"image_id": record.get("image_id", image_id(name))}
             entry["caption"] = record["caption"]
             file.write(separator + to_json(entry))
             separator = ",\n"

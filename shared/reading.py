@@ -1,8 +1,11 @@
 """Texts, JSON and names out of annotation files, with messages that say the place."""
 
+import csv
 import json
+import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from io import StringIO
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any, Literal
 
@@ -33,12 +36,19 @@ def checked_name(name: str, where: str) -> str:
         return name
     path = PurePosixPath(name.replace("\\", "/"))
     outside = path.is_absolute() or ".." in path.parts or PureWindowsPath(path).drive
-    if outside or not path.parts or "\0" in name:
+    if outside or not path.parts or "\0" in name or not _is_storable(name):
         raise AppError(
             f"{where}: {name!r:.80} is no photo's name. Give a path below the image "
             "folder, without `..`, such as dogs/a.jpg."
         )
     return path.as_posix()
+
+
+def _is_storable(name: str) -> bool:
+    try:
+        return bool(os.fsencode(name))
+    except UnicodeEncodeError:  # half an emoji, which JSON can hold
+        return False
 
 
 def checked_split(
@@ -150,3 +160,117 @@ def read_text(path: Path, content: str, may_be_empty: bool = False) -> str:
     if not text.strip() and not may_be_empty:
         raise AppError(f"{path} is empty. It should hold {content}.")
     return text
+
+
+def read_csv(
+    path: Path,
+    content: str,
+    has_open_end: Callable[[Sequence[str]], bool] = lambda header: False,
+) -> Iterator[tuple[str, list[str]]]:
+    """Read a table with its columns named in the first line.
+
+    Separated by commas, semicolons, tabs or bars, whichever the first line has most.
+
+    Args:
+        path: the file.
+        content: as of `read_text`.
+        has_open_end: given the names of the columns, whether the last one may hold
+            the separator without being quoted.
+
+    Yields:
+        file and line, and the cells as written: first the names of the columns, in
+        lower case, then as many cells of each line that is not blank.
+
+    Raises:
+        AppError: as `read_text`, or if it is not valid CSV, or a line has another
+            number of cells than the first.
+    """
+    text = read_text(path, content)
+    delimiter = max(",;\t|", key=text.partition("\n")[0].count)
+    written: list[str] = []
+    lines = csv.reader(
+        _remember(StringIO(text, newline=""), written), delimiter=delimiter, strict=True
+    )
+    header: list[str] = []
+    open_end, number = False, 1
+    try:
+        for cells in lines:
+            where, number = f"{path}, line {number}", lines.line_num + 1
+            # What is in quotes is a cell of its own.
+            quoted = any(f'{delimiter}"' in line for line in written)
+            written.clear()
+            if not any(cell.strip() for cell in cells):
+                continue
+            if not header:
+                header = [column.strip().lower() for column in cells]
+                open_end = has_open_end(header)
+                yield where, header
+                continue
+            if len(cells) > len(header) and open_end and not quoted:
+                last = delimiter.join(cells[len(header) - 1 :])
+                cells = [*cells[: len(header) - 1], last]
+            if len(cells) != len(header):
+                raise AppError(
+                    f"{where} has {len(cells)} columns, line 1 has {len(header)}. "
+                    f'Put text that holds {delimiter!r} in quotes ("...").'
+                )
+            yield where, cells
+        if not header:
+            raise AppError(f"{path} names no columns. It should hold {content}.")
+    except csv.Error as error:
+        raise AppError(
+            f"{path}, line {number} is not valid CSV: {error}. Text that starts with a "
+            'quote must end with one, and have quotes inside doubled: "a ""red"" car".'
+        ) from error
+
+
+def _remember(lines: Iterable[str], written: list[str]) -> Iterator[str]:
+    for line in lines:
+        written.append(line)
+        yield line
+
+
+def split_files(path: Path) -> list[tuple[Path, str]]:
+    """List a file and those that belong to it by their names, each with its split.
+
+    `VizWiz_val.json` belongs to `VizWiz_train.json`, `dev/captions.csv` to
+    `train/captions.csv`, whatever the case of the letters.
+
+    Returns:
+        files of different splits, in the order of `SPLITS`, each with the word for
+        its split; or only the file itself, with "" if no name has such a word.
+    """
+    path = path.absolute()
+    parts = re.split(r"([\W_]+)", path.stem)
+    found = {}
+    for word, split in SPLITS.items():
+        for place, part in enumerate(parts):
+            known = re.fullmatch(r"([a-z]+)(20\d\d)?", part.lower())
+            if known and known[1] in SPLITS:
+                year = known[2] or ""
+                name = "".join([*parts[:place], word + year, *parts[place + 1 :]])
+                file = find_file(path.parent, name + path.suffix)
+                break
+        else:
+            if path.parent.name.lower() not in SPLITS:
+                return [(path, "")]
+            file = find_file(path.parent.parent, f"{word}/{path.name}")
+        if file and (split not in found or file.samefile(path)):
+            found[split] = file, word
+    return list(found.values()) or [(path, "")]
+
+
+def find_file(folder: Path, name: str) -> Path | None:
+    """Find a file by its path below a folder, whatever the case of its letters."""
+    for part in name.split("/"):
+        if (folder / part).exists():
+            folder /= part
+            continue
+        try:
+            alike = [p for p in folder.iterdir() if p.name.lower() == part.lower()]
+        except OSError:
+            return None
+        if not alike:
+            return None
+        folder = min(alike)
+    return folder if folder.is_file() else None

@@ -1,0 +1,197 @@
+"""What people wrote about photos, and which caption of a file is about which."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from captioner.data import LAYOUTS, read_dataset
+from captioner.formats import image_id
+from captioner.results import Results
+from shared.annotations import read_rows
+from shared.errors import AppError
+from shared.reading import Split
+
+
+@dataclass(frozen=True)
+class Reference:
+    """What people wrote about one photo.
+
+    Attributes:
+        name: path below the image folder, with `/`; "" if only the id is known.
+        id: of the photo, as the source numbers it; None if it does not.
+        split: None if the source says none.
+        captions: without empty ones.
+    """
+
+    name: str
+    id: int | str | None
+    split: Split | None
+    captions: tuple[str, ...]
+
+    def __str__(self) -> str:
+        return self.name or f"image {self.id}"
+
+
+def read_references(source: str, split: str | None = None) -> list[Reference]:
+    """Read what people wrote about photos.
+
+    A file is read alone, whatever lies beside it. The photos of an annotation file
+    need not be there, unless it names no splits and `split` asks for one.
+
+    Args:
+        source: what `captioner.data.read_dataset` reads.
+        split: train, dev or test; None for all.
+
+    Raises:
+        AppError: if it cannot be read, or nobody wrote anything about the split.
+    """
+    rows = list(read_rows(Path(source), alone=True)) if Path(source).is_file() else []
+    items: list[tuple[str, int | str | None, Split | None, Sequence[str]]]
+    if rows and (split is None or any(row.split for row in rows)):
+        items = [
+            (r.folders[0] + r.name if r.name else "", r.id, r.split, r.captions)
+            for r in rows
+        ]
+    elif rows or source.startswith("tfds:") or Path(source).is_dir():
+        items = [(r.name, r.id, r.split, r.captions) for r in read_dataset(source)]
+    else:
+        raise AppError(
+            f"There are no references in {source}: no such file or folder. Known "
+            f"forms:\n{LAYOUTS}"
+        )
+    written: dict[tuple[str, int | str | None, Split | None], list[str]] = {}
+    for name, id_, of, captions in items:
+        texts = [text.strip() for text in captions if text.strip()]
+        if texts and split in (None, of):
+            written.setdefault((name, id_, of), []).extend(texts)
+    if not written:
+        splits = ", ".join(sorted({str(of) for _, _, of, _ in items if of})) or "none"
+        raise AppError(f"{source} has no captions in split {split!r}; it has {splits}.")
+    return [Reference(*key, tuple(texts)) for key, texts in written.items()]
+
+
+_NAMES: tuple[Callable[[str], str], ...] = (
+    lambda name: name.replace("\\", "/"),
+    lambda name: PurePosixPath(name.replace("\\", "/")).name,
+    lambda name: PurePosixPath(name.replace("\\", "/")).stem,
+    lambda name: _number(name if name.isdecimal() else str(image_id(name))),
+)
+
+
+def match_results(
+    results: Results, references: Sequence[Reference]
+) -> dict[str, Reference]:
+    """Find the photo that each image of a results file is.
+
+    By its id, if both have ids. Else by name: tried in turn are the reference's
+    whole name, its file name, its file name without suffix, and the number in COCO's
+    file names. Where one number in the results is an id of the references, every
+    number is.
+
+    Returns:
+        dict: image in the results, skipped ones included -> reference.
+
+    Raises:
+        AppError: if an image fits no photo, several, or the photo of another one.
+    """
+    finder = _Finder(references, results.ids.values())
+    found: dict[str, Reference] = {}
+    owners: dict[int, str] = {}
+    for image in (*results, *results.skipped):
+        fitting = finder.find(image, results.ids.get(image))
+        if len(fitting) != 1:
+            among = ", ".join(map(str, fitting[:3]))
+            raise AppError(
+                f"The caption for {image} fits {len(fitting)} photos of the references"
+                f"{': ' + among if among else ''}. Give the names or ids that the "
+                f"references use, such as {finder.example}; if they are of one split, "
+                "name it with --split."
+            )
+        found[image] = fitting[0]
+        if (other := owners.setdefault(id(fitting[0]), image)) != image:
+            raise AppError(
+                f"The captions for {other} and {image} both fit {fitting[0]}. Scores "
+                "need one caption for every image."
+            )
+    return found
+
+
+class _Finder:
+    """Finds references by id, or by name in one way after the other."""
+
+    def __init__(self, references: Sequence[Reference], ids: Iterable[str]):
+        self._ids = _index((str(r.id), r) for r in references if r.id is not None)
+        self._names = [
+            _index((key(r.name), r) for r in references if r.name) for key in _NAMES
+        ]
+        self._number_is_id = any(id_.isdecimal() and self._by_id(id_) for id_ in ids)
+        first = references[0]
+        numbered = first.id is not None and first.name
+        self.example = f"{first} (id {first.id})" if numbered else str(first)
+
+    def find(self, image: str, id_: str | None) -> Sequence[Reference]:
+        """Give the references that fit.
+
+        Args:
+            image: its name in the results, or its id if they tell no name.
+            id_: None if they tell no id.
+        """
+        if id_ is not None and (fitting := self._by_id(id_)):
+            return fitting
+        if self._number_is_id and image == id_ and image.isdecimal():
+            return ()
+        for key, index in zip(_NAMES, self._names, strict=True):
+            if key(image) in index:
+                return index[key(image)]
+        # References without names: the number in the file's name is COCO's id.
+        return () if self._names[0] else self._ids.get(_NAMES[-1](image), ())
+
+    def _by_id(self, id_: str) -> Sequence[Reference]:
+        return self._ids.get(id_, ()) or self._ids.get(_number(id_), ())
+
+
+def _index(pairs: Iterable[tuple[str, Reference]]) -> dict[str, list[Reference]]:
+    index: dict[str, list[Reference]] = {}
+    for word, reference in pairs:
+        if word:
+            index.setdefault(word, []).append(reference)
+    return index
+
+
+def _number(name: str) -> str:
+    """Write a number without leading zeros; "" if it is none."""
+    return (name.lstrip("0") or "0") if name.isdecimal() else ""
+
+
+def choose_references(
+    found: Mapping[str, Reference], references: Sequence[Reference], subset: bool
+) -> list[Reference]:
+    """Give the references to score against: all, or those that the results name.
+
+    Raises:
+        AppError: if some have no caption and `subset` is false; it says whether
+            the captions are of one split.
+    """
+    named = set(map(id, found.values()))
+    chosen = [reference for reference in references if id(reference) in named]
+    if subset or len(chosen) == len(references):
+        return chosen
+    without = next(r for r in references if id(r) not in named)
+    splits = {reference.split for reference in chosen}
+    of_split = [r for r in references if r.split in splits]
+    advice = (
+        "Add --subset to score only the images that the results name, "
+        "or caption the others, too."
+    )
+    if len(splits) == 1 and None not in splits and len(of_split) < len(references):
+        split = next(iter(splits))
+        whole = len(of_split) == len(chosen)
+        advice = (
+            f"All of them are of the split {split}"
+            f"{f', which has {len(of_split)}' if not whole else ''}: add --split "
+            f"{split}{'' if whole else ' --subset'}."
+        )
+    raise AppError(
+        f"The results hold captions for {len(chosen)} of the {len(references)} images "
+        f"of the references; there is none for {without}. {advice}"
+    )
