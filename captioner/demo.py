@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from captioner.demo_page import Models, Settings
 
+MCP = ">=1.21,<2"  # what Gradio's part for it is written for
 OPEN_TO_ALL = (
     "warning: every computer in the network can use this page. --auth FILE asks for "
     "passwords."
@@ -70,10 +71,32 @@ def _check_installed(mcp: bool) -> None:
             "The page needs Gradio, which is not installed. Install sightread with all "
             "that it depends on: pip install sightread"
         )
-    if mcp and find_spec("mcp") is None:
-        raise AppError(
-            "--mcp needs a package that is not installed: pip install 'sightread[mcp]'"
-        )
+    if mcp:
+        _check_mcp()
+
+
+def _check_mcp() -> None:
+    """Refuse versions of the package `mcp` that Gradio cannot work with.
+
+    With them the page would be served, and nothing found at the tools' address.
+
+    Raises:
+        AppError: if it is missing, or another version.
+    """
+    from importlib.metadata import PackageNotFoundError, version
+
+    from packaging.specifiers import SpecifierSet
+
+    try:
+        found = version("mcp")
+    except PackageNotFoundError:
+        found = ""
+    if found and SpecifierSet(MCP).contains(found, prereleases=True):
+        return
+    state = f"not {found}, which is installed" if found else "which is not installed"
+    raise AppError(
+        f"--mcp needs the package mcp{MCP}, {state}: pip install 'sightread[mcp]'"
+    )
 
 
 def _build(loading: "Future[Models]", settings: "Settings") -> "gr.Blocks":

@@ -4,11 +4,12 @@ The one room that knows both siblings.
 """
 
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from shared.errors import AppError
 from shared.included import included
@@ -72,25 +73,23 @@ def load_models(settings: Settings) -> Models:
     """
     from captioner.predict import SHIPPED as CAPTIONER
     from captioner.predict import load_captioner
+    from shared.bundles import read_card
     from vqa.predict import SHIPPED as VQA
     from vqa.predict import load_vqa
 
-    folders = {"captioner": settings.captioners, "vqa": settings.answerers}
+    folders = {
+        "Captions": _names(settings.captioners or [CAPTIONER]),
+        "Answers": _names(settings.answerers or [VQA]),
+    }
     captioners = {
-        name: load_captioner(folder)
-        for name, folder in _names(folders["captioner"] or [CAPTIONER]).items()
+        name: load_captioner(folder) for name, folder in folders["Captions"].items()
     }
-    answerers = {
-        name: load_vqa(folder)
-        for name, folder in _names(folders["vqa"] or [VQA]).items()
+    answerers = {name: load_vqa(folder) for name, folder in folders["Answers"].items()}
+    cards = {
+        f"{task}: {name}": read_card(folder)
+        for task, named in folders.items()
+        for name, folder in named.items()
     }
-    cards = {}
-    for task, given, own in (
-        ("Captions", settings.captioners, CAPTIONER),
-        ("Answers", settings.answerers, VQA),
-    ):
-        for name, folder in _names(given or [own]).items():
-            cards[f"{task}: {name}"] = (folder / "card.md").read_text("utf-8")
     encoders = {
         name: _alike(one, captioners) or f"vqa {name}"
         for name, one in answerers.items()
@@ -99,18 +98,37 @@ def load_models(settings: Settings) -> Models:
 
 
 def load_warm(settings: Settings) -> Models:
-    """Load all models, and let each work once, so that no visitor waits for it."""
-    import numpy as np
+    """Load all models, and let each work once, so that no visitor waits for it.
 
+    Raises:
+        AppError: if one cannot be loaded.
+    """
     models = load_models(settings)
-    drawn = np.indices((64, 64, 3)).sum(axis=0).astype(np.uint8)
     for captioner in models.captioners.values():
-        captioner.caption(drawn)
-        captioner.alternatives(drawn)
+        side = captioner.config.encoder.image_size
+        looked = captioner.look(np.zeros((1, side, side, 3), np.uint8))
+        captioner.write(looked, *captioner.request())
+        captioner.weigh(looked, ())
     for answerer in models.answerers.values():
-        with suppress(AppError):  # it may want choices
-            answerer.ask(drawn, "what is it?", blind=True)
+        warm(answerer)
     return models
+
+
+def warm(answerer: "PhotoAnswerer") -> None:
+    """Let each part of a model that answers work once."""
+    from vqa.words import encode_answers
+
+    config, runtime = answerer.config, answerer.runtime
+    side, length = config.encoder.image_size, config.vocabulary.max_words
+    features = runtime.look(np.zeros((side, side, 3), np.uint8))
+    tokens = answerer.vocabulary.encode(["what"], length)[None]
+    runtime.answer(features, tokens)
+    runtime.guess(tokens)
+    if config.objective == "boxes":
+        halves = np.array([[0, 0, 0.5, 1], [0.5, 0, 1, 1]], np.float32)
+        runtime.encode_boxes(features, halves)
+    else:
+        runtime.encode(encode_answers(["yes", "no"], answerer.vocabulary))
 
 
 def _names(folders: Sequence[Path]) -> dict[str, Path]:
@@ -134,8 +152,6 @@ def _names(folders: Sequence[Path]) -> dict[str, Path]:
 
 def _alike(answerer: "PhotoAnswerer", captioners: "dict[str, PhotoCaptioner]") -> str:
     """Name the captioner whose encoder finds the same in a photo, or nothing."""
-    import numpy as np
-
     own = answerer.config.encoder
     side = own.image_size
     probe = np.random.default_rng(0).integers(0, 256, (side, side, 3), np.uint8)
@@ -159,7 +175,14 @@ def build_page(models: Models, settings: Settings) -> "gr.Blocks":
     from captioner.page import DescribeTab
     from captioner.page import view as captioner_view
     from shared.api import publish
-    from shared.components import ABOUT, TITLE, component, photo_field, previews
+    from shared.components import (
+        ABOUT,
+        TITLE,
+        card_text,
+        component,
+        photo_field,
+        previews,
+    )
     from shared.seen import Photos
     from shared.web import problem
     from vqa.api import AskApi
@@ -195,7 +218,7 @@ def build_page(models: Models, settings: Settings) -> "gr.Blocks":
                     gr.Markdown(ABOUT)
                     for heading, card in models.cards.items():
                         with gr.Accordion(heading, open=False):
-                            gr.Markdown(card)
+                            gr.Markdown(card_text(card))
 
         outputs = [field, key, stage, describe.caption, ask.answers]
         turns = count(1)
@@ -241,7 +264,11 @@ def build_page(models: Models, settings: Settings) -> "gr.Blocks":
 
 
 def build_server(page: "gr.Blocks", settings: Settings) -> "FastAPI":
-    """Serve the page, within limits."""
+    """Serve the page, within limits.
+
+    Raises:
+        AppError: if it cannot be served by the Model Context Protocol, as it should be.
+    """
     import gradio as gr
     from gradio.utils import get_upload_folder
 
@@ -283,6 +310,8 @@ def build_server(page: "gr.Blocks", settings: Settings) -> "FastAPI":
         head=HEAD,
         js="() => sightread.takePhotos('#photo')",
     )
+    if settings.mcp and page.mcp_server_obj is None:
+        raise AppError(f"--mcp does not work here: {page.mcp_error}")
     # Gradio sets it for pages that it serves itself. Without it, it lets a request name
     # any file of this computer in the place of an upload.
     page.has_launched = True

@@ -3,6 +3,7 @@
 import base64
 import io
 import os
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ os.environ.setdefault("MPLBACKEND", "agg")
 
 SCRIPTS = ("page", "heat", "caption", "answers")  # the later ones use the first
 HEAD = "".join(f'<script src="{ASSETS_URL}/{name}.js"></script>' for name in SCRIPTS)
+MOST_CARD = 50_000  # letters of a bundle's card that are shown; ours have 5,000
 MARK = ASSETS / "mark.svg"
 THUMBNAIL = 144  # longer side, px
 
@@ -118,6 +120,21 @@ def photo_field() -> gr.Image:
     )
     field.preprocess = lambda payload: payload and payload.path  # type: ignore
     return field
+
+
+def card_text(card: str) -> str:
+    """Make a bundle's card Markdown that shows words and tables, and nothing else.
+
+    Whoever made the bundle wrote it: no HTML in it becomes a part of the page, and no
+    picture in it is fetched.
+    """
+    if not card.strip():
+        return "This model comes without a card."
+    text = re.sub(r"<!--.*?-->", "", card[:MOST_CARD], flags=re.DOTALL)
+    text = re.sub(r"<(?=[^\s\d=])", "&lt;", text).replace("![", "!\\[")
+    if len(card) > MOST_CARD:
+        text += f"\n\n… and {len(card) - MOST_CARD:,} more letters."
+    return text
 
 
 def previews(photos: Sequence[Path]) -> list[dict[str, str]]:

@@ -41,6 +41,21 @@ def change_bundle(folder, name, change):
     (folder / "manifest.json").write_text(json.dumps(manifest))
 
 
+CARD = """# A card
+
+<script>window.taken = 1</script><img src=x onerror="window.taken = 2">
+<style>body { display: none }</style><iframe src="https://example.com/"></iframe>
+<form action="https://example.com/"><input name="password"></form>
+
+![a picture](https://example.com/a.png) [a link](javascript:window.taken=3)
+<svg/onload=window.taken=4> <a href="javascript:window.taken=5">another</a>
+
+| score | value |
+|---|---|
+| less than | 3 < 5 |
+"""
+
+
 @pytest.fixture(scope="module")
 def own(tmp_path_factory) -> Path:
     """A bundle that searches in a way of its own, and is never unsure."""
@@ -56,6 +71,7 @@ def own(tmp_path_factory) -> Path:
             .replace("max_words = 20", "max_words = 4")
         ),
     )
+    change_bundle(folder, "card.md", lambda _: CARD)
     return folder
 
 
@@ -93,5 +109,22 @@ def test_each_model_is_searched_as_its_bundle_says(context, address):  # noqa: F
     page.get_by_role("option", name="included").click()
     expect(shown("Words at most")).to_have_value("20")
     expect(sentence(page)).to_have_text(re.compile(r"^(\S+ ){4,}\S+$"))
+    page.close()
+    assert watch.wrong == []
+
+
+def test_a_card_cannot_do_anything_on_the_page(context, address):  # noqa: F811
+    page, watch = open_page(context, address)
+    page.get_by_role("tab", name="About").click()
+    page.get_by_role("button", name="Captions: terse").click()
+    expect(page.get_by_role("heading", name="A card")).to_be_visible()
+    expect(page.get_by_role("cell", name="3 < 5")).to_be_visible()
+    expect(page.get_by_text("onerror=")).to_be_visible()  # as words
+    about = page.get_by_role("tabpanel", name="About")
+    for selector in ("iframe", "form", "input", "img", "style"):
+        expect(about.locator(selector)).to_have_count(0)
+    for link in page.get_by_text("a link", exact=True).all():
+        link.click()
+    assert page.evaluate("window.taken") is None
     page.close()
     assert watch.wrong == []

@@ -13,8 +13,8 @@ There are no scores where the answers come with the question. What a question do
 need is not loaded.
 """
 
-from functools import cached_property
 from pathlib import Path
+from threading import Lock
 
 import numpy as np
 
@@ -44,6 +44,8 @@ class LiteRTRuntime:
 
     def __init__(self, folder: Path, threads: int):
         self._folder, self._threads = folder, threads
+        self._later: dict[str, Graph] = {}  # loaded when they are first needed
+        self._loading = Lock()  # two first questions load one graph
         self._encoder, self._answer = self._load("encoder"), self._load("answer")
         self.answers = self._answer.sizes.get("scores", 0)
 
@@ -57,27 +59,25 @@ class LiteRTRuntime:
 
     def guess(self, tokens: np.ndarray) -> Scores:
         """The same by the twin that does not see the photo."""
-        return _scores(self._blind(tokens=tokens[None]))
+        return _scores(self._get("blind")(tokens=tokens[None]))
 
     def encode(self, choices: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Turn words int32 (C, L) into vectors (C, J), for each of the two nets."""
-        found = self._choose(choices=choices)
+        found = self._get("choose")(choices=choices)
         return found["vectors"], found["blind_vectors"]
 
     def encode_boxes(
         self, features: np.ndarray, boxes: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray]:
         """Turn boxes float32 (C, 4), 0 to 1, into vectors (C, J), for both nets."""
-        found = self._choose(features=features[None], boxes=boxes[None, None])
+        found = self._get("choose")(features=features[None], boxes=boxes[None, None])
         return found["vectors"][0, 0], found["blind_vectors"][0, 0]
 
-    @cached_property
-    def _blind(self) -> Graph:
-        return self._load("blind")
-
-    @cached_property
-    def _choose(self) -> Graph:
-        return self._load("choose")
+    def _get(self, graph: str) -> Graph:
+        with self._loading:
+            if graph not in self._later:
+                self._later[graph] = self._load(graph)
+            return self._later[graph]
 
     def _load(self, graph: str) -> Graph:
         path = self._folder / PART / f"{graph}.tflite"
