@@ -8,8 +8,8 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from captioner.config import DecodingConfig
-from captioner.inflections import inflections
 from shared.config import revise_config
+from shared.english import forms, spelt_like
 from shared.errors import AppError
 from shared.text import BOS, EOS, PAD, SPECIAL_WORDS, UNK, Vocabulary, split_words
 
@@ -150,7 +150,7 @@ def _check_method(decoding: DecodingConfig) -> None:
 def _banned_words(decoding: DecodingConfig, sayable: set[str]) -> set[str]:
     words = [_one_word(entry, "ban") for entry in decoding.ban]
     if decoding.inflections:
-        return {form for word in words for form in inflections(word, sayable)}
+        return {form for word in words for form in forms(word, sayable)}
     return set(words)
 
 
@@ -182,19 +182,19 @@ def _must_words(
     """For each must-word the words that will do, all known and none banned."""
     found: list[set[str]] = []
     for word in dict.fromkeys(_one_word(entry, "must") for entry in decoding.must):
-        forms = inflections(word, {*known, *prefix}) if decoding.inflections else {word}
-        if word in banned or (forms and forms <= banned):
+        wanted = forms(word, {*known, *prefix}) if decoding.inflections else {word}
+        if word in banned or (wanted and wanted <= banned):
             raise AppError(
                 f'"{word}" is both a must-word and banned by {_quote(decoding.ban)}'
                 f"{_forms_hint(decoding)}. Take it off one of the two lists."
             )
-        if forms & (set(prefix) - known):
+        if wanted & (set(prefix) - known):
             continue  # said as typed, though the model does not know it
-        forms &= known - banned
-        if not forms:
+        wanted &= known - banned
+        if not wanted:
             raise AppError(_unknown_word(word, known - banned))
-        if forms not in found:
-            found.append(forms)
+        if wanted not in found:
+            found.append(wanted)
     if len(found) > MOST_MUST_WORDS:
         raise AppError(
             f"{len(found)} must-words are too many: {_quote(decoding.must)}. Captions "
@@ -204,11 +204,7 @@ def _must_words(
 
 
 def _unknown_word(word: str, known: set[str]) -> str:
-    import difflib  # 20 ms that only a refusal needs
-
-    forms = sorted(inflections(word, known))
-    near = difflib.get_close_matches(word, sorted(known), cutoff=0.75)
-    near = list(dict.fromkeys(forms + near))
+    near = list(dict.fromkeys([*sorted(forms(word, known)), *spelt_like(word, known)]))
     advice = (
         f"Words near it that the model knows: {_quote(near)}. Ask for one of them"
         if near

@@ -262,7 +262,7 @@ def test_boxes_may_reach_over_the_edge(pointer):
     ("question", "notes"),
     [
         (COLOR, []),
-        ("What colour is the hat?", ["'colour'; it knows color."]),
+        ("What colour is the hat?", ["'colour'; it reads 'color' instead."]),
         ("Where is the dog?", ["'where'", "questions that start with 'where is'"]),
         ("How many hat hat hat hat hat?", ["first 6 words; the question has 7"]),
         ("Zebra?", ["'zebra'", "It knows no word of the question"]),

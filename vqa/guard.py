@@ -1,16 +1,15 @@
 """What to tell the user about a question before its answer is believed."""
 
-import difflib
 from collections.abc import Collection, Sequence
+from os.path import commonprefix
 
+from shared.english import forms, read_word, spelt_like
 from shared.errors import AppError
 from shared.text import SPECIAL_WORDS, Vocabulary, split_words
 
 MAX_LETTERS = 2000
 OPENING_WORDS = 2
-NEAREST = 3
 _CLITICS = {"'s": "is", "'re": "are"}
-_ENDINGS = ("s", "es", "ing", "ed", "y", "d")
 # Words for the photo itself, and for asking, that nobody has to have learnt.
 _NO_CONTENT = frozenset(["please", "hey", "hi", "hello", "tell", "me"])
 
@@ -61,18 +60,18 @@ def warnings(
         sentences for the user, none if all is well.
     """
     found = []
-    unknown = [
-        word
-        for word in dict.fromkeys(words[:max_words])
-        if word not in vocabulary and word not in _NO_CONTENT
-    ]
-    for word in unknown:
-        near = nearest(word, vocabulary)
-        meant = f"; it knows {', '.join(near)}" if near else ""
-        found.append(f"The model does not know the word {word!r}{meant}.")
-    if not any(word in vocabulary for word in words[:max_words]):
+    read = [known_form(word, vocabulary) for word in words[:max_words]]
+    for word, form in dict(zip(words, read, strict=False)).items():
+        if form in vocabulary or word in _NO_CONTENT:
+            known = f"; it reads {form!r} instead" if form != word else None
+        else:
+            near = ", ".join(nearest(word, vocabulary))
+            known = f"; it knows {near}" if near else ""
+        if known is not None:
+            found.append(f"The model does not know the word {word!r}{known}.")
+    if not any(form in vocabulary for form in read):
         found.append("It knows no word of the question, so its answer means nothing.")
-    elif openings and (first := _opening(words)) not in openings:
+    elif openings and (first := _opening(read)) not in openings:
         found.append(f"It has never learnt from questions that start with {first!r}.")
     if len(words) > max_words:
         found.append(
@@ -87,30 +86,26 @@ def _opening(words: Sequence[str]) -> str:
 
 
 def known_form(word: str, vocabulary: Vocabulary) -> str:
-    """Give a form of a word that the model knows: "waves" for "wave".
+    """Give another form of a word, in number or tense, if the model knows only that.
 
-    The word itself, if it knows that, or no other form.
+    "Waves" for "wave", never "waving", which may be another word. Of several, the one
+    that begins most alike, then the one that is more frequent in what it has learnt.
+
+    Returns:
+        the word itself, if the model knows it, or surely no other form of it.
     """
-    if len(word) < 4 or word in vocabulary:
+    if word in vocabulary or not read_word(word).base:
         return word
-    stems = [word, *(word.removesuffix(ending) for ending in _ENDINGS)]
-    forms = (
-        stem + ending for stem in stems if len(stem) > 2 for ending in ("", *_ENDINGS)
-    )
-    return next((form for form in forms if form in vocabulary), word)
+    kind = read_word(word)[1:]
+    same = [form for form in forms(word, vocabulary.ids) if read_word(form)[1:] == kind]
+
+    def far(form: str) -> tuple[int, int]:
+        alike = commonprefix([form, word])  # noqa: RUF071  # of letters, not of paths
+        return -len(alike), vocabulary.ids[form]
+
+    return min(same, key=far, default=word)
 
 
 def nearest(word: str, vocabulary: Vocabulary) -> list[str]:
-    """Find known words that are spelt like a word, nearest first, at most three.
-
-    Two letters in the wrong order are the likeliest slip: "dgo" is "dog".
-    """
-    if len(word) < 3:
-        return []
-    known = [w for w in vocabulary.words[len(SPECIAL_WORDS) :] if w.isalpha()]
-    turned = {
-        word[:i] + word[i + 1] + word[i] + word[i + 2 :] for i in range(len(word) - 1)
-    }
-    first = [w for w in known if w in turned]
-    alike = difflib.get_close_matches(word, known, NEAREST, cutoff=0.75)
-    return list(dict.fromkeys([*first, *alike]))[:NEAREST]
+    """Find known words that are spelt like a word, see `spelt_like`."""
+    return spelt_like(word, vocabulary.words[len(SPECIAL_WORDS) :])

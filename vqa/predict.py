@@ -218,7 +218,11 @@ class PhotoAnswerer:
         if not good:
             return [words for words in checked if isinstance(words, AppError)]
         length = self.config.vocabulary.max_words
-        tokens = np.stack([self.vocabulary.encode(words, length) for words in good])
+        read = [
+            [known_form(word, self.vocabulary) for word in words[:length]]
+            for words in good
+        ]
+        tokens = np.stack([self.vocabulary.encode(words, length) for words in read])
         seen = self.runtime.answer(features, tokens)
         guessed = self.runtime.guess(tokens) if blind else None
         replies: list[Reply | AppError] = []
@@ -239,9 +243,7 @@ class PhotoAnswerer:
         Raises:
             AppError: if it cannot; the message says why.
         """
-        words = [
-            known_form(word, self.vocabulary) for word in check_question(asked.question)
-        ]
+        words = check_question(asked.question)
         objective = self.config.objective
         if objective == "boxes" and not asked.boxes:
             raise AppError(
