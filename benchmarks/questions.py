@@ -137,7 +137,7 @@ def print_parts(model: Path) -> None:
     length = answerer.config.vocabulary.max_words
     for count in (1, SHARE):
         asked = [Asked(question) for question in QUESTIONS[:count]]
-        words = [answerer.check(one) for one in asked]
+        words = [answerer.check(one).words for one in asked]
         tokens = np.stack([answerer.vocabulary.encode(w, length) for w in words])
         graph = median_time(runtime.answer, features, tokens)
         whole = median_time(answerer.answer, features, asked)

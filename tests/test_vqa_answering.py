@@ -171,7 +171,7 @@ def test_errors_are_records_and_said_once(answerer, capsys):
         Question("no.png", Path("no.png"), "is it red?"),
         Question("0.png", Path("0.png"), ""),
         Question("0.png", Path("0.png"), "is it red?", ("red", "red")),
-        Question("0.png", Path("0.png"), "is it red?", ("red", "xyzzy")),
+        Question("0.png", Path("0.png"), "is it red?", ("plugh", "xyzzy")),
         Question("no.png", Path("no.png"), "is it blue?"),
         Question("0.png", Path("0.png"), "is it red?"),
         Question("", Path(), "is it red?"),
@@ -188,7 +188,7 @@ def test_errors_are_records_and_said_once(answerer, capsys):
     assert records[0]["error"] == "there is no such file."
     assert "has no word" in records[1]["error"]
     assert "two different choices" in records[2]["error"]
-    assert "no word of the choice 'xyzzy'" in records[3]["error"]
+    assert "no word of the choices 'plugh', 'xyzzy'" in records[3]["error"]
     err = capsys.readouterr().err.splitlines()
     assert len([line for line in err if "no.png" in line]) == 1
     assert err[-1] == "1 answer, 8 errors"

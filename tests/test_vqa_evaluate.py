@@ -108,7 +108,7 @@ def test_choices_are_chosen_among_and_hopeless_ones_are_wrong():
             question_type="what color",
         )
         for i, (choices, right) in enumerate(
-            [(("red", "blue"), 0), (("red", "xyzzy"), 0), (("blue", "red"), 0)]
+            [(("red", "blue"), 0), (("plugh", "xyzzy"), 0), (("blue", "red"), 0)]
         )
     ]
     red, blue = (VQA_VOCABULARY.ids[word] for word in ("red", "blue"))

@@ -1,17 +1,42 @@
 """What to tell the user about a question before its answer is believed."""
 
-from collections.abc import Collection, Sequence
+import re
+from collections.abc import Collection, Mapping, Sequence
 from os.path import commonprefix
+from typing import NamedTuple
 
 from shared.english import forms, read_word, spelt_like
 from shared.errors import AppError
 from shared.text import SPECIAL_WORDS, Vocabulary, split_words
+from vqa.answers import AnswerSpace, normalize
+from vqa.words import answer_words
 
 MAX_LETTERS = 2000
 OPENING_WORDS = 2
 _CLITICS = {"'s": "is", "'re": "are"}
 # Words for the photo itself, and for asking, that nobody has to have learnt.
 _NO_CONTENT = frozenset(["please", "hey", "hi", "hello", "tell", "me"])
+# Words by which alone a choice of several words cannot be judged.
+_SMALL_WORDS = frozenset(
+    "a an the of in on at to by with for from and or is are it 's n't not".split()  # noqa: SIM905
+)
+
+
+class Choices(NamedTuple):
+    """The choices of a question that a model can judge, no two of them alike.
+
+    Attributes:
+        texts: as somebody typed them.
+        read: as the model reads them, see `known_form`.
+        ids: those of the answers that they are; None if some are no answer of the
+            model, which then goes by their words.
+        notes: sentences on what is left out, and what is unknown of the others.
+    """
+
+    texts: tuple[str, ...]
+    read: tuple[str, ...]
+    ids: tuple[int, ...] | None = None
+    notes: tuple[str, ...] = ()
 
 
 def opening(question: str) -> str:
@@ -61,14 +86,9 @@ def warnings(
     """
     found = []
     read = [known_form(word, vocabulary) for word in words[:max_words]]
-    for word, form in dict(zip(words, read, strict=False)).items():
-        if form in vocabulary or word in _NO_CONTENT:
-            known = f"; it reads {form!r} instead" if form != word else None
-        else:
-            near = ", ".join(nearest(word, vocabulary))
-            known = f"; it knows {near}" if near else ""
-        if known is not None:
-            found.append(f"The model does not know the word {word!r}{known}.")
+    for word in dict.fromkeys(words[:max_words]):
+        if word not in vocabulary and word not in _NO_CONTENT:
+            found.append(_unknown_word(word, vocabulary))
     if not any(form in vocabulary for form in read):
         found.append("It knows no word of the question, so its answer means nothing.")
     elif openings and (first := _opening(read)) not in openings:
@@ -109,3 +129,93 @@ def known_form(word: str, vocabulary: Vocabulary) -> str:
 def nearest(word: str, vocabulary: Vocabulary) -> list[str]:
     """Find known words that are spelt like a word, see `spelt_like`."""
     return spelt_like(word, vocabulary.words[len(SPECIAL_WORDS) :])
+
+
+def check_choices(
+    choices: Sequence[str], vocabulary: Vocabulary, space: AnswerSpace | None
+) -> Choices:
+    """Find the choices that a model can judge: answers of its own, or words it knows.
+
+    Args:
+        choices: as somebody typed them.
+        vocabulary: words that the model knows.
+        space: answers that it knows; None if it knows none.
+
+    Raises:
+        AppError: if fewer than two of them differ, or it knows none of them.
+    """
+    ids = space.ids if space else {}
+    different: dict[str, tuple[str, str]] = {}  # form to compare -> typed, read
+    notes, left_out = [], []
+    for choice in dict.fromkeys(choices):
+        form, read, notes_on_words = _read_choice(choice, vocabulary, ids)
+        if not form:
+            notes.append(f"The choice {choice!r} has no word in it and is left out.")
+        elif form in different:
+            same = different[form][0]
+            notes.append(f"The choices {same!r} and {choice!r} are the same.")
+        else:
+            different[form] = choice, read
+            notes += notes_on_words
+            if form not in ids and not _has_known_word(read, vocabulary):
+                left_out.append(form)
+    if len(different) < 2:
+        raise AppError("Give at least two different choices.")
+    kept = [form for form in different if form not in left_out]
+    if not kept:
+        raise AppError(
+            "The model knows no word of the choices "
+            f"{', '.join(repr(choice) for choice, _ in different.values())}, so it "
+            "cannot judge them. Give choices of everyday words."
+        )
+    known = all(form in ids for form in kept)
+    if len(kept) == 1:
+        says = "that among all its answers" if known else "1 and says nothing"
+        notes.append(f"Only one choice is left, so its confidence is {says}.")
+    return Choices(
+        tuple(different[form][0] for form in kept),
+        tuple(different[form][1] for form in kept),
+        tuple(ids[form] for form in kept) if known else None,
+        tuple(notes),
+    )
+
+
+def _read_choice(
+    choice: str, vocabulary: Vocabulary, ids: Mapping[str, int]
+) -> tuple[str, str, list[str]]:
+    """Its form for comparing, its words as read, and sentences on those unknown."""
+    if (form := _answer_form(choice)) in ids:
+        return form, choice, []
+    words = answer_words(choice)
+    read = " ".join(known_form(word, vocabulary) for word in words)
+    unknown = [w for w in words if w not in vocabulary and w not in _SMALL_WORDS]
+    notes = [_unknown_word(word, vocabulary) for word in dict.fromkeys(unknown)]
+    if not _has_known_word(read, vocabulary) and _answer_form(read) not in ids:
+        near = dict.fromkeys(n for word in unknown for n in nearest(word, vocabulary))
+        meant = f" (it knows {', '.join(near)})" if near else ""
+        notes = [
+            f"The model knows no word of the choice {choice!r}{meant}, so it is left "
+            "out."
+        ]
+    return _answer_form(read) or form, read, notes
+
+
+def _has_known_word(text: str, vocabulary: Vocabulary) -> bool:
+    words = answer_words(text)
+    telling = [word for word in words if word not in _SMALL_WORDS] or words
+    return any(word in vocabulary for word in telling)
+
+
+def _answer_form(choice: str) -> str:
+    """The form in which choices are compared; "-1" is not "1"."""
+    sign = "-" if re.match(r"\s*[-\u2212]\d", choice) else ""
+    return sign + normalize(choice.replace("_", " "))
+
+
+def _unknown_word(word: str, vocabulary: Vocabulary) -> str:
+    form = known_form(word, vocabulary)
+    if form != word:
+        return f"The model does not know the word {word!r}; it reads {form!r} instead."
+    near = ", ".join(nearest(word, vocabulary))
+    meant = f"; it knows {near}" if near else ""
+    return f"The model does not know the word {word!r}{meant}."

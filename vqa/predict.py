@@ -20,13 +20,13 @@ from shared.errors import AppError
 from shared.images import ImageSource, read_image
 from shared.quiet import importing_keras
 from shared.text import Vocabulary
-from vqa.answers import AnswerSpace, normalize
+from vqa.answers import AnswerSpace
 from vqa.calibration import to_confidence
 from vqa.config import VqaConfig
-from vqa.guard import check_question, known_form, nearest, warnings
+from vqa.guard import Choices, check_choices, check_question, known_form, warnings
 from vqa.runtime import Runtime, Scores
 from vqa.runtime_litert import EXPORT, FILES, LiteRTRuntime
-from vqa.words import ANSWERS, answer_words, encode_answers
+from vqa.words import ANSWERS, encode_answers
 
 if TYPE_CHECKING:
     from vqa.model import Vqa
@@ -79,7 +79,8 @@ class Reply(NamedTuple):
             wanted.
         attention: float32 (H, R), how much each hop looked at each region, row by row
             of a square grid; each sums to 1.
-        notes: sentences on what about the question the model has not learnt.
+        notes: sentences on what about the question and its choices the model has not
+            learnt, and what it did about it.
     """
 
     answer: str
@@ -88,6 +89,13 @@ class Reply(NamedTuple):
     guesses: tuple[Answer, ...]
     attention: np.ndarray
     notes: tuple[str, ...]
+
+
+class Checked(NamedTuple):
+    """A question that can be asked: its words as typed, and its choices, if any."""
+
+    words: list[str]
+    choices: Choices | None
 
 
 class PhotoAnswerer:
@@ -127,7 +135,9 @@ class PhotoAnswerer:
         Args:
             source: as of `shared.images.read_image`.
             question: in English.
-            choices, boxes: as of `Asked`.
+            choices, boxes: as of `Asked`. Choices of which the model knows no word are
+                left out, as `Reply.notes` says; the others share a confidence of 1. One
+                alone has that which it has among all answers.
             count: answers to give at most, at least 1.
             blind: whether to guess without the photo as well.
 
@@ -214,9 +224,9 @@ class PhotoAnswerer:
         if count < 1:
             raise ValueError(f"`count` must be at least 1. Received: count={count}")
         checked = [self._try_check(asked) for asked in questions]
-        good = [words for words in checked if not isinstance(words, AppError)]
+        good = [found.words for found in checked if not isinstance(found, AppError)]
         if not good:
-            return [words for words in checked if isinstance(words, AppError)]
+            return [found for found in checked if isinstance(found, AppError)]
         length = self.config.vocabulary.max_words
         read = [
             [known_form(word, self.vocabulary) for word in words[:length]]
@@ -227,17 +237,17 @@ class PhotoAnswerer:
         guessed = self.runtime.guess(tokens) if blind else None
         replies: list[Reply | AppError] = []
         row = 0
-        for asked, words in zip(questions, checked, strict=True):
-            if isinstance(words, AppError):
-                replies.append(words)
+        for asked, found in zip(questions, checked, strict=True):
+            if isinstance(found, AppError):
+                replies.append(found)
                 continue
             replies.append(
-                self._reply(asked, words, features, seen, guessed, row, count)
+                self._reply(asked, found, features, seen, guessed, row, count)
             )
             row += 1
         return replies
 
-    def check(self, asked: Asked) -> list[str]:
+    def check(self, asked: Asked) -> Checked:
         """Make sure that a question can be asked, and split it into words.
 
         Raises:
@@ -260,10 +270,9 @@ class PhotoAnswerer:
                 "This model chooses among answers that come with the question: give "
                 "some with --choices."
             )
-        if asked.choices and len(set(asked.choices)) < 2:
-            raise AppError("Give at least two different choices.")
-        for choice in asked.choices:
-            self._check_choice(choice)
+        choices = None
+        if asked.choices:
+            choices = check_choices(asked.choices, self.vocabulary, self.space)
         for place, box in enumerate(asked.boxes):
             left, top, right, bottom = np.clip(box, 0, 1)
             if left >= right or top >= bottom:
@@ -271,49 +280,43 @@ class PhotoAnswerer:
                     f"Box {place} is {box}, which is no part of the photo. A box is "
                     "left, top, right, bottom, each 0 to 1 of its width or height."
                 )
-        return words
+        return Checked(words, choices)
 
-    def _try_check(self, asked: Asked) -> list[str] | AppError:
+    def _try_check(self, asked: Asked) -> Checked | AppError:
         try:
             return self.check(asked)
         except AppError as error:
             return error
 
-    def _check_choice(self, choice: str) -> None:
-        if self.space and choice in self.space:
-            return
-        words = answer_words(choice)
-        if not any(word in self.vocabulary for word in words):
-            near = [n for word in words for n in nearest(word, self.vocabulary)]
-            meant = f" Did you mean {' or '.join(near)}?" if near else ""
-            raise AppError(
-                f"The model knows no word of the choice {choice!r}, so it cannot judge "
-                f"it.{meant}"
-            )
-
     def _reply(
         self,
         asked: Asked,
-        words: Sequence[str],
+        checked: Checked,
         features: np.ndarray,
         seen: Scores,
         guessed: Scores | None,
         row: int,
         count: int,
     ) -> Reply:
-        texts, ids = self._candidates(asked)
-        vectors = self._vectors(asked, features) if ids is None else (None, None)
+        choices = checked.choices
+        if asked.boxes:
+            places = tuple(map(str, range(len(asked.boxes))))
+            choices = Choices(places, places)
+        vectors = self._vectors(asked, choices, features)
         rules = self.config.answering
 
         def rank(net: Scores, own: np.ndarray | None, temperature: float) -> Any:
-            return self._rank(texts, ids, own, net, row, temperature, count)
+            return self._rank(choices, own, net, row, temperature, count)
 
         answers = rank(seen, vectors[0], rules.temperature)
         guesses = rank(guessed, vectors[1], rules.blind_temperature) if guessed else ()
         best = answers[0]
-        unsure = not texts and best.confidence < rules.unsure
+        unsure = _may_be_none(choices) and best.confidence < rules.unsure
         notes = warnings(
-            words, self.vocabulary, rules.openings, self.config.vocabulary.max_words
+            checked.words,
+            self.vocabulary,
+            rules.openings,
+            self.config.vocabulary.max_words,
         )
         return Reply(
             NOT_SURE if unsure else best.text,
@@ -321,54 +324,38 @@ class PhotoAnswerer:
             answers,
             guesses,
             seen.alpha[row],
-            tuple(notes),
+            (*notes, *(choices.notes if choices else ())),
         )
 
-    def _candidates(self, asked: Asked) -> tuple[Sequence[str], Sequence[int] | None]:
-        """Give the texts to choose from, none for all answers, and their ids.
-
-        There are ids only if all are answers of the vocabulary, which the model knows
-        better than by their words.
-        """
-        if asked.boxes:
-            return [str(place) for place in range(len(asked.boxes))], None
-        if not asked.choices:
-            return (), ()
-        choices = list(dict.fromkeys(asked.choices))
-        ids = [
-            self.space.ids[normalize(choice)]
-            for choice in choices
-            if self.space and choice in self.space
-        ]
-        return choices, ids if len(ids) == len(choices) else None
-
-    def _vectors(self, asked: Asked, features: np.ndarray) -> Any:
+    def _vectors(
+        self, asked: Asked, choices: Choices | None, features: np.ndarray
+    ) -> Any:
+        """What the model makes of boxes, or of choices that are none of its answers."""
         if asked.boxes:
             boxes = np.array(asked.boxes, np.float32).clip(0, 1)
             return self.runtime.encode_boxes(features, boxes)
-        choices = list(dict.fromkeys(asked.choices))
-        return self.runtime.encode(encode_answers(choices, self.vocabulary))
+        if choices and choices.ids is None:
+            return self.runtime.encode(encode_answers(choices.read, self.vocabulary))
+        return None, None
 
     def _rank(
         self,
-        texts: Sequence[str],
-        ids: Sequence[int] | None,
+        choices: Choices | None,
         vectors: np.ndarray | None,
         found: Scores,
         row: int,
         temperature: float,
         count: int,
     ) -> tuple[Answer, ...]:
-        alone = self.config.soft and not texts  # of choices, exactly one is right
-        if vectors is not None:
-            scores = vectors @ found.joint[row]
+        known = self.space.answers if self.space else ()
+        scores = found.scores[row] if vectors is None else vectors @ found.joint[row]
+        texts, ids = (choices.texts, choices.ids) if choices else (known, None)
+        if _may_be_none(choices):
+            confidence = to_confidence(scores, temperature, self.config.soft)
+            confidence = confidence if ids is None else confidence[list(ids)]
         else:
-            scores = found.scores[row]
-            if texts:
-                scores = scores[list(ids or ())]
-        if not texts and self.space:
-            texts = self.space.answers
-        confidence = to_confidence(scores, temperature, alone)
+            scores = scores if ids is None else scores[list(ids)]
+            confidence = to_confidence(scores, temperature)
         order = np.argsort(-confidence, kind="stable")[:count]
         return tuple(Answer(texts[i], float(confidence[i])) for i in order)
 
@@ -378,6 +365,11 @@ class PhotoAnswerer:
     def _read(self, source: ImageSource) -> np.ndarray:
         encoder = self.config.encoder
         return read_image(source, encoder.image_size, encoder.resize)
+
+
+def _may_be_none(choices: Choices | None) -> bool:
+    """Whether answers are judged among all: without choices, or if one is left."""
+    return not choices or (choices.ids is not None and len(choices.texts) == 1)
 
 
 def load_vqa(
