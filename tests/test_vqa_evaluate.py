@@ -80,6 +80,27 @@ def test_an_answer_counts_though_the_model_is_not_sure():
     assert "not sure of 1 answers; the other 50.0 %, scores 100.00" in str(result)
 
 
+def test_what_it_is_sure_of_is_scored_as_the_whole_set_is():
+    """One question of a single answer is all that it is sure of."""
+    people = ["yes"] * 6 + ["no"] * 4
+    records = [record(0, f"is it {i}?", *people, id_=i) for i in range(3)]
+    records.append(record(1, "is it red?", "yes", id_=9))
+
+    def found(unsure):
+        return [
+            {"answers": [{"answer": "yes"}], "blind": [{"answer": "no"}]}
+            | ({"unsure": True} if number in unsure else {})
+            for number in range(4)
+        ]
+
+    result = score_records(found({0, 1, 2}), records)
+    assert result.report.questions == result.unsure == 3
+    assert result.when_sure is None
+    result = score_records(found({0, 3}), records)
+    assert (result.unsure, result.when_sure) == (1, 100)
+    assert "the other 66.7 %, scores 100.00" in str(result)
+
+
 def test_photos_that_cannot_be_read_are_left_out():
     Path("1.png").write_bytes(b"")
     records = [record(i, "is it red?", "yes", id_=i) for i in (0, 1, 7)]

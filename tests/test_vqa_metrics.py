@@ -17,6 +17,7 @@ from vqa.metrics import (
     choice_match,
     exact_match,
     score_answers,
+    score_each,
     vqa_accuracy,
 )
 from vqa.scores import confidence_interval
@@ -221,6 +222,75 @@ def test_answers_that_are_no_words_have_no_class():
     report = score_answers([ask(1, "?")], {"q1": "?"})
     assert list(report.scores) == ["exact match"]
     assert report.groups == {}
+
+
+def many(count, *people, start=0, **more):
+    return [ask(i, *people, **more) for i in range(start, start + count)]
+
+
+def test_one_odd_question_does_not_decide_the_metric():
+    """Six of ten people and two: 60 % where "no" was said, whatever else is asked."""
+    votes = many(50, *["yes"] * 8, *["no"] * 2)
+    odd = [
+        ask(90, "no", "no", "maybe"),
+        ask(91, "no"),
+        ask(92, choices=("no", "yes"), right=0),
+    ]
+    for records in (votes, [*odd, *votes], [*votes, *odd[:1]]):
+        report = score_answers(records, {r.id: "no" for r in records})
+        assert next(iter(report.scores)) == "VQA accuracy"
+        assert report.scores["VQA accuracy"].rounded == 60
+        assert report.questions == 50
+        said = [text for text in report.warnings if "left out" in text]
+        unfit = len(records) - 50
+        assert said == (
+            [
+                "questions left out, as VQA accuracy needs 4 people's answers or "
+                f"more: {unfit}"
+            ]
+            if unfit
+            else []
+        )
+
+
+def test_a_few_voted_questions_do_not_make_votes_of_single_answers():
+    voted = [ask(90, *["red"] * 9, "blue"), ask(91, *["red"] * 3)]
+    records = [*many(5, "red"), *voted]
+    report = score_answers(records, {r.id: "red" for r in records[:-1]} | {"q91": "x"})
+    assert report.scores["exact match"].value == pytest.approx(600 / 7)
+    assert "questions with many people's answers, of which any counts: 1" in (
+        report.warnings
+    )
+
+
+def test_mostly_choices_are_scored_as_choices():
+    chosen = many(3, choices=("a", "b"), right=1)
+    report = score_answers([*chosen, ask(9, "b")], dict.fromkeys(["q0", "q1", "q2"], 1))
+    assert list(report.scores) == ["multiple choice"]
+    assert (report.questions, report.scores["multiple choice"].value) == (3, 100)
+    assert any("multiple choice needs a right choice: 1" in w for w in report.warnings)
+
+
+def test_accuracy_of_other_than_ten_people_is_said_to_be_such():
+    report = score_answers(many(3, *["yes"] * 5), {f"q{i}": "yes" for i in range(3)})
+    assert report.scores["VQA accuracy"].value == 100
+    assert any("does not compare with published ones: 3" in w for w in report.warnings)
+
+
+@pytest.mark.parametrize(
+    ("people", "score"), [(1, 0), (2, 1 / 3), (3, 2 / 3), (4, 1), (9, 1), (10, 1)]
+)
+def test_each_person_is_left_out_however_many_there_are(people, score):
+    assert vqa_accuracy("yes", ["yes"] * people) == pytest.approx(score)
+    assert published_accuracy("yes", ["yes"] * people) == pytest.approx(score)
+
+
+def test_scores_of_single_questions_have_the_mean_of_the_set():
+    records = [*VOTES, ask(5, "no"), ask(6)]
+    each = score_each(records, ANSWERS | {"q5": "no"})
+    assert list(each) == ["q1", "q2", "q3", "q4"]
+    report = score_answers(records, ANSWERS | {"q5": "no"})
+    assert 25 * sum(each.values()) == pytest.approx(report.scores["VQA accuracy"].value)
 
 
 def test_report_of_choices():

@@ -26,7 +26,9 @@ def vqa_accuracy(
 
     Args:
         answer: as the model gives it.
-        human_answers: at least one; VQA has ten.
+        human_answers: at least one; VQA has ten. Of other numbers, too, each person
+            is left out in turn, as the published evaluator does it: of three people
+            who agree it makes 2/3, of one 0, of four or more 1.
         protocol: "official" equals the published evaluator to the last digit, with
             its oddities; "clean" compares what `vqa.answers.normalize` makes of the
             answers, and one of fewer than `MIN_VOTES` people's scores their share.

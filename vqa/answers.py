@@ -163,6 +163,20 @@ def vote_score(count: int, total: int) -> float:
     return (alike + different) / total
 
 
+def are_votes(answers: Iterable[Sequence[str]]) -> bool:
+    """Say whether people's answers to a set of questions are votes.
+
+    They are if most of the questions that have answers have `MIN_VOTES` or more, some
+    of them alike. One odd question decides nothing.
+    """
+    sets = [given for given in answers if given]
+    votes = sum(
+        len(given) >= MIN_VOTES and len(set(map(normalize, given))) < len(given)
+        for given in sets
+    )
+    return 2 * votes > len(sets)
+
+
 class AnswerSpace:
     """The answers that a model chooses from, and their ids.
 

@@ -10,7 +10,7 @@ from shared.images import image_name, read_image
 from vqa.annotations import ENDINGS, own_rows
 from vqa.data import Record, read_dataset, select
 from vqa.formats import to_record
-from vqa.metrics import Answer, Protocol, Report, score_answers
+from vqa.metrics import Answer, Protocol, Report, score_answers, score_each
 from vqa.published import published_rows
 from vqa.results import match_results, read_results
 from vqa.wups import wu_palmer
@@ -30,8 +30,8 @@ class Evaluation:
 
     Attributes:
         report: the scores of the likeliest answers, "not sure" or not.
-        unsure: questions to which it said "not sure".
-        when_sure: main score of the others, times 100; None if there are none.
+        unsure: questions of the report to which it said "not sure".
+        when_sure: the report's main score of the others; None if there are none.
         broken: (name, reason) of the photos that cannot be read, whose questions were
             left out.
         refused: (id, reason) of the questions that cannot be asked, which count as
@@ -224,24 +224,16 @@ def score_records(
     seen = {r.id: best(e, r, "answers") for e, r in kept}
     blind = {r.id: best(e, r, "blind") for e, r in kept}
     report = score_answers(scored, seen, blind, protocol, with_wups)
-    sure = [record for entry, record in kept if "unsure" not in entry]
-    unsure = len(kept) - len(sure)
+    each = score_each(scored, seen, protocol)
+    sure = [each[r.id] for e, r in kept if "unsure" not in e and r.id in each]
+    unsure = len(each) - len(sure)
     return Evaluation(
         report,
         unsure,
-        _main_score(sure, seen, protocol) if unsure and sure else None,
+        100 * sum(sure) / len(sure) if unsure and sure else None,
         list(broken.items()),
         [(r.id, e["error"]) for e, r in kept if "refused" in e],
     )
-
-
-def _main_score(
-    records: Sequence[Record], answers: Mapping[str, Answer], protocol: Protocol
-) -> float:
-    some = {record.id: answers[record.id] for record in records}
-    return next(
-        iter(score_answers(records, some, None, protocol).scores.values())
-    ).value
 
 
 def read_references(source: str, split: str | None = None) -> list[Record]:

@@ -1,8 +1,9 @@
 """How often answers are right: VQA accuracy, exact match, multiple choice.
 
-Which of them fits is told by the data, see `score_answers`. All scores are times
-100, as papers print them, and stand beside those of the same net without the photo
-where its answers are given: what the questions alone give away.
+One of them is chosen for a whole set, see `choose_metric`; questions that it cannot
+score are left out, and counted in the report's warnings. All scores are times 100, as
+papers print them, and stand beside those of the same net without the photo where its
+answers are given: what the questions alone give away.
 """
 
 from collections import Counter
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING, Literal
 
 from shared.errors import AppError
 from vqa.accuracy import Answer, Protocol, choice_match, exact_match, vqa_accuracy
-from vqa.answers import MIN_VOTES, most_common
+from vqa.answers import MIN_VOTES, are_votes, most_common
 from vqa.scores import Report, Score, confidence_interval
 from vqa.wups import wups
 
@@ -20,19 +21,35 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Answer",
+    "Metric",
     "Protocol",
     "Report",
     "Score",
     "choice_match",
+    "choose_metric",
     "exact_match",
     "score_answers",
+    "score_each",
     "vqa_accuracy",
     "wups",
 ]
 
+Metric = Literal["choice", "votes", "exact"]
 Scorer = Callable[["Record", Answer], float]
 
 FEW_QUESTIONS = 100
+PEOPLE = 10  # who answer each question of VQA
+
+_CAN_SCORE: dict[Metric, Callable[["Record"], bool]] = {
+    "choice": lambda record: record.right is not None,
+    "votes": lambda record: len(record.answers) >= MIN_VOTES,
+    "exact": lambda record: bool(record.answers),
+}
+_NEEDS: dict[Metric, str] = {
+    "choice": "multiple choice needs a right choice",
+    "votes": f"VQA accuracy needs {MIN_VOTES} people's answers or more",
+    "exact": "exact match needs an answer in words",
+}
 
 _PROTOCOLS = {
     ("votes", "official"): "VQA accuracy with the answer processing of the published "
@@ -56,6 +73,22 @@ _NOTES = {  # score -> what else to say of it
 }
 
 
+def choose_metric(records: Sequence["Record"]) -> Metric:
+    """Choose the one metric of a set by what most of its answered questions are.
+
+    Multiple choice ("choice") where most know their right choice or box; VQA accuracy
+    ("votes") where most have `vqa.answers.MIN_VOTES` answers or more, some of them
+    alike; otherwise exact match with any of the accepted answers ("exact").
+
+    Raises:
+        AppError: if nobody answered any question.
+    """
+    known = _answered(records)
+    if 2 * sum(record.right is not None for record in known) > len(known):
+        return "choice"
+    return "votes" if are_votes(record.answers for record in known) else "exact"
+
+
 def score_answers(
     records: Sequence["Record"],
     answers: Mapping[str, Answer],
@@ -65,12 +98,11 @@ def score_answers(
 ) -> Report:
     """Score one answer for each question against what people answered.
 
-    Multiple choice where each record knows its right choice or box; VQA accuracy
-    where each has `MIN_VOTES` answers or more and some repeat, so that they are
-    votes; otherwise exact match with any of the accepted answers.
+    All by the metric of `choose_metric`.
 
     Args:
-        records: the questions. Those that nobody answered are left out.
+        records: the questions. Those that nobody answered, or that the metric cannot
+            score, are left out.
         answers: id of the question -> answer.
         blind: the answers of the same net that did not see the photos.
         protocol: see `vqa_accuracy` and `exact_match`.
@@ -80,12 +112,12 @@ def score_answers(
         AppError: if a question has no answer, if an answer belongs to no question,
             if nobody answered any question, or if WUPS cannot be had.
     """
-    known = _answered(records)
+    metric = choose_metric(records)
+    known = [record for record in records if _CAN_SCORE[metric](record)]
     _check_questions(records, known, answers, "answers")
     if blind is not None:
         _check_questions(records, known, blind, "answers without the photo")
-    kind = _kind(known)
-    scorers = _scorers(kind, protocol, with_wups)
+    scorers = _scorers(metric, protocol, with_wups)
     seen = _score(known, answers, scorers)
     unseen = _score(known, blind, scorers) if blind is not None else {}
     main = next(iter(scorers))
@@ -98,7 +130,7 @@ def score_answers(
         )
 
     scores = {name: mean(name, range(len(known))) for name in scorers}
-    classes = [] if kind == "choice" else _classes(known)
+    classes = [] if metric == "choice" else _classes(known)
     if any(classes):
         each = [mean(main, rows) for rows in _group(classes).values()]
         scores["class-normalised"] = Score.across(each)
@@ -113,9 +145,31 @@ def score_answers(
         interval=confidence_interval(seen[main], [r.name for r in known]),
         questions=len(known),
         photos=len({r.name for r in known}),
-        protocol="; ".join([f"{_PROTOCOLS[kind, protocol]} ({protocol})", *notes]),
-        warnings=tuple(_doubts(records, known, answers)),
+        protocol="; ".join([f"{_PROTOCOLS[metric, protocol]} ({protocol})", *notes]),
+        warnings=(*_left_out(records, metric), *_doubts(known, metric, answers)),
     )
+
+
+def score_each(
+    records: Sequence["Record"],
+    answers: Mapping[str, Answer],
+    protocol: Protocol = "official",
+) -> dict[str, float]:
+    """Give the main score of each question by its id, 0 to 1.
+
+    By the metric of the whole set, without the questions that it cannot score; their
+    mean is the main score of `score_answers`.
+
+    Raises:
+        AppError: if nobody answered any question.
+    """
+    metric = choose_metric(records)
+    scorer = next(iter(_scorers(metric, protocol, with_wups=False).values()))
+    return {
+        record.id: scorer(record, answers[record.id])
+        for record in records
+        if _CAN_SCORE[metric](record)
+    }
 
 
 def _answered(records: Sequence["Record"]) -> list["Record"]:
@@ -151,15 +205,6 @@ def _check_questions(
             )
 
 
-def _kind(records: Sequence["Record"]) -> Literal["choice", "votes", "exact"]:
-    if all(record.right is not None for record in records):
-        return "choice"
-    votes = [record.answers for record in records]
-    if min(map(len, votes)) >= MIN_VOTES and any(len(set(v)) < len(v) for v in votes):
-        return "votes"
-    return "exact"
-
-
 def _score(
     records: Sequence["Record"],
     answers: Mapping[str, Answer],
@@ -171,16 +216,16 @@ def _score(
     }
 
 
-def _scorers(kind: str, protocol: Protocol, with_wups: bool) -> dict[str, Scorer]:
+def _scorers(metric: Metric, protocol: Protocol, with_wups: bool) -> dict[str, Scorer]:
     """What to compute of each question, the main score first."""
-    if with_wups and kind != "exact":
+    if with_wups and metric != "exact":
         raise AppError(
             "WUPS is for questions with one answer each, such as DAQUAR's. These are "
-            f"scored by {'multiple choice' if kind == 'choice' else 'VQA accuracy'}."
+            f"scored by {'multiple choice' if metric == 'choice' else 'VQA accuracy'}."
         )
-    if kind == "choice":
+    if metric == "choice":
         return {"multiple choice": lambda record, answer: choice_match(answer, record)}
-    if kind == "votes":
+    if metric == "votes":
         return {"VQA accuracy": lambda r, a: vqa_accuracy(str(a), r.answers, protocol)}
 
     def near(threshold: float) -> Scorer:
@@ -234,18 +279,35 @@ def _group(labels: Sequence[str]) -> dict[str, list[int]]:
     return dict(sorted(rows.items(), key=lambda item: (-len(item[1]), item[0])))
 
 
+def _left_out(records: Sequence["Record"], metric: Metric) -> list[str]:
+    known = [r for r in records if r.answers or r.right is not None]
+    said = []
+    if silent := len(records) - len(known):
+        said.append(f"questions that nobody answered, left out: {silent}")
+    if unfit := sum(not _CAN_SCORE[metric](record) for record in known):
+        said.append(f"questions left out, as {_NEEDS[metric]}: {unfit}")
+    return said
+
+
 def _doubts(
-    records: Sequence["Record"],
-    known: Sequence["Record"],
-    answers: Mapping[str, Answer],
+    known: Sequence["Record"], metric: Metric, answers: Mapping[str, Answer]
 ) -> list[str]:
     doubts = []
-    if len(known) < len(records):
-        doubts.append(
-            f"questions that nobody answered, left out: {len(records) - len(known)}"
-        )
     if len(known) < FEW_QUESTIONS:
         doubts.append(f"{len(known)} questions say little; use {FEW_QUESTIONS} or more")
+    if metric == "votes" and (
+        odd := sum(len(record.answers) != PEOPLE for record in known)
+    ):
+        doubts.append(
+            f"questions with more or fewer than {PEOPLE} people's answers, whose "
+            f"accuracy does not compare with published ones: {odd}"
+        )
+    if metric == "exact" and (
+        voted := sum(are_votes([record.answers]) for record in known)
+    ):
+        doubts.append(
+            f"questions with many people's answers, of which any counts: {voted}"
+        )
     if empty := sum(str(answers[record.id]).strip() == "" for record in known):
         doubts.append(f"empty answers, which are wrong: {empty}")
     if len({answers[record.id] for record in known}) == 1 and len(known) > 1:
