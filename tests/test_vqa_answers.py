@@ -215,6 +215,10 @@ def test_ceiling():
     assert space.ceiling([("red",) * 2 + ("blue",) * 8]) == pytest.approx(0.6)
     assert space.ceiling([("blue",) * 10, ("red",) * 10]) == 0.5
     assert space.ceiling([]) == 0
+    # One metric for all: one odd question of one answer, or of ten, changes nothing.
+    ten = [("red",) * 2 + ("blue",) * 8] * 3
+    assert space.ceiling([*ten, ("red",)]) == pytest.approx(0.6)
+    assert space.ceiling([("red",), ("blue",), ("pink",), *ten[:1]]) == 0.5
 
 
 def test_saved_answers_come_back(tmp_path):

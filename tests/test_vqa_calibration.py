@@ -97,6 +97,20 @@ def test_few_questions_fit_nothing():
     assert fit_temperature(np.zeros((0, 3)), np.zeros((0, 3))) == 1.0
 
 
+def test_few_questions_leave_things_as_they_were():
+    scores, targets = asked(5.0, questions=LEAST)
+    assert fit_temperature(scores[1:], targets[1:], known=2.5) == 2.5
+    assert fit_temperature(scores, targets, known=2.5) != 2.5
+    wrong, right = np.zeros(LEAST), np.ones(LEAST)
+    rising = np.linspace(0.1, 0.9, LEAST)
+    assert choose_threshold(rising[1:], wrong[1:], known=0.3) == 0.3
+    assert choose_threshold(rising[1:], right[1:], known=0.3) == 0.3
+    assert choose_threshold(rising, right, known=0.3) == 0  # nothing is to be refused
+    assert choose_threshold(rising, wrong, known=0.3) > 0.3
+    first = (np.arange(LEAST) > 2).astype(float)  # three wrong ones tell too little
+    assert choose_threshold(rising, first, known=0.3) == 0.3
+
+
 def test_a_threshold_by_hand():
     confidence = np.concatenate([np.linspace(0.1, 0.3, 30), np.linspace(0.5, 0.9, 30)])
     right = np.concatenate([np.zeros(30), np.ones(30)])

@@ -21,8 +21,10 @@ from conftest import (
 
 from shared.config import read_config
 from shared.errors import AppError
+from vqa.calibration import LEAST
 from vqa.config import FinetuneConfig
 from vqa.data import read_dataset, select
+from vqa.evaluate import ask_records, score_records
 from vqa.predict import load_bundle, load_vqa
 from vqa.train import FINETUNE, train
 
@@ -85,6 +87,38 @@ def test_a_model_goes_on_with_the_recipe_that_comes_along(start, data, tmp_path)
     record = select(read_dataset(data), "dev")[0]
     reply = load_vqa(bundle, runtime="keras").ask(record.image, record.question)
     assert np.isfinite(reply.confidence)
+
+
+@pytest.mark.slow
+def test_what_is_scored_is_what_is_shipped(start, data, tmp_path, monkeypatch):
+    """With weights that rounding changes a lot, and few questions to calibrate on."""
+    answering = {"temperature": 1.7, "blind_temperature": 2.3, "unsure": 0.4}
+    config, _, _, model = load_bundle(start)
+    keras.utils.set_random_seed(3)
+    for weight in model.trainable_variables:
+        noise = np.random.default_rng(0).normal(size=weight.shape) ** 5
+        weight.assign(weight + 0.05 * noise)
+    known = config.answering.model_copy(update=answering)
+    first = config.model_copy(update={"answering": known})
+    write_tiny_vqa(tmp_path / "start", first, model)
+    records = read_dataset(data)
+    few = [r for r in records if r.split == "dev"][: LEAST - 1]
+    few += [r for r in records if r.split == "train"]
+    monkeypatch.setattr("vqa.train.read_dataset", lambda _: few)
+    bundle = tune(tmp_path / "start", data, tmp_path / "run")
+
+    after = load_bundle(bundle)[0].answering
+    assert {name: getattr(after, name) for name in answering} == answering
+    assert "fewer than 20" in (bundle / "card.md").read_text()
+    dev = select(few, "dev")
+    found = ask_records(load_vqa(bundle, runtime="keras"), dev)
+    score = next(iter(score_records(found, dev).report.scores.values()))
+    run = json.loads((tmp_path / "run" / "run.json").read_text())
+    said = next(iter(run["scores"]["scores"].values()))
+    assert (said["value"], said["blind"]) == (score.value, score.blind)
+    confidence = [entry["confidence"] for entry in found]
+    mean = sum(b["questions"] * b["confidence"] for b in run["reliability"]) / len(dev)
+    assert mean == pytest.approx(np.mean(confidence), abs=1e-4)
 
 
 def captioners(tmp_path):

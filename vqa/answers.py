@@ -280,19 +280,23 @@ class AnswerSpace:
         """Highest accuracy that choosing from these answers allows, 0 to 1.
 
         Args:
-            answers: of each question, what people answered. Questions of fewer than
-                `MIN_VOTES` people count as right or wrong, the others by
-                `vote_score`; those without answers are left out.
+            answers: of each question, what people answered. If they are votes, see
+                `are_votes`, it is that by `vote_score` over the questions of
+                `MIN_VOTES` people or more; else the share of those that have an
+                accepted answer among these. Questions without answers are left out.
         """
-        best = []
-        for given in answers:
-            if len(given) < MIN_VOTES:
-                scores = [float(answer in self) for answer in given]
-            else:
-                scores = [*self.encode_soft(given, exact=True).values(), 0.0]
-            if scores:
-                best.append(max(scores))
-        return sum(best) / len(best) if best else 0.0
+        given = [
+            kept for texts in answers if (kept := [t for t in texts if normalize(t)])
+        ]
+        if are_votes(given):
+            scores = [
+                max(self.encode_soft(texts, exact=True).values(), default=0.0)
+                for texts in given
+                if len(texts) >= MIN_VOTES
+            ]
+        else:
+            scores = [float(any(text in self for text in texts)) for texts in given]
+        return sum(scores) / len(scores) if scores else 0.0
 
     def save(self, path: Path) -> None:
         """Write one answer a line, UTF-8."""

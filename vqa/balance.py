@@ -1,7 +1,7 @@
 """What the answers of a data set say about themselves, before any model is trained.
 
 How much a list of answers can reach, and how much one gets right without looking.
-Answers are compared in lower case, without white space around them.
+Answers are compared as training does, by what `vqa.answers.normalize` makes of them.
 """
 
 from collections import Counter, defaultdict
@@ -9,28 +9,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from vqa.accuracy import exact_match, vqa_accuracy
+from vqa.answers import MIN_VOTES, AnswerSpace, are_votes, most_common
 from vqa.data import Record, Split
 
 SIZES = (10, 30, 100, 300, 500, 1000, 2000, 3000, 5000)
-PEOPLE = 10  # who answer each question of VQA
 GROUPS, ANSWERS_SHOWN = 10, 3
-
-
-class Score(NamedTuple):
-    """How many questions get a right answer.
-
-    Attributes:
-        exact: share whose most common answer is given, 0 to 1.
-        soft: official accuracy, 0 to 1, over the questions that ten people answered;
-            None if there are none.
-    """
-
-    exact: float
-    soft: float | None
-
-    def __str__(self) -> str:
-        soft = "" if self.soft is None else f" ({self.soft:.1%} official)"
-        return f"{self.exact:.1%}{soft}"
 
 
 class Group(NamedTuple):
@@ -51,7 +35,9 @@ class Balance:
         groups: all training questions, then those of the most frequent kinds.
         kinds: what makes a kind: "type" or "first words".
         answers: size of the answer list that training will use.
-        ceilings: size of an answer list -> split -> score of always choosing the best.
+        metric: "VQA accuracy" if the answers are votes, else "exact match".
+        ceilings: size of an answer list -> split -> score of always choosing the best,
+            0 to 1.
         priors: split -> scores of always giving train's most frequent answer: of all,
             and of the question's kind by its first words.
         chance: split -> share of the choices that are right; only of questions that
@@ -63,8 +49,9 @@ class Balance:
     groups: tuple[Group, ...]
     kinds: str
     answers: int
-    ceilings: dict[int, dict[Split, Score]]
-    priors: dict[Split, tuple[Score, Score]]
+    metric: str
+    ceilings: dict[int, dict[Split, float]]
+    priors: dict[Split, tuple[float, float]]
     chance: dict[Split, float]
 
     def __str__(self) -> str:
@@ -82,20 +69,20 @@ class Balance:
         for split, (overall, by_kind) in self.priors.items():
             lines += [
                 "",
-                f"without looking, {split}:",
-                f"  always {self.groups[0].answers[0][0]!r:17.17} {overall}",
-                f"  by the first two words   {by_kind}",
+                f"without looking, {split}, {self.metric}:",
+                f"  always {self.groups[0].answers[0][0]!r:17.17} {overall:.1%}",
+                f"  by the first two words   {by_kind:.1%}",
             ]
         if self.ceilings:
             splits = list(next(iter(self.ceilings.values())))
             lines += [
                 "",
-                "most that can be reached with the most frequent answers, of which "
-                f"training takes {self.answers}:",
+                f"most {self.metric} that the most frequent answers allow, "
+                f"of which training takes {self.answers}:",
             ]
-            lines.append("  answers " + "".join(f"{split:>26}" for split in splits))
+            lines.append("  answers " + "".join(f"{split:>10}" for split in splits))
             for size, scores in self.ceilings.items():
-                cells = "".join(f"{scores[split]!s:>26}" for split in splits)
+                cells = "".join(f"{scores[split]:>10.1%}" for split in splits)
                 lines.append(f"  {size:7} {cells}")
         if self.chance:
             shown = ", ".join(f"{s} {share:.1%}" for s, share in self.chance.items())
@@ -121,9 +108,9 @@ def weigh_answers(
         if options := record.choices or record.boxes:
             chances[record.split].append(1 / len(options))
     train = asked.pop("train")
-    counts = Counter(best_answer(record) for record in train)
+    counts = Counter(best for r in train for best in most_common(r.answers))
     judged = {split: found for split, found in asked.items() if found and train}
-    ranks = {answer: rank for rank, (answer, _) in enumerate(counts.most_common())}
+    votes = are_votes(r.answers for found in (train, *asked.values()) for r in found)
     answers = min(answers, len(counts))
     sizes = sorted({size for size in SIZES if size < len(counts)} | {answers})
     typed = any(record.question_type for record in train)
@@ -135,38 +122,18 @@ def weigh_answers(
         ),
         kinds="type" if typed else "first words",
         answers=answers,
-        ceilings={
-            size: {s: _ceiling(found, ranks, size) for s, found in judged.items()}
-            for size in sizes
-            if judged
+        metric="VQA accuracy" if votes else "exact match",
+        ceilings=_ceilings(train, judged, sizes) if judged else {},
+        priors={
+            s: _priors(train, found, openings, votes) for s, found in judged.items()
         },
-        priors={s: _priors(train, found, openings) for s, found in judged.items()},
         chance={split: sum(all_) / len(all_) for split, all_ in chances.items()},
     )
 
 
 def best_answer(record: Record) -> str:
     """The answer that most people gave, of several the first; "" if nobody did."""
-    return max(votes, key=votes.__getitem__) if (votes := _votes(record)) else ""
-
-
-def official_score(count: int) -> float:
-    """Accuracy of an answer that `count` of ten people gave.
-
-    The mean, over the ten ways to leave one person out, of min(others / 3, 1).
-
-    Source: Antol et al. 2015, arXiv:1505.00468.
-    """
-    left_in = count * min((count - 1) / 3, 1) + (PEOPLE - count) * min(count / 3, 1)
-    return left_in / PEOPLE
-
-
-def _votes(record: Record) -> dict[str, int]:
-    votes: dict[str, int] = {}
-    for answer in record.answers:
-        if key := answer.strip().lower():
-            votes[key] = votes.get(key, 0) + 1
-    return votes
+    return next(iter(most_common(record.answers)), "")
 
 
 def _groups(train: Sequence[Record], kinds: Mapping[str, str]) -> tuple[Group, ...]:
@@ -188,36 +155,41 @@ def _groups(train: Sequence[Record], kinds: Mapping[str, str]) -> tuple[Group, .
     )
 
 
-def _ceiling(asked: Sequence[Record], ranks: Mapping[str, int], size: int) -> Score:
-    def known(answer: str) -> bool:
-        return ranks.get(answer, size) < size
-
-    exact, soft = 0, []
-    for record in asked:
-        exact += known(best_answer(record))
-        if len(record.answers) == PEOPLE:
-            votes = _votes(record).items()
-            scores = (official_score(count) for answer, count in votes if known(answer))
-            soft.append(max(scores, default=0.0))
-    return Score(exact / len(asked), sum(soft) / len(soft) if soft else None)
+def _ceilings(
+    train: Sequence[Record],
+    judged: Mapping[Split, Sequence[Record]],
+    sizes: Sequence[int],
+) -> dict[int, dict[Split, float]]:
+    everything = AnswerSpace.from_answers((r.answers for r in train), max(sizes))
+    spaces = {size: AnswerSpace(everything.answers[:size]) for size in sizes}
+    return {
+        size: {
+            split: space.ceiling(r.answers for r in found)
+            for split, found in judged.items()
+        }
+        for size, space in spaces.items()
+    }
 
 
 def _priors(
-    train: Sequence[Record], asked: Sequence[Record], openings: Mapping[str, str]
-) -> tuple[Score, Score]:
+    train: Sequence[Record],
+    asked: Sequence[Record],
+    openings: Mapping[str, str],
+    votes: bool,
+) -> tuple[float, float]:
     by_opening: defaultdict[str, Counter[str]] = defaultdict(Counter)
     for record in train:
         for kind in {"", openings[record.id]}:
             by_opening[kind][best_answer(record)] += 1
     usual = {kind: counts.most_common(1)[0][0] for kind, counts in by_opening.items()}
+    score = vqa_accuracy if votes else exact_match
+    scorable = [r for r in asked if not votes or len(r.answers) >= MIN_VOTES]
 
-    def always(kinds: Iterable[str]) -> Score:
-        exact, soft = 0, []
-        for record, kind in zip(asked, kinds, strict=True):
-            answer = usual.get(kind, usual[""])
-            exact += answer == best_answer(record)
-            if len(record.answers) == PEOPLE:
-                soft.append(official_score(_votes(record).get(answer, 0)))
-        return Score(exact / len(asked), sum(soft) / len(soft) if soft else None)
+    def always(kinds: Iterable[str]) -> float:
+        scores = [
+            score(usual.get(kind, usual[""]), record.answers, "clean")
+            for record, kind in zip(scorable, kinds, strict=True)
+        ]
+        return sum(scores) / len(scores) if scores else 0.0
 
-    return always([""] * len(asked)), always([openings[r.id] for r in asked])
+    return always([""] * len(scorable)), always([openings[r.id] for r in scorable])

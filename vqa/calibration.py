@@ -44,7 +44,7 @@ def to_confidence(
     Returns:
         float64 (..., A), 0 to 1.
 
-    Source: Guo et al. 2017, arXiv:1706.04599.
+    Source: Guo et al. 2017, arXiv:1706.04599, for dividing scores by a temperature.
     """
     scaled = np.asarray(scores, np.float64) / temperature
     if soft:
@@ -54,21 +54,30 @@ def to_confidence(
 
 
 def fit_temperature(
-    scores: np.ndarray, targets: np.ndarray, soft: bool = False
+    scores: np.ndarray,
+    targets: np.ndarray,
+    soft: bool = False,
+    known: float = 1.0,
 ) -> float:
-    """Find the temperature that makes the right answers likeliest.
+    """Find the temperature by which the best answer's confidence is most truthful.
+
+    Whether the best answer is right is taken for one draw with its confidence p, and
+    the mean of right * log(p) + (1 - right) * log(1 - p) is made highest. Guo et al.
+    2017, arXiv:1706.04599, raise the likelihood of the right answer instead, which a
+    question that no answer is right for does not have; people ask such questions.
 
     Args:
         scores: float (questions, A).
-        targets: float (questions, A), how right each answer is. A question that no
-            answer is right for counts, too, as a wrong one: the user asks it anyway.
+        targets: float (questions, A), how right each answer is, 0 to 1; all 0 where
+            none of them is.
         soft: as of `to_confidence`.
+        known: the temperature of the model that it came from.
 
     Returns:
-        0.05 to 20; 1 if there are fewer than `LEAST` questions.
+        0.05 to 20; `known` if there are fewer than `LEAST` questions.
     """
     if len(scores) < LEAST:
-        return 1.0
+        return known
     best = scores.argmax(axis=1)
     right = targets[np.arange(len(targets)), best]
 
@@ -86,7 +95,9 @@ def fit_temperature(
     return float(np.exp(steps[int(np.argmin([loss(step) for step in steps]))]))
 
 
-def choose_threshold(confidence: np.ndarray, right: np.ndarray) -> float:
+def choose_threshold(
+    confidence: np.ndarray, right: np.ndarray, known: float = 0.0
+) -> float:
     """Find the confidence below which an answer is "not sure".
 
     It is the highest one below which fewer than `UNSURE_BELOW` of the answers are
@@ -94,17 +105,23 @@ def choose_threshold(confidence: np.ndarray, right: np.ndarray) -> float:
 
     Args:
         confidence: float (questions,), of the answers given.
-        right: float (questions,), how right they are.
+        right: float (questions,), how right they are, 0 to 1.
+        known: the threshold of the model that it came from.
 
     Returns:
-        0 if there is none, or fewer than `LEAST` answers stand below it.
+        0 if there is none, so that every answer is given; `known` if too few questions
+        tell: fewer than `LEAST` in all, or below the threshold.
     """
+    if len(confidence) < LEAST:
+        return known
     order = np.argsort(confidence)
     running = np.cumsum(right[order]) / np.arange(1, len(order) + 1)
     ends = np.diff(confidence[order], append=np.inf) > 0  # equal ones stay together
     places = np.flatnonzero((running < UNSURE_BELOW) & ends)
-    if not len(places) or places[-1] + 1 < LEAST:
+    if not len(places):
         return 0.0
+    if places[-1] + 1 < LEAST:
+        return known
     last = int(places[-1])
     around = confidence[order[last : last + 2]]
     return float(min(around.mean(), HIGHEST))

@@ -15,7 +15,13 @@ from shared.errors import AppError
 from shared.images import read_image
 from shared.text import SPECIAL_WORDS, Vocabulary
 from vqa.answers import AnswerSpace
-from vqa.calibration import Bin, calibration_error, reliability, to_confidence
+from vqa.calibration import (
+    LEAST,
+    Bin,
+    calibration_error,
+    reliability,
+    to_confidence,
+)
 from vqa.config import VqaConfig
 from vqa.data import Record
 from vqa.metrics import Score, score_answers
@@ -117,6 +123,11 @@ def write_card(
     hops = f"attention in {net.hops} hops" if net.hops else "no attention"
     words = len(vocabulary) - len(SPECIAL_WORDS)
     answers = f"{len(space)} answers" if space else f"answers: {recipe.objective}"
+    found = (
+        "which was found on the same questions"
+        if data["dev_questions"] >= LEAST
+        else f"which was not found on these questions, as they are fewer than {LEAST}"
+    )
     return f"""# A VQA model
 
 {recipe.encoder.name} at {recipe.encoder.image_size} px, {net.layers} {net.cell} of \
@@ -141,7 +152,7 @@ other photos.
 ## Confidence
 
 Scores are divided by {recipe.answering.temperature:g} before they become confidence,
-which was found on the same questions. Below {recipe.answering.unsure:.2f} it says \
+{found}. Below {recipe.answering.unsure:.2f} it says \
 "not sure". The mean distance between the first two columns is \
 {100 * run["calibration_error"]:.1f} points.
 

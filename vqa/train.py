@@ -8,6 +8,7 @@ for TensorBoard, and at the end `bundle/`, `run.json`, `curves.png` and `samples
 import csv
 import hashlib
 import json
+import tempfile
 from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -23,6 +24,7 @@ from shared.errors import AppError
 from shared.images import read_image
 from shared.text import SPECIAL_WORDS, Vocabulary, split_words
 from shared.training import grow, load_progress
+from shared.weights import write_weights
 from vqa.answers import AnswerSpace
 from vqa.batches import Questions
 from vqa.calibration import choose_threshold, fit_temperature, to_confidence
@@ -32,7 +34,7 @@ from vqa.guard import opening
 from vqa.model import Vqa
 from vqa.predict import load_bundle
 from vqa.reports import Outcome, describe_run, draw_curves, draw_samples, write_card
-from vqa.runtime_keras import build_net
+from vqa.runtime_keras import build_net, load_net
 from vqa.trainer import CHECKPOINT, Trainer
 from vqa.words import ANSWERS, answer_words
 
@@ -303,21 +305,38 @@ def _leave_out_broken(
 def _calibrate(
     recipe: VqaConfig, learn: Sequence[Record], outcome: Outcome
 ) -> AnsweringConfig:
-    """Find on the dev questions how sure the model may be."""
+    """Find on the dev questions how sure the model may be.
+
+    Where they are too few, that stays as it was in the model it came from.
+    """
+    known = recipe.answering
     seen, guessed = (
-        fit_temperature(scores, outcome.targets, recipe.soft)
-        for scores in (outcome.seen, outcome.guessed)
+        fit_temperature(scores, outcome.targets, recipe.soft, before)
+        for scores, before in (
+            (outcome.seen, known.temperature),
+            (outcome.guessed, known.blind_temperature),
+        )
     )
     confidence = to_confidence(outcome.seen, seen, recipe.soft).max(axis=1)
     counts = Counter(opening(record.question) for record in learn)
     return AnsweringConfig(
         temperature=round(seen, 4),
         blind_temperature=round(guessed, 4),
-        unsure=round(choose_threshold(confidence, outcome.right), 4),
+        unsure=round(choose_threshold(confidence, outcome.right, known.unsure), 4),
         openings=tuple(
             sorted(first for first, n in counts.items() if first and n >= LEAST_OPENING)
         ),
     )
+
+
+def _as_shipped(model: Vqa, recipe: VqaConfig, words: Words) -> Vqa:
+    """Give the model as its bundle will hold it: rounded, and in float32.
+
+    So that the card, the temperature and the threshold are those of what is used.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        write_weights(Path(folder), model)
+        return load_net(Path(folder), recipe, *words)
 
 
 def _finish(
@@ -331,6 +350,7 @@ def _finish(
     out: Path,
 ) -> Path:
     """Calibrate, write the bundle, and the reports on it."""
+    trainer.model = _as_shipped(trainer.model, recipe, words)
     outcome = Outcome(*trainer.answer_dev())
     answering = _calibrate(recipe, learn, outcome)
     recipe = recipe.model_copy(update={"answering": answering})
