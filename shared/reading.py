@@ -237,13 +237,13 @@ def split_files(path: Path) -> list[tuple[Path, str]]:
     `train/captions.csv`, whatever the case of the letters.
 
     Returns:
-        files of different splits, in the order of `SPLITS`, each with the word for
-        its split; or only the file itself, with "" if no name has such a word.
+        files in the order of `SPLITS`, each with the word for its split; or only the
+        file itself, with "" if no name has such a word.
     """
     path = path.absolute()
     parts = re.split(r"([\W_]+)", path.stem)
-    found = {}
-    for word, split in SPLITS.items():
+    found: list[tuple[Path, str]] = []
+    for word in SPLITS:
         for place, part in enumerate(parts):
             known = re.fullmatch(r"([a-z]+)(20\d\d)?", part.lower())
             if known and known[1] in SPLITS:
@@ -255,9 +255,9 @@ def split_files(path: Path) -> list[tuple[Path, str]]:
             if path.parent.name.lower() not in SPLITS:
                 return [(path, "")]
             file = find_file(path.parent.parent, f"{word}/{path.name}")
-        if file and (split not in found or file.samefile(path)):
-            found[split] = file, word
-    return list(found.values()) or [(path, "")]
+        if file:
+            found.append((file, word))
+    return found or [(path, "")]
 
 
 def find_file(folder: Path, name: str) -> Path | None:

@@ -336,3 +336,18 @@ def answer(url, headers=None, data=None):
             return reply.status, reply.read().decode()
     except urllib.error.HTTPError as error:
         return error.code, error.read().decode()
+
+
+def write_files(folder, files):
+    """Write bytes, texts, other objects as JSON, and a photo where None."""
+    for name, content in files.items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if content is None:
+            Image.new("RGB", (12, 8), (40, 90, 200)).save(path, "JPEG")
+        elif isinstance(content, bytes):
+            path.write_bytes(content)
+        else:
+            text = content if isinstance(content, str) else json.dumps(content)
+            path.write_bytes(text.encode())
+    return folder

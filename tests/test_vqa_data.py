@@ -1,44 +1,20 @@
 """Layouts are written small, with drawn photos; the real DAQUAR if it is there."""
 
-import io
 import json
 import re
 from dataclasses import FrozenInstanceError
 from pathlib import Path
 
 import pytest
+from conftest import write_files
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from PIL import Image
 
 from shared.errors import AppError
 from shared.reading import SPLITS
 from vqa.data import Record, read_dataset, select
 
 DAQUAR = Path(__file__).parents[2] / "shared/data/daquar"
-
-
-def jpeg():
-    file = io.BytesIO()
-    Image.new("RGB", (12, 8), (40, 90, 200)).save(file, "JPEG")
-    return file.getvalue()
-
-
-JPEG = jpeg()
-
-
-def write(folder, files):
-    """Write texts, objects as JSON, and a photo where None."""
-    for name, content in files.items():
-        path = folder / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        if content is None or isinstance(content, bytes):
-            path.write_bytes(JPEG if content is None else content)
-        elif isinstance(content, str):
-            path.write_bytes(content.encode())
-        else:
-            path.write_text(json.dumps(content))
-    return folder
 
 
 def photos(*names):
@@ -113,7 +89,7 @@ TEN = (*["yes"] * 7, "no", "No", "maybe")
 @pytest.mark.parametrize("start", ["", "v2_"])
 @pytest.mark.parametrize("below", ["", "annotations/", "Questions/"])
 def test_vqa(tmp_path, start, below):
-    records = read_dataset(write(tmp_path, vqa_files(start, below)))
+    records = read_dataset(write_files(tmp_path, vqa_files(start, below)))
     train, val, test = (
         "train2014/COCO_train2014_000000000009.jpg",
         "val2014/COCO_val2014_000000000012.jpg",
@@ -141,7 +117,7 @@ def test_vqa(tmp_path, start, below):
     ],
 )
 def test_vqa_by_file(tmp_path, name, ids):
-    folder = write(tmp_path, vqa_files())
+    folder = write_files(tmp_path, vqa_files())
     file = folder / f"v2_OpenEnded_mscoco_{name}_questions.json"
     assert [record.id for record in read_dataset(file)] == ids.split()
 
@@ -153,7 +129,7 @@ def test_vqa_annotations_in_a_folder_of_their_own(tmp_path):
         else f"images/{name}": content
         for name, content in vqa_files().items()
     }
-    records = read_dataset(write(tmp_path, files))
+    records = read_dataset(write_files(tmp_path, files))
     assert [record.answers for record in records] == [TEN, TEN, TEN, (), ()]
     assert records[0].name == "train2014/COCO_train2014_000000000009.jpg"
 
@@ -162,18 +138,18 @@ def test_vqa_photos_of_the_release_of_2017_or_in_one_folder(tmp_path):
     files = {n: c for n, c in vqa_files().items() if n.endswith("json")}
     files |= photos("images/val2017/000000000009.jpg")
     files |= photos("images/COCO_val2014_000000000012.jpg")
-    names = [r.name for r in read_dataset(write(tmp_path, files))]
+    names = [r.name for r in read_dataset(write_files(tmp_path, files))]
     assert names[1:3] == ["val2017/000000000009.jpg", "COCO_val2014_000000000012.jpg"]
 
 
 def test_vqa_multiple_choice(tmp_path):
     files = vqa_files("", multiple_choices=["no", "yes", "2"])
     files = {name.replace("OpenEnded", "MultipleChoice"): files[name] for name in files}
-    records = read_dataset(write(tmp_path, files))
+    records = read_dataset(write_files(tmp_path, files))
     assert {record.choices for record in records} == {("no", "yes", "2")}
     assert [record.right for record in records] == [1, 1, 1, None, None]
     # Both tasks ask the same questions.
-    write(tmp_path, vqa_files(""))
+    write_files(tmp_path, vqa_files(""))
     assert read_dataset(tmp_path)[0].choices == ()
 
 
@@ -184,7 +160,7 @@ def test_vqa_abstract_scenes(tmp_path):
         "abstract_v002_train2015_annotations.json": vqa_annotations("", [90]),
         f"scene_img_abstract_v002_train2015/{name}": None,
     }
-    (record,) = read_dataset(write(tmp_path, files))
+    (record,) = read_dataset(write_files(tmp_path, files))
     assert record.name == f"scene_img_abstract_v002_train2015/{name}"
 
 
@@ -195,14 +171,14 @@ def test_vqa_without_val_gets_a_dev_split(tmp_path):
         "v2_mscoco_train2014_annotations.json": vqa_annotations("", ids),
     }
     files |= photos("train2014/COCO_train2014_000000000009.jpg")
-    records = read_dataset(write(tmp_path, files))
+    records = read_dataset(write_files(tmp_path, files))
     assert {record.split for record in records} == {"train", "dev"}
     names = {s: {r.name for r in records if r.split == s} for s in ("train", "dev")}
     assert not names["train"] & names["dev"]
 
 
 def test_vqa_of_both_versions(tmp_path):
-    write(tmp_path, vqa_files("") | vqa_files("v2_"))
+    write_files(tmp_path, vqa_files("") | vqa_files("v2_"))
     with pytest.raises(AppError, match=r"several sets of questions. Name one file"):
         read_dataset(tmp_path)
     name = "OpenEnded_mscoco_val2014_questions.json"
@@ -217,7 +193,7 @@ A = "v2_mscoco_train2014_annotations.json"
     ("files", "match"),
     [
         ({A: "{"}, rf"{A} is not valid JSON: .*line 1 column 2"),
-        ({A: ""}, rf"{A} is empty. It should hold questions"),
+        ({A: ""}, rf"{A} is empty. It should hold answers"),
         ({A: [1]}, rf"{A} needs 'annotations': list. Received: \[1\]"),
         ({A: {"annotations": [{}]}}, r"annotations\[0\] needs 'question_id': number"),
         (
@@ -239,15 +215,33 @@ A = "v2_mscoco_train2014_annotations.json"
             r"questions\[0\] needs 'question': text. It has 'question_id', 'image_id'",
         ),
         ({Q: vqa_questions("", [90, 90])}, r"questions\[1\]: the id 90 belongs to"),
+        (
+            {A: vqa_annotations("", [90, 90, 91])},
+            r"annotations\[2\]: the question_id 90 has another annotation, too: ",
+        ),
+        (
+            {A: vqa_annotations("", [90, 91]), Q: vqa_questions("", [90], image_id=8)},
+            r"questions\[0\]: its image_id is 8, in .*annotations.json it is 9",
+        ),
     ],
 )
 def test_vqa_refused(tmp_path, files, match):
     with pytest.raises(AppError, match=match):
-        read_dataset(write(tmp_path, vqa_files() | files))
+        read_dataset(write_files(tmp_path, vqa_files() | files))
+
+
+def test_question_0_of_vqa(tmp_path):
+    """Also where only one of the files has text for numbers."""
+    files = {Q: vqa_questions("", [0, 1]), A: vqa_annotations("", [0, 1])}
+    for item in files[A]["annotations"]:
+        item["question_id"] = str(item["question_id"])
+    files |= photos("train2014/COCO_train2014_000000000000.jpg")
+    records = read_dataset(write_files(tmp_path, files))
+    assert [(r.id, r.answers) for r in records] == [("0", TEN), ("1", TEN)]
 
 
 def test_vqa_without_its_annotations(tmp_path):
-    (write(tmp_path, vqa_files()) / A).unlink()
+    (write_files(tmp_path, vqa_files()) / A).unlink()
     with pytest.raises(AppError, match=rf"{A} with the answers to {Q} is missing"):
         read_dataset(tmp_path)
 
@@ -291,7 +285,7 @@ BOXES = [
 
 def test_visual7w_telling(tmp_path):
     files = {"dataset_v7w_telling.json": visual7w([TELLING] * 20)}
-    records = read_dataset(write(tmp_path, files | photos("images/v7w_5.jpg")))
+    records = read_dataset(write_files(tmp_path, files | photos("images/v7w_5.jpg")))
     assert [(r.name, r.split) for r in records[::20]] == [
         ("v7w_5.jpg", "train"),
         ("v7w_6.jpg", "dev"),
@@ -309,7 +303,7 @@ def test_visual7w_telling(tmp_path):
 def test_visual7w_pointing(tmp_path):
     data = visual7w([POINTING] * 20, boxes=BOXES)
     files = {"dataset_v7w_pointing.json": data}
-    records = read_dataset(write(tmp_path, files | photos("images/v7w_5.jpg")))
+    records = read_dataset(write_files(tmp_path, files | photos("images/v7w_5.jpg")))
     for record in records:
         assert record.answers == record.choices == ()
         assert record.boxes[record.right] == (19, 3, 24, 5)
@@ -320,7 +314,9 @@ def test_visual7w_pointing(tmp_path):
 
 
 def test_visual7w_of_both_tasks(tmp_path):
-    write(tmp_path, {f"dataset_v7w_{t}.json": {} for t in ("telling", "pointing")})
+    write_files(
+        tmp_path, {f"dataset_v7w_{t}.json": {} for t in ("telling", "pointing")}
+    )
     with pytest.raises(AppError, match="several sets of questions"):
         read_dataset(tmp_path)
 
@@ -345,7 +341,7 @@ def test_visual7w_of_both_tasks(tmp_path):
     ],
 )
 def test_visual7w_refused(tmp_path, data, match):
-    write(tmp_path, {"dataset_v7w_x.json": data, "v7w_5.jpg": None})
+    write_files(tmp_path, {"dataset_v7w_x.json": data, "v7w_5.jpg": None})
     with pytest.raises(AppError, match=match):
         read_dataset(tmp_path)
 
@@ -365,7 +361,7 @@ DAQUAR_TEXT = (
 def test_daquar(tmp_path, folder, ending):
     files = {"qa.894.raw.train.txt": DAQUAR_TEXT, "qa.894.raw.test.txt": DAQUAR_TEXT}
     files |= photos(f"{folder}image3{ending}")
-    records = read_dataset(write(tmp_path, files))
+    records = read_dataset(write_files(tmp_path, files))
     assert [(r.name, r.question, r.answers, r.id) for r in records[:3]] == [
         (
             f"image3{ending}",
@@ -390,13 +386,13 @@ def test_daquar(tmp_path, folder, ending):
 @pytest.mark.parametrize("source", ["", "qa.37.raw.test.txt"])
 def test_daquar_test_alone(tmp_path, source):
     files = {"qa.37.raw.test.txt": DAQUAR_TEXT, "images/image5.png": None}
-    records = read_dataset(write(tmp_path, files) / source)
+    records = read_dataset(write_files(tmp_path, files) / source)
     assert [record.split for record in records] == ["test"] * 3
 
 
 def test_daquar_file_of_another_name(tmp_path):
     files = {"my.txt": DAQUAR_TEXT, "image3.jpg": None}
-    records = read_dataset(write(tmp_path, files) / "my.txt")
+    records = read_dataset(write_files(tmp_path, files) / "my.txt")
     assert [record.id for record in records] == ["1", "2", "3"]
     assert {record.split for record in records} == {"train", "dev"}
 
@@ -422,14 +418,14 @@ def test_daquar_file_of_another_name(tmp_path):
 )  # fmt: skip
 def test_daquar_questions_lose_the_name_of_their_photo(tmp_path, written, question):
     files = {"qa.894.raw.test.txt": f"{written}\nyes\n", "image7.jpg": None}
-    (record,) = read_dataset(write(tmp_path, files))
+    (record,) = read_dataset(write_files(tmp_path, files))
     assert (record.name, record.question) == ("image7.jpg", question)
 
 
 def test_daquar_question_without_photo_between_two_of_one_photo(tmp_path):
     text = "a in the image3 ?\n1\nwhat is this ?\n2\nb in the image3 ?\n3\n"
     files = {"qa.894.raw.test.txt": text, "image3.jpg": None}
-    records = read_dataset(write(tmp_path, files))
+    records = read_dataset(write_files(tmp_path, files))
     assert [(r.name, r.question) for r in records] == [
         ("image3.jpg", "a"),
         ("image3.jpg", "what is this"),
@@ -452,13 +448,13 @@ def test_daquar_question_without_photo_between_two_of_one_photo(tmp_path):
     ],
 )  # fmt: skip
 def test_daquar_refused(tmp_path, text, match):
-    write(tmp_path, {"qa.894.raw.test.txt": text, "image3.jpg": None})
+    write_files(tmp_path, {"qa.894.raw.test.txt": text, "image3.jpg": None})
     with pytest.raises(AppError, match=match):
         read_dataset(tmp_path)
 
 
 def test_daquar_of_both_sizes(tmp_path):
-    write(tmp_path, {f"qa.{n}.raw.train.txt": DAQUAR_TEXT for n in (37, 894)})
+    write_files(tmp_path, {f"qa.{n}.raw.train.txt": DAQUAR_TEXT for n in (37, 894)})
     with pytest.raises(AppError, match=r"Name one file: .*qa.37.raw.*qa.894.raw"):
         read_dataset(tmp_path)
 
@@ -504,7 +500,7 @@ def test_coco_qa(tmp_path, source):
         "val2014/COCO_val2014_000000000012.jpg",
         "val2014/COCO_val2014_000000000009.jpg",
     )
-    records = read_dataset(write(tmp_path, files) / source)
+    records = read_dataset(write_files(tmp_path, files) / source)
     assert [(r.name, r.question_type, r.answer_type, r.id) for r in records] == [
         ("train2014/COCO_train2014_000000000009.jpg", "object", "other", "train-1"),
         ("train2014/COCO_train2014_000000000009.jpg", "number", "number", "train-2"),
@@ -525,7 +521,7 @@ def test_coco_qa(tmp_path, source):
 )
 def test_coco_qa_refused(tmp_path, files, match):
     with pytest.raises(AppError, match=match):
-        read_dataset(write(tmp_path, coco_qa("train") | files))
+        read_dataset(write_files(tmp_path, coco_qa("train") | files))
 
 
 # Lists of [question, answer, image]
@@ -546,7 +542,7 @@ def test_easy_vqa(tmp_path, source, below, ending):
         *(f"{below}{w}/images/{i}.{ending}" for w in ("train", "test") for i in (0, 1))
     )
     files[f"{below}answers.txt"] = "circle\nno\nteal\n"
-    records = read_dataset(write(tmp_path, files) / source)
+    records = read_dataset(write_files(tmp_path, files) / source)
     assert [(r.name, r.question, r.answers, r.id) for r in records] == [
         (f"{w}/images/{i}.{ending}", question, (answer,), f"{w}-{n}")
         for w in ("train", "test")
@@ -575,7 +571,7 @@ def test_easy_vqa(tmp_path, source, below, ending):
 )
 @pytest.mark.parametrize("by_file", [False, True])
 def test_easy_sets_in_other_places(tmp_path, file, folder, splits, by_file):
-    write(tmp_path, {file: EASY} | photos(f"{folder}/0.png", f"{folder}/1.png"))
+    write_files(tmp_path, {file: EASY} | photos(f"{folder}/0.png", f"{folder}/1.png"))
     records = read_dataset(tmp_path / file if by_file else tmp_path)
     assert [r.image.resolve() for r in records] == [
         tmp_path / folder / f"{i}.png" for _, _, i in EASY
@@ -585,7 +581,7 @@ def test_easy_sets_in_other_places(tmp_path, file, folder, splits, by_file):
 
 def test_easy_set_in_the_current_folder(tmp_path, monkeypatch):
     files = {"test/questions.json": EASY, "test/images/0.png": None}
-    monkeypatch.chdir(write(tmp_path, files) / "test")
+    monkeypatch.chdir(write_files(tmp_path, files) / "test")
     for source in ("questions.json", "."):
         records = read_dataset(source)
         assert {record.split for record in records} == {"test"}
@@ -594,7 +590,7 @@ def test_easy_set_in_the_current_folder(tmp_path, monkeypatch):
 
 def test_easy_set_with_ids_as_text_and_the_same_question_twice(tmp_path):
     rows = [["q?", "a", "0"], ["q?", "a", "0.png"], ["q?", 3, 0]]
-    write(tmp_path, {"questions.json": rows, "images/0.png": None})
+    write_files(tmp_path, {"questions.json": rows, "images/0.png": None})
     assert short(read_dataset(tmp_path)) == [
         ("0.png", "q?", ("a",), "train"),
         ("0.png", "q?", ("a",), "train"),
@@ -619,7 +615,7 @@ def test_easy_set_with_ids_as_text_and_the_same_question_twice(tmp_path):
 )  # fmt: skip
 @pytest.mark.parametrize("name", ["questions.csv", "qa.csv", "vqa.tsv", "x.txt"])
 def test_csv(tmp_path, text, name):
-    write(tmp_path, {name: text, "a.jpg": None, "b/ö.jpg": None})
+    write_files(tmp_path, {name: text, "a.jpg": None, "b/ö.jpg": None})
     records = read_dataset(tmp_path / name if name[0] == "x" else tmp_path)
     assert [(r.name, r.question, r.answers) for r in records] == [
         ("a.jpg", "What, if any?", ('A "dog"',)),
@@ -648,7 +644,9 @@ OWN = Record("a.jpg", Path("a.jpg"), "Cat or dog?", ("dog",), "dev", "q7",
     ],
 )  # fmt: skip
 def test_every_key(tmp_path, name, content):
-    (record,) = read_dataset(write(tmp_path, {name: content, "images/a.jpg": None}))
+    (record,) = read_dataset(
+        write_files(tmp_path, {name: content, "images/a.jpg": None})
+    )
     assert record.image == tmp_path / "images/a.jpg"
     values = {field: getattr(record, field) for field in Record.__slots__}
     assert Record(**values | {"image": OWN.image}) == OWN
@@ -659,12 +657,122 @@ def test_rows_of_the_same_question_join_their_answers(tmp_path):
         "image,question,answers,split\na.jpg,What?,dog,train\nb.jpg,What?,cat,train\n"
         "a.jpg,What?,Dog|  cat ,train\na.jpg,What?,pig,dev\na.jpg,What?,,train\n"
     )
-    write(tmp_path, {"qa.csv": text, "a.jpg": None})
+    write_files(tmp_path, {"qa.csv": text, "a.jpg": None})
     assert [(r.name, r.answers, r.split, r.id) for r in read_dataset(tmp_path)] == [
         ("a.jpg", ("dog", "Dog", "cat"), "train", "2"),
         ("b.jpg", ("cat",), "train", "3"),
         ("a.jpg", ("pig",), "dev", "5"),
     ]
+
+
+@pytest.mark.parametrize(
+    "ids",
+    [(1, 0), (0, -1), ("0", "00"), (0, "a"), (2**63, 10**30), ("x 1", "1.0"), (3.0, 0)],
+)
+@pytest.mark.parametrize("key", ["id", "question_id"])
+def test_any_number_or_text_is_an_id(tmp_path, ids, key):
+    rows = [{"image": "a.jpg", "question": q, "answer": "x"} for q in ("Q", "R")]
+    rows = [row | {key: id_} for row, id_ in zip(rows, ids, strict=True)]
+    write_files(tmp_path, {"qa.json": rows, "a.jpg": None})
+    expected = [str(int(i) if isinstance(i, float) else i) for i in ids]
+    assert [record.id for record in read_dataset(tmp_path)] == expected
+
+
+@pytest.mark.parametrize("id_", [[1], {"a": 1}, True, 2.5, [[]]])
+def test_other_things_are_no_id(tmp_path, id_):
+    row = {"image": "a.jpg", "question": "Q", "answer": "x", "id": id_}
+    write_files(tmp_path, {"qa.json": [row], "a.jpg": None})
+    with pytest.raises(AppError, match=r"\[0\] needs 'id': text or number. Received"):
+        read_dataset(tmp_path)
+
+
+def own(tmp_path, header, *lines):
+    text = "\n".join((f"image,question,{header}", *lines))
+    return read_dataset(write_files(tmp_path, {"qa.csv": text, "a.jpg": None}))
+
+
+def test_another_id_makes_another_question(tmp_path):
+    records = own(
+        *(tmp_path, "answer,id,choices"),
+        *("a.jpg,Q,cat,7,cat|dog", "a.jpg,Q,dog,0,dog|cow", "a.jpg,Q,pig,,pig|cow"),
+    )
+    assert [(r.id, r.answers, r.choices, r.right) for r in records] == [
+        ("7", ("cat",), ("cat", "dog"), 0),
+        ("0", ("dog",), ("dog", "cow"), 0),
+        ("4", ("pig",), ("pig", "cow"), 0),
+    ]
+
+
+def test_what_only_a_later_row_says_counts(tmp_path):
+    (record,) = own(
+        *(tmp_path, "answer,type,answer_type,choices,weight"),
+        "a.jpg,Q,dog,,,,",
+        "a.jpg,Q,cat,what,other,cow|cat|dog,0",
+        "a.jpg,Q,Cat,what,,cow|cat|dog,",
+    )
+    assert record.answers == ("dog", "cat", "Cat")
+    assert (record.question_type, record.answer_type) == ("what", "other")
+    assert (record.choices, record.weight) == (("cow", "cat", "dog"), 0.0)
+    assert record.right == 1  # what most people chose
+
+
+@pytest.mark.parametrize(
+    ("header", "first", "second", "match"),
+    [
+        ("choices", "a|b", "a|c", r"choices \('a', 'c'\) instead of \('a', 'b'\)"),
+        ("type", "what", "who", r"question_type 'who' instead of 'what'"),
+        ("weight", "0.5", "1", r"weight 1.0 instead of 0.5"),
+        ("weight", "0", "1", r"weight 1.0 instead of 0.0"),
+    ],
+)
+def test_rows_that_contradict_each_other_are_refused(
+    tmp_path, header, first, second, match
+):
+    rows = (f"a.jpg,Q,x,{first}", f"a.jpg,Q,y,{second}")
+    with pytest.raises(AppError, match=rf"line 3 asks the same.* line 2, .*{match}"):
+        own(tmp_path, f"answer,{header}", *rows)
+
+
+def test_several_columns_of_answers_are_taken_together(tmp_path):
+    (record,) = own(tmp_path, "answer,answer,notes,answer", "a.jpg,Q,x,,!,y")
+    assert record.answers == ("x", "y")
+    row = {"image": "a.jpg", "question": "Q", "answer": "z", "answers": ["x", "y", "x"]}
+    write_files(tmp_path, {"qa.csv": b"", "both.json": [row, row | {"answer": "y"}]})
+    (record,) = read_dataset(tmp_path / "both.json")
+    assert record.answers == ("x", "y", "x", "z", "x", "y", "x")
+
+
+@pytest.mark.parametrize("name", ["image", "question", "split", "id", "choices"])
+def test_other_columns_stand_once(tmp_path, name):
+    header = f"image,question,answer,split,id,choices,{name}"
+    text = f"{header}\na.jpg,Q,x,train,1,x|y,z\n"
+    write_files(tmp_path, {"qa.csv": text, "a.jpg": None})
+    with pytest.raises(AppError, match=rf"line 1 names the column '{name}' 2 times"):
+        read_dataset(tmp_path)
+
+
+def test_both_names_of_a_photo_are_tried(tmp_path):
+    row = {"image": "gone.jpg", "image_id": 7, "question": "Q", "answer": "x"}
+    write_files(tmp_path, {"qa.json": [row], "7.jpg": None})
+    assert read_dataset(tmp_path)[0].name == "7.jpg"
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("qa.csv", "image,question,label\na.jpg,Q,x\n"),
+        ("qa.jsonl", '{"image": "a.jpg", "question": "Q", "label": "x"}'),
+    ],
+)
+def test_keys_that_are_not_known_are_named(tmp_path, name, content):
+    write_files(tmp_path, {name: content, "a.jpg": None})
+    with pytest.raises(
+        AppError, match=r"holds no answers: it has .*'label'. Call them"
+    ):
+        read_dataset(tmp_path)
+    write_files(tmp_path, {"qa.csv": "img,question,a\na.jpg,Q,x\n"})
+    with pytest.raises(AppError, match=r"should name .* Received: 'img, question, a'"):
+        read_dataset(tmp_path / "qa.csv")
 
 
 def test_vizwiz(tmp_path):
@@ -676,7 +784,7 @@ def test_vizwiz(tmp_path):
     words = ("train", "val", "test")
     files = {f"Annotations/{word}.json": rows(word) for word in words}
     files |= photos(*(f"{word}/VizWiz_{word}_0.jpg" for word in words))
-    assert short(read_dataset(write(tmp_path, files))) == [
+    assert short(read_dataset(write_files(tmp_path, files))) == [
         ("train/VizWiz_train_0.jpg", "Is it?", ("ja", "nein"), "train"),
         ("val/VizWiz_val_0.jpg", "Is it?", ("ja", "nein"), "dev"),
         ("test/VizWiz_test_0.jpg", "Is it?", (), "test"),
@@ -685,7 +793,7 @@ def test_vizwiz(tmp_path):
 
 def test_own_files_of_each_split(tmp_path):
     files = {f"{w}.csv": f"image,question,answer\n{w}.jpg,a,b" for w in SPLITS}
-    records = read_dataset(write(tmp_path, files | photos("images/train.jpg")))
+    records = read_dataset(write_files(tmp_path, files | photos("images/train.jpg")))
     assert [(r.name, r.split) for r in records] == [
         ("train.jpg" if w == "train" else f"{w}.jpg", s) for w, s in SPLITS.items()
     ]
@@ -699,7 +807,7 @@ def test_own_files_of_each_split(tmp_path):
         ("\ufeff \r\n", r"qa.csv is empty"),
         ("image,question,answer\n", r"qa.csv holds no questions"),
         ("image,question,answer\na.jpg,Q,\n", r"qa.csv holds no answers"),
-        ("a.jpg,Q,A\n", r"line 1 should name the columns image, .* 'a.jpg,Q,A'"),
+        ("a.jpg,Q,A\n", r"line 1 should name the columns image, .* 'a.jpg, q, a'"),
         ("image,caption\na.jpg,A\n", r"line 1 should name the columns"),
         ("image,question\na.jpg\n", r"line 2 has 1 columns, line 1 has 2"),
         ("image,question,answer\na.jpg,Q,a, b\n", r"line 2 has 4 .*',' in quotes"),
@@ -722,7 +830,7 @@ def test_own_files_of_each_split(tmp_path):
     ],
 )  # fmt: skip
 def test_csv_refused(tmp_path, text, match):
-    write(tmp_path, {"qa.csv": text, "a.jpg": None})
+    write_files(tmp_path, {"qa.csv": text, "a.jpg": None})
     with pytest.raises(AppError, match=match):
         read_dataset(tmp_path)
 
@@ -742,8 +850,8 @@ def test_no_photo_lies_outside(tmp_path, name, form):
         "json": {"test/questions.json": [["Q", "A", name]]},
         "v7w": {"dataset_v7w_telling.json": data},
     }
-    folder = write(tmp_path / "below", files[form])
-    write(tmp_path, {"a.jpg": None, "below/a.jpg": None})
+    folder = write_files(tmp_path / "below", files[form])
+    write_files(tmp_path, {"a.jpg": None, "below/a.jpg": None})
     with pytest.raises(AppError, match=r"is no photo's name|needs 'image'|a NUL"):
         read_dataset(folder)
 
@@ -770,14 +878,14 @@ def test_no_photo_lies_outside(tmp_path, name, form):
     ],
 )
 def test_jsonl_refused(tmp_path, text, match):
-    write(tmp_path, {"questions.jsonl": text, "a.jpg": None})
+    write_files(tmp_path, {"questions.jsonl": text, "a.jpg": None})
     with pytest.raises(AppError, match=match):
         read_dataset(tmp_path)
 
 
 def test_json_of_another_form(tmp_path):
-    write(tmp_path, {"questions.json": {"data": [1, 2]}})
-    with pytest.raises(AppError, match=r"should be a list of .*\{\"data\": \[1, 2\]\}"):
+    write_files(tmp_path, {"questions.json": {"data": [1, 2]}})
+    with pytest.raises(AppError, match=r"should be a list of .*an object with 'data'"):
         read_dataset(tmp_path)
 
 
@@ -786,13 +894,13 @@ def test_nothing_recognised(tmp_path):
         read_dataset(tmp_path / "nowhere")
     with pytest.raises(AppError, match=r"(?s)It holds nothing. Known.*questions.csv"):
         read_dataset(tmp_path)
-    write(tmp_path, {"a.jpg": None, "my.csv": "image,question,answer\na.jpg,Q,A"})
+    write_files(tmp_path, {"a.jpg": None, "my.csv": "image,question,answer\na.jpg,Q,A"})
     with pytest.raises(AppError, match=r"It holds a.jpg, my.csv. Known forms"):
         read_dataset(str(tmp_path))
     assert read_dataset(str(tmp_path / "my.csv"))[0].answers == ("A",)
     with pytest.raises(AppError, match=r"(?s)a.jpg is no question file.*\.jsonl"):
         read_dataset(tmp_path / "a.jpg")
-    write(tmp_path, {"qa.csv": "x", "qa.jsonl": "x"})
+    write_files(tmp_path, {"qa.csv": "x", "qa.jsonl": "x"})
     with pytest.raises(AppError, match=r"several sets .*Name one file: .*\.jsonl"):
         read_dataset(tmp_path)
 
@@ -802,7 +910,7 @@ def test_nothing_recognised(tmp_path):
 
 def test_missing_photos_are_not_fatal(tmp_path):
     text = "image,question,answer\nb,Q,A\na,Q,A\nc.png,Q,A\n"
-    write(tmp_path, {"qa.csv": text, "images/a.jpeg": None})
+    write_files(tmp_path, {"qa.csv": text, "images/a.jpeg": None})
     records = read_dataset(tmp_path)
     assert [record.name for record in records] == ["b.jpeg", "a.jpeg", "c.png"]
     assert records[0].image == tmp_path / "images/b.jpeg"
@@ -812,7 +920,7 @@ def test_missing_photos_are_not_fatal(tmp_path):
 def test_names_with_dots_and_folders_of_that_name(tmp_path):
     text = "image,question,answer\na.b,Q,A\n7,Q,A\n.hidden.jpg,Q,A\n"
     names = ("a.b.JPG", "7/x.jpg", "7.webp", ".hidden.jpg", "a.txt")
-    records = read_dataset(write(tmp_path, {"qa.csv": text} | photos(*names)))
+    records = read_dataset(write_files(tmp_path, {"qa.csv": text} | photos(*names)))
     assert [record.name for record in records] == ["a.b.JPG", "7.webp", ".hidden.jpg"]
 
 
@@ -829,7 +937,7 @@ def own_folder(tmp_path, names, more=""):
     rows = "".join(f"{name},{q},yes{more}\n" for name in names for q in "QR")
     header = "image,question,answer" + (",split" if more else "")
     return read_dataset(
-        write(tmp_path, {"qa.csv": f"{header}\n{rows}", names[0]: None})
+        write_files(tmp_path, {"qa.csv": f"{header}\n{rows}", names[0]: None})
     )
 
 
@@ -870,7 +978,9 @@ def test_select(tmp_path):
         "d.jpg,Q,A,dev,",
         "e.jpg,Q,,test,x|y",
     ]
-    records = read_dataset(write(tmp_path, {"qa.csv": "\n".join(lines), "a.jpg": None}))
+    records = read_dataset(
+        write_files(tmp_path, {"qa.csv": "\n".join(lines), "a.jpg": None})
+    )
     assert [record.name for record in select(records, "train")] == ["a.jpg"]
     with pytest.raises(AppError, match=r"split 'test'. .* train \(1\), dev \(1\)\. Ch"):
         select(records, "test")

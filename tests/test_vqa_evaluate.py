@@ -8,7 +8,7 @@ from PIL import Image
 from shared.errors import AppError
 from vqa import evaluate
 from vqa.cli import main
-from vqa.data import Record, read_dataset
+from vqa.data import Record, read_dataset, select_asked
 from vqa.evaluate import (
     ask_records,
     check_wups,
@@ -268,3 +268,155 @@ def test_failed_answers_are_left_out_of_a_score():
     Path("b.jsonl").write_text("".join(f"{json.dumps(row)}\n" for row in rows[2:]))
     with pytest.raises(AppError, match="Questions without answers: 2"):
         score_results(Path("b.jsonl"), references)
+
+
+def official(start="v2_", words=("train", "val"), with_questions=True, below=""):
+    """Write the official files; questions 0 and 1 are train's, 10 and 11 val's."""
+    folder = Path(below)
+    folder.mkdir(parents=True, exist_ok=True)
+    for word, ids in (("train", (0, 1)), ("val", (10, 11))):
+        if word not in words:
+            continue
+        name = f"mscoco_{word}2014"
+        people = [{"answer": "yes", "answer_id": i} for i in range(6)]
+        people += [{"answer": "no", "answer_id": i} for i in range(6, 10)]
+        said = {"question_type": "is it", "answer_type": "yes/no", "answers": people}
+        annotations = [said | {"question_id": i, "image_id": i} for i in ids]
+        path = folder / f"{start}{name}_annotations.json"
+        path.write_text(json.dumps({"annotations": annotations}))
+        asked = [{"question_id": i, "image_id": i, "question": f"{i}?"} for i in ids]
+        if with_questions:
+            path = folder / f"{start}OpenEnded_{name}_questions.json"
+            path.write_text(json.dumps({"questions": asked}))
+
+
+def results(ids, answer="yes", name="results.json"):
+    entries = [{"question_id": i, "answer": answer} for i in ids]
+    Path(name).write_text(json.dumps(entries))
+
+
+@pytest.mark.parametrize("with_questions", [True, False])
+@pytest.mark.parametrize("start", ["", "v2_"])
+@pytest.mark.parametrize("named", ["annotations", "questions"])
+def test_a_file_of_the_official_layout_is_read_alone(
+    capsys, with_questions, start, named
+):
+    official(start, with_questions=with_questions or named == "questions", below="x")
+    results([10, 11])
+    kind = "" if named == "annotations" else "OpenEnded_"
+    file = f"x/{start}{kind}mscoco_val2014_{named}.json"
+    status, out, err = run(capsys, "score", "results.json", file)
+    assert (status, err) == (0, "")
+    assert "VQA accuracy" in out
+    assert "2 questions about 2 photos" in out
+
+
+def test_questions_and_answers_in_folders_of_their_own(capsys):
+    official(below="Questions")
+    Path("Annotations").mkdir()
+    for file in Path("Questions").glob("*annotations.json"):
+        file.rename(Path("Annotations") / file.name)
+    results([10])
+    file = "Annotations/v2_mscoco_val2014_annotations.json"
+    status, out, _ = run(capsys, "score", "results.json", file, "--subset")
+    assert status == 0
+    assert "questions that the results do not name, left out: 1" in out
+
+
+def test_what_is_missing_is_said_with_what_to_do(capsys):
+    official()
+    results([10, 11])
+    status, _, err = run(capsys, "score", "results.json", ".")
+    assert status == 1
+    assert "Questions without answers: 2 of 4 (0, 1)" in err
+    assert "all of split train, and the others have answers: add --split dev" in err
+    assert run(capsys, "score", "results.json", ".", "--split", "dev")[0] == 0
+    file = "v2_mscoco_val2014_annotations.json"
+    results([11])
+    status, _, err = run(capsys, "score", "results.json", file)
+    assert "1 of 2 (10). Add --subset to score only the 1 that have one." in err
+    status, out, _ = run(capsys, "score", "results.json", file, "--subset")
+    assert status == 0
+    assert "1 questions about 1 photos" in out
+    assert "warning: questions that the results do not name, left out: 1" in out
+    results([10, 11], name="blind.json")
+    more = ("--blind", "blind.json", "--subset")
+    status, out, _ = run(capsys, "score", "results.json", file, *more)
+    assert (status, "+0.00" in out) == (0, True)
+    results([10, 11, 0])
+    status, _, err = run(capsys, "score", "results.json", file, "--subset")
+    assert "question 0 fits 0 of the 2 questions to score" in err
+
+
+def test_answers_alone_are_nothing_to_train_on():
+    official(with_questions=False)
+    with pytest.raises(AppError, match=r"no question in words. Put the file of"):
+        read_dataset("v2_mscoco_val2014_annotations.json")
+
+
+def test_other_named_files_are_read_alone_unless_another_split_is_asked(capsys):
+    header = "image,question,answer\n"
+    Path("train.csv").write_text(f"{header}0.png,a?,x\n")
+    Path("val.csv").write_text(f"{header}1.png,b?,y\n")
+    assert [r.split for r in read_references("train.csv")] == ["train"]
+    assert [r.answers for r in read_references("train.csv", "dev")] == [("y",)]
+    assert [r.split for r in read_references(".")] == ["train", "dev"]
+
+
+def write_test_split(more=()):
+    """Write VQA's questions of its test split, which has no answers."""
+    Path("test2015").mkdir()
+    asked = [(130, "is it red?"), (0, "how many?"), *more]
+    questions = [
+        {"question_id": i, "image_id": i // 10, "question": q} for i, q in asked
+    ]
+    for i in {i // 10 for i, _ in asked[:2]}:
+        Image.new("L", (20, 10), i).save(f"test2015/COCO_test2015_{i:012}.png")
+    file = Path("v2_OpenEnded_mscoco_test2015_questions.json")
+    file.write_text(json.dumps({"questions": questions}))
+    return str(file)
+
+
+def test_a_split_without_answers_is_answered_for_an_evaluation_server(
+    capsys, monkeypatch
+):
+    answerer = fake_answerer()
+    monkeypatch.setattr("vqa.predict.load_vqa", lambda *_, **__: answerer)
+    data = write_test_split(more=[(990, "is it red?")])
+    words = ("evaluate", "--data", data, "--split", "test")
+    status, out, err = run(capsys, *words)
+    assert (status, out) == (1, "")
+    assert "come without answers" in err
+    assert "-o results.json" in err
+    status, out, _ = run(capsys, *words, "-o", "results.json")
+    assert status == 0
+    assert "3 questions of split test, answered in results.json; no score" in out
+    assert "questions without an answer, written as empty ones: 1" in out
+    entries = json.loads(Path("results.json").read_text())
+    assert [set(entry) for entry in entries] == [{"question_id", "answer"}] * 3
+    assert [entry["question_id"] for entry in entries] == [130, 0, 990]
+    said = [bool(entry["answer"]) for entry in entries]
+    assert said == [True, True, False]
+    status, out, _ = run(capsys, *words, "-o", "all.jsonl")
+    assert status == 0
+    lines = [json.loads(line) for line in Path("all.jsonl").read_text().splitlines()]
+    assert ["error" in line for line in lines] == [False, False, True]
+    with pytest.raises(AppError, match="no questions in split 'train'"):
+        select_asked(read_dataset(data), "train")
+
+
+def test_a_split_with_a_few_answers_is_answered_wholly_and_scored(capsys, monkeypatch):
+    answerer = fake_answerer()
+    monkeypatch.setattr("vqa.predict.load_vqa", lambda *_, **__: answerer)
+    rows = [
+        {"image": f"{i}.png", "question": "is it red?", "split": "dev"} for i in (0, 1)
+    ]
+    Path("qa.json").write_text(json.dumps([rows[0] | {"answer": "yes"}, rows[1]]))
+    words = ("evaluate", "--data", "qa.json", "--split", "dev")
+    status, out, _ = run(capsys, *words, "-o", "results.json")
+    assert status == 0
+    assert "warning: questions that nobody answered, left out: 1" in out
+    assert len(json.loads(Path("results.json").read_text())) == 2
+    status, out, _ = run(capsys, *words)
+    assert status == 0
+    assert "left out" not in out

@@ -27,6 +27,7 @@ from vqa.data import read_dataset, select
 from vqa.evaluate import ask_records, score_records
 from vqa.predict import load_bundle, load_vqa
 from vqa.train import FINETUNE, train
+from vqa.trainer import Trainer
 
 CONFIGS = Path(__file__).parents[1] / "configs"
 
@@ -105,9 +106,19 @@ def test_what_is_scored_is_what_is_shipped(start, data, tmp_path, monkeypatch):
     few = [r for r in records if r.split == "dev"][: LEAST - 1]
     few += [r for r in records if r.split == "train"]
     monkeypatch.setattr("vqa.train.read_dataset", lambda _: few)
+    scored, answer_dev = [], Trainer.answer_dev
+
+    def spy(self):
+        scored.extend(weight.numpy() for weight in self.model.weights)
+        return answer_dev(self)
+
+    monkeypatch.setattr(Trainer, "answer_dev", spy)
     bundle = tune(tmp_path / "start", data, tmp_path / "run")
 
-    after = load_bundle(bundle)[0].answering
+    config, *_, shipped = load_bundle(bundle)
+    for weight, kept in zip(scored, shipped.weights, strict=True):
+        np.testing.assert_array_equal(weight, kept.numpy())
+    after = config.answering
     assert {name: getattr(after, name) for name in answering} == answering
     assert "fewer than 20" in (bundle / "card.md").read_text()
     dev = select(few, "dev")

@@ -1,11 +1,9 @@
 """Question files of one's own to rows: which photo, which question, which answers."""
 
-import csv
 import json
 import math
-import re
-from collections.abc import Iterable, Iterator, Mapping
-from io import StringIO
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -19,13 +17,20 @@ from shared.reading import (
     get_texts,
     get_value,
     parse_json,
+    read_csv,
     read_lines,
     read_text,
+    split_files,
 )
 
 Box = tuple[float, float, float, float]
 
 ENDINGS = (".csv", ".tsv", ".jsonl", ".json")
+KEYS = (
+    *("image", "image_id", "question", "answer", "answers", "split", "id"),
+    *("question_id", "question_type", "type", "answer_type", "choices", "weight"),
+)
+_NOT_SAID = math.nan  # for a weight
 
 
 class Row(NamedTuple):
@@ -45,85 +50,69 @@ class Row(NamedTuple):
     weight: float = 1.0
 
 
-def own_rows(path: Path) -> Iterator[Row]:
-    """Read a file of one's own, and those that belong to it by their names.
+class Layout(NamedTuple):
+    """A form in which questions are published, or written by anyone.
 
-    `train.csv` belongs to `test.csv`, `train/questions.json` to `test/questions.json`.
-    Such a name says the split of rows that name none, and where photos may lie.
-    Several rows of the same photo, question and split give one row with all answers.
-
-    Raises:
-        AppError: at the latest when a bad row is reached.
+    Attributes:
+        about: its files, as the list of known forms shows them.
+        patterns: what to look for in a folder: groups of patterns, the first group
+            that matches wins.
+        fits: whether a file is of this form, by its name and what lies beside it.
+        files: the file and, unless it is to be read alone, those of its other splits;
+            each with its split's word, or "" where no name says it.
+        read: rows of one of these files, and its word; raises an AppError at the
+            latest when a bad row is reached.
     """
-    for file, word in split_files(path):
-        items = _READERS[file.suffix.lower()](file)
-        yield from _merge(_own_row(*item, word) for item in items)
 
-
-def split_files(path: Path) -> list[tuple[Path, str]]:
-    """List a file and its like of the other splits, each with its split's word.
-
-    The word is taken from the file's name or its folder's, and is empty if neither
-    has one.
-    """
-    words = re.split(r"([\W_]+)", path.stem.lower())
-    in_name = next((word for word in words if word in SPLITS), "")
-    in_folder = path.absolute().parent.name.lower()
-    in_folder = in_folder if in_folder in SPLITS else ""
-    if not in_name and not in_folder:
-        return [(path, "")]
-    found = []
-    for word in SPLITS:
-        parts = [word if part == in_name else part for part in words]
-        name = "".join(parts) + path.suffix if in_name else path.name
-        folder = path.absolute().parent.parent / word if in_folder else path.parent
-        if (folder / name).is_file():
-            found.append((folder / name, word))
-    if not any(file.samefile(path) for file, _ in found):
-        found.append((path, in_name or in_folder))
-    return found
+    about: str
+    patterns: tuple[tuple[str, ...], ...]
+    fits: Callable[[Path], bool]
+    files: Callable[[Path, bool], list[tuple[Path, str]]]
+    read: Callable[[Path, str], Iterator[Row]]
 
 
 def csv_items(path: Path) -> Iterator[tuple[str, str, dict[str, Any]]]:
     """Read columns image, question, answer and maybe more, named in the first line.
 
-    Separated by commas, semicolons or tabs, whichever the first line has most.
+    Several columns may be called answer; other names that matter stand once.
 
     Yields:
         file and line, number of the line, column -> cell without those left empty.
     """
-    text = read_text(path, "questions")
-    first_line = text.partition("\n")[0].strip()
-    delimiter = max(",;\t", key=first_line.count)
-    lines = csv.reader(StringIO(text, newline=""), delimiter=delimiter, strict=True)
-    number = 1
-    try:
-        header = [column.strip().lower() for column in next(lines)]
-        if "question" not in header or not {"image", "image_id"} & set(header):
-            raise AppError(
-                f"{path}, line 1 should name the columns image, question and answer, "
-                f"and maybe split and others. Received: {first_line!r:.80}."
-            )
-        number = lines.line_num + 1
-        for cells in lines:
-            where = f"{path}, line {number}"
-            if any(cell.strip() for cell in cells):
-                if len(cells) != len(header):
-                    raise AppError(
-                        f"{where} has {len(cells)} columns, line 1 has {len(header)}. "
-                        f'Put text that holds {delimiter!r} in quotes ("...").'
-                    )
-                pairs = zip(header, map(str.strip, cells), strict=True)
-                item: dict[str, Any] = {key: cell for key, cell in pairs if cell}
-                for key in {"answers", "choices"} & item.keys():
-                    item[key] = [part.strip() for part in item[key].split("|")]
-                yield where, str(number), item
-            number = lines.line_num + 1
-    except csv.Error as error:
+    table = read_csv(path, "questions")
+    where, header = next(table)
+    if "question" not in header or not {"image", "image_id"} & set(header):
         raise AppError(
-            f"{path}, line {number} is not valid CSV: {error}. Text that starts with a "
-            'quote must end with one, and have quotes inside doubled: "a ""red"" car".'
-        ) from error
+            f"{where} should name the columns image, question and answer, and maybe "
+            f"split and others. Received: {', '.join(header)!r:.80}."
+        )
+    check_once(header, {*KEYS} - {"answer"}, where)
+    for where, cells in table:
+        item: dict[str, Any] = {}
+        for column, cell in zip(header, map(str.strip, cells), strict=True):
+            if not cell:
+                continue
+            if column in ("answers", "choices"):
+                item[column] = [part.strip() for part in cell.split("|")]
+            elif column == "answer" and header.count(column) > 1:
+                item.setdefault("answers", []).append(cell)
+            else:
+                item[column] = cell
+        yield where, where.rpartition(" ")[2], item
+
+
+def check_once(header: list[str], names: Iterable[str], where: str) -> None:
+    """Refuse a table in which a column that matters stands twice.
+
+    Raises:
+        AppError: if one does.
+    """
+    for name in header:
+        if name in names and header.count(name) > 1:
+            raise AppError(
+                f"{where} names the column {name!r} {header.count(name)} times. Keep "
+                "one of them."
+            )
 
 
 def jsonl_items(path: Path) -> Iterator[tuple[str, str, Any]]:
@@ -137,9 +126,14 @@ def json_items(path: Path) -> Iterator[tuple[str, str, Any]]:
     """Read a JSON list of objects, or of [question, answer, image]."""
     data = parse_json(read_text(path, "questions"), str(path))
     if not isinstance(data, list):
+        keys = (
+            f"an object with {', '.join(map(repr, data))}"
+            if isinstance(data, dict)
+            else json.dumps(data)
+        )
         raise AppError(
             f"{path} should be a list of [question, answer, image], or of objects "
-            f"with image, question and answer. Received: {json.dumps(data)[:80]}"
+            f"with image, question and answer. Received: {keys:.120}"
         )
     for number, item in enumerate(data):
         yield f"{path}, [{number}]", str(number), item
@@ -154,79 +148,176 @@ _READERS = {
 }
 
 
-def _own_row(where: str, number: str, item: Any, word: str) -> tuple[bool, Row]:
-    """Give the row, and whether it may be joined with others of its question."""
+class _Item(NamedTuple):
+    """A row as it is read: id and weight may be missing, the right choice is."""
+
+    row: Row
+    number: str  # the id, if there is none
+    may_join: bool  # with others of its question
+
+
+def own_rows(path: Path, word: str) -> Iterator[Row]:
+    """Read a file of one's own.
+
+    Several rows of the same photo, question, split and id give one row with all
+    answers.
+
+    Args:
+        path: the file.
+        word: the split that its name says, which counts for rows that name none; its
+            photos may lie in folders of that name.
+    """
+    keys: dict[str, None] = {}
+
+    def items() -> Iterator[_Item]:
+        for where, number, item in _READERS[path.suffix.lower()](path):
+            if isinstance(item, dict):
+                keys.update(dict.fromkeys(item))
+            yield _own_item(where, number, item, word)
+
+    found = _merge(items())
+    if not word and found and not any(r.answers or r.split == "test" for r in found):
+        raise AppError(
+            f"{path} holds no answers: it has {', '.join(map(repr, keys))}"[:200]
+            + ". Call them `answer` or `answers`, or say that the split is test."
+        )
+    yield from found
+
+
+def _own_item(where: str, number: str, item: Any, word: str) -> _Item:
     number = f"{word}-{number}" if word else number
+    split = SPLITS.get(word.lower())
     if isinstance(item, list):
         if len(item) != 3:
             raise AppError(
-                f"{where} should be [question, answer, image]. "
-                f"Received: {json.dumps(item)[:80]}"
+                f"{where} should be [question, answer, image]. Received: {item!r:.80}"
             )
         pairs = zip(("question", "answer", "image"), item, strict=True)
-        row = _own_row(where, number, dict(pairs), "")[1]
-        files = _places(row.files[0], word)
-        return False, row._replace(files=files, split=SPLITS.get(word))
-    key = "image_id" if isinstance(item, dict) and "image_id" in item else "image"
-    name = str(get_value(item, key, (str, int), where))
-    question = get_value(item, "question", str, where).strip()
-    answers = _answers(item, where)
-    choices = tuple(get_texts(item, "choices", where)) if "choices" in item else ()
-    return True, Row(
+        row = _own_item(where, number, dict(pairs), "").row
+        row = row._replace(files=_places(row.files, word), split=split)
+        return _Item(row, number, may_join=False)
+    keys = [key for key in ("image", "image_id") if _has(item, key)] or ["image"]
+    names = [str(get_value(item, key, (str, int), where)) for key in keys]
+    files = tuple(checked_name(name, where) for name in names)
+    choices = tuple(get_texts(item, "choices", where)) if _has(item, "choices") else ()
+    row = Row(
         where,
-        _places(checked_name(name, where), word),
-        question,
-        answers,
-        checked_split(item.get("split"), where) or SPLITS.get(word),
-        str(item.get("id") or item.get("question_id") or number),
-        str(item.get("question_type") or item.get("type") or ""),
-        str(item.get("answer_type") or ""),
+        _places(files, word),
+        get_value(item, "question", str, where).strip(),
+        _answers(item, where),
+        checked_split(item.get("split"), where) or split,
+        first_text(item, ("id", "question_id"), where),
+        first_text(item, ("question_type", "type"), where),
+        first_text(item, ("answer_type",), where),
         choices,
-        right=next((i for i, text in enumerate(choices) if text in answers), None),
-        weight=_weight(item["weight"], where) if "weight" in item else 1.0,
+        weight=_weight(item["weight"], where) if _has(item, "weight") else _NOT_SAID,
     )
+    return _Item(row, number, may_join=True)
+
+
+def _has(item: Any, key: str) -> bool:
+    return isinstance(item, dict) and item.get(key) not in (None, "")
+
+
+def first_text(item: Any, keys: tuple[str, ...], where: str) -> str:
+    """Give the first of these keys that says something; 0 is something.
+
+    Raises:
+        AppError: if that is neither text nor a whole number.
+    """
+    key = next((key for key in keys if _has(item, key)), None)
+    if key is None:
+        return ""
+    if isinstance(item[key], float) and item[key].is_integer():  # pandas' way
+        return str(int(item[key]))
+    return str(get_value(item, key, (str, int), where)).strip()
 
 
 def _answers(item: Mapping[str, Any], where: str) -> tuple[str, ...]:
-    if "answers" not in item:
-        answer = item.get("answer")
-        if answer is None:
-            return ()
+    """Give the answers; one beside several is often one of them."""
+    texts = get_texts(item, "answers", where) if _has(item, "answers") else []
+    if _has(item, "answer"):
+        answer = item["answer"]
         # A number is an answer, as in ["how many", 3, 17]; true is a mistake.
-        texts = [answer if isinstance(answer, str) else as_text(answer, where)]
-    else:
-        texts = get_texts(item, "answers", where)
+        text = answer if isinstance(answer, str) else as_text(answer, where)
+        texts += [text] if text not in texts else []
     return tuple(stripped for text in texts if (stripped := text.strip()))
 
 
-def _places(name: str, word: str) -> tuple[str, ...]:
+def _places(files: tuple[str, ...], word: str) -> tuple[str, ...]:
+    """Say where photos of a split may lie."""
     if not word:
-        return (name,)
+        return files
+    words = (word, word.capitalize())
     return (
-        f"{word}/images/{name}",
-        f"{word}/{name}",
-        f"{word}_images/{name}",
-        f"images_{word}/{name}",
-        f"{word}/imgs/{name}",
-        name,
+        tuple(
+            form.format(word=one, name=name)
+            for one in words
+            for name in files
+            for form in (
+                *("{word}/images/{name}", "{word}/{name}", "{word}_images/{name}"),
+                *("images_{word}/{name}", "{word}/imgs/{name}"),
+            )
+        )
+        + files
     )
 
 
-def _merge(rows: Iterable[tuple[bool, Row]]) -> Iterator[Row]:
-    """Join the answers of rows that ask the same of the same photo."""
-    first: dict[Any, Row] = {}
-    for number, (may_join, row) in enumerate(rows):
-        key = (row.files, row.question, row.split) if may_join else number
-        if before := first.get(key):
-            row = before._replace(answers=before.answers + row.answers)
-        first[key] = row
-    yield from first.values()
+def _merge(items: Iterable[_Item]) -> list[Row]:
+    """Join rows that ask the same of the same photo, if they do not contradict."""
+    joined: dict[Any, _Item] = {}
+    for place, item in enumerate(items):
+        row = item.row
+        key = (row.files, row.question, row.split, row.id) if item.may_join else place
+        if before := joined.get(key):
+            item = before._replace(row=_join(before.row, row))
+        joined[key] = item
+    return [_whole(item) for item in joined.values()]
+
+
+def _join(first: Row, second: Row) -> Row:
+    changes: dict[str, Any] = {"answers": first.answers + second.answers}
+    for field in ("question_type", "answer_type", "choices", "weight"):
+        old, new = getattr(first, field), getattr(second, field)
+        if _is_said(old) and _is_said(new) and old != new:
+            raise AppError(
+                f"{second.where} asks the same of the same photo as {first.where}, but "
+                f"with {field} {new!r:.60} instead of {old!r:.60}. Let both agree, or "
+                "give each question an id of its own."
+            )
+        changes[field] = old if _is_said(old) else new
+    return first._replace(**changes)
+
+
+def _is_said(value: Any) -> bool:
+    return not math.isnan(value) if isinstance(value, float) else bool(value)
+
+
+def _whole(item: _Item) -> Row:
+    """Fill in what the row does not say; the right choice is the most common answer."""
+    row = item.row
+    chosen = Counter(_bare(text) for text in row.answers)
+    places = {_bare(text): n for n, text in reversed([*enumerate(row.choices)])}
+    right = max(
+        (text for text in chosen if text in places),
+        key=chosen.__getitem__,
+        default=None,
+    )
+    return row._replace(
+        id=row.id or item.number,
+        right=None if right is None else places[right],
+        weight=1.0 if math.isnan(row.weight) else row.weight,
+    )
+
+
+def _bare(text: str) -> str:
+    return text.strip().casefold()
 
 
 def _weight(value: Any, where: str) -> float:
     try:
-        weight = float(value)
-    except (TypeError, ValueError):
+        weight = math.nan if isinstance(value, bool) else float(value)
+    except (TypeError, ValueError, OverflowError):
         weight = math.nan
     if not 0 <= weight < math.inf:  # false for NaN too
         raise AppError(
@@ -234,3 +325,38 @@ def _weight(value: Any, where: str) -> float:
             f"Received: {value!r:.80}."
         )
     return weight
+
+
+def _files(path: Path, alone: bool) -> list[tuple[Path, str]]:
+    found = split_files(path)
+    mine = [(file, word) for file, word in found if file.samefile(path)]
+    return mine if alone else found
+
+
+_FORMS = (
+    *("SPLIT", "SPLIT_questions", "questions_SPLIT", "SPLIT_qa", "qa_SPLIT"),
+    *("SPLIT/questions", "SPLIT/*questions*", "SPLIT/qa", "questions/SPLIT"),
+    *("annotations/SPLIT", "Annotations/SPLIT", "VizWiz_SPLIT"),
+    *("annotations/VizWiz_SPLIT", "Annotations/VizWiz_SPLIT"),
+)
+OWN = Layout(
+    """\
+  questions.csv, qa.csv: a line `image,question,answer`, then a line a question;
+    more columns: split, type, answer_type, choices (a|b|c), weight, id
+  questions.jsonl: {"image": "a.jpg", "question": "...", "answer": "..."} a line,
+    or "answers": [...]; questions.json: a list of such objects (also VizWiz)
+  train/questions.json, test/questions.json: a list of [question, answer, image id]
+    (easy-VQA), and photos in train/images/, test/images/""",
+    (
+        tuple(f"{name}{e}" for name in ("questions", "qa", "vqa") for e in ENDINGS),
+        tuple(
+            form.replace("SPLIT", word) + ending
+            for form in _FORMS
+            for word in SPLITS
+            for ending in ENDINGS
+        ),
+    ),
+    lambda path: path.suffix.lower() in (*ENDINGS, ".txt"),
+    _files,
+    own_rows,
+)

@@ -332,24 +332,48 @@ def evaluate(
     """Score a model on a split of a data set, with the photos and without.
 
     Scored is the likeliest answer, even where the model would say "not sure".
-    Photos that cannot be read are listed, and their questions left out.
+    Photos that cannot be read are listed, and their questions left out. For a split
+    without answers, --output is needed: .json is the form that evaluation servers
+    take, and holds an answer to each question.
     """
     from vqa import evaluate as evaluation
-    from vqa.data import read_dataset, select
+    from vqa.data import is_answered, read_dataset, select_asked
     from vqa.formats import check_target, write_file
     from vqa.predict import load_vqa
 
     if output:
         check_target(output, overwrite)
-    records = select(read_dataset(data), split)
+    records = select_asked(read_dataset(data), split)
+    can_score = any(map(is_answered, records))
+    if not output:
+        if not can_score:
+            raise AppError(
+                f"The questions of split {split} come without answers, so there is "
+                "nothing to score against. Write what the model says with --output, "
+                "such as -o results.json for an evaluation server."
+            )
+        records = list(filter(is_answered, records))
     if wups:
         evaluation.check_wups(records)
     answerer = load_vqa(model, runtime=runtime)
     with progress_bar("answers", len(records), unit="questions") as advance:
         found = evaluation.ask_records(answerer, records, advance)
-    if output:
-        write_file(output, found, with_ids=True)
-    print(evaluation.score_records(found, records, protocol, wups))
+    if can_score:
+        if output:
+            write_file(output, found, with_ids=True)
+        print(evaluation.score_records(found, records, protocol, wups))
+        return
+    assert output is not None
+    warning = ""
+    if output.suffix.lower() == ".json":
+        found, warning = evaluation.complete(found)
+    write_file(output, found, with_ids=True)
+    print(
+        f"{len(found)} questions of split {split}, answered in {output}; no score, as "
+        "they come without people's answers"
+    )
+    if warning:
+        print(warning)
 
 
 @app.command()
@@ -400,17 +424,21 @@ def score(
         Path | None,
         typer.Option(metavar="RESULTS", help="Answers without the photos, to compare."),
     ] = None,
+    subset: Annotated[
+        bool, typer.Option("--subset", help="Only the questions that RESULTS names.")
+    ] = False,
     wups: Wups = False,
 ) -> None:
     """Score answers from a file against what people answered.
 
-    Questions are matched by id; without one, by photo and question. The photos need
-    not be there.
+    Questions are matched by id; without one, by photo and question. A file of
+    ANNOTATIONS is read alone, without those of other splits beside it. The photos
+    need not be there.
     """
     from vqa.evaluate import read_references, score_results
 
     report, left_out = score_results(
-        results, read_references(annotations, split), protocol, wups, blind
+        results, read_references(annotations, split), protocol, wups, blind, subset
     )
     print(report)
     if left_out:

@@ -11,46 +11,10 @@ from shared.errors import AppError
 from shared.images import StoredImage
 from shared.reading import SPLITS
 from shared.reading import Split as Split
-from vqa.annotations import ENDINGS, Row, own_rows
 from vqa.annotations import Box as Box
-from vqa.photos import Photo, PhotoFinder
-from vqa.published import published_rows
-
-_OWN = tuple(f"{name}{e}" for name in ("questions", "qa", "vqa") for e in ENDINGS)
-_OWN_BY_SPLIT = tuple(
-    form.replace("SPLIT", word) + ending
-    for form in (
-        *("SPLIT", "SPLIT_questions", "questions_SPLIT", "SPLIT_qa", "qa_SPLIT"),
-        *("SPLIT/questions", "SPLIT/*questions*", "SPLIT/qa", "questions/SPLIT"),
-        *("annotations/SPLIT", "Annotations/SPLIT"),  # VizWiz
-    )
-    for word in SPLITS
-    for ending in ENDINGS
-)
-_VQA = ("*OpenEnded_*_questions.json", "*MultipleChoice_*_questions.json")
-_BELOW = ("", "[Qq]uestions/", "[Aa]nnotations/")
-ANNOTATIONS = (  # what to look for in a folder and in `data` below, first match wins
-    tuple(below + _VQA[0] for below in _BELOW),
-    tuple(below + _VQA[1] for below in _BELOW),
-    ("dataset_v7w_*.json",),
-    ("qa.*.raw.*.txt", "qa.*.txt"),
-    ("questions.txt", "train/questions.txt", "test/questions.txt"),
-    _OWN,
-    _OWN_BY_SPLIT,
-)
-LAYOUTS = """\
-  v2_OpenEnded_mscoco_train2014_questions.json (VQA, also v1, MultipleChoice, val ...),
-    v2_mscoco_train2014_annotations.json, and photos in train2014/, val2014/ ...
-  dataset_v7w_telling.json or dataset_v7w_pointing.json (Visual7W)
-  qa.894.raw.train.txt, qa.894.raw.test.txt (DAQUAR): a line a question, a line its
-    answer; the question names its photo, as in `what is this in the image3 ?`
-  train/questions.txt, answers.txt, img_ids.txt, types.txt; also test/ (COCO-QA)
-  questions.csv, qa.csv: a line `image,question,answer`, then a line a question;
-    more columns: split, type, answer_type, choices (a|b|c), weight, id
-  questions.jsonl: {"image": "a.jpg", "question": "...", "answer": "..."} a line,
-    or "answers": [...]; questions.json: a list of such objects (also VizWiz)
-  train/questions.json, test/questions.json: a list of [question, answer, image id]
-    (easy-VQA), and photos in train/images/, test/images/"""
+from vqa.annotations import Row
+from vqa.photos import Photo, find_photos
+from vqa.published import KNOWN, LAYOUTS, layout_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,27 +55,20 @@ class Record:
 
 
 def read_dataset(source: str | Path) -> list[Record]:
-    """Read a data set; what lies in the folder decides how, first match wins.
+    """Read a data set; what lies in the folder decides how, see `vqa.published`.
 
-    1. `*OpenEnded_*_questions.json` with `*_annotations.json`: VQA v1 and v2, also
-       the abstract scenes; val is dev. Else `*MultipleChoice_*_questions.json`.
-    2. `dataset_v7w_telling.json` or `dataset_v7w_pointing.json`: Visual7W. The order
-       of a question's choices is shuffled, always in the same way.
-    3. `qa.*.raw.{train,test}.txt`: DAQUAR; a list such as "book, scissor" is one
-       answer.
-    4. `{train,test}/questions.txt` with answers.txt, img_ids.txt, types.txt: COCO-QA.
-    5. own files of any name, or named questions, qa, vqa, or for a split, such as
-       `train.csv`, `train_questions.json`, `train/questions.json`. Columns or keys
-       image (or image_id), question, answer (JSON: or answers, a list), and maybe
-       split, type, answer_type, choices, weight, id. A row of a JSON list may also
-       be [question, answer, image], as in easy-VQA. CSV with commas, semicolons or
-       tabs. Several rows may give answers to the same question.
+    Own files have any name, or are called questions, qa, vqa, or by a split, such as
+    `train.csv`, `train_questions.json`, `train/questions.json`. Columns or keys image
+    (or image_id), question, answer (JSON: or answers, a list), and maybe split, type,
+    answer_type, choices, weight, id. A row of a JSON list may also be [question,
+    answer, image], as in easy-VQA. CSV with commas, semicolons or tabs. Several rows
+    may give answers to the same question.
 
     A file may be named instead of its folder; those that belong to it by their names,
     such as test beside train, are read as well. Photos are looked for beside the
     questions, in folders with the usual names (`images` ...), and in those of their
-    split (`train/images`, `train_images`, `train2014` ...). Their ending need not be
-    said.
+    split (`train/images`, `train_images`, `train2014` ...); if none is there, then so
+    in the folder above. Their ending need not be said.
 
     Where the source names no dev split, a train photo with all its questions is dev
     if the SHA-256 of its name, as a fraction, is below 0.1: about one in ten, at
@@ -125,22 +82,48 @@ def read_dataset(source: str | Path) -> list[Record]:
             photo outside the image folder, or no photo that it names exists. Single
             missing photos are left to who reads them.
     """
+    path = find_questions(source)
+    return _records(path, read_rows(path))
+
+
+def find_questions(source: str | Path) -> Path:
+    """Give a data set's file of questions; of a folder, one of those in it.
+
+    Raises:
+        AppError: if nothing is recognised, or there are several data sets.
+    """
     path = Path(source)
     if path.is_dir():
-        path = _find(path)
-    elif not path.exists():
+        return _find(path)
+    if not path.exists():
         raise AppError(
             f"There is no folder or file {source}. Give a folder with photos and "
-            f"questions, in one of these forms:\n{LAYOUTS}"
+            f"questions, in one of these forms:\n{KNOWN}"
         )
-    rows = published_rows(path)
-    if rows is None:
-        if path.suffix.lower() not in (*ENDINGS, ".txt"):
-            raise AppError(
-                f"{path} is no question file known here. Known forms:\n{LAYOUTS}"
-            )
-        rows = own_rows(path)
-    return _records(path, list(rows))
+    return path
+
+
+def read_rows(path: Path, alone: bool = False) -> list[tuple[Path, list[Row]]]:
+    """Read a file of questions, and those of its other splits.
+
+    Args:
+        path: of `find_questions`.
+        alone: whether the other splits are left out.
+
+    Returns:
+        each file with its rows, train first.
+
+    Raises:
+        AppError: if it is of no known form, or not as it should be.
+    """
+    layout = layout_of(path)
+    if layout is None:
+        raise AppError(f"{path} is no question file known here. Known forms:\n{KNOWN}")
+    files = [
+        (file, list(layout.read(file, w))) for file, w in layout.files(path, alone)
+    ]
+    _check(path, [row for _, rows in files for row in rows])
+    return files
 
 
 def select(records: Iterable[Record], split: str) -> list[Record]:
@@ -149,27 +132,40 @@ def select(records: Iterable[Record], split: str) -> list[Record]:
     Raises:
         AppError: if none is left; the splits that exist are counted.
     """
-    counts: Counter[str] = Counter()
-    chosen = []
-    for record in records:
-        answered = record.right is not None or any(map(str.strip, record.answers))
-        if answered and any(map(str.isalnum, record.question)):
-            counts[record.split] += 1
-            if record.split == split:
-                chosen.append(record)
+    return _select(split, filter(is_answered, records), "questions with answers")
+
+
+def select_asked(records: Iterable[Record], split: str) -> list[Record]:
+    """Keep one split's records that ask something, answered or not.
+
+    Raises:
+        AppError: if none is left; the splits that exist are counted.
+    """
+    return _select(split, records, "questions")
+
+
+def is_answered(record: Record) -> bool:
+    """Whether a record says what is right."""
+    return record.right is not None or any(map(str.strip, record.answers))
+
+
+def _select(split: str, records: Iterable[Record], what: str) -> list[Record]:
+    asked = [r for r in records if any(map(str.isalnum, r.question))]
+    chosen = [record for record in asked if record.split == split]
     if not chosen:
+        counts = Counter(record.split for record in asked)
         found = ", ".join(f"{name} ({n})" for name, n in counts.items())
         raise AppError(
-            f"The data set has no questions with answers in split {split!r}. Splits "
-            f"with questions: {found or 'none'}. Choose one of them, or mark some "
-            f"questions as {split!r}."
+            f"The data set has no {what} in split {split!r}. Splits with questions: "
+            f"{found or 'none'}. Choose one of them, or mark some questions as "
+            f"{split!r}."
         )
     return chosen
 
 
 def _find(folder: Path) -> Path:
     for place in (folder, folder / "data"):
-        for patterns in ANNOTATIONS:
+        for patterns in (p for layout in LAYOUTS for p in layout.patterns):
             found = [path for p in patterns for path in sorted(place.glob(p))]
             # The files of several splits are one data set.
             sets = {_without_split(path.relative_to(place)): path for path in found}
@@ -184,7 +180,7 @@ def _find(folder: Path) -> Path:
     raise AppError(
         f"{folder} holds no questions in a known form. It holds "
         f"{', '.join(contents[:8]) or 'nothing'}{' ...' * (len(contents) > 8)}. "
-        f"Known forms:\n{LAYOUTS}"
+        f"Known forms:\n{KNOWN}"
     )
 
 
@@ -193,20 +189,15 @@ def _without_split(path: Path) -> str:
     return re.sub(rf"({words})(-dev)?(20\d\d)?", "", path.as_posix())
 
 
-def _records(path: Path, rows: list[Row]) -> list[Record]:
+def _records(path: Path, files: Sequence[tuple[Path, list[Row]]]) -> list[Record]:
     """Find the photos, and split them if need be."""
-    _check(path, rows)
-    finder = PhotoFinder(_roots(path))
-    found = [finder.find(row.files) for row in rows]
-    if not any(found):
+    rows = [row for _, some in files for row in some]
+    if not any(row.question for row in rows):
         raise AppError(
-            f"None of the photos that {path} names is there, such as "
-            f"{rows[0].files[-1]}. Put them into {_roots(path)[0]}, or a folder "
-            "`images` in it."
+            f"{path} has no question in words. Put the file of the questions that it "
+            "answers beside it."
         )
-    photos = [
-        photo or finder.guess(row.files) for row, photo in zip(rows, found, strict=True)
-    ]
+    photos = find_photos([(file, [r.files for r in some]) for file, some in files])
     dev = _hashed_dev(rows, photos)
     return [
         Record(
@@ -247,15 +238,6 @@ def _check(path: Path, rows: Sequence[Row]) -> None:
                 f"{row.where}: the id {row.id} belongs to another question, too: "
                 f"{before.where}. Give each question its own."
             )
-
-
-def _roots(path: Path) -> list[Path]:
-    folder = path.absolute().parent if path.parent == Path() else path.parent
-    if folder.name.lower() in SPLITS:  # `test/0.png` is the photo's name
-        return [folder.parent]
-    if folder.name.lower() in {"annotations", "questions"}:
-        return [folder.parent, folder]
-    return [folder]
 
 
 def _hashed_dev(rows: Sequence[Row], photos: Sequence[Photo]) -> set[str]:

@@ -1,17 +1,15 @@
 """Score a VQA model on a data set, or answers from a file."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from shared.errors import AppError
 from shared.images import image_name, read_image
-from vqa.annotations import ENDINGS, own_rows
-from vqa.data import Record, read_dataset, select
+from vqa.data import Record, find_questions, read_dataset, read_rows, select
 from vqa.formats import to_record
 from vqa.metrics import Answer, Protocol, Report, score_answers, score_each
-from vqa.published import published_rows
 from vqa.results import match_results, read_results
 from vqa.wups import wu_palmer
 
@@ -236,11 +234,31 @@ def score_records(
     )
 
 
+def complete(found: Sequence[Found]) -> tuple[list[Found], str]:
+    """Give every question an answer, as evaluation servers take them.
+
+    Returns:
+        the entries, with "" where there was an error; and what to say of these, which
+        is "" if there are none.
+    """
+    empty = {"answer": "", "answers": [{"answer": ""}]}
+    filled = [
+        {key: entry[key] for key in entry if key != "error"} | empty
+        if "error" in entry
+        else entry
+        for entry in found
+    ]
+    errors = [(e["image"], e["error"]) for e in found if "error" in e]
+    lines = _listed("questions without an answer, written as empty ones", errors)
+    return filled, "\n".join(lines)
+
+
 def read_references(source: str, split: str | None = None) -> list[Record]:
     """Read questions with people's answers, to score a file of answers against.
 
-    The photos of a question file need not be there, unless it names no splits and
-    `split` asks for one.
+    A file that is named is read alone, as long as it holds the split; so is one of
+    official annotations without the questions. The photos need not be there, unless
+    no split is named where `split` asks for one.
 
     Args:
         source: what `vqa.data.read_dataset` reads.
@@ -249,14 +267,9 @@ def read_references(source: str, split: str | None = None) -> list[Record]:
     Raises:
         AppError: if it cannot be read, or nobody answered the questions of the split.
     """
-    path = Path(source)
-    rows = []
-    if path.is_file():
-        found = published_rows(path)
-        if found is None and path.suffix.lower() in ENDINGS:
-            found = own_rows(path)
-        rows = list(found or ())
-    if not rows or (split and not any(row.split for row in rows)):
+    path = find_questions(source)
+    rows = [row for _, some in read_rows(path, Path(source).is_file()) for row in some]
+    if split and all(row.split != split for row in rows):
         records = read_dataset(source)
     else:
         records = [
@@ -270,9 +283,14 @@ def read_references(source: str, split: str | None = None) -> list[Record]:
             )
             for row in rows
         ]
-    if split:
-        return select(records, split)
-    answered = [r for r in records if r.answers or r.right is not None]
+    answered = [
+        record
+        for record in records
+        if record.split == (split or record.split)
+        and (record.answers or record.right is not None)
+    ]
+    if not answered and split:
+        select(records, split)  # says which splits there are
     if not answered:
         raise AppError(f"{source} holds no answers to score against.")
     return answered
@@ -284,6 +302,7 @@ def score_results(
     protocol: Protocol = "official",
     with_wups: bool = False,
     blind: Path | None = None,
+    subset: bool = False,
 ) -> tuple[Report, list[str]]:
     """Score answers from a file; questions that failed there are left out.
 
@@ -292,9 +311,11 @@ def score_results(
         records: as from `read_references`.
         protocol, with_wups: as of `vqa.metrics.score_answers`.
         blind: a file of answers without the photos.
+        subset: whether questions that the results do not name are left out, too; a
+            warning of the report counts them.
 
     Returns:
-        the report, and the ids of the questions left out.
+        the report, and the ids of the questions that failed.
 
     Raises:
         AppError: if answers and questions do not belong together.
@@ -305,15 +326,46 @@ def score_results(
         unseen, failed_unseen = match_results(read_results(blind), records)
         failed = list(dict.fromkeys(failed + failed_unseen))
     left_out = set(failed)
+    asked = [record for record in records if record.id not in left_out]
+    kept = [
+        record
+        for record in asked
+        if record.id in answers and (unseen is None or record.id in unseen)
+    ]
+    if len(kept) < len(asked) and not subset:
+        raise _unanswered(kept, asked)
+    ids = {record.id for record in kept}
 
-    def kept(found: Mapping[str, str]) -> dict[str, Answer]:
-        return {name: text for name, text in found.items() if name not in left_out}
+    def chosen(found: Mapping[str, str]) -> dict[str, Answer]:
+        return {name: text for name, text in found.items() if name in ids}
 
     report = score_answers(
-        [record for record in records if record.id not in left_out],
-        kept(answers),
-        kept(unseen) if unseen is not None else None,
+        kept,
+        chosen(answers),
+        chosen(unseen) if unseen is not None else None,
         protocol,
         with_wups,
     )
+    if silent := len(asked) - len(kept):
+        said = f"questions that the results do not name, left out: {silent}"
+        report = replace(report, warnings=(said, *report.warnings))
     return report, failed
+
+
+def _unanswered(kept: Sequence[Record], asked: Sequence[Record]) -> AppError:
+    """Say which questions have no answer, and how the others can be scored."""
+    ids = {record.id for record in kept}
+    missing = [record for record in asked if record.id not in ids]
+    shown = ", ".join(r.id for r in missing[:3]) + ", ..." * (len(missing) > 3)
+    splits = {record.split for record in missing}
+    others = sorted({record.split for record in kept})
+    advice = f"Add --subset to score only the {len(kept)} that have one."
+    if others and not splits & set(others):
+        named = " or ".join(f"--split {split}" for split in others)
+        advice = (
+            f"They are all of split {' and '.join(sorted(splits))}, and the others "
+            f"have answers: add {named} to score those, or --subset."
+        )
+    return AppError(
+        f"Questions without answers: {len(missing)} of {len(asked)} ({shown}). {advice}"
+    )

@@ -9,6 +9,7 @@ and "blind", a list like "answers", if the photo's part in them was wanted.
 import csv
 import json
 import os
+import re
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from vqa.predict import Answer, Reply
 
 Record = dict[str, Any]
+
+_NUMBER = re.compile(r"0|-?[1-9][0-9]{0,4000}")  # as JSON writes it: "007" is a text
 
 
 def to_record(
@@ -74,7 +77,7 @@ def write_results(records: Iterable[Record], file: TextIO, with_ids: bool) -> No
     for record in records:
         if "error" not in record:
             name = str(record["id"])
-            entry = {"question_id": int(name) if name.isdecimal() else name}
+            entry = {"question_id": int(name) if _NUMBER.fullmatch(name) else name}
             entry["answer"] = record["answers"][0]["answer"]
             file.write(separator + to_json(entry))
             separator = ",\n"

@@ -1,10 +1,13 @@
 """Where the photos of a data set lie."""
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from shared.errors import AppError
 from shared.images import IMAGE_SUFFIXES
+from shared.reading import SPLITS
 
 IMAGE_FOLDERS = (  # below the data set's folder; the first that has a photo wins
     ".",
@@ -26,6 +29,74 @@ class Photo(NamedTuple):
 
     name: str
     path: Path
+
+
+def find_photos(
+    files: Sequence[tuple[Path, Sequence[tuple[str, ...]]]],
+) -> list[Photo]:
+    """Find the photos that the question files of a data set name.
+
+    They are looked for in the files' folder; if more of them are in the folder above,
+    there. Where the folder is called after a split, such as `train`, both count, the
+    folder itself first, and its name is a part of the photos' names.
+
+    Args:
+        files: each file with the photos of its questions, as of `PhotoFinder.find`.
+
+    Returns:
+        a photo for each question, which may be missing as long as others are there.
+
+    Raises:
+        AppError: if none is there; the message says where they were looked for.
+    """
+    folders = [_folder(path) for path, _ in files]
+    if any(folder.name.lower() in SPLITS for folder in folders):
+        roots = [folders[0].parent]
+        wanted = [
+            (*_below(folder.name, names), *names)
+            for folder, (_, some) in zip(folders, files, strict=True)
+            for names in some
+        ]
+    else:
+        roots = list(dict.fromkeys([folders[0], folders[0].parent]))
+        wanted = [names for _, some in files for names in some]
+    finders = [PhotoFinder([root]) for root in roots]
+    found = [[finder.find(names) for names in wanted] for finder in finders]
+    counts = [sum(photo is not None for photo in photos) for photos in found]
+    if not any(counts):
+        raise AppError(_nowhere(files[0][0], roots, wanted[0], folders[0]))
+    best = counts.index(max(counts))
+    return [
+        photo or finders[best].guess(names)
+        for photo, names in zip(found[best], wanted, strict=True)
+    ]
+
+
+def _folder(path: Path) -> Path:
+    folder = path.parent
+    return folder if folder.name.strip(".") else folder.resolve()
+
+
+def _below(folder: str, names: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(
+        f"{folder}/{name}" if usual == "." else f"{folder}/{usual}/{name}"
+        for usual in IMAGE_FOLDERS
+        for name in names
+    )
+
+
+def _nowhere(
+    path: Path, roots: Sequence[Path], wanted: tuple[str, ...], folder: Path
+) -> str:
+    below = dict.fromkeys(name.rpartition("/")[0] for name in wanted)
+    places = [*IMAGE_FOLDERS[1:], *filter(None, below)]
+    return (
+        f"None of the photos that {path} names is there, such as "
+        f"{wanted[-1]:.200}. Put them into {folder}, or a folder `images` in it. They "
+        f"were looked for in {' and in '.join(map(str, roots))}, and there in the "
+        f"folders {', '.join(dict.fromkeys(places))}"[:1500]
+        + "."
+    )
 
 
 class PhotoFinder:

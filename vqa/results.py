@@ -1,14 +1,14 @@
 """Files of answers, one answer a question."""
 
-import csv
 import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from io import StringIO
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from shared.errors import AppError
+from shared.reading import parse_json, read_csv, read_text
+from vqa.annotations import check_once, first_text
 
 if TYPE_CHECKING:
     from vqa.data import Record
@@ -55,11 +55,10 @@ def read_results(path: Path) -> list[Result]:
 
 
 def _to_result(path: Path, place: str, item: dict[str, Any]) -> Result:
-    ids = [item[key] for key in _IDS if item.get(key) not in (None, "")]
+    id_ = first_text(item, _IDS, f"{path}, {place}")
     image, question = item.get("image"), item.get("question")
     told = isinstance(image, str) and isinstance(question, str) and image and question
-    is_id = ids and isinstance(ids[0], int | str) and not isinstance(ids[0], bool)
-    if not told and not is_id:
+    if not told and not id_:
         raise AppError(
             f'{path}, {place}: expected "question_id", or "image" and "question". '
             f"Received: {json.dumps(item)[:100]}"
@@ -67,7 +66,7 @@ def _to_result(path: Path, place: str, item: dict[str, Any]) -> Result:
     answer = item.get("answer")
     if item.get("error"):
         answer = None
-    elif isinstance(answer, int) and not isinstance(answer, bool):
+    elif isinstance(answer, int | float) and not isinstance(answer, bool):
         answer = str(answer)
     elif not isinstance(answer, str):
         raise AppError(
@@ -75,22 +74,15 @@ def _to_result(path: Path, place: str, item: dict[str, Any]) -> Result:
             f"Received: {json.dumps(item)[:100]}"
         )
     return Result(
-        place,
-        str(ids[0]) if is_id else "",
-        str(image) if told else "",
-        str(question) if told else "",
-        answer,
+        place, id_, str(image) if told else "", str(question) if told else "", answer
     )
 
 
 def _read_items(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise AppError(f"Cannot read answers from {path}: {error}") from error
     if path.suffix.lower() in (".csv", ".tsv"):
-        yield from _csv_items(path, text)
+        yield from _csv_items(path)
         return
+    text = read_text(path, "answers")
     if text.lstrip().startswith("["):
         items = enumerate(_parse(path, "the file", text), start=1)
         named = ((f"entry {number}", item) for number, item in items)
@@ -106,41 +98,27 @@ def _read_items(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
         yield place, item
 
 
-def _csv_items(path: Path, text: str) -> Iterator[tuple[str, dict[str, Any]]]:
-    first_line = text.partition("\n")[0]
-    delimiter = max(",;\t", key=first_line.count)
-    lines = csv.reader(StringIO(text, newline=""), delimiter=delimiter, strict=True)
-    number = 1
-    try:
-        header = [column.strip().lower() for column in next(lines, [])]
-        if "answer" not in header or not {*_IDS, "question"} & set(header):
-            raise AppError(
-                f"{path}, line 1 should name the columns question_id and answer, or "
-                f"image, question and answer. Received: {first_line!r:.80}"
-            )
-        number = lines.line_num + 1
-        for cells in lines:
-            place = f"line {number}"
-            if any(cells) and len(cells) != len(header):
-                raise AppError(
-                    f"{path}, {place} has {len(cells)} columns, line 1 has "
-                    f"{len(header)}. Put text that holds {delimiter!r} in quotes "
-                    '("...").'
-                )
-            if any(cells):
-                yield place, dict(zip(header, map(str.strip, cells), strict=True))
-            number = lines.line_num + 1
-    except csv.Error as error:
-        raise AppError(f"{path}, line {number} is not valid CSV: {error}.") from error
+def _csv_items(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
+    table = read_csv(path, "answers")
+    where, header = next(table)
+    if "answer" not in header or not {*_IDS, "question"} & set(header):
+        raise AppError(
+            f"{where} should name the columns question_id and answer, or image, "
+            f"question and answer. Received: {', '.join(header)!r:.80}"
+        )
+    check_once(header, (*_IDS, "image", "question", "answer", "error"), where)
+    for where, cells in table:
+        place = where.removeprefix(f"{path}, ")
+        yield place, dict(zip(header, map(str.strip, cells), strict=True))
 
 
 def _parse(path: Path, place: str, text: str) -> Any:
     try:
-        return json.loads(text)
-    except ValueError as error:
+        return parse_json(text, f"{path}, {place}")
+    except AppError as error:
         raise AppError(
-            f"{path}, {place}: not JSON ({error}). Expected one list of objects "
-            f"{_FORM}, or one object a line; CSV in a file that ends in .csv."
+            f"{error} Expected is one list of objects {_FORM}, or one object a line; "
+            "CSV in a file that ends in .csv."
         ) from error
 
 
@@ -196,7 +174,8 @@ class _Questions:
         record = self._by_id.get(result.id)
         asked = _words(result.question)
         # An id may be of another numbering; the words of the question tell.
-        if record and (not asked or asked == _words(record.question)):
+        known = _words(record.question) if record else ""
+        if record and (not asked or not known or asked == known):
             return [record.id]
         names = self._photos(result.image)
         found = [name for name in names if (name, asked) in self._asked]
@@ -228,7 +207,7 @@ def _path(name: str) -> PurePosixPath:
 def _number(name: str) -> str:
     match = _COCO_NAME.fullmatch(_path(name).stem)
     number = match[1] if match else name
-    return str(int(number)) if number.isdecimal() else ""
+    return number.lstrip("0") or "0" if number.isdecimal() else ""
 
 
 _KEYS: tuple[Callable[[str], str], ...] = (

@@ -1,0 +1,1 @@
+"""Questions in the forms in which data sets are published, a room each."""

@@ -1,0 +1,59 @@
+"""CLEVR: drawn bodies, and questions that need several steps.
+
+Source: Johnson et al. 2017, arXiv:1612.06890.
+"""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from shared.reading import SPLITS, checked_name, get_value, parse_json, read_text
+from vqa.annotations import Layout, Row, first_text
+from vqa.layouts.files import by_name
+
+_NAME = re.compile(r"CLEVR_(?P<word>train|val|test)(?P<part>[AB]?)_questions\.json")
+_FITS, _FILES = by_name(_NAME, "train", "val", "test")
+
+
+def clevr_rows(path: Path, word: str) -> Iterator[Row]:
+    """Read one split; the test split has no answers."""
+    match = _NAME.fullmatch(path.name)
+    assert match is not None
+    folder = word + match["part"]  # trainA of CLEVR-CoGenT
+    data = parse_json(read_text(path, "questions"), str(path))
+    for i, item in enumerate(get_value(data, "questions", list, str(path))):
+        where = f"{path}, questions[{i}]"
+        name = get_value(item, "image_filename", str, where)
+        name = checked_name(name, where)
+        question = get_value(item, "question", str, where).strip()
+        answer = first_text(item, ("answer",), where)
+        number = first_text(item, ("question_index",), where)
+        yield Row(
+            where,
+            (f"{folder}/{name}", name),
+            question,
+            (answer,) if answer else (),
+            SPLITS[word],
+            f"{folder}-{number or i}",
+            _type(item),
+        )
+
+
+def _type(item: Any) -> str:
+    """Give the last step of a question's program, such as count or query_color."""
+    program = item.get("program")
+    last = program[-1] if isinstance(program, list) and program else None
+    named = last.get("function", last.get("type")) if isinstance(last, dict) else None
+    return named if isinstance(named, str) else ""
+
+
+LAYOUT = Layout(
+    """\
+  CLEVR_train_questions.json, CLEVR_val_, CLEVR_test_ (CLEVR), also in questions/, and
+    pictures in images/train/, images/val/ ...""",
+    (("CLEVR_*_questions.json", "questions/CLEVR_*_questions.json"),),
+    _FITS,
+    _FILES,
+    clevr_rows,
+)

@@ -1,0 +1,184 @@
+"""VQA v1 and v2, also its abstract scenes, and OK-VQA, which has the same files.
+
+Source: Antol et al. 2015, arXiv:1505.00468; Goyal et al. 2017, arXiv:1612.00837.
+"""
+
+import re
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from shared.errors import AppError
+from shared.reading import SPLITS, get_texts, get_value, parse_json, read_text
+from vqa.annotations import Layout, Row, first_text
+from vqa.layouts.files import coco_files
+
+_QUESTIONS = re.compile(
+    r"(?P<start>.*?)(?P<task>OpenEnded|MultipleChoice)_(?P<kind>\w+)_"
+    r"(?P<word>train|val|test-dev|test)(?P<year>20\d\d)_questions\.json"
+)
+_ANNOTATIONS = re.compile(
+    r"(?P<start>.*?)(?P<kind>mscoco|abstract_v002)_(?P<word>train|val)"
+    r"(?P<year>20\d\d)_annotations\.json"
+)
+_TASKS = ("OpenEnded", "MultipleChoice")
+_BELOW = ("", "[Qq]uestions/", "[Aa]nnotations/")
+
+
+def _fits(path: Path) -> bool:
+    return bool(_QUESTIONS.fullmatch(path.name) or _ANNOTATIONS.fullmatch(path.name))
+
+
+def _files(path: Path, alone: bool) -> list[tuple[Path, str]]:
+    """List the splits that are there; answers alone, if their questions are not.
+
+    `test-dev`, a part of `test`, is read instead of it if it is the file named.
+    """
+    if match := _ANNOTATIONS.fullmatch(path.name):
+        questions = _questions_of(path, match)
+        return _files(questions, alone) if questions else [(path, match["word"])]
+    named = _QUESTIONS.fullmatch(path.name)
+    assert named is not None
+    if alone:
+        return [(path, named["word"])]
+    test = "test-dev" if named["word"] == "test-dev" else "test"
+    found = []
+    for word in ("train", "val", test):
+        pattern = f"{named['start']}{named['task']}_{named['kind']}_{word}20??_*.json"
+        files = sorted(
+            path.parent.glob(pattern), key=lambda file: (file != path, file.name)
+        )
+        found += [(file, word) for file in files[:1]]
+    return found
+
+
+def _questions_of(path: Path, match: re.Match[str]) -> Path | None:
+    """Find the questions of a file of answers."""
+    above = path.absolute().parent.parent
+    folders = [path.parent, above / "Questions", above / "questions"]
+    for task in _TASKS:
+        split = f"{match['kind']}_{match['word']}{match['year']}"
+        name = f"{match['start']}{task}_{split}_questions.json"
+        for place in folders:
+            if (place / name).is_file():
+                return place / name
+    return None
+
+
+def vqa_rows(path: Path, word: str) -> Iterator[Row]:
+    """Read one split; of a file of answers alone, rows without a question."""
+    if match := _ANNOTATIONS.fullmatch(path.name):
+        for id_, (where, item) in _annotations(path).items():
+            yield _row(where, item, id_, "", item, match)
+        return
+    match = _QUESTIONS.fullmatch(path.name)
+    assert match is not None
+    file = _annotations_of(path, match)
+    annotations = _annotations(file) if file else {}
+    data = parse_json(read_text(path, "questions"), str(path))
+    for i, item in enumerate(get_value(data, "questions", list, str(path))):
+        where = f"{path}, questions[{i}]"
+        id_ = str(get_value(item, "question_id", (int, str), where))
+        if file and id_ not in annotations:
+            raise AppError(
+                f"{where}: no annotation has the question_id {id_:.60} in {file}."
+            )
+        said = annotations[id_][1] if file else {}
+        image = get_value(item, "image_id", int, where)
+        if file and said.get("image_id", image) != image:
+            raise AppError(
+                f"{where}: its image_id is {image!r}, in {file} it is "
+                f"{said['image_id']!r:.60}."
+            )
+        question = get_value(item, "question", str, where).strip()
+        yield _row(where, item, id_, question, said, match)
+
+
+def _row(
+    where: str, item: Any, id_: str, question: str, said: Any, match: re.Match[str]
+) -> Row:
+    image = get_value(item, "image_id", int, where)
+    word = match["word"].removesuffix("-dev")
+    split = f"{word}{match['year']}"
+    choices: tuple[str, ...] = ()
+    if "multiple_choices" in item:
+        choices = tuple(get_texts(item, "multiple_choices", where))
+    answer = said.get("multiple_choice_answer")
+    answers = get_texts(said, "answers", where) if said else ()
+    return Row(
+        where,
+        coco_files(image, split)
+        if match["kind"] == "mscoco"
+        else _abstract_files(image, match["kind"], split),
+        question,
+        tuple(text.strip() for text in answers),
+        SPLITS[word],
+        id_,
+        first_text(said, ("question_type",), where),
+        first_text(said, ("answer_type",), where),
+        choices,
+        right=choices.index(answer) if answer in choices else None,
+    )
+
+
+def _annotations_of(path: Path, match: re.Match[str]) -> Path | None:
+    """Find the answers to a file of questions; the test split has none."""
+    name = match[0].replace(f"{match['task']}_", "").replace("questions", "annotations")
+    folders, inside = [path.parent], path.absolute().parent
+    if inside.name.lower() == "questions":
+        folders += [inside.with_name(n) for n in ("Annotations", "annotations")]
+    files = [folder / name for folder in folders if (folder / name).exists()]
+    if not files and not match["word"].startswith("test"):
+        raise AppError(
+            f"{path.parent / name} with the answers to {path.name} is missing. Put it "
+            "there, or take the questions away."
+        )
+    return files[0] if files else None
+
+
+def _annotations(path: Path) -> dict[str, tuple[str, Any]]:
+    """Give the place and the entry of each annotation by its question."""
+    data = parse_json(read_text(path, "answers"), str(path), object_hook=_bare_answer)
+    found: dict[str, tuple[str, Any]] = {}
+    for i, item in enumerate(get_value(data, "annotations", list, str(path))):
+        where = f"{path}, annotations[{i}]"
+        id_ = str(get_value(item, "question_id", (int, str), where))
+        before = found.setdefault(id_, (where, item))
+        if before[1] is not item:
+            raise AppError(
+                f"{where}: the question_id {id_:.60} has another annotation, too: "
+                f"{before[0]}."
+            )
+    return found
+
+
+def _bare_answer(item: dict[str, Any]) -> Any:
+    """Drop what is beside an answer: VQA v2 has 4.4 million of them in one file."""
+    answer = item.get("answer")
+    if "answer_confidence" in item and isinstance(answer, str):
+        return sys.intern(answer)
+    return item
+
+
+def _abstract_files(image: int, kind: str, split: str) -> tuple[str, ...]:
+    name = f"{kind}_{split}_{image:012d}"
+    return (
+        f"{split}/{name}",
+        f"scene_img_{kind}_{split}/{name}",
+        f"{kind}_{split}/{name}",
+        name,
+    )
+
+
+LAYOUT = Layout(
+    """\
+  v2_OpenEnded_mscoco_train2014_questions.json (VQA, also v1, MultipleChoice, val ...),
+    v2_mscoco_train2014_annotations.json, and photos in train2014/, val2014/ ...""",
+    tuple(
+        tuple(f"{below}*{task}_*_questions.json" for below in _BELOW) for task in _TASKS
+    ),
+    _fits,
+    _files,
+    vqa_rows,
+)

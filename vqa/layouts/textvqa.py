@@ -1,0 +1,54 @@
+"""TextVQA: questions about what is written in a photo, ten answers each.
+
+Source: Singh et al. 2019, arXiv:1904.08920.
+"""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+from shared.reading import (
+    SPLITS,
+    checked_name,
+    get_texts,
+    get_value,
+    parse_json,
+    read_text,
+)
+from vqa.annotations import Layout, Row
+from vqa.layouts.files import by_name
+
+_NAME = re.compile(r"TextVQA_[\d.]+_(?P<word>train|val|test)\.json")
+_FITS, _FILES = by_name(_NAME, "train", "val", "test")
+
+
+def textvqa_rows(path: Path, word: str) -> Iterator[Row]:
+    """Read one split; the test split has no answers, dev's photos are train's."""
+    folder = "test_images" if word == "test" else "train_images"
+    data = parse_json(read_text(path, "questions"), str(path))
+    for i, item in enumerate(get_value(data, "data", list, str(path))):
+        where = f"{path}, data[{i}]"
+        name = str(get_value(item, "image_id", (str, int), where))
+        name = checked_name(name, where)
+        question = get_value(item, "question", str, where).strip()
+        has_answers = word != "test" or "answers" in item
+        answers = get_texts(item, "answers", where) if has_answers else ()
+        yield Row(
+            where,
+            (f"{folder}/{name}", name),
+            question,
+            tuple(text.strip() for text in answers),
+            SPLITS[word],
+            str(get_value(item, "question_id", (int, str), where)),
+        )
+
+
+LAYOUT = Layout(
+    """\
+  TextVQA_0.5.1_train.json, _val, _test (TextVQA), and photos in train_images/,
+    test_images/""",
+    (("TextVQA_*_train.json", "TextVQA_*_val.json", "TextVQA_*_test.json"),),
+    _FITS,
+    _FILES,
+    textvqa_rows,
+)

@@ -1,0 +1,94 @@
+"""Visual7W: choices in words (telling), or boxes of the photo (pointing).
+
+Source: Zhu et al. 2016, arXiv:1511.03416.
+"""
+
+import hashlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from shared.errors import AppError
+from shared.reading import (
+    checked_name,
+    checked_split,
+    get_texts,
+    get_value,
+    parse_json,
+    read_text,
+)
+from vqa.annotations import Box, Layout, Row
+
+
+def visual7w_rows(path: Path, word: str) -> Iterator[Row]:
+    """Read Visual7W: telling, with four answers each, or pointing, with four boxes."""
+    data = parse_json(read_text(path, "questions"), str(path))
+    boxes = _boxes(path, data) if isinstance(data, dict) and "boxes" in data else None
+    for i, image in enumerate(get_value(data, "images", list, str(path))):
+        where = f"{path}, images[{i}]"
+        name = checked_name(get_value(image, "filename", str, where), where)
+        split = checked_split(get_value(image, "split", str, where), where)
+        for k, item in enumerate(get_value(image, "qa_pairs", list, where)):
+            where = f"{path}, images[{i}].qa_pairs[{k}]"
+            id_ = str(get_value(item, "qa_id", (int, str), where))
+            row = Row(
+                where,
+                (name,),
+                get_value(item, "question", str, where).strip(),
+                (),
+                split,
+                id_,
+                str(item.get("type") or ""),
+            )
+            yield (
+                _with_choices(row, item)
+                if boxes is None
+                else _with_boxes(row, item, boxes)
+            )
+
+
+def _with_choices(row: Row, item: Any) -> Row:
+    answer = get_value(item, "answer", str, row.where).strip()
+    wrong = [text.strip() for text in get_texts(item, "multiple_choices", row.where)]
+    order = _order(row.id, 1 + len(wrong))
+    choices = tuple([answer, *wrong][n] for n in order)
+    return row._replace(answers=(answer,), choices=choices, right=order.index(0))
+
+
+def _with_boxes(row: Row, item: Any, boxes: dict[int | str, Box]) -> Row:
+    wrong = get_value(item, "multiple_choices", list, row.where)
+    ids = [get_value(item, "answer", (int, str), row.where), *wrong]
+    for id_ in ids:
+        if not isinstance(id_, (int, str)) or id_ not in boxes:
+            raise AppError(f"{row.where}: no box has the box_id {id_!r:.40}.")
+    order = _order(row.id, len(ids))
+    return row._replace(boxes=tuple(boxes[ids[n]] for n in order), right=order.index(0))
+
+
+def _boxes(path: Path, data: Any) -> dict[int | str, Box]:
+    boxes: dict[int | str, Box] = {}
+    for i, item in enumerate(get_value(data, "boxes", list, str(path))):
+        where = f"{path}, boxes[{i}]"
+        number = (int, float)
+        x, y, width, height = (
+            get_value(item, key, number, where) for key in ("x", "y", "width", "height")
+        )
+        id_ = get_value(item, "box_id", (int, str), where)
+        boxes[id_] = (max(x, 0.0), max(y, 0.0), float(x + width), float(y + height))
+    return boxes
+
+
+def _order(id_: str, count: int) -> list[int]:
+    """Shuffle 0 to count - 1, always in the same way for the same question."""
+    return sorted(
+        range(count), key=lambda n: hashlib.sha256(f"{id_} {n}".encode()).digest()
+    )
+
+
+LAYOUT = Layout(
+    "  dataset_v7w_telling.json or dataset_v7w_pointing.json (Visual7W)",
+    (("dataset_v7w_*.json",),),
+    lambda path: "v7w" in path.name and path.name.endswith(".json"),
+    lambda path, alone: [(path, "")],
+    visual7w_rows,
+)
