@@ -51,7 +51,12 @@ def serve(settings: "Settings") -> None:
             with ThreadPoolExecutor(1) as loader:
                 loading = loader.submit(load_warm, settings)
                 server = build_server(_build(loading, settings), settings)
-            run(server, listening, lambda where: _announce(where, settings.browser))
+            run(
+                server,
+                listening,
+                lambda where: _announce(where, settings.browser),
+                settings.proxies,
+            )
         finally:
             forget(folder)
 
@@ -150,6 +155,21 @@ def demo(
     max_upload: Annotated[
         int, typer.Option(metavar="MB", min=1, max=1000, help="Of a photo.")
     ] = 20,
+    host_name: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME",
+            help="A name by which browsers may call the page, such as that of a server "
+            "before it; by default its own address, or this computer's names.",
+        ),
+    ] = None,
+    proxy: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="ADDRESS",
+            help="A server before the page, whose X-Forwarded-For is believed.",
+        ),
+    ] = None,
     browser: Annotated[
         bool, typer.Option("--open", help="Open the page in a browser.")
     ] = False,
@@ -160,7 +180,7 @@ def demo(
     uploaded.
     """
     from captioner.demo_page import Settings
-    from shared.serving import read_users
+    from shared.logins import read_users
 
     settings = Settings(
         captioner or (),
@@ -171,6 +191,8 @@ def demo(
         mcp,
         max_upload,
         browser,
+        host_name or (),
+        proxy or (),
     )
     try:
         serve(settings)

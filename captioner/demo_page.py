@@ -28,7 +28,6 @@ INCLUDED = "included"
 # batches of 4 would save 4 of 40 ms of a processor for each photo, but know the state
 # of their first visitor alone.
 AT_ONCE = 8
-WAITING = 200  # requests in line; who comes later is asked to try again
 BATCH = 16  # photos of one upload; the Folder tab sends half as many
 
 
@@ -43,6 +42,8 @@ class Settings:
         mcp: whether programs may use it as a tool, by the Model Context Protocol.
         largest: of an uploaded photo, MB.
         browser: whether to open it in one.
+        host_names: names by which it may be called besides its own.
+        proxies: addresses of servers before it, which say whom they ask for.
     """
 
     captioners: Sequence[Path] = ()
@@ -53,6 +54,8 @@ class Settings:
     mcp: bool = False
     largest: int = 20
     browser: bool = False
+    host_names: Sequence[str] = ()
+    proxies: Sequence[str] = ()
 
 
 @dataclass(frozen=True)
@@ -183,7 +186,7 @@ def build_page(models: Models, settings: Settings) -> "gr.Blocks":
         photo_field,
         previews,
     )
-    from shared.seen import Photos
+    from shared.seen import Photos, owner_of
     from shared.web import problem
     from vqa.api import AskApi
     from vqa.page import AskTab
@@ -223,27 +226,29 @@ def build_page(models: Models, settings: Settings) -> "gr.Blocks":
         outputs = [field, key, stage, describe.caption, ask.answers]
         turns = count(1)
 
-        def arrive(source: Any, *rest: Any) -> tuple[Any, ...]:
+        def arrive(visitor: gr.Request, source: Any, *rest: Any) -> tuple[Any, ...]:
             """Read a new photo and describe it; the answers about the last one go.
 
             What cannot be read changes nothing but to say so.
             """
             turn = {"turn": next(turns)}  # the same photo again is news, too
             try:
-                photo = photos.add(source)
+                photo = photos.add(source, owner_of(visitor))
             except Exception as error:
                 stays = gr.skip()
                 return None, stays, problem(error) | turn, stays, stays
             described = describe.describe_photo(photo, *rest)
             return None, photo.key, {"preview": photo.preview} | turn, described, None
 
-        def show_example(event: gr.EventData, *rest: Any) -> tuple[Any, ...]:
+        def show_example(
+            visitor: gr.Request, event: gr.EventData, *rest: Any
+        ) -> tuple[Any, ...]:
             """Describe one of the photos that come along."""
             data = event._data if isinstance(event._data, dict) else {}
             place = data.get("example")
             if type(place) is not int or not 0 <= place < len(examples):
                 place = 0
-            return arrive(examples[place], *rest)
+            return arrive(visitor, examples[place], *rest)
 
         options: dict[str, Any] = {
             "api_visibility": "private",
@@ -273,18 +278,20 @@ def build_server(page: "gr.Blocks", settings: Settings) -> "FastAPI":
     from gradio.utils import get_upload_folder
 
     from shared.api import explain_call, refuse_downloads
+    from shared.belongings import Belongings
     from shared.components import HEAD, MARK, make_theme
-    from shared.serving import Login
+    from shared.connections import spare_files
+    from shared.hosts import Hosts
+    from shared.logins import Login, user_of
     from shared.uploads import Uploads
-    from shared.web import ASSETS, Shell, limit_sessions, make_server
+    from shared.visitors import Watching, limit_sessions
+    from shared.web import ASSETS, Shell, make_server
 
     refuse_downloads()
     page.queue(
-        max_size=WAITING,
         default_concurrency_limit=AT_ONCE,
         api_open=False,  # nobody gets past the line, but those whom `publish` lets
     )
-    limit_sessions(page)
     server = make_server()
     gr.mount_gradio_app(
         server,
@@ -298,7 +305,7 @@ def build_server(page: "gr.Blocks", settings: Settings) -> "FastAPI":
             "openapi_url": None,  # it would list Gradio's insides
             "exception_handlers": {TypeError: explain_call, KeyError: explain_call},
         },
-        auth=list(settings.users) or None,
+        auth_dependency=user_of if settings.users else None,
         show_error=False,
         max_file_size=f"{settings.largest}mb",
         ssr_mode=False,
@@ -315,11 +322,14 @@ def build_server(page: "gr.Blocks", settings: Settings) -> "FastAPI":
     # Gradio sets it for pages that it serves itself. Without it, it lets a request name
     # any file of this computer in the place of an upload.
     page.has_launched = True
+    server.add_middleware(Watching, visitors=limit_sessions(page))
     if settings.users:
+        server.add_middleware(Belongings)
         server.add_middleware(Login, users=settings.users)
     server.add_middleware(
         Shell,
-        uploads=Uploads(Path(get_upload_folder())),
+        uploads=Uploads(Path(get_upload_folder()), spare_files()),
         largest_upload=(1 + BATCH * settings.largest) * 10**6,
+        hosts=Hosts(settings.host, settings.host_names),
     )
     return server

@@ -1,11 +1,13 @@
 """Photos that are shown to the page: each is read, and looked at, once."""
 
 import base64
+import hashlib
 import io
 import secrets
-from collections import OrderedDict
-from collections.abc import Callable, Collection, Iterator
+from collections import Counter, OrderedDict
+from collections.abc import Callable, Collection, Hashable, Iterator
 from contextlib import contextmanager, nullcontext
+from copy import copy
 from pathlib import Path
 from threading import Lock, RLock, Semaphore
 from typing import Any, NamedTuple
@@ -26,6 +28,7 @@ MOST_PIXELS = 52_000_000  # 8192 x 6144: what phones call 50 megapixels
 MANY_PIXELS = 13_000_000  # more take half a second to two, and up to 1 GB
 QUEUE = 6  # of these wait for another one; more work than that is done at once
 
+Owner = tuple[Hashable, Hashable]  # the session, and whose it is: a name or an address
 View = tuple[int, Resize]  # how a model sees a photo: side in pixels, and what is cut
 
 
@@ -78,10 +81,18 @@ class Photo:
 
     def __init__(self, source: Upload, views: Collection[View]):
         self.key = secrets.token_urlsafe(16)
+        self.owner: Owner = (None, None)
+        self.digest = digest(source.content)
         self.images = {view: read_image(source, *view) for view in views}
         self.preview = _data_url(source)
         self._made: dict[Any, Any] = {}
         self._lock = RLock()  # what is made may need something else made before
+
+    def shown_by(self, owner: Owner) -> "Photo":
+        """Give the same photo under another key; what was made of it is shared."""
+        twin = copy(self)
+        twin.key, twin.owner = secrets.token_urlsafe(16), owner
+        return twin
 
     def once(self, name: Any, make: Callable[[], Any]) -> Any:
         """Give what `make` made of this photo when it was first asked for by a name."""
@@ -94,6 +105,8 @@ class Photo:
 class Photos:
     """The photos that were shown last, for all who use the page.
 
+    When there are too many, the oldest goes of whoever has shown most.
+
     Args:
         views: ways that models see photos.
         most: photos kept; about 1 MB each.
@@ -105,23 +118,46 @@ class Photos:
         self._lock = Lock()  # never held while a photo is read
         self._turn, self._places = Lock(), Semaphore(1 + QUEUE)
 
-    def add(self, source: ImageSource | None) -> Photo:
+    def add(self, source: ImageSource | None, owner: Owner = (None, None)) -> Photo:
         """Read a photo, and keep it for a while.
+
+        One that its owner has just shown, in whichever session, is not read again.
 
         Args:
             source: a path, or the image file's bytes.
+            owner: who shows it.
 
         Raises:
             AppError: if it is not a photo that can be read, or reading it would take
                 too long.
         """
         with self.reading(source) as upload:
-            photo = Photo(upload, self._views)
+            known = self._find(digest(upload.content), owner[1])
+            photo = (known or Photo(upload, self._views)).shown_by(owner)
         with self._lock:
             self._kept[photo.key] = photo
             while len(self._kept) > self._most:
-                self._kept.popitem(last=False)
+                del self._kept[self._most_dispensable()]
         return photo
+
+    def _find(self, content: bytes, who: Hashable) -> Photo | None:
+        with self._lock:
+            for photo in self._kept.values():
+                if (photo.digest, photo.owner[1]) == (content, who):
+                    return photo
+        return None
+
+    def _most_dispensable(self) -> str:
+        """Find the photo that was not used for longest of whoever has most."""
+        owners = [photo.owner for photo in self._kept.values()]
+        sessions = Counter(session for session, _ in owners)
+        people = Counter(who for _, who in owners)
+
+        def count(key: str) -> tuple[int, int]:
+            session, who = self._kept[key].owner
+            return sessions[session], people[who]
+
+        return max(self._kept, key=count)
 
     @contextmanager
     def reading(self, source: ImageSource | None) -> Iterator[Upload]:
@@ -173,6 +209,17 @@ class Photos:
                 yield
         finally:
             self._places.release()
+
+
+def digest(content: bytes) -> bytes:
+    """Name a file by what is in it."""
+    return hashlib.sha256(content).digest()
+
+
+def owner_of(visitor: Any) -> Owner:
+    """Tell who shows a photo, of Gradio's `Request`."""
+    client = visitor.client
+    return visitor.session_hash, visitor.username or (client.host if client else None)
 
 
 def grids(attention: np.ndarray) -> list[list[float]]:

@@ -1,38 +1,22 @@
-"""A server for a page: its address, who may use it, and a clean end."""
+"""A server for a page: its address, its log, and a clean end."""
 
-import base64
-import binascii
 import errno
 import ipaddress
 import logging
 import os
-import secrets
 import signal
 import socket
 import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from shared.errors import AppError
 
-if TYPE_CHECKING:
-    from shared.requests import Receive, Scope, Send
-
-USERS = "SIGHTREAD_AUTH"  # environment variable
 LAST_SECOND = 1  # for requests that are worked on at the end
-IDLE = 20  # seconds between looks at whether a connection is used
-CHECK = "/gradio_api/login_check"
-TOOLS = "/gradio_api/mcp"
-
-# What a browser needs to show the form in which a name and a password are typed.
-OPEN = {"/", "/login", "/logout", "/theme.css", "/favicon.ico", "/robots.txt"}
-OPEN |= {"/manifest.json", "/pwa_icon", CHECK}
-OPEN_FOLDERS = ("/assets/", "/static/", "/sightread/")
-
-User = tuple[str, str]  # name, password
+CALLERS = 4096  # that wait to be let in; a system may have fewer
+MOST_LINES = 60  # of the log in a minute: who fails on purpose must not fill the disk
 
 
 def listen(host: str, port: int) -> socket.socket:
@@ -87,105 +71,6 @@ def is_open(listening: socket.socket) -> bool:
     return not ipaddress.ip_address(listening.getsockname()[0]).is_loopback
 
 
-def read_users(file: Path | None) -> list[User]:
-    """Read who may use the page, from a file or the environment; none is everybody.
-
-    Args:
-        file: a line `name:password` for each; None reads SIGHTREAD_AUTH instead.
-
-    Raises:
-        AppError: if there is no such file, or a line is not like that.
-    """
-    name = str(file or USERS)
-    try:
-        text = file.read_text("utf-8") if file else os.environ.get(USERS)
-    except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or "it is not UTF-8"
-        raise AppError(f"{name}: the passwords cannot be read: {reason}.") from error
-    if text is None:
-        return []
-    users: dict[str, str] = {}
-    for number, line in enumerate(text.splitlines(), start=1):
-        if not line.strip():
-            continue
-        user, _, password = line.partition(":")
-        if not user.strip() or not password or user.strip() in users:
-            raise AppError(
-                f"{name}, line {number}: each line is name:password, and each name "
-                "occurs once."
-            )
-        users[user.strip()] = password
-    if not users:
-        raise AppError(
-            f"{name} names nobody, so nobody could use the page. Write a line "
-            "name:password for each."
-        )
-    return list(users.items())
-
-
-class Login:
-    """ASGI middleware: without a login, nothing but the form for it is answered.
-
-    Gradio lets everybody ask for what belongs to no photo, and call MCP's tools. These
-    tools take a login in the `Authorization` header, as programs have no form.
-
-    Args:
-        app: the application, which knows the users, too.
-        users: those who may use it.
-    """
-
-    def __init__(self, app: Any, users: Sequence[User]):
-        self.app = app
-        self._logins = [f"{name}:{password}".encode() for name, password in users]
-
-    async def __call__(self, scope: "Scope", receive: "Receive", send: "Send") -> None:
-        """Answer one request, or refuse it."""
-        if scope["type"] == "http":
-            path = scope["path"].rstrip("/") or "/"
-            is_form = path in OPEN or path.startswith(OPEN_FOLDERS)
-            if not (is_form or self._has_password(scope) or await self._is_in(scope)):
-                await _refuse(send)
-                return
-        await self.app(scope, receive, send)
-
-    def _has_password(self, scope: "Scope") -> bool:
-        if not (scope["path"] + "/").startswith(f"{TOOLS}/"):
-            return False  # Gradio would not take it
-        kind, _, given = (
-            dict(scope["headers"]).get(b"authorization", b"").partition(b" ")
-        )
-        try:
-            login = base64.b64decode(given, validate=True)
-        except binascii.Error:
-            return False
-        known = [secrets.compare_digest(login, one) for one in self._logins]
-        return kind.lower() == b"basic" and any(known)
-
-    async def _is_in(self, scope: "Scope") -> bool:
-        """Ask the application, which keeps the cookies."""
-        found = []
-
-        async def receive() -> dict[str, Any]:
-            return {"type": "http.request", "body": b"", "more_body": False}
-
-        async def send(message: Any) -> None:
-            found.append(message.get("status"))
-
-        asked = {"method": "GET", "path": CHECK, "raw_path": CHECK.encode()}
-        await self.app({**scope, **asked, "query_string": b""}, receive, send)
-        return found[0] == 200
-
-
-async def _refuse(send: "Send") -> None:
-    body = b'{"detail": {"error": "Not authenticated"}}'
-    headers = [
-        (b"content-type", b"application/json"),
-        (b"content-length", str(len(body)).encode()),
-    ]
-    await send({"type": "http.response.start", "status": 401, "headers": headers})
-    await send({"type": "http.response.body", "body": body})
-
-
 @contextmanager
 def ending_cleanly() -> Iterator[None]:
     """Leave the block, and what is to be deleted after it, also when asked to end."""
@@ -210,13 +95,20 @@ def ending_cleanly() -> Iterator[None]:
             signal.signal(one, before[one])
 
 
-def run(server: Any, listening: socket.socket, ready: Callable[[str], None]) -> None:
+def run(
+    server: Any,
+    listening: socket.socket,
+    ready: Callable[[str], None],
+    proxies: Sequence[str] = (),
+) -> None:
     """Serve until interrupted.
 
     Args:
         server: ASGI application.
         listening: of `listen`.
         ready: called with the address once the page answers.
+        proxies: addresses of servers before this one, which say whom they ask for;
+            anybody could say that.
 
     Raises:
         AppError: if the server cannot start.
@@ -224,46 +116,60 @@ def run(server: Any, listening: socket.socket, ready: Callable[[str], None]) -> 
     """
     import uvicorn
 
+    from shared.connections import BACKLOG, Connection, ask_for_files
+
+    ask_for_files()
     config = uvicorn.Config(
         server,
         log_level="warning",
         server_header=False,
         timeout_graceful_shutdown=LAST_SECOND,
-        http=_make_protocol(),
+        http=Connection,
+        ws="none",
+        backlog=BACKLOG,
+        proxy_headers=bool(proxies),
+        forwarded_allow_ips=list(proxies),
     )
     serving = uvicorn.Server(config)
     # Each open page holds a request for as long as it is open; to cut it is no error.
     logging.getLogger("uvicorn.error").addFilter(lambda _: not serving.should_exit)
+    spare_log()
     threading.Thread(target=_visit, args=(listening, ready), daemon=True).start()
     serving.run(sockets=[listening])
     if not serving.started:
         raise AppError("The page cannot be served; what is written above says why.")
 
 
-def _make_protocol() -> type:
-    """Make a protocol that hangs up on those who ask for nothing.
+class Sparing(logging.Filter):
+    """Lets so many lines a minute through to the log, and says that others were not.
 
-    Uvicorn waits for them for ever: for browsers that connect in advance and then
-    sleep, and for whoever sends a header byte by byte.
+    Args:
+        most: lines a minute.
     """
-    from uvicorn.protocols.http.h11_impl import H11Protocol
 
-    class Protocol(H11Protocol):
-        was_idle = False
+    def __init__(self, most: int = MOST_LINES):
+        super().__init__()
+        self._most, self._minute, self._count = most, 0, 0
 
-        def connection_made(self, transport: Any) -> None:
-            super().connection_made(transport)
-            self.loop.call_later(IDLE, self.look)
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Tell whether a line is written; the last one of a minute says so."""
+        minute = int(record.created // 60)
+        if minute != self._minute:
+            self._minute, self._count = minute, 0
+        self._count += 1
+        if self._count == self._most:
+            record.msg = "More of this is left out until the next minute."
+            record.args = record.exc_info = record.exc_text = None
+        return self._count <= self._most
 
-        def look(self) -> None:
-            is_idle = self.cycle is None or self.cycle.response_complete
-            if is_idle and self.was_idle:
-                self.transport.close()
-            elif not self.transport.is_closing():
-                self.was_idle = is_idle
-                self.loop.call_later(IDLE, self.look)
 
-    return Protocol
+def spare_log() -> None:
+    """Keep the log short whatever happens, for all who write to it."""
+    sparing = Sparing()
+    handlers = [*logging.getLogger("uvicorn").handlers, *logging.getLogger().handlers]
+    for handler in (*handlers, logging.lastResort):
+        if handler is not None:
+            handler.addFilter(sparing)
 
 
 def _visit(listening: socket.socket, ready: Callable[[str], None]) -> None:
@@ -278,6 +184,7 @@ def _visit(listening: socket.socket, ready: Callable[[str], None]) -> None:
         visit.request("GET", "/")
         visit.getresponse().read()
         visit.close()
+        listening.listen(CALLERS)  # asyncio takes so many at a time as may wait
     except (OSError, HTTPException):  # the end came first
         return
     ready(where)

@@ -5,7 +5,6 @@ import contextlib
 import ctypes
 import json
 import logging
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +14,7 @@ from starlette.requests import ClientDisconnect
 
 from shared import requests
 from shared.errors import AppError
+from shared.hosts import Hosts
 from shared.quiet import is_debugging
 from shared.requests import Body, Message, Receive, Refused, Scope, Send
 from shared.uploads import Uploads
@@ -54,13 +54,8 @@ FILE_HEADERS = {
     "cache-control": "private, no-store",
 }
 
-MOST_OPEN = 800  # requests at once, of which each open page holds one
 MOST_HELD = 60_000_000  # bytes of requests that are no uploads, at once
-SESSIONS = 256  # pages of which Gradio keeps the state
-UNREAD = 32  # messages kept for a page that does not fetch them
-GLANCE = (
-    0.005  # seconds between two looks at the line: Gradio's 0.001 took 5 % of a core
-)
+LONG = 20_000  # bytes of one that waits for others like it; a photo's has 2000
 
 log = logging.getLogger("sightread")
 
@@ -75,11 +70,20 @@ class Shell:
         app: the application.
         uploads: what was uploaded.
         largest_upload: bytes of a request that brings photos.
+        hosts: names by which the page may be called.
     """
 
-    def __init__(self, app: Any, uploads: Uploads, largest_upload: int):
+    def __init__(
+        self,
+        app: Any,
+        uploads: Uploads,
+        largest_upload: int,
+        hosts: Hosts | None = None,
+    ):
         self.app, self.uploads, self.largest_upload = app, uploads, largest_upload
-        self._open = self._held = 0  # requests, and their bytes
+        self.hosts = hosts or Hosts()
+        self._bodies: set[Body] = set()  # of requests that are no uploads
+        self._long = asyncio.Lock()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -91,60 +95,65 @@ class Shell:
             finally:
                 sweeping.cancel()
         elif scope["type"] == "http":
-            self._open += 1
-            try:
-                await self._answer(scope, receive, _Answer(scope["path"], send))
-            finally:
-                self._open -= 1
+            await self._answer(scope, receive, _Answer(scope["path"], send))
         else:
             raise ValueError(f"only HTTP is spoken here. Received: {scope['type']}")
 
     async def _answer(self, scope: Scope, receive: Receive, answer: "_Answer") -> None:
         try:
-            if self._open > MOST_OPEN:
-                raise requests.BUSY
-            length = requests.check_headers(scope)
+            length = requests.check_headers(scope, self.hosts)
             file = scope["path"].removeprefix(requests.FILE)
             if file != scope["path"] and not self.uploads.has(file):
                 raise requests.NO_UPLOAD
             is_upload = requests.is_upload(scope)
-            patience = requests.PATIENCE_UPLOAD if is_upload else requests.PATIENCE
-            answer.body = Body(receive, length, patience)
-            take = self._take_upload if is_upload else self._take
-            await take(scope, answer.body, answer, length)
+            most = self.largest_upload if is_upload else requests.largest(scope)
+            is_long = is_upload or scope["path"].startswith(requests.TOOLS)
+            body = Body(receive, most if length is None else length, is_long)
+            answer.body = body
+            if length is not None and length > most:
+                raise requests.TOO_LARGE
+            await (self._take_upload if is_upload else self._take)(scope, body, answer)
             await answer.finish()
         except Refused as refused:
             await answer.refuse(refused)
         except ClientDisconnect:
             log.info("%s %s was broken off", scope["method"], scope["path"])
         except Exception as error:
-            _note(f"{scope['method']} {scope['path']!r:.100}", error)
+            note_failure(f"{scope['method']} {scope['path']!r:.100}", error)
             await answer.refuse(requests.UNCLEAR)
 
-    async def _take_upload(
-        self, scope: Scope, body: Body, answer: "_Answer", length: int
-    ) -> None:
-        if length > self.largest_upload:
-            raise requests.TOO_LARGE
-        if not self.uploads.has_room(length):
-            raise requests.FULL
-        with self.uploads.coming(length):
+    async def _take_upload(self, scope: Scope, body: Body, answer: "_Answer") -> None:
+        async def take(part: bytes) -> None:
+            await self.uploads.take(upload, len(part), part.count(b"filename"))
+
+        body.take = take
+        with self.uploads.coming(lambda: body.refuse(requests.FULL)) as upload:
             await self.app(scope, body.receive, answer.send)
 
-    async def _take(
-        self, scope: Scope, body: Body, answer: "_Answer", length: int
-    ) -> None:
-        if length > requests.largest(scope):
-            raise requests.TOO_LARGE
-        if self._held + length > MOST_HELD:
-            raise requests.BUSY
-        self._held += length
+    async def _take(self, scope: Scope, body: Body, answer: "_Answer") -> None:
+        body.take = self._hold
+        self._bodies.add(body)
         try:
-            if requests.is_json(scope):
-                await body.read_json()
+            if not requests.is_json(scope):
+                await self.app(scope, body.receive, answer.send)
+                return
+            content = await body.read_all()
+            if len(content) > LONG:  # others go on between two of these
+                async with self._long:
+                    await asyncio.sleep(0)
+                    requests.check_json(content)
+            else:
+                requests.check_json(content)
             await self.app(scope, body.receive, answer.send)
         finally:
-            self._held -= length
+            self._bodies.remove(body)
+
+    async def _hold(self, part: bytes) -> None:
+        """Make room for a part of a request: the largest of those that come in ends."""
+        if part and sum(body.held for body in self._bodies) > MOST_HELD:
+            coming = [body for body in self._bodies if not body.is_whole]
+            if coming:
+                max(coming, key=lambda body: body.held).refuse(requests.BUSY)
 
 
 class _Answer:
@@ -224,83 +233,13 @@ def make_server() -> FastAPI:
     return server
 
 
-def limit_sessions(page: Any) -> None:
-    """Keep Gradio from keeping what visitors leave behind, and from idle work.
-
-    It keeps the last photo of 10,000 visitors, and all answers that 2,000 of them never
-    fetched.
-
-    Args:
-        page: a `gradio.Blocks` with its queue, before it is mounted.
-    """
-    page.state_session_capacity = SESSIONS
-    page._queue.pending_messages_per_session = _Mailboxes(SESSIONS)
-    page._queue.sleep_when_free = page._queue.progress_update_sleep_when_free = GLANCE
-    # Its list of uploads is for its own cleaning alone; see `Uploads`.
-    page.upload_file_set = _Forgetful()
-    from gradio import queueing, routes
-
-    # It writes down each request that is not as it should be: whole, and how it fared.
-    for module in (queueing, routes):
-        vars(module)["traceback"] = _Brief
-
-
-class _Brief:
-    """The part of the module `traceback` that Gradio's server uses."""
-
-    @staticmethod
-    def print_exc() -> None:
-        error = sys.exception()
-        if error is not None:
-            _note("An event", error)
-
-
-def _note(what: str, error: BaseException) -> None:
+def note_failure(what: str, error: BaseException) -> None:
     """Write a line about a request that failed; with more, visitors fill the disk."""
     if is_debugging():
         log.warning("%s failed", what, exc_info=error)
     else:
         reason = " ".join(f"{error!s:.200}".split())
         log.warning("%s failed: %s: %s", what, type(error).__name__, reason)
-
-
-class _Forgetful(set):
-    def update(self, *_: Any) -> None:
-        pass
-
-
-class _Mailbox(asyncio.Queue):
-    """Messages for a page, of which the oldest are dropped.
-
-    Estimates of how long others wait come in such numbers that they would drive out
-    answers before anybody could fetch them: they go first.
-    """
-
-    def put_nowait(self, message: Any) -> None:
-        if self.qsize() >= UNREAD:
-            kept = [self.get_nowait() for _ in range(self.qsize())]
-            kept = [one for one in kept if getattr(one, "msg", "") != "estimation"]
-            for one in kept[1 - UNREAD :]:
-                super().put_nowait(one)
-        super().put_nowait(message)
-
-
-class _Mailboxes(dict):
-    """Mailboxes by session, of which those that were not used for longest go."""
-
-    def __init__(self, most: int):
-        super().__init__()
-        self._most = most
-
-    def __setitem__(self, session: str, _: Any) -> None:
-        while len(self) >= self._most:
-            self.pop(next(iter(self)))
-        super().__setitem__(session, _Mailbox())
-
-    def __getitem__(self, session: str) -> _Mailbox:
-        mailbox = self.pop(session)
-        super().__setitem__(session, mailbox)
-        return mailbox
 
 
 def _return_memory() -> None:

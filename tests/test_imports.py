@@ -30,6 +30,7 @@ WITH_GRADIO = {
     "captioner.folder",
     "captioner.page",
     "shared.components",
+    "shared.connections",
     "vqa.api",
     "vqa.page",
 }

@@ -192,7 +192,7 @@ def test_a_photo_that_takes_long_delays_no_other(monkeypatch):
         adding = people.submit(photos.add, slow)
         looking = people.submit(first.once, "features", lambda: go_on.wait(10))
         assert reading.wait(10)
-        second = photos.add(PHOTO)
+        second = photos.add(PHOTO + bytes(1))
         assert photos.get(second.key).once("features", lambda: 1) == 1
         assert photos.get(first.key) is first
         assert not adding.done() and not looking.done()

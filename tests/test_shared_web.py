@@ -3,21 +3,29 @@
 import asyncio
 import json
 import logging
-import re
-from pathlib import Path
 
 import pytest
 
-from shared import requests, web
+from shared import requests, uploads, web
 from shared.errors import AppError
-from shared.uploads import OWN, Uploads
-from shared.web import HEADERS, Shell, limit_sessions, make_server, problem
+from shared.hosts import Hosts
+from shared.uploads import Uploads
+from shared.web import HEADERS, Shell, make_server, problem
 
 HOST = (b"host", b"here:7860")
 BREAK, END = object(), object()  # of the connection: before all has come, and after
 
 
-def ask(app, folder, method="GET", path="/", headers=(), parts=(b"",), largest=1000):
+def ask(
+    app,
+    folder,
+    method="GET",
+    path="/",
+    headers=(),
+    parts=(b"",),
+    largest=1000,
+    has_length=True,
+):
     """What a `Shell` around an application answers: status, headers, body."""
     sent, todo = [], parts if isinstance(parts, list) else [*parts]
 
@@ -36,10 +44,11 @@ def ask(app, folder, method="GET", path="/", headers=(), parts=(b"",), largest=1
     sizes = [len(part) for part in parts if part not in (BREAK, END)]
     length = (b"content-length", str(sum(sizes)).encode())
     scope = {"type": "http", "method": method, "path": path, "query_string": b""}
-    scope["headers"] = [HOST, length, *headers]
-    shell = Shell(app, Uploads(folder), largest)
+    scope["headers"] = [HOST, *headers, *([length] if has_length else [])]
+    scope["headers"] = [*dict(reversed(scope["headers"])).items()]
+    shell = Shell(app, Uploads(folder), largest, Hosts(names=["here"]))
     asyncio.run(shell(scope, receive, send))
-    assert shell._open == shell._held == 0
+    assert not shell._bodies and not shell.uploads._coming
     if not sent:
         return None
     body = b"".join(message.get("body", b"") for message in sent[1:])
@@ -186,8 +195,62 @@ def test_too_much_is_refused_before_it_comes(tmp_path, monkeypatch):
     assert ask(answering(), tmp_path, "POST", tool, parts=(large,))[0] == 200
     large = bytes(requests.LARGEST_TOOL + 1)
     assert ask(failing, tmp_path, "POST", tool, parts=(large,))[0] == 413
-    monkeypatch.setattr(web, "MOST_HELD", 10)
-    assert ask(failing, tmp_path, "POST", join, parts=(b'{"data": [1]}',))[0] == 503
+
+
+CHUNKED = (b"transfer-encoding", b"chunked")
+
+
+def test_what_comes_in_chunks_is_as_limited(tmp_path):
+    upload, join = "/gradio_api/upload", "/gradio_api/queue/join"
+    found = []
+    asked = {"headers": [CHUNKED], "has_length": False}
+    parts = (b'{"data"', b": [1]}")
+    for path in (upload, join):
+        app = reading(found)
+        assert ask(app, tmp_path, "POST", path, parts=parts, **asked)[0] == 200
+    assert b"".join(found) == 2 * b'{"data": [1]}'
+    for path, most in ((upload, 1000), (join, requests.LARGEST)):
+        parts = (b"x" * most, b"x")
+        assert ask(reading([]), tmp_path, "POST", path, parts=parts, **asked)[0] == 413
+    both = ask(failing, tmp_path, "POST", join, [CHUNKED], parts=(b"{}",))
+    assert both[0] == 400
+
+
+def test_those_who_hold_most_make_way(tmp_path, monkeypatch):
+    """A request that goes on coming, for one that is whole."""
+    monkeypatch.setattr(web, "MOST_HELD", 100)
+    monkeypatch.setattr(requests, "PATIENCE_DRAIN", 0.05)
+
+    async def run():
+        shell = Shell(answering(), Uploads(tmp_path), 1000)
+        path = "/gradio_api/queue/join"
+        slow = asyncio.create_task(post(shell, path, b" " * 90, length=200))
+        while not any(body._waiting and body.held for body in shell._bodies):
+            await asyncio.sleep(0)
+        quick = await post(shell, path, b'{"data": [1, 2, 3]}')
+        return quick, await asyncio.wait_for(slow, 5)
+
+    assert asyncio.run(run()) == (200, 503)
+
+
+async def post(shell, path, part, length=0):
+    """The status for a request; of one that is longer than its part, no more comes."""
+    sent, parts = [], [part]
+
+    async def receive():
+        if not parts:
+            await asyncio.sleep(60)
+        part = parts.pop()
+        return {"type": "http.request", "body": part, "more_body": len(part) < length}
+
+    async def send(message):
+        sent.append(message)
+
+    scope = {"type": "http", "method": "POST", "path": path, "query_string": b""}
+    headers = {"host": "localhost", "content-length": str(length or len(part))}
+    scope["headers"] = [(k.encode(), v.encode()) for k, v in headers.items()]
+    await shell(scope, receive, send)
+    return sent[0]["status"]
 
 
 def test_who_still_sends_hears_the_answer(tmp_path, monkeypatch):
@@ -231,15 +294,11 @@ def test_what_comes_too_slowly_is_refused(tmp_path, monkeypatch, path):
     assert (status, json.loads(body)) == (408, {"error": "This takes too long."})
 
 
-def test_a_full_folder_is_refused(tmp_path, monkeypatch):
-    monkeypatch.setattr("shared.uploads.MOST_STORED", 10)
+def test_the_largest_upload_ends_where_there_is_no_room(tmp_path, monkeypatch):
+    monkeypatch.setattr("shared.uploads.MOST_STORED", 100)
     path = "/gradio_api/upload"
-    assert ask(failing, tmp_path, "POST", path, parts=(bytes(11),))[0] == 507
-
-
-def test_too_many_at_once_are_refused(tmp_path, monkeypatch):
-    monkeypatch.setattr(web, "MOST_OPEN", 0)
-    assert ask(failing, tmp_path)[0] == 503
+    assert ask(reading([]), tmp_path, "POST", path, parts=(bytes(40),))[0] == 200
+    assert ask(reading([]), tmp_path, "POST", path, parts=(bytes(60),))[0] == 507
 
 
 def test_only_http_is_spoken(tmp_path):
@@ -251,8 +310,7 @@ def test_only_http_is_spoken(tmp_path):
 
 def test_the_folder_is_swept_while_the_server_runs(tmp_path, monkeypatch):
     monkeypatch.setattr("shared.uploads.KEPT", -60)
-    folder = tmp_path / f"{OWN}x"
-    folder.mkdir()
+    folder = uploads._make_folder(tmp_path)
     (folder / "old.jpg").touch()
 
     async def app(scope, receive, send):
@@ -276,42 +334,3 @@ def test_problems(caplog):
     found = problem(KeyError("/etc/passwd"))["problem"]
     assert "/etc" not in found
     assert "/etc/passwd" in caplog.text
-
-
-@pytest.mark.slow
-def test_gradio_keeps_little(monkeypatch, caplog):
-    gr = pytest.importorskip("gradio")
-    from gradio import queueing, routes
-
-    used = {"print_exc"}  # of the module traceback
-    for module in (queueing, routes):
-        text = Path(module.__file__).read_text("utf-8")
-        assert set(re.findall(r"\btraceback\.(\w+)", text)) == used
-    with gr.Blocks() as page:
-        pass
-    page.queue()
-    names = ("pending_messages_per_session", "sleep_when_free")
-    names += ("progress_update_sleep_when_free",)
-    assert set(names) <= vars(page._queue).keys()  # Gradio has not changed
-    assert {"upload_file_set", "state_session_capacity"} <= vars(page).keys()
-    for module in (queueing, routes):
-        monkeypatch.setattr(module, "traceback", module.traceback)  # as it was, later
-    limit_sessions(page)
-    for module in (queueing, routes):
-        try:
-            raise KeyError("a" * 1000)
-        except KeyError:
-            module.traceback.print_exc()
-    assert caplog.text.count("An event failed: KeyError") == 2
-    assert len(caplog.text) < 1000
-    page.upload_file_set.update(["a"])
-    assert page.upload_file_set == set()
-    mailboxes = page._queue.pending_messages_per_session
-    for number in range(web.SESSIONS + 10):
-        mailboxes[str(number)] = asyncio.Queue()
-        mailboxes["0"].put_nowait(number)  # in use, so that it stays
-    assert len(mailboxes) == web.SESSIONS
-    assert "0" in mailboxes and "1" not in mailboxes
-    kept = [mailboxes["0"].get_nowait() for _ in range(web.UNREAD)]
-    assert kept == [*range(number - web.UNREAD + 1, number + 1)]
-    assert mailboxes["0"].empty()
