@@ -222,29 +222,22 @@ def caption(
         top_p=top_p,
         seed=seed,
     )
-    from captioner.captioning import Job
+    from captioner.captioning import Job, Way
     from captioner.inputs import find_photos
-    from captioner.outputs import Output, Sidecars
+    from captioner.outputs import Sidecars, open_output
 
     def read_input() -> bytes:
         return sys.stdin.buffer.read() if sys.stdin else b""
 
     photos = find_photos(paths, recursive, read_input, say)
+    models = tuple(model or ())
+    way = Way(batch_size, num_captions, details, models, runtime, changes, verbose)
     rules = {"resume": resume, "overwrite": overwrite}
-    file = Output(output, photos, batch_size=batch_size, **rules) if output else None
-    beside = Sidecars(photos, **rules) if sidecar else None
-    job = Job(
-        photos,
-        file,
-        beside,
-        batch_size=batch_size,
-        num_captions=num_captions,
-        details=details,
-        models=tuple(model or ()),
-        runtime=runtime,
-        changes=changes,
-        verbose=verbose,
-    )
+    job = Job(photos, None, Sidecars(photos, **rules) if sidecar else None, way)
+    if output:
+        job.output = open_output(
+            output, photos, way.settings, batch_size=batch_size, **rules
+        )
     job.run()
     if job.errors:
         raise typer.Exit(1)

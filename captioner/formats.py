@@ -6,16 +6,14 @@ also has "words", a list of {"word", "prob", "attention"}: how probable it was a
 those before it, and how much the model looked at each region, row by row.
 """
 
-import csv
-import json
-import os
 import re
 from collections.abc import Callable, Iterable
-from contextlib import suppress
 from pathlib import Path, PurePosixPath
 from typing import Any, TextIO
 
+from shared import files
 from shared.errors import AppError
+from shared.tables import csv_writer, to_json
 
 Record = dict[str, Any]
 
@@ -69,7 +67,7 @@ def image_id(name: str) -> int | str:
 
 def write_csv(records: Iterable[Record], file: TextIO, folder: Path) -> None:
     """Write columns image, caption, log_prob, error; a row for each caption."""
-    rows = csv.writer(file, lineterminator="\n")
+    rows = csv_writer(file)
     rows.writerow(["image", "caption", "log_prob", "error"])
     for record in records:
         for found in record.get("captions", ()):
@@ -114,59 +112,16 @@ WRITERS: dict[str, Callable[[Iterable[Record], TextIO, Path], None]] = {
 }
 
 
-def to_json(value: Any) -> str:
-    """Write JSON as people read it; file names that are no text get escapes."""
-    text = json.dumps(value, ensure_ascii=False)
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return json.dumps(value)
-    return text
-
-
 def write_file(path: Path, records: Iterable[Record]) -> None:
     """Write all records, in the format of the suffix; on failure, nothing.
 
     Raises:
         AppError: if the file cannot be written.
     """
-    hidden = path.with_name(f".{path.name}.tmp")
-    try:
-        with hidden.open("w", encoding="utf-8", errors="backslashreplace") as file:
-            WRITERS[path.suffix.lower()](records, file, path.parent)
-            file.flush()
-            os.fsync(file.fileno())
-        hidden.replace(path)
-    except OSError as error:
-        raise cannot_write(path, error) from error
-    finally:
-        with suppress(OSError):
-            hidden.unlink()
+    with files.writing(path) as file:
+        WRITERS[path.suffix.lower()](records, file, path.parent)
 
 
 def check_target(path: Path, overwrite: bool = True) -> None:
-    """Refuse a file that could not be written, before any work is done.
-
-    Raises:
-        AppError: if the suffix is unknown, the folder is missing, either may not
-            be written, or the file exists and `overwrite` is false.
-    """
-    if path.suffix.lower() not in WRITERS:
-        raise AppError(
-            f"{path}: no output format goes by {path.suffix or 'no ending'!r}. "
-            f"Accepted are {', '.join(WRITERS)}."
-        )
-    if not path.parent.is_dir():
-        raise AppError(f"{path}: there is no folder {path.parent}. Create it first.")
-    if path.is_dir():
-        raise AppError(f"{path} is a folder. Give the name of a file.")
-    if path.exists() and not overwrite:
-        raise AppError(f"{path} exists. Add --overwrite to replace it.")
-    for place in (path.parent, path):
-        if place.exists() and not os.access(place, os.W_OK):
-            raise AppError(f"{path}: no permission to write {place}.")
-
-
-def cannot_write(path: Path, error: OSError) -> AppError:
-    """Word a failed write for the user."""
-    return AppError(f"{path} cannot be written: {error.strerror or error}.")
+    """Refuse a file that could not be written, see `shared.files.check_target`."""
+    files.check_target(path, WRITERS, overwrite)

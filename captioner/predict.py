@@ -448,6 +448,15 @@ def why_not_litert(folders: Sequence[Path]) -> str:
     return litert.why_not_litert(folders, EXPORT)
 
 
+def read_config(folder: Path) -> CaptionerConfig:
+    """Read the recipe of a bundle, and nothing else of it.
+
+    Raises:
+        AppError: if there is no bundle, or it is damaged.
+    """
+    return _read_bundle(folder, [bundles.CONFIG])[0]
+
+
 def load_bundle(folder: Path) -> tuple[CaptionerConfig, Vocabulary, "Captioner"]:
     """Load the parts of a captioner's bundle, with the net in Keras.
 

@@ -4,9 +4,10 @@ import errno
 import hashlib
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import TextIO
 
 from shared.errors import AppError
 
@@ -58,6 +59,53 @@ def write_text(path: Path, text: str) -> None:
     """Write a text file as UTF-8; see `replace_file`."""
     with replace_file(path) as new:
         new.write_text(text, "utf-8")
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[TextIO]:
+    """Write a text file in the block, as UTF-8, with ends of lines as they are given.
+
+    See `replace_file`. What is no text, such as some bytes of names, becomes escapes.
+
+    Raises:
+        AppError: if it cannot be written.
+    """
+    try:
+        with (
+            replace_file(path) as new,
+            new.open(
+                "w", encoding="utf-8", errors="backslashreplace", newline=""
+            ) as file,
+        ):
+            yield file
+    except OSError as error:
+        raise cannot_write(path, error) from error
+
+
+def check_target(path: Path, endings: Collection[str], overwrite: bool = True) -> None:
+    """Refuse a file that could not be written, before any work is done.
+
+    Raises:
+        AppError: if the suffix is none of `endings`, the folder is missing, either may
+            not be written, or the file exists and `overwrite` is false.
+    """
+    if path.suffix.lower() not in endings:
+        raise AppError(
+            f"{path}: no output format goes by {path.suffix or 'no ending'!r}. "
+            f"Accepted are {', '.join(endings)}."
+        )
+    folder = Path(os.path.realpath(path)).parent if path.is_symlink() else path.parent
+    if not folder.is_dir():
+        raise AppError(f"{path}: there is no folder {folder}. Create it first.")
+    if path.is_dir():
+        raise AppError(f"{path} is a folder. Give the name of a file.")
+    if path.exists() and not path.is_file():
+        raise AppError(f"{path} is a pipe or a device. Give the name of a file.")
+    if path.exists() and not overwrite:
+        raise AppError(f"{path} exists. Add --overwrite to replace it.")
+    for place in (folder, path):
+        if place.exists() and not os.access(place, os.W_OK):
+            raise AppError(f"{path}: no permission to write {place}.")
 
 
 def sync_file(path: Path) -> None:

@@ -9,6 +9,7 @@ import hashlib
 import json
 import os
 import stat
+from collections.abc import Sequence
 from io import BufferedReader
 from pathlib import Path
 from typing import Any
@@ -143,6 +144,32 @@ def write_manifest(folder: Path, task: str, digests: dict[str, str]) -> None:
     files = dict(sorted(digests.items()))
     manifest = {"format": FORMAT, "task": task, "files": files}
     (folder / MANIFEST).write_text(json.dumps(manifest, indent=1) + "\n", "utf-8")
+
+
+def identify(folders: Sequence[Path], part: str) -> dict[str, str]:
+    """Tell models from others by what is in their bundles, wherever those are.
+
+    Args:
+        folders: the bundles that are used together.
+        part: the one that is used, if a bundle has it.
+
+    Returns:
+        "sha256" of the digests of all files but the cards and other parts, and
+        "folder", which names the bundles.
+
+    Raises:
+        AppError: as `read_manifest`.
+    """
+    whole = hashlib.sha256()
+    for folder in folders:
+        files = read_manifest(folder)["files"]
+        own = {
+            name: files[name]
+            for name in sorted(files)
+            if name != CARD and ("/" not in name or name.startswith(f"{part}/"))
+        }
+        whole.update(json.dumps(own).encode())
+    return {"sha256": whole.hexdigest(), "folder": ", ".join(map(str, folders))}
 
 
 def read_manifest(folder: Path) -> dict[str, Any]:

@@ -22,6 +22,7 @@ from captioner.config import (
     EncoderConfig,
     StageConfig,
 )
+from shared import names
 from shared.config import format_config
 from shared.text import SPECIAL_WORDS, Vocabulary
 from vqa.answers import AnswerSpace
@@ -290,7 +291,9 @@ def fake_answerer(vocabulary=VQA_VOCABULARY, space=VQA_SPACE, **settings):
     """A VQA model without weights; settings as of `tiny_vqa_config`."""
     from vqa.predict import PhotoAnswerer
 
-    config = tiny_vqa_config(**settings)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(names.ENCODERS, "patches", names.Source(patches, "unit"))
+        config = tiny_vqa_config(**settings)
     space = space if config.objective == "answers" else None
     runtime = FakeRuntime(space, config.net.hops)
     return PhotoAnswerer(config, vocabulary, space, runtime)

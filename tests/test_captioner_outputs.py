@@ -1,19 +1,15 @@
 import csv
-import errno
+import io
 import json
 import os
-import resource
-import signal
-import subprocess
-import sys
 from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
 from PIL import Image
 
-from captioner import formats, outputs
-from captioner.outputs import Output, Sidecars
+from captioner import formats
+from captioner.outputs import Sidecars, open_output
 from captioner.results import read_results
 from shared.errors import AppError
 
@@ -45,15 +41,13 @@ def here(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
 
 
-def write(path, records=RECORDS, photos=PHOTOS, batch_size=2, stop=99, **options):
-    """Write records batch by batch, as the command does; stop after some."""
-    with Output(Path(path), photos, batch_size=batch_size, **options) as output:
-        for start in range(output.done, len(photos), batch_size):
-            if start >= stop:
-                return output
-            output.append(records[start : start + batch_size])
+def write(path, records=RECORDS, photos=PHOTOS, **rules):
+    target = Path(path)
+    with open_output(target, photos, dict, batch_size=2, **rules) as output:
+        for place in output.todo:
+            output.note(place)
+        output.append([(place, records[place]) for place in output.todo])
         output.finish()
-    return output
 
 
 def test_jsonl_is_a_record_a_line_that_people_can_read():
@@ -112,8 +106,8 @@ def test_image_id_is_the_number_of_coco_or_the_name(name, expected):
 def test_two_photos_cannot_share_a_coco_number():
     photos = [Path("a/000000000042.jpg"), Path("COCO_val2014_000000000042.jpg")]
     with pytest.raises(AppError, match=r"image_id 42. Write .jsonl"):
-        Output(Path("out.json"), photos, batch_size=2)
-    Output(Path("out.jsonl"), photos, batch_size=2)
+        open_output(Path("out.json"), photos, dict, batch_size=2)
+    open_output(Path("out.jsonl"), photos, dict, batch_size=2)
 
 
 class Page(HTMLParser):
@@ -173,147 +167,6 @@ def test_names_that_are_no_text_are_written(suffix):
         assert json.loads(text)["image"] == name
 
 
-@pytest.mark.parametrize("suffix", SUFFIXES)
-@pytest.mark.parametrize("stop", range(0, 5))
-def test_an_interrupted_file_ends_like_an_unbroken_one(suffix, stop):
-    write(f"whole{suffix}")
-    target = Path(f"out{suffix}")
-    write(target, stop=stop)
-    if suffix == ".jsonl" and stop:
-        lines = target.read_text(encoding="utf-8").splitlines()
-        assert [json.loads(line) for line in lines] == RECORDS[: 2 * ((stop + 1) // 2)]
-    else:
-        assert not target.exists()
-    output = write(target, resume=True)
-    assert (output.done, output.errors) == (5, 1)
-    assert target.read_bytes() == Path(f"whole{suffix}").read_bytes()
-    assert sorted(p.name for p in Path().iterdir()) == [
-        f"out{suffix}",
-        f"whole{suffix}",
-    ]
-
-
-def test_a_line_torn_at_any_byte_is_written_anew():
-    write("whole.jsonl")
-    whole = Path("whole.jsonl").read_bytes()
-    for size in range(len(whole)):
-        Path("out.jsonl").write_bytes(whole[:size])
-        output = Output(Path("out.jsonl"), PHOTOS, batch_size=2, resume=True)
-        assert output.done == whole[:size].count(b"\n") // 2 * 2
-        write("out.jsonl", resume=True)
-        assert Path("out.jsonl").read_bytes() == whole
-    Path("out.jsonl").write_bytes(whole[:100] + bytes(50))
-    write("out.jsonl", resume=True)
-    assert Path("out.jsonl").read_bytes() == whole
-
-
-def test_a_crash_while_the_file_is_written_from_its_journal(monkeypatch):
-    write("whole.csv")
-    with monkeypatch.context() as patch:
-        patch.setattr(Path, "replace", lambda *_: 1 / 0)
-        with pytest.raises(ZeroDivisionError):
-            write("out.csv")
-    assert [p.name for p in Path().glob("*out*")] == ["out.csv.partial.jsonl"]
-    write("out.csv", resume=True)
-    assert Path("out.csv").read_bytes() == Path("whole.csv").read_bytes()
-
-
-def test_resume_adds_photos_at_the_end():
-    write("out.jsonl", RECORDS[:3], PHOTOS[:3])
-    write("out.jsonl", resume=True)
-    write("whole.jsonl")
-    assert Path("out.jsonl").read_bytes() == Path("whole.jsonl").read_bytes()
-
-
-def test_resume_cuts_a_torn_line_after_the_last_photo():
-    write("out.jsonl", RECORDS[:3], PHOTOS[:3])
-    whole = Path("out.jsonl").read_bytes()
-    Path("out.jsonl").write_bytes(whole + b'{"image": "9')
-    write("out.jsonl", RECORDS[:3], PHOTOS[:3], resume=True)
-    assert Path("out.jsonl").read_bytes() == whole
-
-
-def test_resume_refuses_other_photos():
-    write("out.jsonl")
-    with pytest.raises(AppError, match=r"line 1 is about b/1.jpg, where b/2.jpg is"):
-        write("out.jsonl", photos=PHOTOS[1:], resume=True)
-    with pytest.raises(AppError, match=r"line 5 is about 9.jpg, where the end is"):
-        write("out.jsonl", photos=PHOTOS[:4], resume=True)
-
-
-@pytest.mark.parametrize(
-    "content", ["hello", "hello\n", '{"image": "b/1.jpg", "caption": "x"}\n', "[]\n"]
-)
-def test_resume_leaves_a_strangers_file_alone(content):
-    Path("out.jsonl").write_text(content)
-    with pytest.raises(AppError, match="line 1 was not written by"):
-        write("out.jsonl", resume=True)
-    assert Path("out.jsonl").read_text() == content
-
-
-@pytest.mark.parametrize("suffix", SUFFIXES)
-def test_a_file_that_exists_is_only_replaced_if_asked(suffix):
-    target = Path(f"out{suffix}")
-    target.write_text("old")
-    with pytest.raises(AppError, match=r"out\.\w+ exists. Add --resume"):
-        write(target)
-    assert target.read_text() == "old"
-    write(target, overwrite=True)
-    write(f"new{suffix}")
-    assert target.read_bytes() == Path(f"new{suffix}").read_bytes()
-
-
-def test_an_interrupted_journal_is_only_replaced_if_asked():
-    write("out.csv", stop=2)
-    with pytest.raises(AppError, match=r"out.csv.partial.jsonl exists. Add --resume"):
-        write("out.csv")
-    write("out.csv", overwrite=True)
-    assert not Path("out.csv.partial.jsonl").exists()
-
-
-def test_a_finished_file_is_not_written_again():
-    write("out.csv")
-    assert Output(Path("out.csv"), PHOTOS, batch_size=2, resume=True).finished
-    write("out.jsonl")
-    output = Output(Path("out.jsonl"), PHOTOS, batch_size=2, resume=True)
-    assert (output.finished, output.done, output.errors) == (False, 5, 1)
-
-
-@pytest.mark.parametrize("suffix", SUFFIXES)
-@pytest.mark.parametrize("room", [0, 150, 400])
-def test_a_full_disk_keeps_whole_records(suffix, room):
-    write(f"whole{suffix}")
-    target = Path(f"out{suffix}")
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (room, hard))
-    try:
-        with pytest.raises(AppError, match=r"out.* cannot be written: File too large"):
-            write(target)
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
-    journal = target if suffix == ".jsonl" else Path(f"out{suffix}.partial.jsonl")
-    for line in journal.read_bytes().splitlines():
-        json.loads(line)
-    assert suffix == ".jsonl" or not target.exists()
-    write(target, resume=True)
-    assert target.read_bytes() == Path(f"whole{suffix}").read_bytes()
-
-
-def test_no_room_for_the_final_file_keeps_the_journal(monkeypatch):
-    write("whole.csv")
-
-    def full(*_):
-        raise OSError(errno.ENOSPC, "No space left on device")
-
-    with monkeypatch.context() as patch:
-        patch.setitem(formats.WRITERS, ".csv", full)
-        with pytest.raises(AppError, match=r"out.csv cannot be written: No space left"):
-            write("out.csv")
-    assert [p.name for p in Path().glob("*out*")] == ["out.csv.partial.jsonl"]
-    write("out.csv", resume=True)
-    assert Path("out.csv").read_bytes() == Path("whole.csv").read_bytes()
-
-
 @pytest.mark.parametrize(
     ("path", "message"),
     [
@@ -326,69 +179,120 @@ def test_no_room_for_the_final_file_keeps_the_journal(monkeypatch):
 def test_targets_are_checked_before_any_work(path, message):
     Path("folder.csv").mkdir()
     with pytest.raises(AppError, match=message):
-        Output(Path(path), PHOTOS, batch_size=2)
+        open_output(Path(path), PHOTOS, dict, batch_size=2)
 
 
 def test_no_permission_is_found_before_any_work(monkeypatch):
     monkeypatch.setattr(os, "access", lambda *_: False)
     with pytest.raises(AppError, match=r"out.csv: no permission to write \."):
-        Output(Path("out.csv"), PHOTOS, batch_size=2)
+        open_output(Path("out.csv"), PHOTOS, dict, batch_size=2)
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+def test_every_form_is_continued(suffix):
+    write(f"whole{suffix}")
+    target = Path(f"out{suffix}")
+    with open_output(target, PHOTOS, dict, batch_size=2) as output:
+        output.append([(0, RECORDS[0]), (1, RECORDS[1])])
+    write(target, resume=True)
+    assert target.read_bytes() == Path(f"whole{suffix}").read_bytes()
+    with open_output(target, PHOTOS, dict, batch_size=2, resume=True) as output:
+        assert (output.finished, output.errors) == (True, 1)
+
+
+@pytest.mark.parametrize("record", ['{"image": "b/1.jpg", "caption": "x"}', "[]", "{}"])
+def test_what_is_no_record_is_a_strangers(record):
+    Path("out.jsonl").write_text(f"{record}\n")
+    with pytest.raises(AppError, match="line 1 was not written by `captioner caption`"):
+        write("out.jsonl", resume=True)
+
+
+ODD = ["\r", "a\rb", "a\r\nb", "a\nb", 'a"b', "a,b", " a ", "\r\n", "", "a;b\tc"]
+
+
+@pytest.mark.parametrize("odd", ODD)
+def test_no_character_tears_a_row_of_csv(odd):
+    write("out.csv", [record(f"{odd}.jpg", found(odd))], [Path(f"{odd}.jpg")])
+    text = Path("out.csv").read_bytes().decode()
+    rows = list(csv.reader(io.StringIO(text, newline="")))
+    assert rows[1:] == [[f"{odd}.jpg", odd, "-1.5", ""]]
+    with Path("out.csv").open(newline=None) as file:  # as many programs open it
+        assert len(list(csv.reader(file))) == 2
+    assert text.startswith("image,caption,log_prob,error\n")
+    assert text.endswith("-1.5,\n")
+
+
+def sidecars(*names, **rules):
+    return Sidecars([Path(name) for name in names], **rules)
 
 
 def test_sidecars_hold_a_caption_a_line():
-    for name in ("a.jpg", "b.png", "c.jpg"):
-        Path(name).touch()
-    sidecars = Sidecars([Path("a.jpg"), Path("b.png"), Path("c.jpg")])
-    sidecars.append(
-        [record("a.jpg", found("a dog"), found("ein Hünd")), record("b.png")]
-    )
+    with sidecars("a.jpg", "b.png", "c.jpg") as beside:
+        beside.append(
+            [record("a.jpg", found("a dog"), found("ein Hünd")), record("b.png")]
+        )
     assert Path("a.txt").read_bytes() == "a dog\nein Hünd\n".encode()
-    assert sorted(p.name for p in Path().glob("*.txt")) == ["a.txt"]
+    assert sorted(p.name for p in Path().iterdir()) == ["a.txt"]
 
 
 def test_sidecars_spare_what_people_wrote():
     Path("a.txt").write_text("mine")
-    photos = [Path("a.jpg"), Path("b.jpg")]
     records = [record("a.jpg", found("a dog")), record("b.jpg", found("a cat"))]
-    with pytest.raises(
-        AppError, match=r"Beside 1 photos .* such as a.txt. Add --resume"
-    ):
-        Sidecars(photos)
-    Sidecars(photos, resume=True).append(records)
+    expected = r"Beside 1 photos .* such as a.txt. Add --resume"
+    with pytest.raises(AppError, match=expected), sidecars("a.jpg", "b.jpg"):
+        pass
+    with sidecars("a.jpg", "b.jpg", resume=True) as beside:
+        beside.append(records)
     assert (Path("a.txt").read_text(), Path("b.txt").read_text()) == ("mine", "a cat\n")
-    Sidecars(photos, overwrite=True).append(records)
+    with sidecars("a.jpg", "b.jpg", overwrite=True) as beside:
+        beside.append(records)
     assert Path("a.txt").read_text() == "a dog\n"
 
 
 @pytest.mark.parametrize("names", [["a.jpg", "a.png"], ["a.txt"]])
 def test_sidecars_never_share_a_file(names):
     with pytest.raises(AppError, match=r"its captions would go to a.txt"):
-        Sidecars([Path(name) for name in names], overwrite=True)
+        sidecars(*names, overwrite=True)
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("suffix", SUFFIXES)
-def test_kill_9_at_any_batch(suffix):
-    write(f"whole{suffix}")
-    script = (
-        "import json, os, sys\nfrom pathlib import Path\n"
-        "from captioner.outputs import Output\n"
-        "records = json.loads(sys.stdin.read())\n"
-        f"names = [Path(r['image']) for r in records]\n"
-        f"with Output(Path('out{suffix}'), names, batch_size=2, resume=True) as out:\n"
-        "    out.append(records[out.done:out.done + 2])\n"
-        f"    os.kill(os.getpid(), {int(signal.SIGKILL)})\n"
-    )
-    root = Path(outputs.__file__).parent.parent
-    for _ in range(2):
-        process = subprocess.run(
-            [sys.executable, "-c", script],
-            input=json.dumps(RECORDS),
-            text=True,
-            env={**os.environ, "PYTHONPATH": str(root)},
-        )
-        assert process.returncode == -signal.SIGKILL
-    output = Output(Path(f"out{suffix}"), PHOTOS, batch_size=2, resume=True)
-    assert output.done == 4
-    write(f"out{suffix}", resume=True)
-    assert Path(f"out{suffix}").read_bytes() == Path(f"whole{suffix}").read_bytes()
+@pytest.mark.parametrize("rules", [{}, {"resume": True}, {"overwrite": True}])
+def test_an_empty_sidecar_is_none(rules):
+    Path("a.txt").touch()
+    with sidecars("a.jpg", **rules) as beside:
+        beside.append([record("a.jpg", found("a dog"))])
+    assert Path("a.txt").read_text() == "a dog\n"
+
+
+LONG = "ü" * 125 + ".gif"  # a name of 254 bytes, and of 254 with .txt
+
+
+def test_sidecars_that_cannot_be_written_are_told_one_by_one():
+    Path("folder.txt").mkdir()
+    too_long = "x" * 253 + ".a"
+    names = ["folder.jpg", LONG, "gone/a.jpg", too_long, "b.jpg"]
+    with sidecars(*names, resume=True) as beside:
+        failed = beside.append([record(name, found("a dog")) for name in names])
+    assert list(failed) == ["folder.jpg", "gone/a.jpg", too_long]
+    assert "No such file" in str(failed["gone/a.jpg"])
+    assert Path(LONG).with_suffix(".txt").read_text() == "a dog\n"
+    assert Path("b.txt").read_text() == "a dog\n"
+
+
+def test_sidecars_older_than_their_photo_are_kept_and_told(capsys):
+    Path("a.txt").write_text("mine")
+    os.utime("a.txt", (0, 0))
+    Path("a.jpg").touch()
+    with sidecars("a.jpg", resume=True) as beside:
+        assert beside.kept == {"a.jpg"}
+    assert "1 photos have changed since their .txt" in capsys.readouterr().err
+
+
+def test_sidecars_lock_their_folders():
+    Path("in").mkdir()
+    with (
+        sidecars("in/a.jpg", "b.jpg"),
+        pytest.raises(AppError, match="in is in use by `captioner caption --sidecar`"),
+        sidecars("in/other.jpg"),
+    ):
+        pass
+    assert not [path for path in Path().rglob("*") if path.is_file()]

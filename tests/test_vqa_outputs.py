@@ -9,7 +9,7 @@ from shared.errors import AppError
 from vqa.evaluate import read_results
 from vqa.formats import check_target, to_record, write_file
 from vqa.inputs import Question
-from vqa.outputs import Output
+from vqa.outputs import open_output
 from vqa.overlay import draw_attention
 from vqa.predict import Answer, Reply
 
@@ -50,9 +50,9 @@ def here(tmp_path, monkeypatch):
 
 
 def write(name, *records):
-    with Output(Path(name), questions(*records)) as output:
-        for record in records:
-            output.append([record])
+    with open_output(Path(name), questions(*records), dict) as output:
+        for place, record in enumerate(records):
+            output.append([(place, record)])
         output.finish()
     return Path(name).read_text(encoding="utf-8")
 
@@ -97,7 +97,7 @@ def test_json_is_vqas_format_with_the_likeliest_answer():
     bare = {key: value for key, value in FULL.items() if key != "id"}
     for records, reason in (([FULL, bare], "has no id"), ([FULL, FULL], "repeats 42")):
         with pytest.raises(AppError, match=reason):
-            Output(Path("b.json"), questions(*records))
+            open_output(Path("b.json"), questions(*records), dict)
 
 
 @pytest.mark.parametrize("name", ["a.jsonl", "a.csv", "a.json"])
@@ -108,42 +108,38 @@ def test_what_is_written_can_be_scored(name):
     assert found.get("7") is None
 
 
-def test_a_file_that_is_there_is_not_touched():
-    write("a.jsonl", FULL)
-    for name in ("a.jsonl", "a.csv"):
-        Path(name).write_text("mine")
-        with pytest.raises(AppError, match="Add --resume to go on"):
-            Output(Path(name), questions(FULL))
-        assert Path(name).read_text() == "mine"
+def left(name, asked):
+    with open_output(Path(name), asked, dict, resume=True) as output:
+        return output.todo
+
+
+@pytest.mark.parametrize("name", ["a.jsonl", "a.csv"])
+def test_questions_are_known_by_all_that_is_asked(name):
+    for path in ("ü", "b.png"):
+        Path(path).mkdir() if path == "ü" else Path(path).touch()
+    asked = questions(FULL, FAILED)
+    with open_output(Path(name), asked, dict) as output:
+        for place, record in enumerate((FULL, FAILED)):
+            output.note(place)
+            output.append([(place, record)])
+    assert left(name, asked) == []
+    assert left(name, asked[::-1]) == []
+    assert left(name, [asked[0], asked[1]._replace(id=8)]) == [1]
+    assert left(name, [asked[0], asked[1]._replace(question="is it not?")]) == [1]
+    assert left(name, [asked[0], asked[1]._replace(choices=("a", "b"))]) == [1]
+    Path("b.png").write_text("another photo")
+    assert left(name, asked) == [1]
+    with pytest.raises(AppError, match="belongs to other questions"):
+        left(name, [asked[1]._replace(id=8)])
+
+
+def test_a_file_of_version_1_is_continued():
+    lines = [json.dumps(record, ensure_ascii=False) for record in (FULL, FAILED)]
+    Path("a.jsonl").write_text(f"{lines[0]}\n{lines[1][:20]}", encoding="utf-8")
+    assert left("a.jsonl", questions(FULL, FAILED)) == [1]
+    Path("b.jsonl").write_text('{"image": "a", "question": "b", "said": "c"}\n')
     with pytest.raises(AppError, match="line 1 was not written by `vqa ask`"):
-        write_nothing = Output(Path("a.jsonl"), questions(FULL), resume=True)
-        assert not write_nothing
-    Output(Path("a.jsonl"), questions(FULL), overwrite=True)
-
-
-def test_another_files_journal_is_refused():
-    write("a.jsonl", FULL, FAILED)
-    for other in (
-        questions(FAILED, FULL),
-        questions(FULL),
-        questions(FULL, FAILED | {"question": "is it not?"}),
-        questions(FULL, FAILED | {"id": 8}),
-    ):
-        with pytest.raises(AppError, match="belongs to other questions"):
-            Output(Path("a.jsonl"), other, resume=True)
-
-
-@pytest.mark.parametrize("cut", [1, 5, 30])
-def test_a_torn_line_is_cut(cut):
-    whole = write("a.jsonl", FULL, FAILED).encode()
-    first = whole.index(b"\n") + 1
-    Path("a.jsonl").write_bytes(whole[: first + cut])
-    output = Output(Path("a.jsonl"), questions(FULL, FAILED), resume=True)
-    assert output.done == 1
-    with output:
-        output.append([FAILED])
-        output.finish()
-    assert Path("a.jsonl").read_bytes() == whole
+        left("b.jsonl", questions(FULL))
 
 
 def test_targets_are_checked():

@@ -3,21 +3,24 @@
 import os
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections import deque
+from collections.abc import Iterator, Sequence, Set
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from shared.errors import AppError
 from shared.images import read_image
+from shared.manifests import identify
+from shared.outputs import Output
 from shared.progress import is_terminal, plain, progress_bar, say
 from vqa.formats import Record, check_target, to_record
 from vqa.guard import check_question
 from vqa.inputs import Question, by_photo
-from vqa.outputs import Output
 
 if TYPE_CHECKING:
-    from vqa.predict import Answer, PhotoAnswerer, Reply, RuntimeName
+    from vqa.predict import Answer, Asked, PhotoAnswerer, Reply, RuntimeName
 
 TOGETHER = 1000  # questions about one photo at once; more memory than a photo needs
 
@@ -39,6 +42,20 @@ class Way:
     model: Path | None = None
     runtime: "RuntimeName | None" = None
     verbose: bool = False
+
+    def settings(self) -> dict[str, Any]:
+        """Give all that answers depend on, by option, without loading a model.
+
+        Raises:
+            AppError: if there is no model.
+        """
+        from vqa.predict import SHIPPED, why_not_litert
+
+        folder = self.model or SHIPPED
+        runtime = self.runtime or ("keras" if why_not_litert(folder) else "litert")
+        model = identify([folder], runtime)
+        given = {"top": self.top, "blind": self.blind}
+        return {"model": model, "runtime": runtime, **given}
 
     def load(self) -> "PhotoAnswerer":
         """Load the model.
@@ -156,24 +173,15 @@ class Job:
 
         Raises:
             AppError: if there is no model, or the answers cannot be written. What was
-                written before is kept, and standard error says where.
+                written before is kept, unless the message says that it is lost.
         """
-        if self.output:
-            self.done, self.errors = self.output.done, self.output.errors
-        try:
-            if self.output is None:
-                self._answer()
-            elif self.output.finished:
-                say(f"{self.output.path} is finished already; --overwrite replaces it.")
-                return
-            else:
-                with self.output:
-                    self._answer()
-                    self.output.finish()
-        except BaseException:
-            if self.done and self.output:
-                say(f"note: {self.output}; go on with --resume")
-            raise
+        with self.output or nullcontext():
+            try:
+                self._run()
+            except BaseException:
+                if self.done and self.output:
+                    say(f"note: {self.output}; go on with --resume")
+                raise
         if self.errors or is_terminal():
             answers = self.done - self.errors
             say(
@@ -181,9 +189,19 @@ class Job:
                 f"{self.errors} error{'s' * (self.errors != 1)}"
             )
 
-    def _answer(self) -> None:
-        if self.done == len(self.questions):
+    def _run(self) -> None:
+        if self.output is None:
+            self._answer(range(len(self.questions)))
             return
+        self.done, self.errors = self.output.done, self.output.errors
+        if self.output.finished:
+            say(f"{self.output.path} is finished already; --overwrite replaces it.")
+            return
+        if self.output.todo:
+            self._answer(self.output.todo)
+        self.output.finish()
+
+    def _answer(self, todo: Sequence[int]) -> None:
         bar = progress_bar(
             "answers",
             len(self.questions),
@@ -194,58 +212,60 @@ class Job:
         answerer = self.way.load()
         started, first = time.monotonic(), self.done
         with bar as advance:
-            for records in self._in_order(answerer):
-                self._put(records)
-                self.done += len(records)
-                self.errors += sum("error" in record for record in records)
+            for found in self._in_order(answerer, todo):
+                self._put(found)
+                self.done += len(found)
+                self.errors += sum("error" in record for _, record in found)
                 advance(self.done)
         if self.way.verbose:
             count, seconds = self.done - first, time.monotonic() - started
             asked = f"{count} question{'s' * (count != 1)}"
             say(f"{asked} in {seconds:.2f} s, {count / seconds:.1f} a second")
 
-    def _in_order(self, answerer: "PhotoAnswerer") -> Iterator[list[Record]]:
-        """Yield records in the order of the questions.
+    def _in_order(
+        self, answerer: "PhotoAnswerer", todo: Sequence[int]
+    ) -> Iterator[list[tuple[int, Record]]]:
+        """Yield records with their places, in the order of the questions.
 
         Photos come in the order of their first questions. Of a photo's later ones,
         the answers wait; they are texts.
         """
         waiting: dict[int, Record] = {}
-        place = self.done
-        for places, replies in self._by_photo(answerer):
+        left = deque(todo)
+        asked = set(todo)
+        for places, replies in self._by_photo(answerer, asked):
             for i, reply in zip(places, replies, strict=True):
-                if i >= self.done:
+                if i in asked:
                     image, path, question, _, id_ = self.questions[i]
                     waiting[i] = to_record(image, question, id_, reply, str(path))
             ready = []
-            while place in waiting:
-                ready.append(waiting.pop(place))
-                place += 1
+            while left and left[0] in waiting:
+                place = left.popleft()
+                ready.append((place, waiting.pop(place)))
             if ready:
                 yield ready
 
     def _by_photo(
-        self, answerer: "PhotoAnswerer"
+        self, answerer: "PhotoAnswerer", todo: Set[int]
     ) -> Iterator[tuple[list[int], "Sequence[Reply | AppError]"]]:
-        from vqa.predict import Asked
-
-        photos = list(by_photo(self.questions, self.done, TOGETHER))
-        items = (
-            (
-                self.questions[places[0]].path,
-                [
-                    Asked(self.questions[i].question, self.questions[i].choices)
-                    for i in places
-                ],
-            )
-            for places in photos
+        photos = list(by_photo(self.questions, todo, TOGETHER))
+        found = answerer.ask_all(
+            map(self._asked, photos), count=self.way.top, blind=self.way.blind
         )
-        found = answerer.ask_all(items, count=self.way.top, blind=self.way.blind)
         for places, (_, replies) in zip(photos, found, strict=True):
             yield places, replies
 
-    def _put(self, records: Sequence[Record]) -> None:
-        for record in records:
+    def _asked(self, places: Sequence[int]) -> tuple[Path, list["Asked"]]:
+        """Give a photo, which is about to be read, and its questions."""
+        from vqa.predict import Asked
+
+        if self.output:
+            self.output.note(places[0])
+        questions = [self.questions[i] for i in places]
+        return questions[0].path, [Asked(q.question, q.choices) for q in questions]
+
+    def _put(self, found: Sequence[tuple[int, Record]]) -> None:
+        for _, record in found:
             if "error" in record:
                 self._say_once(f"error: {record['image']}: {record['error']}")
             elif self.output is None:
@@ -255,7 +275,7 @@ class Job:
                 answer = _line(record["answer"], record["confidence"])
                 print(*cells, answer, sep="\t")
         if self.output:
-            self.output.append(records)
+            self.output.append(found)
         else:
             sys.stdout.flush()
 

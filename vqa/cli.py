@@ -189,11 +189,13 @@ def ask(
     if resume and not output:
         raise typer.BadParameter("--resume needs the --output to go on with")
     from vqa.inputs import read_questions
-    from vqa.outputs import Output
+    from vqa.outputs import open_output
 
     questions = read_questions(batch)
     rules = {"resume": resume, "overwrite": overwrite}
-    job = Job(questions, Output(output, questions, **rules) if output else None, way)
+    job = Job(questions, None, way)
+    if output:
+        job.output = open_output(output, questions, way.settings, **rules)
     job.run()
     if job.errors:
         raise typer.Exit(1)

@@ -6,16 +6,14 @@ A record is `{"image", "question", "answer", "confidence", "answers": [{"answer"
 and "blind", a list like "answers", if the photo's part in them was wanted.
 """
 
-import csv
-import json
-import os
 import re
-from collections.abc import Callable, Iterable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Collection, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
+from shared import files
 from shared.errors import AppError
+from shared.tables import csv_writer, to_json
 
 if TYPE_CHECKING:
     from vqa.predict import Answer, Reply
@@ -66,9 +64,9 @@ def write_csv(records: Iterable[Record], file: TextIO, with_ids: bool) -> None:
     """Write columns image, question, answer, confidence, error and maybe id."""
     columns = ["image", "question", "answer", "confidence", "error", "id"]
     columns = columns if with_ids else columns[:-1]
-    rows = csv.DictWriter(file, columns, extrasaction="ignore", lineterminator="\n")
-    rows.writeheader()
-    rows.writerows(records)
+    rows = csv_writer(file)
+    rows.writerow(columns)
+    rows.writerows([record.get(name, "") for name in columns] for record in records)
 
 
 def write_results(records: Iterable[Record], file: TextIO, with_ids: bool) -> None:
@@ -96,61 +94,18 @@ WRITERS: dict[str, Callable[[Iterable[Record], TextIO, bool], None]] = {
 }
 
 
-def to_json(value: Any) -> str:
-    """Write JSON as people read it; file names that are no text get escapes."""
-    text = json.dumps(value, ensure_ascii=False)
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return json.dumps(value)
-    return text
-
-
 def write_file(path: Path, records: Iterable[Record], with_ids: bool) -> None:
     """Write all records, in the format of the suffix; on failure, nothing.
 
     Raises:
         AppError: if the file cannot be written.
     """
-    hidden = path.with_name(f".{path.name}.tmp")
-    try:
-        with hidden.open("w", encoding="utf-8", errors="backslashreplace") as file:
-            WRITERS[path.suffix.lower()](records, file, with_ids)
-            file.flush()
-            os.fsync(file.fileno())
-        hidden.replace(path)
-    except OSError as error:
-        raise cannot_write(path, error) from error
-    finally:
-        with suppress(OSError):
-            hidden.unlink()
+    with files.writing(path) as file:
+        WRITERS[path.suffix.lower()](records, file, with_ids)
 
 
 def check_target(
-    path: Path, overwrite: bool = True, endings: Iterable[str] = WRITERS
+    path: Path, overwrite: bool = True, endings: Collection[str] = tuple(WRITERS)
 ) -> None:
-    """Refuse a file that could not be written, before any work is done.
-
-    Raises:
-        AppError: if the suffix is none of `endings`, the folder is missing, either may
-            not be written, or the file exists and `overwrite` is false.
-    """
-    if path.suffix.lower() not in endings:
-        raise AppError(
-            f"{path}: no output format goes by {path.suffix or 'no ending'!r}. "
-            f"Accepted are {', '.join(endings)}."
-        )
-    if not path.parent.is_dir():
-        raise AppError(f"{path}: there is no folder {path.parent}. Create it first.")
-    if path.is_dir():
-        raise AppError(f"{path} is a folder. Give the name of a file.")
-    if path.exists() and not overwrite:
-        raise AppError(f"{path} exists. Add --overwrite to replace it.")
-    for place in (path.parent, path):
-        if place.exists() and not os.access(place, os.W_OK):
-            raise AppError(f"{path}: no permission to write {place}.")
-
-
-def cannot_write(path: Path, error: OSError) -> AppError:
-    """Word a failed write for the user."""
-    return AppError(f"{path} cannot be written: {error.strerror or error}.")
+    """Refuse a file that could not be written, see `shared.files.check_target`."""
+    files.check_target(path, endings, overwrite)

@@ -1,7 +1,7 @@
 """Questions to ask: what a file of them says."""
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Sequence, Set
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -75,16 +75,16 @@ def read_questions(file: Path) -> list[Question]:
 
 
 def by_photo(
-    questions: Sequence[Question], first: int, most: int
+    questions: Sequence[Question], todo: Set[int], most: int
 ) -> Iterator[list[int]]:
     """Gather the places of questions about the same photo, in the order of the first.
 
     So that everything up to the next photo's first question is answered when a photo
-    is done. A photo that has no question from `first` on is left out; all questions of
-    the others are there, since a model may give other last digits to fewer.
+    is done. A photo that has no question to answer is left out; all questions of the
+    others are there, since a model may give other last digits to fewer.
 
     Args:
-        first: place of the first question that is not answered yet.
+        todo: places of the questions that are not answered yet.
         most: places in a list at most; a photo may have several lists.
     """
     photos: dict[str, list[list[int]]] = {}
@@ -95,7 +95,7 @@ def by_photo(
             lists.append([])
         lists[-1].append(place)
     every = (places for lists in photos.values() for places in lists)
-    yield from sorted(places for places in every if places[-1] >= first)
+    yield from sorted(places for places in every if not todo.isdisjoint(places))
 
 
 def _find(image: str, folder: Path) -> Path:
