@@ -1,12 +1,12 @@
 """How well everyday questions are answered: a table by type of question.
 
-    python benchmarks/everyday.py --data FLICKR8K [--model BUNDLE] [--wrong]
+    python benchmarks/everyday.py --data PHOTOS [--set coco] [--model BUNDLE] [--wrong]
 
 `everyday.jsonl`, beside this script, holds 808 questions about 150 photos of the dev
-split of Flickr8k, which is in the folder FLICKR8K. They are what one might ask who
-tries out such a program, written while looking at the photos but not at their
-captions, each with the answers that a fair judge would accept. No model has learnt
-from them.
+split of Flickr8k, `everyday_coco.jsonl` 170 about photos of COCO 2017; the photos are
+in the folder PHOTOS. They are what one might ask who tries out such a program, written
+while looking at the photos but not at their captions, each with the answers that a
+fair judge would accept. No model has learnt from them.
 
 Prints how many of the likeliest answers are among those accepted, in percent:
 normalised, and as well without a leading "in", "on" or "at" ("in the snow" is "snow");
@@ -25,7 +25,7 @@ from vqa.data import Record
 from vqa.evaluate import ask_records
 from vqa.predict import SHIPPED, load_vqa
 
-QUESTIONS = Path(__file__).with_name("everyday.jsonl")
+SETS = {"flickr8k": "everyday.jsonl", "coco": "everyday_coco.jsonl"}
 YES_NO = "yes/no"
 PLACES = ("in ", "on ", "at ")
 
@@ -38,15 +38,16 @@ class Answered(NamedTuple):
     blind: str
 
 
-def read_questions(data: Path) -> list[Record]:
-    """Read the questions, and find their photos below a folder."""
+def read_questions(data: Path, chosen: str = "flickr8k") -> list[Record]:
+    """Read the questions of a set, and find their photos below a folder."""
+    file = Path(__file__).with_name(SETS[chosen])
     photos = {path.name: path for path in data.rglob("*.jpg")}
     records = []
-    for number, line in enumerate(QUESTIONS.read_text("utf-8").splitlines()):
+    for number, line in enumerate(file.read_text("utf-8").splitlines()):
         row = json.loads(line)
         name = row["image"]
         if name not in photos:
-            raise SystemExit(f"{name} is not in {data}, which should be Flickr8k.")
+            raise SystemExit(f"{name} is not in {data}; --set chooses other questions.")
         records.append(
             Record(
                 name,
@@ -110,11 +111,12 @@ def print_table(answered: Sequence[Answered]) -> None:
 def main() -> None:
     """Ask and print."""
     parser = argparse.ArgumentParser()
-    parser.add_argument("--data", type=Path, required=True, metavar="FLICKR8K")
+    parser.add_argument("--data", type=Path, required=True, metavar="PHOTOS")
+    parser.add_argument("--set", choices=SETS, default="flickr8k", dest="chosen")
     parser.add_argument("--model", type=Path, default=SHIPPED, help="a bundle")
     parser.add_argument("--wrong", action="store_true", help="print wrong answers")
     args = parser.parse_args()
-    records = read_questions(args.data)
+    records = read_questions(args.data, args.chosen)
     found = ask_records(load_vqa(args.model), records)
     pairs = list(zip(records, found, strict=True))
     answered = [
