@@ -8,7 +8,7 @@ from PIL import Image
 from captioner.data import Record
 from shared.features import Features
 from shared.images import Resize, read_image
-from shared.text import BOS, Vocabulary, split_words
+from shared.text import BOS, Vocabulary
 
 Batch = dict[str, np.ndarray]
 # rows int (B,), random source -> the batch's "features" or "images"
@@ -30,7 +30,7 @@ class Captions:
     ):
         self.rows = [
             np.stack(
-                [vocabulary.encode(split_words(c), max_length) for c in r.captions]
+                [vocabulary.encode(vocabulary.split(c), max_length) for c in r.captions]
             )
             for r in records
         ]

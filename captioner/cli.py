@@ -371,7 +371,8 @@ def evaluate(
         records = evaluation.caption_photos(captioner, photos, advance)
     if output:
         write_file(output, records)
-    print(evaluation.score_records(records, photos, official))
+    units = captioner.vocabulary.units
+    print(evaluation.score_records(records, photos, official, units))
 
 
 @app.command()
@@ -424,6 +425,10 @@ def score(
     subset: Annotated[
         bool, typer.Option("--subset", help="Score only the images in RESULTS.")
     ] = False,
+    units: Annotated[
+        Literal["word", "character"],
+        typer.Option(help="What is a word, in languages without spaces."),
+    ] = "word",
     official: Official = False,
 ) -> None:
     """Score captions from a file against what people wrote.
@@ -437,7 +442,8 @@ def score(
     from captioner.results import read_results
 
     found = read_results(results)
-    print(score_results(found, read_references(references, split), official, subset))
+    written = read_references(references, split)
+    print(score_results(found, written, official, subset, units))
 
 
 def _given(**options: Any) -> dict[str, Any]:

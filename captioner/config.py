@@ -67,10 +67,13 @@ class VocabularyConfig(Config):
     """Which words are learnt.
 
     Attributes:
+        units: "word", or "character" for languages without spaces between words,
+            of which each character is then a word, here and in decoding.
         min_count: a word seen less often in the training captions becomes unk.
         max_words: words of a caption that training looks at.
     """
 
+    units: Literal["word", "character"] = "word"
     min_count: Positive = 4
     max_words: int = Field(18, ge=1, le=200)
 

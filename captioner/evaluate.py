@@ -12,6 +12,7 @@ from captioner.references import Reference, choose_references, match_results
 from captioner.results import Results
 from shared.errors import AppError
 from shared.images import image_name
+from shared.text import Units
 
 if TYPE_CHECKING:
     from captioner.predict import PhotoCaptioner
@@ -82,14 +83,17 @@ def caption_photos(
 
 
 def score_records(
-    records: Sequence[dict[str, Any]], photos: Sequence[Record], official: bool = False
+    records: Sequence[dict[str, Any]],
+    photos: Sequence[Record],
+    official: bool = False,
+    units: Units = "word",
 ) -> Evaluation:
     """Score the best captions against what people wrote.
 
     Args:
         records: as from `caption_photos`.
         photos: with their references, as from `captioner.data.select`.
-        official: see `captioner.metrics.score_captions`.
+        official, units: see `captioner.metrics.score_captions`.
 
     Raises:
         AppError: if no photo could be read, or `official` cannot run.
@@ -102,7 +106,7 @@ def score_records(
             f"{': '.join(broken[0])}"
         )
     references = {p.name: p.captions for p in photos if p.name in captions}
-    return Evaluation(score_captions(captions, references, official), broken)
+    return Evaluation(score_captions(captions, references, official, units), broken)
 
 
 @dataclass(frozen=True)
@@ -139,10 +143,12 @@ def score_results(
     references: Sequence[Reference],
     official: bool = False,
     subset: bool = False,
+    units: Units = "word",
 ) -> FileEvaluation:
     """Score captions from a file; photos that failed there are left out.
 
     Args:
+        official, units: see `captioner.metrics.score_captions`.
         subset: whether to leave out the references that the file does not name.
 
     Raises:
@@ -152,6 +158,6 @@ def score_results(
     chosen = choose_references(found, references, subset)
     labels = {id(found[image]): image for image in results}
     scored = {labels[id(r)]: r.captions for r in chosen if id(r) in labels}
-    report = score_captions(dict(results), scored, official)
+    report = score_captions(dict(results), scored, official, units)
     broken = [str(found[image]) for image in results.skipped]
     return FileEvaluation(report, broken, len(references) - len(chosen))

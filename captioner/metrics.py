@@ -12,7 +12,7 @@ from typing import Any
 from captioner.cider import CiderD
 from captioner.results import read_results
 from shared.errors import AppError
-from shared.text import split_words
+from shared.text import Units, are_glued, split_words
 
 __all__ = ["CiderD", "Report", "bleu", "read_results", "rouge_l", "score_captions"]
 
@@ -153,6 +153,7 @@ def score_captions(
     captions: Mapping[str, str],
     references: Mapping[str, Sequence[str]],
     official: bool = False,
+    units: Units = "word",
 ) -> Report:
     """Score one caption for each image against what people wrote.
 
@@ -161,6 +162,7 @@ def score_captions(
         references: image name -> sentences, for the same images.
         official: use the tokeniser and the scorers of the COCO evaluation, and
             METEOR, through the package pycocoevalcap; needs Java.
+        units: what counts as a word, see `shared.text.split_words`.
 
     Raises:
         AppError: if an image has no caption or no references, if a caption
@@ -171,12 +173,17 @@ def score_captions(
         tokeniser = "Stanford PTB tokeniser and scorers of pycocoevalcap"
         from captioner.official import score_officially
 
+        if units == "character":  # which that tokeniser leaves as they are
+            captions = {name: _spaced(text) for name, text in captions.items()}
+            references = {n: [*map(_spaced, r)] for n, r in references.items()}
         scores, hypotheses = score_officially(captions, references)
     else:
         tokeniser = "Treebank words in lower case without punctuation"
-        hypotheses = [split_words(captions[name]) for name in references]
-        texts = [[split_words(text) for text in r] for r in references.values()]
+        hypotheses = [split_words(captions[name], units) for name in references]
+        texts = [[split_words(text, units) for text in r] for r in references.values()]
         scores = _score_words(hypotheses, texts)
+    if units == "character":
+        tokeniser += "; each character of a script without spaces is a word"
     lengths = [len(sentences) for sentences in references.values()]
     distinct = len(set(map(tuple, hypotheses)))
     return Report(
@@ -189,7 +196,10 @@ def score_captions(
         protocol=f"{tokeniser}; corpus BLEU, closest reference length; ROUGE-L with "
         "beta 1.2; CIDEr-D with document frequencies from the references of these "
         f"{len(references)} images, 0 to 1000, as 100 times the official 0 to 10",
-        warnings=tuple(_doubts(hypotheses, distinct)),
+        warnings=(
+            *_doubts(hypotheses, distinct),
+            *_unspaced(references.values(), units),
+        ),
     )
 
 
@@ -230,6 +240,22 @@ def _check_images(
             )
     if not references:
         raise AppError("There are no images to score.")
+
+
+def _spaced(text: str) -> str:
+    return " ".join(split_words(text, "character"))
+
+
+def _unspaced(references: Iterable[Sequence[str]], units: Units) -> Iterator[str]:
+    """Say if each caption counts as one word, because its script has no spaces."""
+    texts = [text for sentences in references for text in sentences]
+    if units == "word" and 2 * sum(map(are_glued, texts)) > len(texts):
+        yield (
+            "most references are in a script without spaces between words, such as "
+            f"{texts[0][:20]!r}, so that a whole sentence counts as one word. Score "
+            'its characters: `--units character`, or `[vocabulary] units = "character"`'
+            " in the recipe of a model."
+        )
 
 
 def _doubts(hypotheses: Sequence[Words], distinct: int) -> Iterator[str]:

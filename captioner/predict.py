@@ -27,7 +27,7 @@ from shared.errors import AppError
 from shared.images import ImageSource, read_image
 from shared.manifests import read_manifest
 from shared.quiet import importing_keras
-from shared.text import BOS, EOS, PAD, UNK, Vocabulary, join_words, split_words
+from shared.text import BOS, EOS, PAD, UNK, Vocabulary
 
 if TYPE_CHECKING:
     from captioner.model import Captioner
@@ -128,6 +128,7 @@ def to_captions(
     return [
         [
             _caption(
+                vocabulary,
                 [*prefix, *vocabulary.decode(row.tolist())[len(prefix) :]],
                 float(log_probs[image, place]),
                 word_log_probs[image, place],
@@ -141,11 +142,19 @@ def to_captions(
 
 
 def _caption(
-    words: Sequence[str], log_prob: float, log_probs: np.ndarray, alpha: np.ndarray
+    vocabulary: Vocabulary,
+    words: Sequence[str],
+    log_prob: float,
+    log_probs: np.ndarray,
+    alpha: np.ndarray,
 ) -> Caption:
     probs = np.exp(log_probs[: len(words)]).tolist()
     return Caption(
-        join_words(words), tuple(words), log_prob, tuple(probs), alpha[: len(words)]
+        vocabulary.join(words),
+        tuple(words),
+        log_prob,
+        tuple(probs),
+        alpha[: len(words)],
     )
 
 
@@ -310,7 +319,10 @@ class PhotoCaptioner:
         images, found = looked
         noise = _draw(images, decoding.seed, rules) if rules.sampling else None
         sequences = self.runtime.search(found, rules, noise)
-        captions = to_captions(sequences, self.vocabulary, prefix_words(decoding))
+        units = self.vocabulary.units
+        captions = to_captions(
+            sequences, self.vocabulary, prefix_words(decoding, units)
+        )
         return captions[: len(images)]
 
     def alternatives(
@@ -332,7 +344,7 @@ class PhotoCaptioner:
         if count < 1:
             raise ValueError(f"`count` must be at least 1. Received: count={count}")
         looked = self.look(self.read(source)[None])
-        return self.weigh(looked, split_words(words_so_far), count)[-1]
+        return self.weigh(looked, self.vocabulary.split(words_so_far), count)[-1]
 
     def weigh(
         self, looked: Looked, words: Sequence[str], count: int = 10
@@ -480,7 +492,8 @@ def _read_bundle(
     weights = read_manifest(folder)["files"][bundles.WEIGHTS]
     if not config.unsure and weights in MEASURED_LATER:
         config = config.model_copy(update={"unsure": MEASURED_LATER[weights]})
-    return config, Vocabulary.load(folder / bundles.VOCABULARY)
+    vocabulary = Vocabulary.load(folder / bundles.VOCABULARY)
+    return config, vocabulary.in_units(config.vocabulary.units)
 
 
 def _check_alike(

@@ -11,7 +11,16 @@ from captioner.config import DecodingConfig
 from shared.config import revise_config
 from shared.english import forms, spelt_like
 from shared.errors import AppError
-from shared.text import BOS, EOS, PAD, SPECIAL_WORDS, UNK, Vocabulary, split_words
+from shared.text import (
+    BOS,
+    EOS,
+    PAD,
+    SPECIAL_WORDS,
+    UNK,
+    Units,
+    Vocabulary,
+    split_words,
+)
 
 MOST_MUST_WORDS = 4  # the search keeps its beams for every subset of them
 
@@ -83,10 +92,11 @@ def make_rules(decoding: DecodingConfig, vocabulary: Vocabulary) -> Rules:
     decoding = revise_config(decoding, {}, "The request")  # copies are not checked
     _check_method(decoding)
     known = vocabulary.words[len(SPECIAL_WORDS) :]
-    prefix = prefix_words(decoding)
-    banned = _banned_words(decoding, {*known, *prefix})
+    units = vocabulary.units
+    prefix = prefix_words(decoding, units)
+    banned = _banned_words(decoding, {*known, *prefix}, units)
     _check_prefix(decoding, prefix, banned)
-    must = _must_words(decoding, set(known), prefix, banned)
+    must = _must_words(decoding, set(known), prefix, banned, units)
     missing = [words for words in must if not words & set(prefix)]
     if len(prefix) + len(missing) > decoding.max_words:
         raise AppError(
@@ -129,9 +139,9 @@ def make_rules(decoding: DecodingConfig, vocabulary: Vocabulary) -> Rules:
     )
 
 
-def prefix_words(decoding: DecodingConfig) -> list[str]:
+def prefix_words(decoding: DecodingConfig, units: Units = "word") -> list[str]:
     """Words that every caption starts with, as they were typed, in lower case."""
-    return split_words(decoding.prefix) if decoding.prefix else []
+    return split_words(decoding.prefix, units) if decoding.prefix else []
 
 
 def _check_method(decoding: DecodingConfig) -> None:
@@ -147,8 +157,10 @@ def _check_method(decoding: DecodingConfig) -> None:
         )
 
 
-def _banned_words(decoding: DecodingConfig, sayable: set[str]) -> set[str]:
-    words = [_one_word(entry, "ban") for entry in decoding.ban]
+def _banned_words(
+    decoding: DecodingConfig, sayable: set[str], units: Units
+) -> set[str]:
+    words = [_one_word(entry, "ban", units) for entry in decoding.ban]
     if decoding.inflections:
         return {form for word in words for form in forms(word, sayable)}
     return set(words)
@@ -177,11 +189,16 @@ def _check_prefix(
 
 
 def _must_words(
-    decoding: DecodingConfig, known: set[str], prefix: list[str], banned: set[str]
+    decoding: DecodingConfig,
+    known: set[str],
+    prefix: list[str],
+    banned: set[str],
+    units: Units,
 ) -> list[set[str]]:
     """For each must-word the words that will do, all known and none banned."""
     found: list[set[str]] = []
-    for word in dict.fromkeys(_one_word(entry, "must") for entry in decoding.must):
+    entries = [_one_word(entry, "must", units) for entry in decoding.must]
+    for word in dict.fromkeys(entries):
         wanted = forms(word, {*known, *prefix}) if decoding.inflections else {word}
         if word in banned or (wanted and wanted <= banned):
             raise AppError(
@@ -216,8 +233,8 @@ def _unknown_word(word: str, known: set[str]) -> str:
     )
 
 
-def _one_word(entry: str, key: str) -> str:
-    words = split_words(entry)
+def _one_word(entry: str, key: str, units: Units) -> str:
+    words = split_words(entry, units)
     if len(words) == 1:
         return words[0]
     what = f"is {len(words)} words here: {_quote(words)}" if words else "holds no word"

@@ -78,6 +78,9 @@ def train(
         origin = old_config.about.strip() or "Nothing."
         about = f"{tuning.about}\n\nIt started from a model of which this is said:"
         changes = {**dict(tuning), "about": f"{about}\n\n{origin}".strip()}
+        if "units" not in tuning.vocabulary.model_fields_set:
+            same = {"units": old_config.vocabulary.units}
+            changes["vocabulary"] = tuning.vocabulary.model_copy(update=same)
         recipe = old_config.model_copy(update=changes)
     elif config is None:
         raise AppError("Give a recipe with --config, or a bundle with --from.")
@@ -88,9 +91,12 @@ def train(
     _open_run(out, recipe, _data_hash(learn + dev))
     learn, dev = _leave_out_broken(out, learn, dev, announce)
 
-    sentences = [split_words(text) for record in learn for text in record.captions]
+    units = recipe.vocabulary.units
+    texts = [text for record in learn for text in record.captions]
+    sentences = [split_words(text, units) for text in texts]
     first = old_words.words if start else SPECIAL_WORDS
     vocabulary = _choose_words(out, sentences, recipe.vocabulary.min_count, first)
+    vocabulary = vocabulary.in_units(units)
     announce(
         f"{len(learn)} photos to learn from, {len(dev)} to choose by. Vocabulary: "
         f"{len(vocabulary)} words, {vocabulary.coverage(sentences):.1%} of those in "
@@ -245,8 +251,8 @@ def _finish(
     captions = _caption(load_captioner(bundle), dev)
     texts = {name: caption.text for name, caption in captions.items()}
     references = {r.name: r.captions for r in dev if r.name in texts}
-    report = score_captions(texts, references)
-    if unsure := _find_unsure(captions, references):
+    report = score_captions(texts, references, units=vocabulary.units)
+    if unsure := _find_unsure(captions, references, vocabulary):
         recipe = recipe.model_copy(update={"unsure": unsure})
     history = load_progress(out / CHECKPOINT)["history"]
     run = describe_run(recipe, learn, dev, data, started_from, history, report)
@@ -264,13 +270,16 @@ def _finish(
 
 
 def _find_unsure(
-    captions: Mapping[str, Caption], references: Mapping[str, Sequence[str]]
+    captions: Mapping[str, Caption],
+    references: Mapping[str, Sequence[str]],
+    vocabulary: Vocabulary,
 ) -> float:
     """Find the confidence of captions to be relied on; 0 if it is not known."""
-    wanted = [[split_words(text) for text in references[name]] for name in captions]
+    split = vocabulary.split
+    wanted = [[split(text) for text in references[name]] for name in captions]
     scorer = CiderD(wanted)
     found = captions.values()
-    scores = [scorer.score(i, split_words(c.text)) for i, c in enumerate(found)]
+    scores = [scorer.score(i, split(c.text)) for i, c in enumerate(found)]
     return choose_threshold(np.array([c.confidence for c in found]), np.array(scores))
 
 

@@ -32,7 +32,7 @@ from captioner.rules import make_rules
 from captioner.runtime_keras import Search
 from shared.errors import AppError
 from shared.features import Features, extract_features
-from shared.text import EOS, SPECIAL_WORDS, Vocabulary, split_words
+from shared.text import EOS, SPECIAL_WORDS, Vocabulary
 from shared.training import (
     ahead,
     build_optimizer,
@@ -105,7 +105,9 @@ class Trainer:
         self.tick = tick
         self.progress = Progress()
         self.captions = Captions(records, vocabulary, config.vocabulary.max_words + 1)
-        self.dev_cider = CiderD([[split_words(c) for c in r.captions] for r in dev])
+        self.dev_cider = CiderD(
+            [[vocabulary.split(c) for c in r.captions] for r in dev]
+        )
 
     def train(self) -> Progress:
         """Run all stages, or what is left of them; the model ends as the best."""
@@ -290,7 +292,10 @@ class Trainer:
         that break off ("a dog with a") would pay.
         """
         reward = CiderD(
-            [[[*split_words(c), END] for c in r.captions] for r in self.records]
+            [
+                [[*self.vocabulary.split(c), END] for c in r.captions]
+                for r in self.records
+            ]
         )
         # Without the rules that keep captions from faults: it is to unlearn those.
         plain = {"beam_size": stage.captions, "no_repeat": 0, "bad_endings": ()}

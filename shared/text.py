@@ -9,10 +9,14 @@ import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 
 from shared.errors import AppError
+from shared.scripts import full_stop, is_unspaced, split_characters
+
+Units = Literal["word", "character"]
 
 PAD, UNK, BOS, EOS = range(4)
 SPECIAL_WORDS = ("<pad>", "<unk>", "<bos>", "<eos>")
@@ -48,8 +52,11 @@ def _split_treebank(text: str) -> list[str]:
     return text.split()
 
 
-def split_words(text: str) -> list[str]:
+def split_words(text: str, units: Units = "word") -> list[str]:
     """Split a sentence into lower-case words, without punctuation.
+
+    With units "character", words of scripts without spaces are split further, into
+    their characters, see `shared.scripts`.
 
     Penn Treebank rules, so that "the dog's" gives the, dog, 's and "t-shirt"
     stays whole: close to the tokeniser of the official caption scorer. Letters
@@ -67,11 +74,14 @@ def split_words(text: str) -> list[str]:
     # It splits a full stop only from the end of its text, so a caption of two
     # sentences would keep "grass." whole.
     tokens = (token.strip(".") for token in _split_treebank(text))
-    return [token for token in tokens if any(map(str.isalnum, token))]
+    words = [token for token in tokens if any(map(str.isalnum, token))]
+    return words if units == "word" else list(split_characters(words))
 
 
-def join_words(words: Sequence[str]) -> str:
+def join_words(words: Sequence[str], units: Units = "word") -> str:
     """Write words as a sentence: clitics attached, capital first, full stop last.
+
+    With units "character", there are no spaces beside scripts that have none.
 
     >>> join_words(["a", "dog", "catches", "the", "man", "'s", "hat"])
     "A dog catches the man's hat."
@@ -82,8 +92,21 @@ def join_words(words: Sequence[str]) -> str:
         return ""
     text = words[0]
     for word in words[1:]:
-        text += word if word in CLITICS else f" {word}"
-    return f"{text[0].upper()}{text[1:]}."
+        glued = word in CLITICS or (
+            units == "character" and is_unspaced(text[-1] + word[0])
+        )
+        text += word if glued else f" {word}"
+    stop = full_stop(text) if units == "character" else "."
+    return f"{text[0].upper()}{text[1:]}{stop}"
+
+
+def are_glued(sentence: str) -> bool:
+    """Whether a sentence's words run together, for its script has no spaces.
+
+    So it is if a word of such a script has 5 characters or more: words of a dictionary
+    have 1 to 4.
+    """
+    return any(is_unspaced(w) and len(w) >= 5 for w in split_words(sentence))
 
 
 class Vocabulary:
@@ -91,13 +114,15 @@ class Vocabulary:
 
     Args:
         words: all words in id order, the four special ones first, no repeats.
+        units: what a sentence is split into, see `split_words`.
 
     Raises:
         ValueError: if the special words are not first, a word repeats, is empty or
             holds white space.
     """
 
-    def __init__(self, words: Iterable[str]):
+    def __init__(self, words: Iterable[str], units: Units = "word"):
+        self.units = units
         self.words = tuple(words)
         self.ids = {word: index for index, word in enumerate(self.words)}
         if self.words[:4] != SPECIAL_WORDS:
@@ -116,6 +141,18 @@ class Vocabulary:
 
     def __contains__(self, word: str) -> bool:
         return word in self.ids
+
+    def in_units(self, units: Units) -> "Vocabulary":
+        """Give the same words for sentences that are split into other units."""
+        return Vocabulary(self.words, units)
+
+    def split(self, sentence: str) -> list[str]:
+        """Split a sentence into the words that this is about."""
+        return split_words(sentence, self.units)
+
+    def join(self, words: Sequence[str]) -> str:
+        """Write words as a sentence."""
+        return join_words(words, self.units)
 
     @classmethod
     def from_sentences(

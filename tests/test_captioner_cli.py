@@ -48,6 +48,7 @@ class FakeCaptioner:
     def __init__(self, fake, name, batch_size):
         self.config = types.SimpleNamespace(decoding=fake.own)
         self.runtime = types.SimpleNamespace(name=name)
+        self.vocabulary = WORDS
         self.fake, self.batch_size = fake, batch_size
         self.stop, self.error = fake.stop, fake.error
 

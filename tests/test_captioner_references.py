@@ -198,6 +198,19 @@ def test_our_csv_is_scored_by_its_first_captions(capsys):
     assert "left out: 1" in out
 
 
+def test_scripts_without_spaces_are_scored_by_characters(capsys):
+    put("refs.csv", "image,caption\na.jpg,一只狗在草地上跑\nb.jpg,两只猫在睡觉\n")
+    put("out.csv", "image,caption\na.jpg,一只狗在草地上\nb.jpg,两只猫在睡觉\n")
+    out = score(capsys, "out.csv", "refs.csv")[1]
+    assert "BLEU-4      0.0" in out
+    assert "--units character" in out
+    out = score(capsys, "out.csv", "refs.csv", "--units", "character")[1]
+    assert "7.5 words on average" not in out
+    assert "6.5 words on average" in out
+    assert "each character of a script without spaces is a word" in out
+    assert "--units" not in out
+
+
 @pytest.mark.parametrize(
     ("text", "match"),
     [

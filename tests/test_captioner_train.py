@@ -511,6 +511,27 @@ def test_photos_that_are_all_broken_end_a_run_until_they_are_mended(
         run(FROZEN, data=own_shapes)
 
 
+@pytest.mark.slow
+def test_characters_are_words_if_asked_for_from_data_to_bundle(run, own_shapes):
+    words = {"red": "红色的", "green": "绿色的", "blue": "蓝色的"}
+    words |= {" circle.": "圆", " square.": "方块", "A ": "一个"}
+    rewrite(own_shapes, *words.items())
+    units = TOP.replace("[vocabulary]", '[vocabulary]\nunits = "character"')
+    bundle = run(FROZEN, CRITICAL, data=own_shapes, top=units)
+    known = (bundle / "vocabulary.txt").read_text().split()[4:]
+    assert set(known) == set("".join(words.values()))
+    captioner = load_captioner(bundle)
+    caption = captioner.caption(own_shapes / "0.png", prefix="一个", max_words=6)[0]
+    assert caption.text.startswith("一个")
+    assert " " not in caption.text
+    assert caption.words[:2] == ("一", "个")
+    assert captioner.alternatives(own_shapes / "0.png", "一个红")
+    further = run.folder / "further.toml"
+    further.write_text("[vocabulary]\nmin_count = 1\n" + format_stages([FROZEN]))
+    tuned = run(config=str(further), data=own_shapes, from_bundle=bundle, out="further")
+    assert load_bundle(tuned)[1].units == "character"
+
+
 def rewrite(folder, *changes):
     path = folder / "captions.csv"
     text = path.read_text()

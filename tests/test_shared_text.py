@@ -192,6 +192,36 @@ def test_joining_undoes_splitting():
     assert join_words(split_words(text)) == text.replace("Tom", "tom")
 
 
+@pytest.mark.parametrize(
+    ("text", "words", "written"),
+    [
+        ("一只狗、在跑。", "一 只 狗 在 跑", "一只狗在跑。"),
+        ("2只猫和 iPhone 手机", "2 只 猫 和 iphone 手 机", "2只猫和iphone手机。"),
+        ("犬がボールで。", "犬 が ボ ー ル で", "犬がボールで。"),
+        ("สุนัขวิ่งที่น้ำ", "สุ นั ข วิ่ ง ที่ น้ำ", "สุนัขวิ่งที่น้ำ"),
+        ("𠮷野家", "𠮷 野 家", "𠮷野家。"),
+        ("A dog's hat, red", "a dog 's hat red", "A dog's hat red."),
+        ("개가 뛰고 있다", "개가 뛰고 있다", "개가 뛰고 있다."),
+        ("", "", ""),
+    ],
+)
+def test_scripts_without_spaces_are_split_into_characters(text, words, written):
+    found = split_words(text, "character")
+    assert found == words.split()
+    assert join_words(found, "character") == written
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.text(max_size=20))
+def test_characters_of_any_text_are_what_its_words_hold(text):
+    characters = split_words(text, "character")
+    assert "".join(characters) == "".join(split_words(text))
+    written = join_words(characters, "character")
+    assert bool(written) == bool(characters)
+    vocabulary = Vocabulary.from_sentences([characters]).in_units("character")
+    assert vocabulary.split(text) == characters
+
+
 SENTENCES = [s.split() for s in ("b a", "c a", "c a d")]
 
 
