@@ -155,7 +155,7 @@ def test_aokvqa(tmp_path):
 @pytest.mark.parametrize(
     ("name", "content", "match"),
     [
-        ("train_balanced_questions.json", [], r"an object such as .*Received: \[\]"),
+        ("train_balanced_questions.json", [], r"an object of .*Received: \[\]"),
         ("train_balanced_questions.json", {"1": 3}, r"'1' needs 'imageId'.*: 3"),
         (
             "val_balanced_questions.json",
