@@ -35,17 +35,22 @@ class Check(NamedTuple):
         questions: how many.
         same: share of the answers that are the same, 0 to 1.
         before, after: main score of Keras and of the export, percent.
+        unsure_before, unsure_after: share of the questions to which either says "not
+            sure", by the temperature and the threshold that were found with Keras.
     """
 
     questions: int
     same: float
     before: float
     after: float
+    unsure_before: float
+    unsure_after: float
 
     def __str__(self) -> str:
         return (
             f"To {self.questions} questions {self.same:.1%} of its answers are those "
-            f"of Keras; {self.after:.1f} % are right, against {self.before:.1f} %."
+            f"of Keras; {self.after:.1f} % are right, against {self.before:.1f} %. It "
+            f"is not sure of {self.unsure_after:.1%}, against {self.unsure_before:.1%}."
         )
 
 
@@ -99,7 +104,11 @@ def export(
                 (Path(name) / PART / file).write_bytes(content)
             found = answer("LiteRT", LiteRTRuntime(Path(name), threads=1))
         check = Check(
-            len(questions), _share_of_same(expected, found), before, score(found)
+            len(questions),
+            _share_of_same(expected, found),
+            before,
+            score(found),
+            *(_share_of_unsure(answers) for answers in (expected, found)),
         )
         announce(str(check))
         if check.before - check.after <= max_loss:
@@ -125,6 +134,10 @@ def _share_of_same(
         if "answers" in a
     ]
     return float(np.mean(same))
+
+
+def _share_of_unsure(found: Sequence[dict[str, Any]]) -> float:
+    return float(np.mean(["unsure" in entry for entry in found]))
 
 
 def _read(records: Sequence[Record], size: int, resize: Any) -> np.ndarray:
