@@ -17,6 +17,8 @@ from typing import Any, NamedTuple, TypeVar
 import numpy as np
 from PIL import Image, ImageChops
 
+from shared.processors import usable_processors
+
 EXAMPLES = Path(__file__).parent.parent / "examples"
 CAPTIONER = [sys.executable, "-m", "captioner.cli"]
 LARGE = (4000, 3000)  # px: the 12 megapixels of many phones
@@ -145,7 +147,7 @@ def describe_machine() -> str:
     packages = ("ai-edge-litert", "tensorflow", "keras", "numpy", "pillow")
     versions = ", ".join(f"{package} {_version(package)}" for package in packages)
     return (
-        f"{model}, {os.cpu_count()} cores\n"
+        f"{model}, {usable_processors()} cores\n"
         f"Python {platform.python_version()}, {versions}"
     )
 

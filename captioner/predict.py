@@ -5,7 +5,6 @@ Keras nor TensorFlow.
 """
 
 import math
-import os
 import zlib
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
@@ -26,6 +25,7 @@ from shared.config import parse_config, revise_config
 from shared.errors import AppError
 from shared.images import ImageSource, read_image
 from shared.manifests import read_manifest
+from shared.processors import usable_processors
 from shared.quiet import importing_keras
 from shared.text import BOS, EOS, PAD, UNK, Vocabulary
 
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from captioner.model import Captioner
 
 SHIPPED = Path(__file__).parent / "bundle"
-READERS = max(2, os.cpu_count() or 1)
+READERS = max(2, usable_processors())
 BATCHES_AHEAD = 2
 # Bundles of version 0.1 do not hold `unsure`. SHA-256 of the weights -> what it is: of
 # those that come with the package, a fifth of Flickr8k's dev photos are below it; their
@@ -518,7 +518,7 @@ def _check_alike(
 
 
 def _load_litert(folders: Sequence[Path], vocab_size: int) -> Runtime:
-    runtime = LiteRTRuntime(folders, threads=max(1, (os.cpu_count() or 1) - 1))
+    runtime = LiteRTRuntime(folders, threads=max(1, usable_processors() - 1))
     for folder, size in zip(folders, runtime.vocab_sizes, strict=True):
         if size != vocab_size:
             raise AppError(

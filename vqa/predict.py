@@ -4,7 +4,6 @@ A runtime stands behind it: Keras, or LiteRT, which starts at once and needs nei
 Keras nor TensorFlow.
 """
 
-import os
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -18,6 +17,7 @@ from shared import bundles, litert
 from shared.config import parse_config
 from shared.errors import AppError
 from shared.images import ImageSource, read_image
+from shared.processors import usable_processors
 from shared.quiet import importing_keras
 from shared.text import Vocabulary
 from vqa.answers import AnswerSpace
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from vqa.model import Vqa
 
 SHIPPED = Path(__file__).parent / "bundle"
-READERS = max(2, os.cpu_count() or 1)
+READERS = max(2, usable_processors())
 PHOTOS_AHEAD = 8
 NOT_SURE = "not sure"
 
@@ -401,7 +401,7 @@ def load_vqa(
         config, vocabulary, space, net = load_bundle(folder)
         return PhotoAnswerer(config, vocabulary, space, KerasRuntime(net))
     config, vocabulary, space = _read_bundle(folder, fast=True)
-    loaded = LiteRTRuntime(folder, threads=max(1, (os.cpu_count() or 1) - 1))
+    loaded = LiteRTRuntime(folder, threads=max(1, usable_processors() - 1))
     known = len(space) if space else 0
     if loaded.answers != known:
         raise AppError(
