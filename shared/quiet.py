@@ -2,10 +2,15 @@
 
 import os
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from shared.errors import AppError
+
+_lock = threading.Lock()
+_blocks = 0  # of `muted` that have begun and not ended
+_saved = -1  # standard error, meanwhile
 
 
 def is_debugging() -> bool:
@@ -17,32 +22,54 @@ def is_debugging() -> bool:
 def muted() -> Iterator[None]:
     """Mute standard error while TensorFlow or LiteRT is loaded inside the block.
 
+    They write to the descriptor itself, which belongs to all threads: while others run,
+    nothing is muted, so that what they say is heard. Blocks may lie in one another, and
+    end in any order; standard error comes back with the last.
+
     TensorFlow's devices are listed before the mute ends, which is when it says the
     rest. Its level alone does not help: some lines are written before it is read.
     Nothing is muted if `SIGHTREAD_DEBUG=1`.
     """
-    try:
-        saved = None if is_debugging() else os.dup(2)
-    except OSError:  # standard error is closed
-        saved = None
-    if saved is None:
-        yield
-        return
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    sys.stderr.flush()
-    null = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(null, 2)
-    os.close(null)
+    is_muted = _mute()
     try:
         yield
-        if tensorflow := sys.modules.get("tensorflow"):
+        if is_muted and (tensorflow := sys.modules.get("tensorflow")):
             tensorflow.config.list_logical_devices()
             # Each search is compiled once; TensorFlow warns from the fifth on.
             tensorflow.get_logger().setLevel("ERROR")
     finally:
-        sys.stderr.flush()
-        os.dup2(saved, 2)
-        os.close(saved)
+        if is_muted:
+            _unmute()
+
+
+def _mute() -> bool:
+    """Begin a block; tell whether it has to be ended with `_unmute`."""
+    global _blocks, _saved
+    with _lock:
+        if not _blocks:
+            if is_debugging() or threading.active_count() > 1:
+                return False
+            try:
+                _saved = os.dup(2)
+            except OSError:  # standard error is closed
+                return False
+            os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+            sys.stderr.flush()
+            null = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(null, 2)
+            os.close(null)
+        _blocks += 1
+        return True
+
+
+def _unmute() -> None:
+    global _blocks
+    with _lock:
+        _blocks -= 1
+        if not _blocks:
+            sys.stderr.flush()
+            os.dup2(_saved, 2)
+            os.close(_saved)
 
 
 @contextmanager

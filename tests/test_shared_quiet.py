@@ -1,9 +1,16 @@
 import os
+import threading
 
 import pytest
 
 from shared.errors import AppError
 from shared.quiet import importing_keras, is_debugging, muted
+
+
+@pytest.fixture(autouse=True)
+def alone(monkeypatch):
+    """Threads of other tests may still wait for work."""
+    monkeypatch.setattr(threading, "active_count", lambda: 1)
 
 
 def test_standard_error_is_muted_and_comes_back(capfd, monkeypatch):
@@ -69,3 +76,58 @@ def test_what_keras_says_when_it_is_imported_is_muted(capfd, monkeypatch):
     with importing_keras():
         os.write(2, b"oneDNN")
     assert capfd.readouterr().err == ""
+
+
+def run_together(first, second):
+    """Let each of two threads wait for the other at the same points."""
+    threads = [threading.Thread(target=target) for target in (first, second)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(10)
+    assert not any(thread.is_alive() for thread in threads)
+
+
+def test_blocks_that_overlap_in_two_threads_leave_standard_error_as_it_was(
+    capfd, monkeypatch
+):
+    monkeypatch.delenv("SIGHTREAD_DEBUG", raising=False)
+    first_in, second_in, first_out = (threading.Event() for _ in range(3))
+
+    def first():
+        with muted():
+            first_in.set()
+            second_in.wait(10)
+        first_out.set()
+
+    def second():
+        first_in.wait(10)
+        with muted():
+            second_in.set()
+            first_out.wait(10)
+            os.write(2, b"still muted")
+
+    before = os.fstat(2)
+    run_together(first, second)
+    assert os.path.samestat(os.fstat(2), before)
+    os.write(2, b"heard")
+    assert capfd.readouterr().err == "heard"
+
+
+def test_what_other_threads_say_is_heard(capfd, monkeypatch):
+    monkeypatch.undo()
+    monkeypatch.delenv("SIGHTREAD_DEBUG", raising=False)
+    inside, said = threading.Event(), threading.Event()
+
+    def loading():
+        with muted():
+            inside.set()
+            said.wait(10)
+
+    def serving():
+        inside.wait(10)
+        os.write(2, b"a request failed")
+        said.set()
+
+    run_together(loading, serving)
+    assert capfd.readouterr().err == "a request failed"
