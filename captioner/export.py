@@ -29,6 +29,7 @@ from captioner.runtime_litert import GRAPHS, LiteRTRuntime
 from shared import bundles
 from shared.errors import AppError
 from shared.images import read_image
+from shared.locks import hold
 from shared.quiet import muted
 
 CALIBRATION_PHOTOS = 200
@@ -86,8 +87,20 @@ def export(
             result says too often what Keras does not; nothing is written then.
     """
     _check_request(form, precision)
-    config, vocabulary, model = load_bundle(folder)
     bundles.check_changeable(folder)
+    with hold(folder, "`captioner export`", inside=False):
+        return _export(folder, form, data, precision, max_loss, announce)
+
+
+def _export(
+    folder: Path,
+    form: str,
+    data: str,
+    precision: str,
+    max_loss: float,
+    announce: Callable[[str], None],
+) -> Check:
+    config, vocabulary, model = load_bundle(folder)
     if config.decoding.method == "sample" and FORMS[form].searches:
         raise AppError(
             f"{folder} draws its captions (method sample), and the random numbers for "

@@ -15,7 +15,8 @@ from shared.errors import AppError
 from shared.files import beside, cannot_write
 from shared.progress import plain, say
 
-_IN_FOLDER = ".sightread.lock"
+ENDING = ".lock"
+_IN_FOLDER = f".sightread{ENDING}"
 _TAKEN = {errno.EACCES, errno.EAGAIN, errno.EDEADLK}
 _FAR = 1 << 20  # Windows keeps others from reading what is locked
 
@@ -51,7 +52,7 @@ class Hold:
         self._file.close()
 
 
-def hold(path: Path, what: str) -> Hold:
+def hold(path: Path, what: str, *, inside: bool = True) -> Hold:
     """Keep other processes, and other threads, from working on a file or a folder.
 
     The operating system gives the lock back when the process ends, however it ends.
@@ -61,6 +62,8 @@ def hold(path: Path, what: str) -> Hold:
     Args:
         path: the file, there or not, or an existing folder.
         what: who works on it, for those who come second, such as "`captioner train`".
+        inside: whether the lock of a folder lies in it; that of a folder which will
+            be replaced as a whole lies beside it.
 
     Returns:
         object to release it; also a context manager. On a file system without locks
@@ -70,7 +73,8 @@ def hold(path: Path, what: str) -> Hold:
         AppError: if it is held already, or the lock's file cannot be made.
     """
     target = Path(os.path.realpath(path))
-    lock = target / _IN_FOLDER if target.is_dir() else beside(target, ".lock")
+    in_it = inside and target.is_dir()
+    lock = target / _IN_FOLDER if in_it else beside(target, ENDING)
     try:
         file = _open_locked(lock)
     except OSError as error:

@@ -57,6 +57,17 @@ def test_a_link_and_its_target_are_one_file(tmp_path):
         hold(tmp_path / "target.csv", "two")
 
 
+def test_a_folder_that_is_replaced_stays_held(tmp_path):
+    folder = tmp_path / "bundle"
+    folder.mkdir()
+    with hold(folder, "`vqa train`", inside=False):
+        assert not list(folder.iterdir())
+        folder.rename(tmp_path / "old")
+        folder.mkdir()
+        with pytest.raises(AppError, match="in use by `vqa train`"):
+            hold(folder, "`vqa export`", inside=False)
+
+
 def test_a_process_that_is_killed_holds_nothing(path):
     with subprocess.Popen(
         [sys.executable, "-c", HOLDER, path],

@@ -15,6 +15,7 @@ from shared import bundles
 from shared.errors import AppError
 from shared.images import read_image
 from shared.litert import PART
+from shared.locks import hold
 from shared.quiet import muted
 from vqa.data import Record, read_dataset, select
 from vqa.evaluate import ask_records, score_records
@@ -77,8 +78,19 @@ def export(
         AppError: if there is no bundle or no data, or the result answers too often
             what Keras does not; nothing is written then.
     """
-    config, vocabulary, space, model = load_bundle(folder)
     bundles.check_changeable(folder)
+    with hold(folder, "`vqa export`", inside=False):
+        return _export(folder, data, precision, max_loss, announce)
+
+
+def _export(
+    folder: Path,
+    data: str,
+    precision: str,
+    max_loss: float,
+    announce: Callable[[str], None],
+) -> Check:
+    config, vocabulary, space, model = load_bundle(folder)
     records = read_dataset(data)
     questions = select(records, "dev")
     learnt = [record for record in records if record.split == "train"] or questions
