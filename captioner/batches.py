@@ -6,8 +6,8 @@ import numpy as np
 from PIL import Image
 
 from captioner.data import Record
-from shared.features import Features
-from shared.images import Resize, read_image
+from shared.features import Features, read_again
+from shared.images import Resize
 from shared.text import BOS, Vocabulary
 
 Batch = dict[str, np.ndarray]
@@ -80,7 +80,7 @@ def read_images(
     """Read photos from their files, changed a little if asked."""
 
     def look(rows: np.ndarray, rng: np.random.Generator) -> Batch:
-        images = [read_image(records[row].image, size, resize) for row in rows]
+        images = [read_again(records[row].image, size, resize) for row in rows]
         if augment:
             images = [_augment(image, rng) for image in images]
         return {"images": np.stack(images)}

@@ -15,6 +15,8 @@ BAD_ENDINGS = (
 )
 # fmt: on
 
+MOST_BEAMS = 50
+
 Rate = Annotated[float, Field(ge=0, lt=1)]
 Positive = Annotated[int, Field(ge=1)]
 
@@ -172,7 +174,7 @@ class DecodingConfig(Config):
     """
 
     method: Literal["beam", "sample"] = "beam"
-    beam_size: int = Field(3, ge=1, le=50)
+    beam_size: int = Field(3, ge=1, le=MOST_BEAMS)
     groups: int = Field(1, ge=1, le=50)
     diversity: float = Field(0.5, ge=0, le=100)
     length_penalty: Annotated[float, Field(ge=0, le=5)] | Literal["average"] = 0.0
@@ -198,7 +200,7 @@ class DecodingConfig(Config):
             )
         if self.beam_size % self.groups:
             first = max(1, self.beam_size // self.groups) * self.groups
-            fits = range(first, 51, self.groups)[:3]
+            fits = range(first, MOST_BEAMS + 1, self.groups)[:3]
             raise ValueError(
                 f"groups {self.groups} do not share beam_size {self.beam_size} in "
                 f"equal parts: give a beam_size of {', '.join(map(str, fits))}"
@@ -256,3 +258,40 @@ class CaptionerConfig(FinetuneConfig):
     encoder: EncoderConfig
     decoder: DecoderConfig
     decoding: DecodingConfig = DecodingConfig()
+
+
+def find_contradictions(recipe: CaptionerConfig, whole: bool) -> list[str]:
+    """Say what in a recipe cannot be trained, or would change nothing.
+
+    Old bundles may have the latter, so that it is no part of the schema.
+
+    Args:
+        recipe: all of it, for a model that is trained further as well.
+        whole: whether all of it was just read, none being that of a model.
+    """
+    found, decoding = [], recipe.decoding
+    if decoding.method == "sample":
+        found.append(
+            'decoding.method: "sample" draws captions at random, which cannot choose '
+            'the best epoch. Train with "beam"; `captioner caption --sample` draws.'
+        )
+    for stage in recipe.stages:
+        place = f"stages.{stage.name}"
+        if stage.objective == "self_critical":
+            if stage.captions > MOST_BEAMS:
+                found.append(
+                    f"{place}.captions: a self_critical stage searches with so many "
+                    f"beams, at most {MOST_BEAMS}. Received: {stage.captions}."
+                )
+            if stage.captions % decoding.groups:
+                found.append(
+                    f"{place}.captions: the {stage.captions} beams of a self_critical "
+                    f"stage are not shared in equal parts by decoding.groups "
+                    f"{decoding.groups}. Give a multiple of {decoding.groups}."
+                )
+        if whole and stage.attention_penalty and not recipe.decoder.attention_units:
+            found.append(
+                f"{place}.attention_penalty: the decoder has no attention "
+                "(decoder.attention_units is 0). Leave it out, or give it some."
+            )
+    return found

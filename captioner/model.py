@@ -258,14 +258,15 @@ class Captioner(keras.Model):
 
 
 def build_captioner(
-    config: CaptionerConfig, vocab_size: int, weights: str | None
+    config: CaptionerConfig, vocab_size: int, encoder: Encoder | None
 ) -> Captioner:
     """Make an untrained captioner.
 
     Args:
-        weights: of the encoder, as of `shared.encoders.Encoder`.
+        encoder: None is that of the config, with random weights.
     """
-    encoder = Encoder(config.encoder.name, config.encoder.image_size, weights)
+    if encoder is None:
+        encoder = Encoder(config.encoder.name, config.encoder.image_size, None)
     usual = keras.config.dtype_policy()
     keras.config.set_dtype_policy(config.precision)
     try:  # the decoder's parts take the policy that is in force

@@ -13,6 +13,8 @@ from matplotlib.figure import Figure
 from captioner.config import CaptionerConfig
 from captioner.data import Record
 from captioner.metrics import Report
+from shared.briefing import warn_of_few
+from shared.checkpoints import Progress
 from shared.errors import AppError
 from shared.images import read_image
 
@@ -26,7 +28,7 @@ def describe_run(
     dev: Sequence[Record],
     data: str,
     started_from: str | Path,
-    history: list[dict[str, Any]],
+    progress: Progress,
     report: Report,
 ) -> dict[str, Any]:
     """Give all that is needed to repeat a run, and what came of it, for JSON."""
@@ -40,8 +42,9 @@ def describe_run(
         },
         "started_from": Path(started_from).name,
         "scores": report.to_dict(),
-        "history": history,
-        "seconds": round(sum(epoch["seconds"] for epoch in history)),
+        "scores_before": progress.before,
+        "history": progress.history,
+        "seconds": round(sum(epoch["seconds"] for epoch in progress.history)),
         "versions": {
             "python": platform.python_version(),
             "backend": keras.backend.backend(),
@@ -62,12 +65,11 @@ def write_card(run: Mapping[str, Any], recipe: CaptionerConfig, words: int) -> s
     """Write the bundle's card, in Markdown."""
     data, scores = run["data"], run["scores"]
     attention = "soft attention" if recipe.decoder.attention_units else "no attention"
-    rows = "\n".join(
-        f"| {name} | {score:.1f} |" for name, score in scores["scores"].items()
-    )
     unsure = ""
     if recipe.unsure:
         unsure = f" Captions of less than {recipe.unsure} confidence are much worse."
+    few = warn_of_few(scores["images"])
+    few = few and f"**{few}**\n\n"
     return f"""# A captioner
 
 {recipe.encoder.name} at {recipe.encoder.image_size} px, {recipe.decoder.layers} \
@@ -82,11 +84,9 @@ captions; chosen by its captions of {data["dev_photos"]} other photos.
 
 ## Scores on the photos it was chosen by
 
-| score | value |
-|---|---|
-{rows}
+{_score_table(scores["scores"], (run["scores_before"] or {}).get("scores"))}
 
-{scores["images"]} photos, {scores["distinct_captions"]} different captions. \
+{few}{scores["images"]} photos, {scores["distinct_captions"]} different captions. \
 Search: {recipe.decoding}. \
 {scores["protocol"]}.{unsure}
 
@@ -97,6 +97,19 @@ says the nearest thing that it knows. What it says of people, their age and sex 
 all, is a guess from their looks and can be wrong and hurt. Nobody should act on a \
 caption alone.
 """
+
+
+def _score_table(
+    scores: Mapping[str, float], before: Mapping[str, float] | None
+) -> str:
+    """Write the scores, and beside them those of the model that was started from."""
+    if before is None:
+        rows = ["| score | value |", "|---|---|"]
+        rows += [f"| {name} | {score:.1f} |" for name, score in scores.items()]
+    else:
+        rows = ["| score | before this training | after |", "|---|---|---|"]
+        rows += [f"| {n} | {before[n]:.1f} | {s:.1f} |" for n, s in scores.items()]
+    return "\n".join(rows)
 
 
 def draw_curves(history: Sequence[Mapping[str, Any]], path: Path) -> None:

@@ -5,34 +5,49 @@ A run is a folder: `config.toml`, `vocabulary.txt` and `skipped.csv` written fir
 `bundle/`, `run.json`, `curves.png` and `samples.png`.
 """
 
-import csv
 import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import keras
 import numpy as np
 
 from captioner.calibration import choose_threshold
-from captioner.config import CaptionerConfig, FinetuneConfig
+from captioner.config import CaptionerConfig, FinetuneConfig, find_contradictions
 from captioner.data import Record, read_dataset, select
 from captioner.metrics import CiderD, score_captions
 from captioner.model import Captioner, build_captioner
 from captioner.predict import Caption, PhotoCaptioner, load_bundle, load_captioner
 from captioner.reports import describe_run, draw_curves, draw_samples, write_card
+from captioner.rules import make_rules
+from captioner.runtime_keras import KerasRuntime
 from captioner.trainer import Trainer
 from shared import bundles
-from shared.config import format_config, parse_config, read_config
+from shared.briefing import count_rare, name_rare, warn_of_few
+from shared.checkpoints import Progress
+from shared.config import format_config, read_config
+from shared.encoders import Encoder
 from shared.errors import AppError
-from shared.images import read_image
+from shared.features import read_again
+from shared.files import write_text
+from shared.runs import (
+    adapt_recipe,
+    hold_run,
+    leave_out_broken,
+    open_run,
+    read_part,
+    refuse,
+    sign,
+)
 from shared.text import SPECIAL_WORDS, Vocabulary, split_words
-from shared.training import grow, load_progress
+from shared.training import check_blocks, grow
 
 FINETUNE = "finetune-captioner"
-CHECKPOINT, SKIPPED = "checkpoint.npz", "skipped.csv"
-ODD = "surrogateescape"  # file names of any bytes
+VOCABULARY = bundles.VOCABULARY
+BATCH_SIZE = 16
+ANOTHER = "<another>"  # stands for the words that will be learnt
 
 
 def train(
@@ -66,91 +81,133 @@ def train(
     Raises:
         AppError: if the recipe, the data or the run's folder is refused.
     """
-    start = None
-    if from_bundle is not None and encoder_weights is not None:
-        raise AppError(
-            "A model that goes on with --from brings its encoder: leave out "
-            "--encoder-weights."
-        )
+    start = _read_recipe(config, encoder_weights, from_bundle)
+    with hold_run(out, "`captioner train`", announce):
+        return _train(start, data, out, cache or out / "features", announce, tick)
+
+
+class Start(NamedTuple):
+    """What a run starts from.
+
+    Attributes:
+        recipe: all of it.
+        encoder: with its weights.
+        words: what the vocabulary begins with, in the recipe's units.
+        model: what is trained further, if anything is.
+        origin: for the card: a bundle, or the encoder's weights.
+    """
+
+    recipe: CaptionerConfig
+    encoder: Encoder
+    words: Vocabulary
+    model: Captioner | None
+    origin: str | Path
+
+
+def _read_recipe(
+    config: str | None, encoder_weights: str | None, from_bundle: Path | None
+) -> Start:
+    """Read a recipe, and refuse all in it that cannot be trained."""
     if from_bundle is not None:
-        old_config, old_words, start = load_bundle(from_bundle)
-        tuning = read_config(config or FINETUNE, FinetuneConfig, "finetune-captioner")
-        origin = old_config.about.strip() or "Nothing."
-        about = f"{tuning.about}\n\nIt started from a model of which this is said:"
-        changes = {**dict(tuning), "about": f"{about}\n\n{origin}".strip()}
-        if "units" not in tuning.vocabulary.model_fields_set:
-            same = {"units": old_config.vocabulary.units}
-            changes["vocabulary"] = tuning.vocabulary.model_copy(update=same)
-        recipe = old_config.model_copy(update=changes)
+        if encoder_weights is not None:
+            raise AppError(
+                "A model that goes on with --from brings its encoder: leave out "
+                "--encoder-weights."
+            )
+        known, vocabulary, model = load_bundle(from_bundle)
+        source = config or FINETUNE
+        recipe = adapt_recipe(known, source, FinetuneConfig, FINETUNE)
+        if "units" not in recipe.vocabulary.model_fields_set:
+            same = {"units": known.vocabulary.units}
+            limits = recipe.vocabulary.model_copy(update=same)
+            recipe = recipe.model_copy(update={"vocabulary": limits})
+        words = vocabulary.in_units(recipe.vocabulary.units)
+        start = Start(recipe, model.encoder, words, model, from_bundle)
+        _check_recipe(source, recipe, whole=False)
+        keras.utils.set_random_seed(recipe.seed)
     elif config is None:
         raise AppError("Give a recipe with --config, or a bundle with --from.")
     else:
         recipe = read_config(config, CaptionerConfig, "captioner-")
+        _check_recipe(config, recipe, whole=True)
+        keras.utils.set_random_seed(recipe.seed)
+        name, size = recipe.encoder.name, recipe.encoder.image_size
+        weights = encoder_weights or recipe.encoder.weights
+        encoder = Encoder(name, size, None if weights == "none" else weights)
+        words = Vocabulary(SPECIAL_WORDS, recipe.vocabulary.units)
+        start = Start(recipe, encoder, words, None, weights)
+    check_blocks(start.encoder, {s.name: s.encoder_from for s in recipe.stages})
+    return start
+
+
+def _check_recipe(source: str, recipe: CaptionerConfig, whole: bool) -> None:
+    """Refuse what cannot be trained, whatever words will be learnt."""
+    refuse(source, find_contradictions(recipe, whole))
+    decoding, units = recipe.decoding, recipe.vocabulary.units
+    texts = [*decoding.must, *decoding.ban, decoding.prefix]
+    words = dict.fromkeys(word for text in texts for word in split_words(text, units))
+    try:
+        make_rules(decoding, Vocabulary([*SPECIAL_WORDS, *words, ANOTHER], units))
+    except AppError as error:
+        refuse(source, [f"decoding: {error}"])
+
+
+def _train(
+    start: Start,
+    data: str,
+    out: Path,
+    cache: Path,
+    announce: Callable[[str], None],
+    tick: Callable[[str, int, int, int, float], None],
+) -> Path:
+    recipe = start.recipe
     records = read_dataset(data)
     learn, dev = select(records, "train"), select(records, "dev")
-    _open_run(out, recipe, _data_hash(learn + dev))
-    learn, dev = _leave_out_broken(out, learn, dev, announce)
-
-    units = recipe.vocabulary.units
-    texts = [text for record in learn for text in record.captions]
-    sentences = [split_words(text, units) for text in texts]
-    first = old_words.words if start else SPECIAL_WORDS
-    vocabulary = _choose_words(out, sentences, recipe.vocabulary.min_count, first)
-    vocabulary = vocabulary.in_units(units)
-    announce(
-        f"{len(learn)} photos to learn from, {len(dev)} to choose by. Vocabulary: "
-        f"{len(vocabulary)} words, {vocabulary.coverage(sentences):.1%} of those in "
-        "the captions."
-    )
-    keras.utils.set_random_seed(recipe.seed)
-    weights = encoder_weights or recipe.encoder.weights
-    known = None if start or weights == "none" else weights
-    model = build_captioner(recipe, len(vocabulary), known)
-    if start:
-        grow(start, model)
-    elif known is None:
+    resumed = open_run(out, recipe, _data_hash(learn + dev), [VOCABULARY])
+    learn, dev = leave_out_broken(out, learn, dev, announce)
+    min_count = recipe.vocabulary.min_count
+    vocabulary = _choose_words(out, learn, min_count, start.words, resumed)
+    make_rules(recipe.decoding, vocabulary)  # now that its words are known
+    for line in _summary(min_count, vocabulary, learn, dev):
+        announce(line)
+    fresh = None if start.model else start.encoder
+    model = build_captioner(recipe, len(vocabulary), fresh)
+    if start.model:
+        grow(start.model, model)
+    elif start.origin == "none":
         encoder = recipe.encoder
         images = [
-            read_image(record.image, encoder.image_size, encoder.resize)
+            read_again(record.image, encoder.image_size, encoder.resize)
             for record in learn[:64]
         ]
         model.encoder.calibrate(np.stack(images))
-    cache = cache or out / "features"
-    Trainer(recipe, model, vocabulary, learn, dev, out, cache, announce, tick).train()
-    started_from = from_bundle or weights
-    return _finish(recipe, model, vocabulary, learn, dev, data, started_from, out)
+    signature = sign([r.name for r in learn], [r.name for r in dev], vocabulary.words)
+    trainer = Trainer(
+        recipe, model, vocabulary, learn, dev, out, cache, announce, tick, signature
+    )
+    if start.model and not resumed:
+        trainer.progress.before = _score_start(start, dev, announce)
+    progress = trainer.train()
+    return _finish(
+        recipe, model, vocabulary, learn, dev, data, start.origin, progress, out
+    )
 
 
-def _open_run(out: Path, recipe: CaptionerConfig, data_hash: str) -> None:
-    """Make the run's folder, or make sure that it holds this very run.
-
-    A run without a checkpoint has nothing to lose, and may become another one.
-    """
-    header = f"# data {data_hash}\n"
-    path = out / "config.toml"
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-        if not path.exists():
-            if any(out.iterdir()):
-                raise AppError(
-                    f"{out} is not empty, and no run. Choose another folder with --out."
-                )
-        elif (out / CHECKPOINT).exists():
-            text = path.read_text("utf-8")
-            known = parse_config(text, CaptionerConfig, str(path))
-            if text.startswith(header) and known == recipe:
-                return
-            raise AppError(
-                f"{out} holds a run with another recipe or other data (see {path}). "
-                "Give the same ones to go on with it, or another folder with --out."
-            )
-        (out / SKIPPED).unlink(missing_ok=True)
-        path.write_text(header + format_config(recipe), "utf-8")
-    except OSError as error:
-        raise AppError(
-            f"The run's folder {out} cannot be written: {error}. Choose another one "
-            "with --out."
-        ) from error
+def _score_start(
+    start: Start, dev: Sequence[Record], announce: Callable[[str], None]
+) -> dict[str, Any]:
+    """Score the model to start from, so that one sees what the training changes."""
+    assert start.model
+    runtime = KerasRuntime([start.model], BATCH_SIZE)
+    captioner = PhotoCaptioner(start.recipe, start.words, runtime, BATCH_SIZE)
+    texts = {name: one.text for name, one in _caption(captioner, dev).items()}
+    references = {r.name: r.captions for r in dev if r.name in texts}
+    report = score_captions(texts, references, units=start.words.units)
+    announce(
+        f"The model to start from reaches CIDEr-D {report.scores['CIDEr-D']:.1f} on "
+        f"the {report.images} photos to choose by."
+    )
+    return report.to_dict()
 
 
 def _data_hash(records: Sequence[Record]) -> str:
@@ -161,66 +218,53 @@ def _data_hash(records: Sequence[Record]) -> str:
 
 
 def _choose_words(
-    out: Path,
-    sentences: Sequence[Sequence[str]],
-    min_count: int,
-    first: Sequence[str],
+    out: Path, learn: Sequence[Record], min_count: int, first: Vocabulary, resumed: bool
 ) -> Vocabulary:
     """Make the run's vocabulary; a run with a checkpoint keeps its own."""
-    path = out / "vocabulary.txt"
-    if (out / CHECKPOINT).exists():
+    path = out / VOCABULARY
+    if resumed:
         vocabulary = Vocabulary.load(path)
-        if vocabulary.words[: len(first)] == tuple(first):
-            return vocabulary
+        if vocabulary.words[: len(first)] == first.words:
+            return vocabulary.in_units(first.units)
         raise AppError(
             f"{out} holds a run that started from another model, with other words. "
             "Give that one with --from, or another folder with --out."
         )
-    vocabulary = Vocabulary.from_sentences(sentences, min_count, first)
+    sentences = _split(learn, first)
+    vocabulary = Vocabulary.from_sentences(sentences, min_count, first.words)
     if len(vocabulary) == len(SPECIAL_WORDS):
         raise AppError(
             f"No word occurs {min_count} times in the training captions, which is "
             "the recipe's min_count. Lower it, or add captions."
         )
-    vocabulary.save(path)
-    return vocabulary
+    write_text(path, "".join(f"{word}\n" for word in vocabulary.words))
+    return vocabulary.in_units(first.units)
 
 
-def _leave_out_broken(
-    out: Path,
-    learn: list[Record],
-    dev: list[Record],
-    announce: Callable[[str], None],
-) -> tuple[list[Record], list[Record]]:
-    """Look at every photo once, before hours depend on it; list the bad ones."""
-    path = out / SKIPPED
-    records = learn + dev
+def _split(records: Sequence[Record], vocabulary: Vocabulary) -> list[list[str]]:
+    return [vocabulary.split(text) for record in records for text in record.captions]
 
-    def problem(record: Record) -> str | None:
-        try:
-            read_image(record.image, 32)
-        except AppError as error:
-            return str(error)
-        return None
 
-    if not path.exists():
-        with ThreadPoolExecutor(2) as pool:
-            problems = list(pool.map(problem, records))
-        with path.open("w", encoding="utf-8", errors=ODD, newline="") as file:
-            rows = zip(records, problems, strict=True)
-            csv.writer(file).writerows((r.name, p) for r, p in rows if p)
-    with path.open(encoding="utf-8", errors=ODD, newline="") as file:
-        skipped = {row[0]: row[1] for row in csv.reader(file)}
-    if skipped:
-        announce(f"{len(skipped)} photos are left out, listed in {path}.")
-    learn = [record for record in learn if record.name not in skipped]
-    dev = [record for record in dev if record.name not in skipped]
-    if not learn or not dev:
-        raise AppError(
-            f"No photo is left to {'choose by' if learn else 'learn from'}. The first "
-            f"problem: {next(iter(skipped.values()))}. See {path}."
-        )
-    return learn, dev
+def _summary(
+    min_count: int,
+    vocabulary: Vocabulary,
+    learn: Sequence[Record],
+    dev: Sequence[Record],
+) -> list[str]:
+    """Say what there is to learn."""
+    sentences = _split(learn, vocabulary)
+    lines = [
+        f"{len(learn)} photos to learn from, {len(dev)} to choose by. Vocabulary: "
+        f"{len(vocabulary)} words, {vocabulary.coverage(sentences):.1%} of those in "
+        "the captions.",
+        name_rare(
+            "words",
+            count_rare(sentences, vocabulary.ids),
+            f"seen less than {min_count} times",
+        ),
+        warn_of_few(len(dev)),
+    ]
+    return [line for line in lines if line]
 
 
 def _finish(
@@ -231,6 +275,7 @@ def _finish(
     dev: Sequence[Record],
     data: str,
     started_from: str | Path,
+    progress: Progress,
     out: Path,
 ) -> Path:
     """Write the bundle of the model that came out, with its scores, and draw it."""
@@ -241,7 +286,7 @@ def _finish(
             bundle,
             task="captioner",
             config=format_config(recipe),
-            vocabulary=(out / "vocabulary.txt").read_text("utf-8"),
+            vocabulary=read_part(out / VOCABULARY),
             model=model,
             card=card,
         )
@@ -254,12 +299,11 @@ def _finish(
     report = score_captions(texts, references, units=vocabulary.units)
     if unsure := _find_unsure(captions, references, vocabulary):
         recipe = recipe.model_copy(update={"unsure": unsure})
-    history = load_progress(out / CHECKPOINT)["history"]
-    run = describe_run(recipe, learn, dev, data, started_from, history, report)
+    run = describe_run(recipe, learn, dev, data, started_from, progress, report)
     write(write_card(run, recipe, len(vocabulary) - len(SPECIAL_WORDS)))
     try:
-        (out / "run.json").write_text(json.dumps(run, indent=1) + "\n", "utf-8")
-        draw_curves(history, out / "curves.png")
+        write_text(out / "run.json", json.dumps(run, indent=1) + "\n")
+        draw_curves(progress.history, out / "curves.png")
         draw_samples(dev, texts, out / "samples.png")
     except OSError as error:
         raise AppError(

@@ -1,16 +1,15 @@
 """The training loop: stage by stage, validated on captions that it writes freely."""
 
 import json
-import math
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import keras
 import numpy as np
-import tensorflow as tf
 from keras import ops
 
 from captioner.batches import (
@@ -22,50 +21,30 @@ from captioner.batches import (
     read_images,
     shift,
 )
-from captioner.choosing import FOUND
 from captioner.cider import CiderD
 from captioner.config import CaptionerConfig, StageConfig
 from captioner.data import Record
 from captioner.model import Captioner
 from captioner.predict import to_captions
+from captioner.reward import SelfCritic
 from captioner.rules import make_rules
 from captioner.runtime_keras import Search
-from shared.errors import AppError
-from shared.features import Features, extract_features
-from shared.text import EOS, SPECIAL_WORDS, Vocabulary
+from shared.checkpoints import Progress, load_arrays, load_progress, save_arrays
+from shared.features import Features, PhotosLost, extract_features
+from shared.runs import BEST, CHECKPOINT
+from shared.text import Vocabulary
 from shared.training import (
     ahead,
     build_optimizer,
-    load_arrays,
-    load_progress,
-    save_arrays,
+    check_numbers,
+    log_scalars,
+    run_epoch,
+    take_step,
 )
 
-CHECKPOINT_SECONDS = 120
-END = SPECIAL_WORDS[EOS]
-DIVERGED = (
-    "The training broke down: its loss is not a number any more. Lower the rates of "
-    "the stage, and start again in another folder with --out."
-)
-
-
-@dataclass
-class Progress:
-    """Where a run stands.
-
-    Attributes:
-        stage, epoch, step: the next step to take, each from 0.
-        best: highest dev score so far, or None before the first.
-        waited: epochs of this stage since then.
-        history: a record per epoch that is done.
-    """
-
-    stage: int = 0
-    epoch: int = 0
-    step: int = 0
-    best: float | None = None
-    waited: int = 0
-    history: list[dict[str, Any]] = field(default_factory=list)
+LOGGED = ("loss", "dev_cider_d", "dev_distinct")
+# rows int (B,), what `Look` gives, targets int32 (B, K, T)
+Drawn = tuple[np.ndarray, Batch, np.ndarray]
 
 
 class Trainer:
@@ -80,6 +59,7 @@ class Trainer:
         announce: told what happens, a sentence each.
         tick: told of every step: stage name, epoch from 0, step from 1, steps, loss
             (the mean reward, in a self-critical stage).
+        signature: of what is learnt from, see `shared.runs.sign`.
     """
 
     def __init__(
@@ -93,6 +73,7 @@ class Trainer:
         cache: Path,
         announce: Callable[[str], None] = print,
         tick: Callable[[str, int, int, int, float], None] = lambda *_: None,
+        signature: str = "",
     ):
         self.config = config
         self.model = model
@@ -103,7 +84,7 @@ class Trainer:
         self.cache = cache
         self.announce = announce
         self.tick = tick
-        self.progress = Progress()
+        self.progress = Progress(signature=signature)
         self.captions = Captions(records, vocabulary, config.vocabulary.max_words + 1)
         self.dev_cider = CiderD(
             [[vocabulary.split(c) for c in r.captions] for r in dev]
@@ -111,15 +92,17 @@ class Trainer:
 
     def train(self) -> Progress:
         """Run all stages, or what is left of them; the model ends as the best."""
-        checkpoint = self.run / "checkpoint.npz"
+        checkpoint = self.run / CHECKPOINT
         resumed = checkpoint.exists()
         if resumed:
-            self.progress = Progress(**load_progress(checkpoint))
+            self.progress = load_progress(checkpoint, Progress, self.progress.signature)
+            if self.progress.best is not None:  # better missed now than at the end
+                load_arrays(self.run / BEST, self.model.variables)
         progress = self.progress
         while progress.stage < len(self.config.stages):
             stage = self.config.stages[progress.stage]
             if progress.stage and not resumed:
-                load_arrays(self.run / "best.npz", self.model.variables)
+                load_arrays(self.run / BEST, self.model.variables)
             self._prepare(stage)
             if resumed:
                 load_arrays(checkpoint, self._variables())
@@ -128,15 +111,20 @@ class Trainer:
                     f"step {progress.step + 1}."
                 )
                 resumed = False
-            self._run_stage(stage, checkpoint)
+            self._run_stage(stage)
             progress.stage += 1
             progress.epoch = progress.step = progress.waited = 0
-        if (self.run / "best.npz").exists():
-            load_arrays(self.run / "best.npz", self.model.variables)
+        load_arrays(self.run / BEST, self.model.variables)
         return progress
 
     def _variables(self) -> list[keras.Variable]:
         return [*self.model.variables, *self.model.optimizer.variables]
+
+    def _save(self) -> None:
+        save_arrays(self.run / CHECKPOINT, self._variables(), asdict(self.progress))
+
+    def _tick(self, stage: StageConfig, step: int, loss: float) -> None:
+        self.tick(stage.name, self.progress.epoch, step, self._steps(stage), loss)
 
     def _prepare(self, stage: StageConfig) -> None:
         """Compile the model for a stage."""
@@ -187,50 +175,28 @@ class Trainer:
             mirrored=mirrored,
             announce=self.announce,
         )
-        if features.broken:  # it could be read when the run began
-            raise AppError(
-                f"{len(features.broken)} photos can no longer be read, the first: "
-                f"{next(iter(features.broken.values()))} Bring them back and give the "
-                "same command again, or start a new run with another --out."
-            )
+        if features.broken:
+            raise PhotosLost(list(features.broken.values()))
         return features
 
-    def _run_stage(self, stage: StageConfig, checkpoint: Path) -> None:
+    def _run_stage(self, stage: StageConfig) -> None:
         progress = self.progress
         see_train, see_dev = self._look(stage)
         rules = make_rules(self.config.decoding, self.vocabulary)
         score = Search([self.model], rules)
         learn = self._objective(stage)
         while progress.epoch < stage.epochs and progress.waited < stage.patience:
-            losses: list[float] = []
-            started = saved = time.monotonic()
-            first = progress.step
-            for rows, batch, targets in self._epoch(stage, see_train):
-                loss = learn(rows, batch, targets)
-                losses.append(loss)
-                progress.step += 1
-                self.tick(
-                    stage.name, progress.epoch, progress.step, self._steps(stage), loss
-                )
-                if time.monotonic() - saved > CHECKPOINT_SECONDS:
-                    save_arrays(checkpoint, self._variables(), asdict(progress))
-                    saved = time.monotonic()
-            seconds = time.monotonic() - started
-            current = [ops.convert_to_numpy(v) for v in self.model.trainable_variables]
-            self.model.optimizer.finalize_variable_values(
-                self.model.trainable_variables
+            started, first = time.monotonic(), progress.step
+            losses = run_epoch(
+                self._epoch(stage, see_train),
+                learn,
+                progress,
+                save=self._save,
+                tick=partial(self._tick, stage),
             )
-            cider, distinct = self._validate(score, see_dev)
-            progress.waited += 1
-            # 0 is no score: with a photo or two to choose by, there is no other.
-            if not progress.best or cider > progress.best:
-                progress.best, progress.waited = cider, 0
-                save_arrays(self.run / "best.npz", self.model.variables, {})
-            for variable, value in zip(
-                self.model.trainable_variables, current, strict=True
-            ):
-                variable.assign(value)
-            record = {
+            seconds = time.monotonic() - started
+            cider, distinct = self._keep_best(score, see_dev)
+            record: dict[str, Any] = {
                 "stage": stage.name,
                 "epoch": progress.epoch + 1,
                 "loss": float(np.mean(losses)) if losses else None,
@@ -241,24 +207,27 @@ class Trainer:
             }
             progress.history.append(record)
             progress.epoch, progress.step = progress.epoch + 1, 0
-            save_arrays(checkpoint, self._variables(), asdict(progress))
-            self._log(record)
+            self._save()
+            scalars = {key: record[key] for key in LOGGED}
+            log_scalars(self.run / "logs", len(progress.history), scalars)
             self.announce(json.dumps(record))
 
-    def _log(self, record: dict[str, Any]) -> None:
-        """Tell TensorBoard about an epoch."""
-        # `tf.summary.scalar` needs TensorBoard installed only to write this line.
-        scalar = tf.compat.v1.SummaryMetadata(plugin_data={"plugin_name": "scalars"})
-        with tf.summary.create_file_writer(str(self.run / "logs")).as_default():
-            step = len(self.progress.history)
-            for key in ("loss", "dev_cider_d", "dev_distinct"):
-                if record[key] is not None:
-                    value = tf.constant(record[key], tf.float32)
-                    tf.summary.write(key, value, step, scalar)
+    def _keep_best(self, search: Search, look: Look) -> tuple[float, int]:
+        """Validate the averaged weights, and keep them if they are the best so far."""
+        model, progress = self.model, self.progress
+        current = [ops.convert_to_numpy(v) for v in model.trainable_variables]
+        model.optimizer.finalize_variable_values(model.trainable_variables)
+        cider, distinct = self._validate(search, look)
+        progress.waited += 1
+        # 0 is no score: with a photo or two to choose by, there is no other.
+        if not progress.best or cider > progress.best:
+            progress.best, progress.waited = cider, 0
+            save_arrays(self.run / BEST, model.variables, {})
+        for variable, value in zip(model.trainable_variables, current, strict=True):
+            variable.assign(value)
+        return cider, distinct
 
-    def _epoch(
-        self, stage: StageConfig, look: Look
-    ) -> Iterator[tuple[np.ndarray, Batch, np.ndarray]]:
+    def _epoch(self, stage: StageConfig, look: Look) -> Iterator[Drawn]:
         progress = self.progress
         return ahead(
             epoch_batches(
@@ -271,64 +240,29 @@ class Trainer:
             )
         )
 
-    def _objective(
-        self, stage: StageConfig
-    ) -> Callable[[np.ndarray, Batch, np.ndarray], float]:
+    def _objective(self, stage: StageConfig) -> Callable[[Drawn], float]:
         """What a step does with a batch; it gives the loss, or the reward."""
         if stage.objective == "self_critical":
-            return self._self_critical(stage)
-
-        def learn(rows: np.ndarray, batch: Batch, targets: np.ndarray) -> float:
-            return self._step({**batch, "tokens": shift(targets)}, targets)
-
-        return learn
-
-    def _self_critical(
-        self, stage: StageConfig
-    ) -> Callable[[np.ndarray, Batch, np.ndarray], float]:
-        """Search for captions, and learn those better than the photo's others.
-
-        Captions and references end with eos in the reward; without it, captions
-        that break off ("a dog with a") would pay.
-        """
-        reward = CiderD(
-            [
-                [[*self.vocabulary.split(c), END] for c in r.captions]
-                for r in self.records
-            ]
-        )
-        # Without the rules that keep captions from faults: it is to unlearn those.
-        plain = {"beam_size": stage.captions, "no_repeat": 0, "bad_endings": ()}
-        decoding = self.config.decoding.model_copy(update=plain)
-        search = Search([self.model], make_rules(decoding, self.vocabulary))
-
-        def learn(rows: np.ndarray, batch: Batch, targets: np.ndarray) -> float:
-            found = search.predict_on_batch(batch)
-            tokens = np.asarray(found.tokens, np.int32)
-            rewards = np.array(
-                [
-                    [reward.score(row, self._words(ids)) for ids in beams]
-                    for row, beams in zip(rows.tolist(), tokens.tolist(), strict=True)
-                ]
+            decoding, beams = self.config.decoding, stage.captions
+            critic = SelfCritic(
+                self.model, self.vocabulary, decoding, beams, self.records
             )
-            weights = rewards - rewards.mean(axis=1, keepdims=True)
-            weights = np.where(found.log_probs > FOUND, weights, 0.0)
-            x = {**batch, "tokens": shift(tokens)}
-            self._step(x, tokens, weights.astype(np.float32))
-            return float(rewards.mean())
+
+            def improve(drawn: Drawn) -> float:
+                rows, batch, _ = drawn
+                tokens, weights, reward = critic.judge(rows, batch)
+                x = {**batch, "tokens": shift(tokens)}
+                take_step(self.model, x, tokens, weights)
+                return reward
+
+            return improve
+
+        def learn(drawn: Drawn) -> float:
+            _, batch, targets = drawn
+            x = {**batch, "tokens": shift(targets)}
+            return take_step(self.model, x, targets, None)
 
         return learn
-
-    def _step(
-        self, x: Batch, targets: np.ndarray, weights: np.ndarray | None = None
-    ) -> float:
-        loss = float(self.model.train_on_batch(x, targets, sample_weight=weights))
-        if not math.isfinite(loss):
-            raise AppError(DIVERGED)
-        return loss
-
-    def _words(self, ids: list[int]) -> list[str]:
-        return self.vocabulary.decode(ids) + ([END] if EOS in ids else [])
 
     def _validate(self, search: Search, look: Look) -> tuple[float, int]:
         """Caption the dev photos freely.
@@ -349,7 +283,7 @@ class Trainer:
                 strict=False,
             ):
                 if not captions:
-                    raise AppError(DIVERGED)
+                    check_numbers(np.array(np.nan))
                 scores.append(self.dev_cider.score(int(row), captions[0].words))
                 texts.add(captions[0].text)
         return 100 * float(np.mean(scores)), len(texts)

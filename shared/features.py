@@ -11,8 +11,10 @@ A cache is a folder:
 A view is the photo as it is (the first), or mirrored (the second).
 """
 
+import errno
 import hashlib
 import json
+import os
 import shutil
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -24,10 +26,41 @@ from keras import ops
 
 from shared.encoders import Encoder
 from shared.errors import AppError
+from shared.files import write_text
 from shared.images import Resize, StoredImage, read_image
+from shared.locks import hold
 
 BATCH = 32
 HALF_MAX = float(np.finfo(np.float16).max)
+
+
+class PhotosLost(AppError):
+    """Photos that could be read when a run began can no longer be read.
+
+    Args:
+        reasons: of each, at least one.
+    """
+
+    def __init__(self, reasons: Sequence[str]):
+        super().__init__(
+            f"{len(reasons)} of the photos can no longer be read, the first: "
+            f"{reasons[0]} Bring them back and give the same command again, which "
+            "goes on where it stopped; or start a new run with another --out."
+        )
+
+
+def read_again(
+    photo: Path | StoredImage, size: int | None = None, resize: Resize = "squash"
+) -> np.ndarray:
+    """Read a photo that could be read when the run began; see `read_image`.
+
+    Raises:
+        PhotosLost: if it cannot any more.
+    """
+    try:
+        return read_image(photo, size, resize)
+    except AppError as error:
+        raise PhotosLost([str(error)]) from error
 
 
 class Features:
@@ -69,7 +102,8 @@ def extract_features(
         announce: told what will be done and how it went, a sentence each.
 
     Raises:
-        AppError: if the disk is too small for it, or cannot be written.
+        AppError: if the disk is too small for it, or cannot be written; or if another
+            process is filling this cache.
     """
     views = 2 if mirrored else 1
     shape = (len(photos), views, encoder.regions, encoder.feature_size)
@@ -85,12 +119,14 @@ def extract_features(
     )
     home = folder / hashlib.sha256(key.encode()).hexdigest()[:16]
     try:
-        array, done = _open(home, key, shape, photos, contents, announce)
-        broken = _fill(photos, encoder, array, done, resize, announce)
-    except ValueError as error:  # NumPy's, of a damaged header or file
+        home.mkdir(parents=True, exist_ok=True)
+        with hold(home, "a training that computes features"):
+            array, done = _open(home, key, shape, photos, contents, announce)
+            broken = _fill(photos, encoder, array, done, resize, announce)
+    except (ValueError, FileNotFoundError) as error:  # ValueError: NumPy's
         raise AppError(
             f"The feature cache {home} is damaged: {error}. Delete this folder and "
-            "start again."
+            "give the same command again: it computes the features anew."
         ) from error
     except OSError as error:
         raise AppError(
@@ -121,7 +157,6 @@ def _open(
 ) -> tuple[np.memmap, np.memmap]:
     if not (home / "key.txt").exists():
         needed = int(np.prod(shape)) * 2
-        home.mkdir(parents=True, exist_ok=True)
         free = shutil.disk_usage(home).free
         announce(
             f"Features of {shape[0]} photos will take {needed / 1e9:.2f} GB in {home} "
@@ -136,17 +171,29 @@ def _open(
         _memory_map(home / "features.npy", np.float16, shape)
         _memory_map(home / "done.npy", np.bool_, shape[:1])
         lines = (f"{c} {p.name}\n" for c, p in zip(contents, photos, strict=True))
-        (home / "photos.txt").write_text("".join(lines), encoding="utf-8")
-        # Last, so that a folder with a key is whole.
-        (home / "key.txt").write_text(key, encoding="utf-8")
-    return (
-        np.lib.format.open_memmap(home / "features.npy", "r+"),
-        np.lib.format.open_memmap(home / "done.npy", "r+"),
+        text = "".join(lines).encode("utf-8", "surrogateescape")  # any bytes
+        (home / "photos.txt").write_bytes(text)
+        write_text(home / "key.txt", key)  # last: a folder with a key is whole
+    array, done = (
+        np.lib.format.open_memmap(home / name, "r+")
+        for name in ("features.npy", "done.npy")
     )
+    if (array.shape, done.shape) != (shape, shape[:1]):
+        raise ValueError(f"it holds arrays {array.shape} and {done.shape}")
+    return array, done
 
 
 def _memory_map(path: Path, dtype: Any, shape: tuple[int, ...]) -> None:
     np.lib.format.open_memmap(path, "w+", dtype, shape).flush()
+    if not hasattr(os, "posix_fallocate"):
+        return
+    # Writing to a map whose blocks the disk cannot give any more ends the process.
+    with path.open("rb+") as file:
+        try:
+            os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
+        except OSError as error:
+            if error.errno == errno.ENOSPC:
+                raise
 
 
 def _fill(

@@ -1,18 +1,25 @@
-"""What any training run needs: an optimizer, checkpoints, and batches made ahead."""
+"""What any training run needs: an optimizer, its steps, and batches made ahead."""
 
-import json
 import queue
+import signal
 import threading
-from collections.abc import Iterable, Iterator, Sequence
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, NoReturn, TypeVar
 
 import keras
 import numpy as np
+import tensorflow as tf
 from keras import ops
 
+from shared.checkpoints import Progress
+from shared.encoders import Encoder
 from shared.errors import AppError
+from shared.features import PhotosLost
 
+CHECKPOINT_SECONDS = 120
 T = TypeVar("T")
 
 
@@ -76,6 +83,29 @@ def build_optimizer(
     return optimizer
 
 
+def check_blocks(encoder: Encoder, blocks: Mapping[str, str]) -> None:
+    """Make sure that an encoder can be trained as the stages of a recipe want.
+
+    Args:
+        encoder: a new one; all of it can be trained afterwards.
+        blocks: for each stage's name what it trains, see `Encoder.train_from`.
+
+    Raises:
+        AppError: if there is no such layer, or nothing to train from there on.
+    """
+    for stage, block in blocks.items():
+        try:
+            encoder.train_from(block)
+        except AppError as error:
+            raise AppError(f"stages.{stage}.encoder_from: {error}") from error
+        if block != "none" and not encoder.trainable_variables:
+            raise AppError(
+                f"stages.{stage}.encoder_from: from the layer {block!r} on, the "
+                "encoder has nothing to train. Name an earlier layer, or all."
+            )
+    encoder.train_from("all")
+
+
 def grow(old: keras.Model, new: keras.Model) -> None:
     """Give a model the weights of one that knows only its first words, or answers.
 
@@ -87,68 +117,129 @@ def grow(old: keras.Model, new: keras.Model) -> None:
         target.assign(values)
 
 
-def save_arrays(
-    path: Path, variables: list[keras.Variable], progress: dict[str, Any]
-) -> None:
-    """Write variables and where the run stands, in one step that cannot be halved.
+def take_step(model: keras.Model, x: Any, y: Any, weights: np.ndarray | None) -> float:
+    """Train on one batch.
 
-    The file is a NumPy archive of plain arrays `0`, `1`, … in the order of
-    `variables`, and `progress` as JSON text.
+    Returns:
+        the loss.
 
     Raises:
-        AppError: if it cannot be written; an older file is kept.
+        AppError: if the loss is no number, or the memory is full.
     """
-    arrays = {str(i): ops.convert_to_numpy(v) for i, v in enumerate(variables)}
-    part = path.with_suffix(".part.npz")
     try:
-        np.savez(part, progress=np.array(json.dumps(progress)), **arrays)
-        part.replace(path)
-    except OSError as error:
-        part.unlink(missing_ok=True)
+        loss = float(model.train_on_batch(x, y, sample_weight=weights))
+    except (MemoryError, tf.errors.ResourceExhaustedError) as error:
         raise AppError(
-            f"The checkpoint {path} cannot be written: {error}. Free some disk and "
-            "start the same command again: it goes on from the last checkpoint."
+            "The memory is full. Lower the stage's batch_size in the recipe, and "
+            "start again in another folder with --out."
         ) from error
+    check_numbers(np.array(loss))
+    return loss
 
 
-def load_progress(path: Path) -> dict[str, Any]:
-    """Read what `save_arrays` was told about where the run stands.
-
-    Raises:
-        AppError: if the file is not a checkpoint.
-    """
-    progress, _ = _read(path)
-    return progress
-
-
-def load_arrays(path: Path, variables: list[keras.Variable]) -> None:
-    """Give variables the values that `save_arrays` wrote.
+def check_numbers(values: np.ndarray) -> None:
+    """Make sure that what comes out of a net is numbers.
 
     Raises:
-        AppError: if the file is not a checkpoint, or belongs to another model.
+        AppError: if one is infinite, or not a number.
     """
-    _, arrays = _read(path)
-    shapes = [array.shape for array in arrays]
-    if shapes != [tuple(variable.shape) for variable in variables]:
+    if not np.isfinite(values).all():
         raise AppError(
-            f"{path} holds {len(arrays)} arrays that do not fit this model's "
-            f"{len(variables)}. It was written with another config or program "
-            "version: choose another folder with --out."
+            "The training broke down: its loss is not a number any more. Lower the "
+            "rates of the stage, and start again in another folder with --out."
         )
-    for variable, array in zip(variables, arrays, strict=True):
-        variable.assign(array)
 
 
-def _read(path: Path) -> tuple[dict[str, Any], list[np.ndarray]]:
+def run_epoch(
+    batches: Iterable[T],
+    learn: Callable[[T], float],
+    progress: Progress,
+    *,
+    save: Callable[[], None],
+    tick: Callable[[int, float], None],
+) -> list[float]:
+    """Take the steps of an epoch that are left, and save from time to time.
+
+    An interrupt, or a request to end, waits until a step is done, and then saves; a
+    second one does not wait. Lost photos save as well.
+
+    Args:
+        batches: from step `progress.step` on.
+        learn: takes a step; gives the loss.
+        progress: its `step` counts on.
+        save: writes the checkpoint.
+        tick: told of every step that is done: its number from 1, and its loss.
+
+    Returns:
+        the losses.
+
+    Raises:
+        PhotosLost: if `batches` raises it.
+        KeyboardInterrupt, SystemExit: after an interrupt, or a request to end.
+    """
+    losses: list[float] = []
+    saved = time.monotonic()
+    with _interrupts_wait() as asked:
+        try:
+            for batch in batches:
+                losses.append(learn(batch))
+                progress.step += 1
+                tick(progress.step, losses[-1])
+                if asked or time.monotonic() - saved > CHECKPOINT_SECONDS:
+                    save()
+                    saved = time.monotonic()
+                if asked:
+                    _stop(asked[0])
+        except PhotosLost:
+            save()
+            raise
+    return losses
+
+
+@contextmanager
+def _interrupts_wait() -> Iterator[list[int]]:
+    """Give a list that gets the number of a signal which asks to end; the next ends."""
+    asked: list[int] = []
+
+    def note(number: int, frame: Any) -> None:
+        if asked:
+            _stop(number)
+        asked.append(number)
+
+    if threading.current_thread() is not threading.main_thread():
+        yield asked  # only the main thread is interrupted
+        return
+    numbers = (signal.SIGINT, signal.SIGTERM)
+    before = {number: signal.signal(number, note) for number in numbers}
     try:
-        with np.load(path, allow_pickle=False) as archive:
-            arrays = [archive[str(i)] for i in range(len(archive.files) - 1)]
-            return json.loads(str(archive["progress"])), arrays
-    except Exception as error:  # NumPy and zipfile have many
-        raise AppError(
-            f"{path} is not a checkpoint that can be read: {error}. Delete the run's "
-            "folder, or choose another one with --out."
-        ) from error
+        yield asked
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _stop(number: int) -> NoReturn:
+    if number == signal.SIGINT:
+        raise KeyboardInterrupt
+    raise SystemExit(128 + number)
+
+
+def log_scalars(folder: Path, step: int, values: Mapping[str, float | None]) -> None:
+    """Tell TensorBoard some values; if it cannot be told, the training goes on.
+
+    Args:
+        folder: of its files.
+        values: by name; None is left out.
+    """
+    # `tf.summary.scalar` needs TensorBoard installed only to write this line.
+    scalar = tf.compat.v1.SummaryMetadata(plugin_data={"plugin_name": "scalars"})
+    with (
+        suppress(tf.errors.OpError),
+        tf.summary.create_file_writer(str(folder)).as_default(),
+    ):
+        for name, value in values.items():
+            if value is not None:
+                tf.summary.write(name, tf.constant(value, tf.float32), step, scalar)
 
 
 def ahead(items: Iterable[T], depth: int = 4) -> Iterator[T]:

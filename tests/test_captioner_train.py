@@ -26,11 +26,12 @@ from captioner.model import build_captioner
 from captioner.predict import Caption, load_bundle, load_captioner
 from captioner.reports import draw_curves, draw_samples
 from captioner.train import _find_unsure, train
-from shared import encoders
+from shared import encoders, training
 from shared.bundles import add_part, has_part
+from shared.checkpoints import save_arrays
 from shared.errors import AppError
-from shared.text import Vocabulary
-from shared.training import grow, save_arrays
+from shared.text import SPECIAL_WORDS, Vocabulary
+from shared.training import grow
 
 TOP = """
 seed = 3
@@ -223,7 +224,7 @@ CASES = {
 def test_a_run_broken_off_ends_as_one_that_was_not(run, monkeypatch, case):
     stages, steps = CASES[case]
     run(*stages, out="whole")
-    monkeypatch.setattr(trainer, "CHECKPOINT_SECONDS", -1)  # after every step
+    monkeypatch.setattr(training, "CHECKPOINT_SECONDS", -1)  # after every step
     with pytest.raises(Killed):
         run(*stages, out="broken", tick=kill_after(steps))
     assert not (run.folder / "broken" / "bundle").exists()
@@ -269,11 +270,10 @@ import sys
 from pathlib import Path
 sys.path[:0] = {paths!r}
 import test_captioner_train as tests
-from captioner import trainer
 from captioner.train import train
-from shared import encoders
+from shared import encoders, training
 encoders.ENCODERS["patches"] = encoders.Source(tests.patches, "unit")
-trainer.CHECKPOINT_SECONDS = -1
+training.CHECKPOINT_SECONDS = -1
 train({config!r}, {data!r}, Path({out!r}), tick=lambda *a: print("tick", flush=True))
 """
 
@@ -388,12 +388,12 @@ def test_a_corrupt_checkpoint_is_named(begun, monkeypatch, content):
 
 @pytest.mark.slow
 def test_a_full_disk_keeps_the_last_checkpoint(run, monkeypatch):
-    def savez(path, **content):
-        Path(path).write_bytes(b"half")
+    def savez(file, **content):
+        file.write(b"half")
         raise OSError(28, "No space left on device")
 
     path = run.folder / "run" / "checkpoint.npz"
-    monkeypatch.setattr(trainer, "CHECKPOINT_SECONDS", -1)
+    monkeypatch.setattr(training, "CHECKPOINT_SECONDS", -1)
     with pytest.raises(Killed):
         run(FROZEN, tick=kill_after(2))
     before = path.read_bytes()
@@ -402,7 +402,7 @@ def test_a_full_disk_keeps_the_last_checkpoint(run, monkeypatch):
         with pytest.raises(AppError, match=r"checkpoint .*No space left.*goes on"):
             run(FROZEN)
     assert path.read_bytes() == before
-    assert not list(path.parent.glob("*.part*"))
+    assert not list(path.parent.glob(".*.part"))
     with pytest.raises(Killed):
         run(FROZEN, tick=kill_after(0))
     assert any("epoch 1, step 3" in text for text in run.said)
@@ -540,9 +540,9 @@ def rewrite(folder, *changes):
     path.write_text(text)
 
 
-def test_data_without_dev_photos_is_refused(run, own_shapes):
-    rewrite(own_shapes, (",dev", ",test"))
-    with pytest.raises(AppError, match=r"no photos with captions in split 'dev'"):
+def test_data_without_photos_to_learn_from_is_refused(run, own_shapes):
+    rewrite(own_shapes, (",train", ",test"))
+    with pytest.raises(AppError, match=r"no photos with captions in split 'train'"):
         run(FROZEN, data=own_shapes)
     assert not (run.folder / "run").exists()
 
@@ -717,9 +717,9 @@ def test_a_captioner_learns_new_words_and_keeps_the_old(run, tmp_path):
 
 
 def test_a_run_from_another_model_is_not_gone_on_with(begun):
-    words = ("<pad>", "<unk>", "<bos>", "<eos>", "horse")
+    words = Vocabulary([*SPECIAL_WORDS, "horse"])
     with pytest.raises(AppError, match=r"started from another model"):
-        train_module._choose_words(begun.folder / "run", [], 1, words)
+        train_module._choose_words(begun.folder / "run", [], 1, words, True)
 
 
 def test_curves_are_drawn_of_epochs_without_a_loss(tmp_path):
@@ -756,7 +756,7 @@ def test_the_threshold_is_found_on_the_dev_photos():
         log_prob = -len(words) * (2 if wrong else 0.5) - number / 1e3
         found[str(number)] = Caption(" ".join(words), words, log_prob, (), None)
         references[str(number)] = [texts[number % 2]]
-    unsure = _find_unsure(found, references)
+    unsure = _find_unsure(found, references, Vocabulary(SPECIAL_WORDS))
     sure = [caption.confidence for caption in found.values()]
     assert np.exp(-2) < unsure < max(sure)
     assert 35 <= sum(one < unsure for one in sure) <= 40

@@ -16,9 +16,9 @@ ROOMS = {
 WITH_KERAS = {
     f"{package}.{room}"
     for package, rooms in {
-        "shared": "attention cells efficientnet_lite encoders features training "
-        "weights",
-        "captioner": "batches export model reports runtime_keras train trainer",
+        "shared": "attention cells checkpoints efficientnet_lite encoders features "
+        "training weights",
+        "captioner": "batches export model reports reward runtime_keras train trainer",
         "vqa": "batches export model reports runtime_keras train trainer",
     }.items()
     for room in rooms.split()

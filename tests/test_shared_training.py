@@ -1,20 +1,15 @@
 import math
 import threading
 import time
+from dataclasses import asdict
 
 import keras
 import numpy as np
 import pytest
 from keras import ops
 
-from shared.errors import AppError
-from shared.training import (
-    ahead,
-    build_optimizer,
-    load_arrays,
-    load_progress,
-    save_arrays,
-)
+from shared.checkpoints import Progress, load_arrays, load_progress, save_arrays
+from shared.training import ahead, build_optimizer
 
 ADAM = {"learning_rate": 0.01, "clip_norm": 1e9}
 
@@ -143,56 +138,14 @@ def test_a_run_goes_on_from_a_checkpoint_as_if_never_stopped(tmp_path, options):
     options = {"weight_decay": 0.1, "warmup": 0.3, **options}
     whole, half, rest = (build(**options) for _ in range(3))
     expected = run(*whole, 0, 8)
-    progress = {"epoch": 2, "best": None, "history": [{"name": "café"}]}
-    save_arrays(path, run(*half, 0, 4), progress)
+    progress = Progress(epoch=2, history=[{"name": "café"}], signature="a")
+    save_arrays(path, run(*half, 0, 4), asdict(progress))
     assert [file.name for file in tmp_path.iterdir()] == ["checkpoint.npz"]
 
-    assert load_progress(path) == progress
+    assert load_progress(path, Progress, "a") == progress
     load_arrays(path, [*rest[0].variables, *rest[1].variables])
     for a, b in zip(expected, run(*rest, 4, 8), strict=True):
         np.testing.assert_array_equal(values([a])[0], values([b])[0])
-
-
-def variables(*shapes):
-    return [keras.Variable(np.ones(shape, "float32")) for shape in shapes]
-
-
-@pytest.mark.parametrize("shapes", [[(2, 3)], [(2, 3), (5,)], [(2, 3), (4,), ()], []])
-def test_a_checkpoint_of_another_model_is_refused(tmp_path, shapes):
-    path = tmp_path / "checkpoint.npz"
-    save_arrays(path, variables((2, 3), (4,)), {})
-    others = variables(*shapes)
-    with pytest.raises(AppError, match=r"2 arrays that do not fit .*--out"):
-        load_arrays(path, others)
-    assert all((value == 1).all() for value in values(others))
-
-
-@pytest.mark.parametrize("content", [None, b"", b"PK not really", "cut"])
-def test_a_corrupt_checkpoint_is_named(tmp_path, content):
-    path = tmp_path / "checkpoint.npz"
-    if content == "cut":
-        save_arrays(path, variables((2, 3)), {})
-        content = path.read_bytes()[:-30]
-    if content is not None:
-        path.write_bytes(content)
-    with pytest.raises(AppError, match=r"checkpoint\.npz is not a checkpoint .*--out"):
-        load_progress(path)
-    with pytest.raises(AppError, match=r"checkpoint\.npz is not a checkpoint .*--out"):
-        load_arrays(path, variables((2, 3)))
-
-
-def test_a_full_disk_keeps_the_last_checkpoint(tmp_path, monkeypatch):
-    def savez(file, **arrays):
-        file.write_bytes(b"half")
-        raise OSError(28, "No space left on device")
-
-    path = tmp_path / "checkpoint.npz"
-    save_arrays(path, variables((2,)), {"epoch": 1})
-    monkeypatch.setattr(np, "savez", savez)
-    with pytest.raises(AppError, match=r"cannot be written: .*No space left.*again"):
-        save_arrays(path, variables((2,)), {"epoch": 2})
-    assert [file.name for file in tmp_path.iterdir()] == ["checkpoint.npz"]
-    assert load_progress(path) == {"epoch": 1}
 
 
 def test_items_come_in_order_from_a_thread():

@@ -35,7 +35,7 @@ STRAIGHT, TURNED = np.array([False]), np.array([True])
 
 def recipe(objective="answers", loss="softmax"):
     return VqaConfig(
-        encoder=EncoderConfig(name="patches", weights="none", image_size=32),
+        encoder=EncoderConfig(name="small", weights="none", image_size=32),
         vocabulary=VocabularyConfig(max_words=5),
         net=NetConfig(units=4, embed_dim=4, question_units=4, joint_units=4),
         objective=objective,

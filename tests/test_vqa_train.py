@@ -22,11 +22,12 @@ from conftest import (
 from keras import layers, ops
 from PIL import Image
 
-from shared import encoders
+from shared import encoders, training
+from shared.checkpoints import save_arrays
 from shared.config import parse_config
 from shared.errors import AppError
 from shared.text import SPECIAL_WORDS, Vocabulary
-from shared.training import grow, save_arrays
+from shared.training import grow
 from vqa import train as train_module
 from vqa import trainer
 from vqa.answers import AnswerSpace
@@ -268,7 +269,7 @@ CASES = {
 def test_a_run_broken_off_ends_as_one_that_was_not(run, monkeypatch, case):
     stages, head, steps = CASES[case]
     run(*stages, out="whole", head=head)
-    monkeypatch.setattr(trainer, "CHECKPOINT_SECONDS", -1)  # after every step
+    monkeypatch.setattr(training, "CHECKPOINT_SECONDS", -1)  # after every step
     with pytest.raises(Killed):
         run(*stages, out="broken", head=head, tick=kill_after(steps))
     assert not (run.folder / "broken" / "bundle").exists()
@@ -703,7 +704,7 @@ def test_a_run_from_another_model_is_not_gone_on_with(begun):
     other = Vocabulary([*SPECIAL_WORDS, "horse"])
     with pytest.raises(AppError, match=r"started from another model"):
         train_module._choose_words(
-            begun.folder / "run", [], recipe, train_module.Words(other, None)
+            begun.folder / "run", [], recipe, train_module.Words(other, None), True
         )
 
 

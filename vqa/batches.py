@@ -6,8 +6,8 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image
 
-from shared.features import Features
-from shared.images import Resize, StoredImage, read_image
+from shared.features import Features, read_again
+from shared.images import Resize, StoredImage
 from shared.text import PAD, UNK, Vocabulary, split_words
 from vqa.answers import AnswerSpace, normalize
 from vqa.config import VqaConfig
@@ -223,7 +223,7 @@ def read_images(
     """Read photos from their files, changed a little if asked."""
 
     def look(rows: np.ndarray, mirrored: np.ndarray, rng: np.random.Generator) -> Batch:
-        images = [read_image(photos[row], size, resize) for row in rows]
+        images = [read_again(photos[row], size, resize) for row in rows]
         if augment:
             images = [_augment(image, rng) for image in images]
         turned = [

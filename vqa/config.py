@@ -226,3 +226,43 @@ class VqaConfig(FinetuneConfig):
     def soft(self) -> bool:
         """Whether each answer is right or wrong by itself, not one of them all."""
         return self.objective == "answers" and self.loss == "soft"
+
+
+def find_contradictions(recipe: VqaConfig, whole: bool) -> list[str]:
+    """Say what in a recipe would change nothing.
+
+    Old bundles may have it, so that it is no part of the schema.
+
+    Args:
+        recipe: all of it, for a model that is trained further as well.
+        whole: whether all of it was just read, none being that of a model.
+    """
+    found, net = [], recipe.net
+    usual = VocabularyConfig()
+    if whole and recipe.objective != "answers":
+        alone = f'is about the objective "answers", not "{recipe.objective}"'
+        if recipe.loss == "soft":
+            found.append(f'loss: "soft" {alone}. Leave it out.')
+        found += (
+            f"vocabulary.{key}: {alone}. Leave it out."
+            for key in ("answers", "min_answers")
+            if getattr(recipe.vocabulary, key) != getattr(usual, key)
+        )
+    unused = NetConfig.model_fields["attention_units"].default
+    if whole and not net.hops and net.attention_units != unused:
+        found.append(
+            "net.attention_units: there is no attention, as net.hops is 0. Leave it "
+            "out, or give some hops."
+        )
+    for stage in recipe.stages:
+        place = f"stages.{stage.name}"
+        if stage.augment and not stage.encoder_rate:
+            found.append(
+                f"{place}.augment: photos change only where the encoder is trained, "
+                "and this stage leaves it frozen. Leave it out, or train the encoder."
+            )
+        if stage.label_smoothing and recipe.soft:
+            found.append(
+                f'{place}.label_smoothing: the loss "soft" has none. Leave it out.'
+            )
+    return found

@@ -438,15 +438,16 @@ def build_vqa(
     config: VqaConfig,
     vocab_size: int,
     answers: np.ndarray | None,
-    weights: str | None,
+    encoder: Encoder | None,
 ) -> Vqa:
     """Make an untrained model.
 
     Args:
         vocab_size, answers: as of `Answerer`.
-        weights: of the encoder, as of `shared.encoders.Encoder`.
+        encoder: None is that of the config, with random weights.
     """
-    encoder = Encoder(config.encoder.name, config.encoder.image_size, weights)
+    if encoder is None:
+        encoder = Encoder(config.encoder.name, config.encoder.image_size, None)
     usual = keras.config.dtype_policy()
     keras.config.set_dtype_policy(config.precision)
     try:  # the nets' parts take the policy that is in force

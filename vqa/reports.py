@@ -11,6 +11,8 @@ import keras
 import numpy as np
 from matplotlib.figure import Figure
 
+from shared.briefing import warn_of_few
+from shared.checkpoints import Progress
 from shared.errors import AppError
 from shared.images import read_image
 from shared.text import SPECIAL_WORDS, Vocabulary
@@ -24,7 +26,7 @@ from vqa.calibration import (
 )
 from vqa.config import VqaConfig
 from vqa.data import Record
-from vqa.metrics import Score, score_answers
+from vqa.metrics import Report, Score, score_answers
 
 SAMPLES = 24
 COLUMNS = 4
@@ -57,15 +59,12 @@ def describe_run(
     space: AnswerSpace | None,
     data: str,
     started_from: str | Path,
-    history: list[dict[str, Any]],
+    progress: Progress,
     outcome: Outcome,
 ) -> dict[str, Any]:
     """Give all that is needed to repeat a run, and what came of it, for JSON."""
     packages = ("sightread", "keras", "tensorflow", "numpy", "pillow")
-    chosen, blind = (
-        _choose(dev, scores, space) for scores in (outcome.seen, outcome.guessed)
-    )
-    report = score_answers(dev, chosen, blind)
+    report = score_outcome(dev, outcome, space)
     temperature = recipe.answering.temperature
     confidence = to_confidence(outcome.seen, temperature, recipe.soft)
     bins = reliability(confidence.max(axis=1), outcome.right)
@@ -81,8 +80,9 @@ def describe_run(
         "scores": report.to_dict(),
         "reliability": [one._asdict() for one in bins],
         "calibration_error": calibration_error(bins),
-        "history": history,
-        "seconds": round(sum(epoch["seconds"] for epoch in history)),
+        "scores_before": progress.before,
+        "history": progress.history,
+        "seconds": round(sum(epoch["seconds"] for epoch in progress.history)),
         "versions": {
             "python": platform.python_version(),
             "backend": keras.backend.backend(),
@@ -90,6 +90,16 @@ def describe_run(
         },
         "recipe": recipe.model_dump(mode="json"),
     }
+
+
+def score_outcome(
+    dev: Sequence[Record], outcome: Outcome, space: AnswerSpace | None
+) -> Report:
+    """Score what a model makes of the dev questions."""
+    chosen, blind = (
+        _choose(dev, scores, space) for scores in (outcome.seen, outcome.guessed)
+    )
+    return score_answers(dev, chosen, blind)
 
 
 def _choose(
@@ -128,6 +138,8 @@ def write_card(
         if data["dev_questions"] >= LEAST
         else f"which was not found on these questions, as they are fewer than {LEAST}"
     )
+    few = warn_of_few(data["dev_photos"])
+    few = few and f"**{few}**\n\n"
     return f"""# A VQA model
 
 {recipe.encoder.name} at {recipe.encoder.image_size} px, {net.layers} {net.cell} of \
@@ -145,9 +157,9 @@ other photos.
 
 "Blind" is the same net, trained without photos: what the questions alone give away.
 
-{_score_table(run["scores"])}
+{_score_table(run["scores"], run["scores_before"])}
 
-{run["scores"]["protocol"]}.
+{few}{run["scores"]["protocol"]}.
 
 ## Confidence
 
@@ -168,16 +180,23 @@ an answer alone.
 """
 
 
-def _score_table(scores: Mapping[str, Any]) -> str:
-    rows = ["| | score | blind | questions |", "|---|---|---|---|"]
+def _score_table(scores: Mapping[str, Any], before: Mapping[str, Any] | None) -> str:
+    """Write the scores, and beside them those of the model that was started from."""
+    new = " before this training |" if before else ""
+    rows = [
+        f"| |{new} score | blind | questions |",
+        f"|---|{new and '---|'}---|---|---|",
+    ]
+    old = {"": before["scores"], **before["groups"]} if before else {}
     groups = {"": scores["scores"], **scores["groups"]}
     for title, group in groups.items():
         for name, entry in list(group.items())[:SHOWN_GROUPS]:
             score = Score(entry["value"], entry["questions"], entry["blind"])
             label = f"{title}: {name}" if title else name
             blind = "" if score.blind is None else f"{score.blind:.1f}"
+            was = f" {old[title][name]['value']:.1f} |" if before else ""
             rows.append(
-                f"| {label} | {score.value:.1f} | {blind} | {score.questions} |"
+                f"| {label} |{was} {score.value:.1f} | {blind} | {score.questions} |"
             )
     return "\n".join(rows)
 

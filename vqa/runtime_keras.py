@@ -7,6 +7,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from shared.encoders import Encoder
 from shared.text import Vocabulary
 from shared.weights import load_weights
 from vqa.answers import AnswerSpace
@@ -37,13 +38,13 @@ def build_net(
     config: VqaConfig,
     vocabulary: Vocabulary,
     space: AnswerSpace | None,
-    weights: str | None,
+    encoder: Encoder | None,
 ) -> Vqa:
     """Make an untrained model for words and answers; see `vqa.model.build_vqa`."""
     answers = None
     if config.objective != "boxes":
         answers = encode_answers(space.answers if space else (), vocabulary)
-    return build_vqa(config, len(vocabulary), answers, weights)
+    return build_vqa(config, len(vocabulary), answers, encoder)
 
 
 class Scorer(keras.Model):

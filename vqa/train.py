@@ -5,13 +5,11 @@ written first, `checkpoint.npz`, `best.npz` and `best_blind.npz` on the way, `lo
 for TensorBoard, and at the end `bundle/`, `run.json`, `curves.png` and `samples.png`.
 """
 
-import csv
 import hashlib
 import json
 import tempfile
 from collections import Counter
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
 
@@ -19,29 +17,47 @@ import keras
 import numpy as np
 
 from shared import bundles
-from shared.config import format_config, parse_config, read_config
+from shared.briefing import count_rare, name_rare, warn_of_few
+from shared.config import format_config, read_config
+from shared.encoders import Encoder
 from shared.errors import AppError
+from shared.features import read_again
+from shared.files import write_text
 from shared.images import read_image
+from shared.runs import (
+    adapt_recipe,
+    hold_run,
+    leave_out_broken,
+    open_run,
+    refuse,
+    sign,
+)
 from shared.text import SPECIAL_WORDS, Vocabulary, split_words
-from shared.training import grow, load_progress
+from shared.training import check_blocks, grow
 from shared.weights import write_weights
-from vqa.answers import AnswerSpace
+from vqa.answers import AnswerSpace, most_common
 from vqa.batches import Questions
 from vqa.calibration import choose_threshold, fit_temperature, to_confidence
-from vqa.config import AnsweringConfig, FinetuneConfig, VqaConfig
+from vqa.config import AnsweringConfig, FinetuneConfig, VqaConfig, find_contradictions
 from vqa.data import Record, read_dataset, select
 from vqa.guard import opening
 from vqa.model import Vqa
 from vqa.predict import load_bundle
-from vqa.reports import Outcome, describe_run, draw_curves, draw_samples, write_card
+from vqa.reports import (
+    Outcome,
+    describe_run,
+    draw_curves,
+    draw_samples,
+    score_outcome,
+    write_card,
+)
 from vqa.runtime_keras import build_net, load_net
-from vqa.trainer import CHECKPOINT, Trainer
+from vqa.trainer import Trainer
 from vqa.words import ANSWERS, answer_words
 
 FINETUNE = "finetune-vqa"
 CAPTIONER = Path(__file__).parents[1] / "captioner" / "bundle"
-SKIPPED = "skipped.csv"
-ODD = "surrogateescape"  # file names of any bytes
+VOCABULARY = bundles.VOCABULARY
 LEAST_OPENING = 3  # questions that start so, for a kind to count as learnt
 
 
@@ -88,61 +104,115 @@ def train(
     Raises:
         AppError: if the recipe, the data or the run's folder is refused.
     """
-    recipe, known, start = _read_recipe(config, encoder_weights, from_bundle)
-    records = read_dataset(data)
-    learn, dev = select(records, "train"), select(records, "dev")
-    _check_objective(recipe, learn + dev)
-    _open_run(out, recipe, _data_hash(learn + dev))
-    learn, dev = _leave_out_broken(out, learn, dev, announce)
-    words = _choose_words(out, learn, recipe, known)
-    sizes = _sizes(learn + dev) if recipe.objective == "boxes" else None
-    to_learn, to_choose = (
-        Questions(part, *words, recipe, sizes) for part in (learn, dev)
-    )
-    for line in _summary(words, learn, dev):
-        announce(line)
-    keras.utils.set_random_seed(recipe.seed)
-    weights = encoder_weights or recipe.encoder.weights
-    if weights == "captioner":
-        weights = str(CAPTIONER)
-    known_weights = None if start or weights == "none" else weights
-    model = build_net(recipe, *words, known_weights)
-    if start:
-        grow(start, model)
-    elif weights == "none":
-        encoder = recipe.encoder
-        photos = [record.image for record in to_learn.photos[:64]]
-        images = [read_image(p, encoder.image_size, encoder.resize) for p in photos]
-        model.encoder.calibrate(np.stack(images))
-    cache = cache or out / "features"
-    trainer = Trainer(recipe, model, to_learn, to_choose, out, cache, announce, tick)
-    trainer.train()
-    started_from = from_bundle or weights
-    return _finish(recipe, trainer, words, learn, dev, data, started_from, out)
+    start = _read_recipe(config, encoder_weights, from_bundle)
+    with hold_run(out, "`vqa train`", announce):
+        return _train(start, data, out, cache or out / "features", announce, tick)
+
+
+class Start(NamedTuple):
+    """What a run starts from.
+
+    Attributes:
+        recipe: all of it.
+        encoder: with its weights.
+        words: what is known from the beginning.
+        model: what is trained further, if anything is.
+        origin: for the card: a bundle, or the encoder's weights.
+    """
+
+    recipe: VqaConfig
+    encoder: Encoder
+    words: Words
+    model: Vqa | None
+    origin: str | Path
 
 
 def _read_recipe(
     config: str | None, encoder_weights: str | None, from_bundle: Path | None
-) -> tuple[VqaConfig, Words, Vqa | None]:
-    """Give the recipe, and what the model to start from knows, if there is one."""
-    nothing = Words(Vocabulary(SPECIAL_WORDS), None)
-    if from_bundle is None:
-        if config is None:
-            raise AppError("Give a recipe with --config, or a bundle with --from.")
-        return read_config(config, VqaConfig, "vqa-"), nothing, None
-    if encoder_weights is not None:
-        raise AppError(
-            "A model that goes on with --from brings its encoder: leave out "
-            "--encoder-weights."
-        )
-    old_config, vocabulary, space, start = load_bundle(from_bundle)
-    tuning = read_config(config or FINETUNE, FinetuneConfig, "finetune-vqa")
-    origin = old_config.about.strip() or "Nothing."
-    about = (
-        f"{tuning.about}\n\nIt started from a model of which this is said:\n\n{origin}"
+) -> Start:
+    """Read a recipe, and refuse all in it that cannot be trained."""
+    if from_bundle is not None:
+        if encoder_weights is not None:
+            raise AppError(
+                "A model that goes on with --from brings its encoder: leave out "
+                "--encoder-weights."
+            )
+        known, vocabulary, space, model = load_bundle(from_bundle)
+        source = config or FINETUNE
+        recipe = adapt_recipe(known, source, FinetuneConfig, FINETUNE)
+        words = Words(vocabulary, space)
+        start = Start(recipe, model.encoder, words, model, from_bundle)
+        refuse(source, find_contradictions(recipe, whole=False))
+        keras.utils.set_random_seed(recipe.seed)
+    elif config is None:
+        raise AppError("Give a recipe with --config, or a bundle with --from.")
+    else:
+        recipe = read_config(config, VqaConfig, "vqa-")
+        refuse(config, find_contradictions(recipe, whole=True))
+        keras.utils.set_random_seed(recipe.seed)
+        weights = encoder_weights or recipe.encoder.weights
+        if weights == "captioner":
+            weights = str(CAPTIONER)
+        name, size = recipe.encoder.name, recipe.encoder.image_size
+        encoder = Encoder(name, size, None if weights == "none" else weights)
+        nothing = Words(Vocabulary(SPECIAL_WORDS), None)
+        start = Start(recipe, encoder, nothing, None, weights)
+    check_blocks(start.encoder, {s.name: s.encoder_from for s in recipe.stages})
+    return start
+
+
+def _train(
+    start: Start,
+    data: str,
+    out: Path,
+    cache: Path,
+    announce: Callable[[str], None],
+    tick: Callable[[str, int, int, int, float], None],
+) -> Path:
+    recipe = start.recipe
+    records = read_dataset(data)
+    learn, dev = select(records, "train"), select(records, "dev")
+    _check_objective(recipe, learn + dev)
+    lists = [VOCABULARY, ANSWERS] if recipe.objective == "answers" else [VOCABULARY]
+    resumed = open_run(out, recipe, _data_hash(learn + dev), lists)
+    learn, dev = leave_out_broken(out, learn, dev, announce)
+    words = _choose_words(out, learn, recipe, start.words, resumed)
+    for line in _summary(recipe, words, learn, dev):
+        announce(line)
+    sizes = _sizes(learn + dev) if recipe.objective == "boxes" else None
+    to_learn, to_choose = (
+        Questions(part, *words, recipe, sizes) for part in (learn, dev)
     )
-    changes = {**dict(tuning), "about": about.strip()}
-    return old_config.model_copy(update=changes), Words(vocabulary, space), start
+    model = build_net(recipe, *words, None if start.model else start.encoder)
+    if start.model:
+        grow(start.model, model)
+    elif start.origin == "none":
+        encoder = recipe.encoder
+        photos = [record.image for record in to_learn.photos[:64]]
+        images = [read_again(p, encoder.image_size, encoder.resize) for p in photos]
+        model.encoder.calibrate(np.stack(images))
+    signature = sign(
+        [record.id for record in learn],
+        [record.id for record in dev],
+        words.vocabulary.words,
+        words.space.answers if words.space else (),
+    )
+    trainer = Trainer(
+        recipe, model, to_learn, to_choose, out, cache, announce, tick, signature
+    )
+    if start.model and not resumed:
+        asked = Questions(dev, *start.words, recipe, sizes)
+        before = Trainer(recipe, start.model, to_learn, asked, out, cache, announce)
+        outcome = Outcome(*before.answer_dev())
+        report = score_outcome(dev, outcome, start.words.space)
+        trainer.progress.before = report.to_dict()
+        name, score = next(iter(report.scores.items()))
+        announce(
+            f"The model to start from reaches {score.value:.1f} % ({name}) on the "
+            f"{score.questions} questions to choose by."
+        )
+    trainer.train()
+    return _finish(recipe, trainer, words, learn, dev, data, start.origin, out)
 
 
 def _check_objective(recipe: VqaConfig, records: Sequence[Record]) -> None:
@@ -162,38 +232,6 @@ def _check_objective(recipe: VqaConfig, records: Sequence[Record]) -> None:
             )
 
 
-def _open_run(out: Path, recipe: VqaConfig, data_hash: str) -> None:
-    """Make the run's folder, or make sure that it holds this very run.
-
-    A run without a checkpoint has nothing to lose, and may become another one.
-    """
-    header = f"# data {data_hash}\n"
-    path = out / "config.toml"
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-        if not path.exists():
-            if any(out.iterdir()):
-                raise AppError(
-                    f"{out} is not empty, and no run. Choose another folder with --out."
-                )
-        elif (out / CHECKPOINT).exists():
-            text = path.read_text("utf-8")
-            known = parse_config(text, VqaConfig, str(path))
-            if text.startswith(header) and known == recipe:
-                return
-            raise AppError(
-                f"{out} holds a run with another recipe or other data (see {path}). "
-                "Give the same ones to go on with it, or another folder with --out."
-            )
-        (out / SKIPPED).unlink(missing_ok=True)
-        path.write_text(header + format_config(recipe), "utf-8")
-    except OSError as error:
-        raise AppError(
-            f"The run's folder {out} cannot be written: {error}. Choose another one "
-            "with --out."
-        ) from error
-
-
 def _data_hash(records: Sequence[Record]) -> str:
     digest = hashlib.sha256()
     for r in records:
@@ -203,10 +241,9 @@ def _data_hash(records: Sequence[Record]) -> str:
 
 
 def _choose_words(
-    out: Path, learn: Sequence[Record], recipe: VqaConfig, known: Words
+    out: Path, learn: Sequence[Record], recipe: VqaConfig, known: Words, resumed: bool
 ) -> Words:
     """Choose words and answers; a run with a checkpoint keeps its own."""
-    resumed = (out / CHECKPOINT).exists()
     limits = recipe.vocabulary
     space = known.space
     if recipe.objective == "answers":
@@ -217,9 +254,9 @@ def _choose_words(
             found = AnswerSpace.from_answers(given, limits.answers, limits.min_answers)
             old = space.answers if space else ()
             space = AnswerSpace(dict.fromkeys([*old, *found.answers]))
-            space.save(out / ANSWERS)
+            write_text(out / ANSWERS, "".join(f"{a}\n" for a in space.answers))
     if resumed:
-        vocabulary = Vocabulary.load(out / bundles.VOCABULARY)
+        vocabulary = Vocabulary.load(out / VOCABULARY)
     else:
         sentences = [split_words(record.question) for record in learn]
         first = Vocabulary.from_sentences(
@@ -229,7 +266,8 @@ def _choose_words(
         if recipe.objective == "choices":
             texts += [choice for record in learn for choice in record.choices]
         vocabulary = Vocabulary.from_sentences(map(answer_words, texts), 1, first.words)
-        vocabulary.save(out / bundles.VOCABULARY)
+        text = "".join(f"{word}\n" for word in vocabulary.words)
+        write_text(out / VOCABULARY, text)
     old_words = known.vocabulary.words
     if vocabulary.words[: len(old_words)] != old_words:
         raise AppError(
@@ -249,7 +287,9 @@ def _sizes(records: Sequence[Record]) -> dict[str, tuple[int, int]]:
     return sizes
 
 
-def _summary(words: Words, learn: Sequence[Record], dev: Sequence[Record]) -> list[str]:
+def _summary(
+    recipe: VqaConfig, words: Words, learn: Sequence[Record], dev: Sequence[Record]
+) -> list[str]:
     """Say what there is to learn."""
     photos = [len({record.name for record in part}) for part in (learn, dev)]
     lines = [
@@ -262,44 +302,17 @@ def _summary(words: Words, learn: Sequence[Record], dev: Sequence[Record]) -> li
             f"{len(words.space)} answers can be given; whoever always chose the best "
             f"of them would reach {best:.1f} % of the dev questions."
         )
-    return lines
-
-
-def _leave_out_broken(
-    out: Path,
-    learn: list[Record],
-    dev: list[Record],
-    announce: Callable[[str], None],
-) -> tuple[list[Record], list[Record]]:
-    """Look at every photo once, before hours depend on it; list the bad ones."""
-    path = out / SKIPPED
-    photos = {record.name: record.image for record in learn + dev}
-
-    def problem(name: str) -> str | None:
-        try:
-            read_image(photos[name], 32)
-        except AppError as error:
-            return str(error)
-        return None
-
-    if not path.exists():
-        with ThreadPoolExecutor(2) as pool:
-            problems = list(pool.map(problem, photos))
-        with path.open("w", encoding="utf-8", errors=ODD, newline="") as file:
-            rows = zip(photos, problems, strict=True)
-            csv.writer(file).writerows((name, p) for name, p in rows if p)
-    with path.open(encoding="utf-8", errors=ODD, newline="") as file:
-        skipped = {row[0]: row[1] for row in csv.reader(file)}
-    if skipped:
-        announce(f"{len(skipped)} photos are left out, listed in {path}.")
-    learn = [record for record in learn if record.name not in skipped]
-    dev = [record for record in dev if record.name not in skipped]
-    if not learn or not dev:
-        raise AppError(
-            f"No photo is left to {'choose by' if learn else 'learn from'}. The first "
-            f"problem: {next(iter(skipped.values()))}. See {path}."
-        )
-    return learn, dev
+    asked = (split_words(record.question) for record in learn)
+    limits = recipe.vocabulary
+    rare = count_rare(asked, words.vocabulary.ids)
+    lines.append(name_rare("words", rare, f"seen less than {limits.min_count} times"))
+    if words.space:
+        given = (most_common(record.answers) for record in learn)
+        rare = count_rare(given, words.space.ids)
+        why = f"less than {limits.min_answers} times, or beyond {limits.answers}"
+        lines.append(name_rare("answers", rare, why))
+    lines.append(warn_of_few(photos[1]))
+    return [line for line in lines if line]
 
 
 def _calibrate(
@@ -354,9 +367,8 @@ def _finish(
     outcome = Outcome(*trainer.answer_dev())
     answering = _calibrate(recipe, learn, outcome)
     recipe = recipe.model_copy(update={"answering": answering})
-    history = load_progress(out / CHECKPOINT)["history"]
     run = describe_run(
-        recipe, learn, dev, words.space, data, started_from, history, outcome
+        recipe, learn, dev, words.space, data, started_from, trainer.progress, outcome
     )
     bundle = out / "bundle"
     bundles.write_bundle(
@@ -371,8 +383,8 @@ def _finish(
         else {},
     )
     try:
-        (out / "run.json").write_text(json.dumps(run, indent=1) + "\n", "utf-8")
-        draw_curves(history, out / "curves.png")
+        write_text(out / "run.json", json.dumps(run, indent=1) + "\n")
+        draw_curves(trainer.progress.history, out / "curves.png")
         draw_samples(dev, words.space, outcome, recipe, out / "samples.png")
     except OSError as error:
         raise AppError(

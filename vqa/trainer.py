@@ -1,26 +1,27 @@
 """The training loop: stage by stage, validated on the dev questions."""
 
 import json
-import math
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import keras
 import numpy as np
-import tensorflow as tf
 from keras import ops
 
-from shared.errors import AppError
-from shared.features import Features, extract_features
+from shared.checkpoints import Progress, load_arrays, load_progress, save_arrays
+from shared.features import Features, PhotosLost, extract_features
+from shared.runs import BEST, CHECKPOINT
 from shared.training import (
     ahead,
     build_optimizer,
-    load_arrays,
-    load_progress,
-    save_arrays,
+    check_numbers,
+    log_scalars,
+    run_epoch,
+    take_step,
 )
 from vqa.batches import (
     Batch,
@@ -35,32 +36,19 @@ from vqa.batches import (
 from vqa.config import StageConfig, VqaConfig
 from vqa.model import Vqa
 
-CHECKPOINT_SECONDS = 120
-CHECKPOINT, BEST, BEST_BLIND = "checkpoint.npz", "best.npz", "best_blind.npz"
-DIVERGED = (
-    "The training broke down: its loss is not a number any more. Lower the rates of "
-    "the stage, and start again in another folder with --out."
-)
+BEST_BLIND = "best_blind.npz"
+LOGGED = ("loss", "dev_accuracy", "dev_blind")
 
 
 @dataclass
-class Progress:
+class VqaProgress(Progress):
     """Where a run stands.
 
     Attributes:
-        stage, epoch, step: the next step to take, each from 0.
-        best, best_blind: highest dev scores so far, or None before the first.
-        waited: epochs of this stage since the best.
-        history: a record per epoch that is done.
+        best_blind: highest dev score of the blind twin, or None before the first.
     """
 
-    stage: int = 0
-    epoch: int = 0
-    step: int = 0
-    best: float | None = None
     best_blind: float | None = None
-    waited: int = 0
-    history: list[dict[str, Any]] = field(default_factory=list)
 
 
 class Trainer:
@@ -78,6 +66,7 @@ class Trainer:
         cache: folder for features.
         announce: told what happens, a sentence each.
         tick: told of every step: stage name, epoch from 0, step from 1, steps, loss.
+        signature: of what is learnt from, see `shared.runs.sign`.
     """
 
     def __init__(
@@ -90,6 +79,7 @@ class Trainer:
         cache: Path,
         announce: Callable[[str], None] = print,
         tick: Callable[[str, int, int, int, float], None] = lambda *_: None,
+        signature: str = "",
     ):
         self.config = config
         self.model = model
@@ -99,14 +89,18 @@ class Trainer:
         self.cache = cache
         self.announce = announce
         self.tick = tick
-        self.progress = Progress()
+        self.progress = VqaProgress(signature=signature)
 
-    def train(self) -> Progress:
+    def train(self) -> VqaProgress:
         """Run all stages, or what is left of them; the model ends as the best."""
         checkpoint = self.run / CHECKPOINT
         resumed = checkpoint.exists()
         if resumed:
-            self.progress = Progress(**load_progress(checkpoint))
+            self.progress = load_progress(
+                checkpoint, VqaProgress, self.progress.signature
+            )
+            if self.progress.best is not None:  # better missed now than at the end
+                self._load_best()
         progress = self.progress
         while progress.stage < len(self.config.stages):
             stage = self.config.stages[progress.stage]
@@ -120,7 +114,7 @@ class Trainer:
                     f"step {progress.step + 1}."
                 )
                 resumed = False
-            self._run_stage(stage, checkpoint)
+            self._run_stage(stage)
             progress.stage += 1
             progress.epoch = progress.step = progress.waited = 0
         self._load_best()
@@ -142,11 +136,16 @@ class Trainer:
             (BEST, self.model.variables),
             (BEST_BLIND, self.model.blind.variables),
         ):
-            if (self.run / name).exists():
-                load_arrays(self.run / name, variables)
+            load_arrays(self.run / name, variables)
 
     def _variables(self) -> list[keras.Variable]:
         return [*self.model.variables, *self.model.optimizer.variables]
+
+    def _save(self) -> None:
+        save_arrays(self.run / CHECKPOINT, self._variables(), asdict(self.progress))
+
+    def _tick(self, stage: StageConfig, step: int, loss: float) -> None:
+        self.tick(stage.name, self.progress.epoch, step, self._steps(stage), loss)
 
     def _prepare(self, stage: StageConfig) -> None:
         """Compile the model for a stage."""
@@ -192,34 +191,26 @@ class Trainer:
             mirrored=mirrored,
             announce=self.announce,
         )
-        if features.broken:  # it could be read when the run began
-            raise AppError(
-                f"{len(features.broken)} photos can no longer be read, the first: "
-                f"{next(iter(features.broken.values()))} Bring them back and give the "
-                "same command again, or start a new run with another --out."
-            )
+        if features.broken:
+            raise PhotosLost(list(features.broken.values()))
         return features
 
-    def _run_stage(self, stage: StageConfig, checkpoint: Path) -> None:
+    def _run_stage(self, stage: StageConfig) -> None:
         progress = self.progress
         see = self._look(stage, self.learn, plain=False)
         see_dev = self._look(stage, self.dev, plain=True)
         while progress.epoch < stage.epochs and progress.waited < stage.patience:
-            losses: list[float] = []
-            started = saved = time.monotonic()
-            for batch, drawn in self._epoch(stage, see):
-                loss = self._step(batch, drawn)
-                losses.append(loss)
-                progress.step += 1
-                self.tick(
-                    stage.name, progress.epoch, progress.step, self._steps(stage), loss
-                )
-                if time.monotonic() - saved > CHECKPOINT_SECONDS:
-                    save_arrays(checkpoint, self._variables(), asdict(progress))
-                    saved = time.monotonic()
+            started = time.monotonic()
+            losses = run_epoch(
+                self._epoch(stage, see),
+                self._step,
+                progress,
+                save=self._save,
+                tick=partial(self._tick, stage),
+            )
             seconds = time.monotonic() - started
             score, blind = self._keep_best(stage, see_dev)
-            record = {
+            record: dict[str, Any] = {
                 "stage": stage.name,
                 "epoch": progress.epoch + 1,
                 "loss": float(np.mean(losses)) if losses else None,
@@ -229,8 +220,9 @@ class Trainer:
             }
             progress.history.append(record)
             progress.epoch, progress.step = progress.epoch + 1, 0
-            save_arrays(checkpoint, self._variables(), asdict(progress))
-            self._log(record)
+            self._save()
+            scalars = {key: record[key] for key in LOGGED}
+            log_scalars(self.run / "logs", len(progress.history), scalars)
             self.announce(json.dumps(record))
 
     def _keep_best(self, stage: StageConfig, look: Look) -> tuple[float, float]:
@@ -251,17 +243,6 @@ class Trainer:
             variable.assign(value)
         return score, blind
 
-    def _log(self, record: dict[str, Any]) -> None:
-        """Tell TensorBoard about an epoch."""
-        # `tf.summary.scalar` needs TensorBoard installed only to write this line.
-        scalar = tf.compat.v1.SummaryMetadata(plugin_data={"plugin_name": "scalars"})
-        with tf.summary.create_file_writer(str(self.run / "logs")).as_default():
-            step = len(self.progress.history)
-            for key in ("loss", "dev_accuracy", "dev_blind"):
-                if record[key] is not None:
-                    value = tf.constant(record[key], tf.float32)
-                    tf.summary.write(key, value, step, scalar)
-
     def _epoch(self, stage: StageConfig, look: Look) -> Iterator[tuple[Batch, Drawn]]:
         progress = self.progress
         return ahead(
@@ -276,15 +257,10 @@ class Trainer:
             )
         )
 
-    def _step(self, batch: Batch, drawn: Drawn) -> float:
-        loss = float(
-            self.model.train_on_batch(
-                {**batch, **drawn.inputs}, drawn.targets, sample_weight=drawn.weights
-            )
-        )
-        if not math.isfinite(loss):
-            raise AppError(DIVERGED)
-        return loss
+    def _step(self, asked: tuple[Batch, Drawn]) -> float:
+        batch, drawn = asked
+        inputs = {**batch, **drawn.inputs}
+        return take_step(self.model, inputs, drawn.targets, drawn.weights)
 
     def _answer(
         self, look: Look, stage: StageConfig
@@ -302,8 +278,7 @@ class Trainer:
             seen[rows[real]] = np.mean(members, axis=0)[real]
             guessed[rows[real]] = blind[real]
             targets[rows[real]] = drawn.targets[real]
-        if not np.isfinite(seen).all():
-            raise AppError(DIVERGED)
+        check_numbers(seen)
         return seen, guessed, targets
 
 

@@ -1,0 +1,46 @@
+"""What somebody should know before a training run begins. Needs no Keras."""
+
+from collections import Counter
+from collections.abc import Container, Iterable, Sequence
+
+FEW = 30  # photos to choose by; on fewer, a score says little
+SHOWN = 8
+
+
+def warn_of_few(photos: int) -> str:
+    """Say so if there are too few photos to choose by; else an empty text."""
+    if photos >= FEW:
+        return ""
+    return (
+        f"{photos} photos are too few to judge a model by: with others, its scores "
+        f"could be quite different. From {FEW} on they begin to tell something; mark "
+        'more photos as "dev".'
+    )
+
+
+def count_rare(
+    sentences: Iterable[Sequence[str]], known: Container[str]
+) -> Counter[str]:
+    """Count the words of split sentences that are not known."""
+    return Counter(
+        word for sentence in sentences for word in sentence if word not in known
+    )
+
+
+def name_rare(what: str, counts: Counter[str], why: str) -> str:
+    """Say what is not learnt, the commonest first; an empty text if that is nothing.
+
+    Args:
+        what: "words" or "answers".
+        counts: how often each was seen.
+        why: such as "seen less than 2 times".
+    """
+    if not counts:
+        return ""
+    shown = sorted(counts, key=lambda one: (-counts[one], one))[:SHOWN]
+    names = ", ".join(f"{one} ({counts[one]})" for one in shown)
+    more = " ..." if len(counts) > SHOWN else ""
+    return (
+        f"{len(counts)} {what} are not learnt ({why}), the commonest with how often "
+        f"they were seen: {names}{more}."
+    )
