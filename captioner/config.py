@@ -18,7 +18,9 @@ BAD_ENDINGS = (
 MOST_BEAMS = 50
 
 Rate = Annotated[float, Field(ge=0, lt=1)]
-Positive = Annotated[int, Field(ge=1)]
+Positive = Annotated[int, Field(ge=1, le=1_000_000_000)]
+Units = Annotated[int, Field(ge=1, le=8192)]  # of a layer
+Seed = Annotated[int, Field(ge=0, lt=2**32)]  # as NumPy takes it
 
 
 class EncoderConfig(Config):
@@ -54,15 +56,34 @@ class DecoderConfig(Config):
     """
 
     cell: CellName = "lstm"
-    layers: Positive = 1
-    units: Positive
-    embed_dim: Positive
-    region_units: Positive
-    attention_units: int = Field(0, ge=0)
+    layers: int = Field(1, ge=1, le=16)
+    units: Units
+    embed_dim: Units
+    region_units: Units
+    attention_units: int = Field(0, ge=0, le=8192)
     tied: bool = True
     region_dropout: Rate = 0.0
     embed_dropout: Rate = 0.0
     output_dropout: Rate = 0.0
+
+    def least_weights(self, vocab_size: int) -> int:
+        """Count the weights that such a decoder has at the least.
+
+        Left out are those whose number depends on the encoder, and biases.
+
+        Args:
+            vocab_size: words, special ones included.
+        """
+        units, words, regions = self.units, self.embed_dim, self.region_units
+        attends = self.attention_units > 0
+        inputs = words + regions * attends
+        count = vocab_size * words * (1 if self.tied else 2)
+        count += 4 * units * (inputs + units + 2 * units * (self.layers - 1))
+        count += units * words + regions * words
+        if attends:
+            count += self.attention_units * (regions + units)
+            count += regions * units * (1 + 2 * self.layers)
+        return count
 
 
 class VocabularyConfig(Config):
@@ -121,10 +142,10 @@ class StageConfig(Config):
     encoder_from: str = "none"
     warmup: Rate = 0.05
     final_rate: float = Field(0.0, ge=0, le=1)
-    weight_decay: float = Field(0.0, ge=0)
-    clip_norm: float = Field(5.0, gt=0)
+    weight_decay: float = Field(0.0, ge=0, le=100)
+    clip_norm: float = Field(5.0, gt=0, le=1e9)
     label_smoothing: Rate = 0.0
-    attention_penalty: float = Field(0.0, ge=0)
+    attention_penalty: float = Field(0.0, ge=0, le=1e6)
     average: Rate = 0.0
     augment: bool = True
 
@@ -187,9 +208,9 @@ class DecodingConfig(Config):
     ban: tuple[str, ...] = ()
     inflections: bool = False
     temperature: float = Field(1.0, ge=0.01, le=100)
-    top_k: int = Field(0, ge=0)
+    top_k: int = Field(0, ge=0, le=1_000_000)
     top_p: float = Field(1.0, gt=0, le=1)
-    seed: int = Field(0, ge=0)
+    seed: Seed = 0
 
     @model_validator(mode="after")
     def _numbers_fit_together(self) -> "DecodingConfig":
@@ -231,7 +252,7 @@ class FinetuneConfig(Config):
     """
 
     about: str = ""
-    seed: int = Field(1, ge=0)
+    seed: Seed = 1
     precision: Literal["float32", "mixed_bfloat16"] = "float32"
     vocabulary: VocabularyConfig = VocabularyConfig()
     stages: Stages

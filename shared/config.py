@@ -12,6 +12,22 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from shared.errors import AppError
 from shared.included import included
 
+MOST_TEXT = 2**17  # characters of a config; those that come along have 4,000
+MOST_PROBLEMS = 10  # that one message names
+# A key of many parts takes tomllib a time that grows with their square. Strings and
+# comments, which may hold any number of dots, are taken out before they are counted;
+# one that does not end lasts to the end of its line, or of the text.
+_STRINGS = re.compile(
+    r'"""(?:\\.|(?!""").)*+(?:"""|\Z)'
+    r"|\'\'\'(?:(?!\'\'\').)*+(?:\'\'\'|\Z)"
+    r'|"(?:\\.|[^"\\\n])*+"?'
+    r"|'[^'\n]*+'?"
+    r"|\#[^\n]*+",
+    re.DOTALL,
+)
+_BEYOND = "it has a number of thousands of digits, or hundreds of brackets in brackets."
+_LONG_KEY = re.compile(r"(?:\.[^.,=[{}\n]*+){20}")
+
 
 class Config(BaseModel):
     """A group of settings: immutable, and an unknown key is an error."""
@@ -60,13 +76,25 @@ def parse_config(text: str, schema: type[C], name: str) -> C:
         name: what error messages call the text.
 
     Raises:
-        AppError: if the text is not TOML, or a key is unknown, missing, of the
-            wrong type or out of range; every such key is named.
+        AppError: if the text is not TOML, or longer than a config is, or a key is
+            unknown, missing, of the wrong type or out of range; such keys are named.
     """
+    if len(text) > MOST_TEXT:
+        raise AppError(
+            f"{name} has {len(text):,} characters, and a config has {MOST_TEXT:,} at "
+            "most. Make it shorter."
+        )
+    if found := _LONG_KEY.search(_STRINGS.sub("''", text)):
+        raise AppError(
+            f"{name} is not valid TOML: a key has more parts than any config knows: "
+            f"{found[0]!r:.60}. Remove it."
+        )
     try:
         values = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise AppError(f"{name} is not valid TOML: {error}") from error
+    except (ValueError, RecursionError) as error:
+        raise AppError(f"{name} is refused: {_BEYOND}") from error
     return _check(values, schema, name)
 
 
@@ -85,7 +113,10 @@ def revise_config(config: C, changes: Mapping[str, Any], name: str) -> C:
 
 def _check(values: Mapping[str, Any], schema: type[C], name: str) -> C:
     # As JSON, whose strict mode takes a list for a tuple. Half an emoji is no text.
-    text = json.dumps(values, default=str, ensure_ascii=False)
+    try:
+        text = json.dumps(values, default=str, ensure_ascii=False)
+    except (ValueError, RecursionError) as error:
+        raise AppError(f"{name} is refused: {_BEYOND}") from error
     try:
         return schema.model_validate_json(text.encode("utf-8", "ignore"))
     except ValidationError as error:
@@ -93,7 +124,9 @@ def _check(values: Mapping[str, Any], schema: type[C], name: str) -> C:
         # A list whose items are refused is also called too short.
         if len(problems) > 1:
             problems = [p for p in problems if p["type"] != "too_short"]
-        lines = [_problem(problem) for problem in problems]
+        lines = [_problem(problem) for problem in problems[:MOST_PROBLEMS]]
+        if more := len(problems) - len(lines):
+            lines.append(f"and {more} more.")
         raise AppError(f"{name} is refused:\n  " + "\n  ".join(lines)) from error
 
 
@@ -125,7 +158,7 @@ def _is_table(value: Any) -> bool:
 
 
 def _problem(error: Any) -> str:
-    place = [str(part) for part in error["loc"]]
+    place = [_shorten(str(part), 80) for part in error["loc"]]
     if error["type"] == "extra_forbidden":
         return f"{'.'.join(place)}: unknown key. Remove it, or correct its spelling."
     # Of several types that a value may have, the last part says which was tried.
@@ -138,4 +171,9 @@ def _problem(error: Any) -> str:
         return (
             f"{key}: {error['ctx']['error']}." if key else f"{error['ctx']['error']}."
         )
-    return f"{key}: {error['msg']}. Received: {error['input']!r}."
+    received = _shorten(repr(error["input"]), 200)
+    return f"{key}: {error['msg']}. Received: {received}."
+
+
+def _shorten(text: str, most: int) -> str:
+    return text if len(text) <= most else f"{text[:most]}…"

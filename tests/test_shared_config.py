@@ -1,8 +1,19 @@
 import re
+import time
 from pathlib import Path
 from typing import Literal
 
 import pytest
+from conftest import (
+    ROOT,
+    VOCABULARY,
+    VQA_SPACE,
+    VQA_VOCABULARY,
+    tiny_config,
+    tiny_model,
+    tiny_vqa_config,
+    tiny_vqa_model,
+)
 from pydantic import Field, ValidationError
 
 import captioner.config
@@ -52,6 +63,85 @@ def test_toml_becomes_a_frozen_config():
 def test_a_refusal_says_where_and_why(text, message):
     with pytest.raises(AppError, match=message):
         parse_config(text, Whole, "a.toml")
+
+
+LONG = 120_000
+HOSTILE = {
+    "dots": ".".join(["a"] * (LONG // 2)) + " = 1",
+    "dots in a table's name": "[" + " . ".join(["a"] * (LONG // 4)) + "]",
+    "dots between quotes": "x = {" + ".".join(['"="'] * (LONG // 4)) + " = 1}",
+    "brackets": "a = " + "[" * LONG,
+    "brackets that close": "a = " + "[" * 600 + "]" * 600,
+    "braces": "a = " + "{a=" * (LONG // 3),
+    "digits": "seed = " + "9" * LONG,
+    "hexadecimal digits": "seed = 0x" + "f" * LONG,
+    "fewer of them": "seed = 0x" + "f" * 3000,
+    "keys": "".join(f"a.b.c{i} = 1\n" for i in range(LONG // 14)),
+    "unknown keys": "".join(f"a{i} = 1\n" for i in range(LONG // 14)),
+    "a key": "a" * LONG + " = 1",
+    "a value": f"seed = '{'a' * LONG}'",
+    "tables": "[[stages]]\n" * (LONG // 11),
+    "quotes": '"' + '\\"' * (LONG // 2),
+    "open quotes": "'''\\" * (LONG // 4),
+    "not a number": "seed = nan",
+    "infinity": "seed = -inf",
+    "a date": "seed = 1979-05-27T07:32:00Z",
+    "a zero byte": "seed = 1\x00",
+    "too much": "#" * 200_000,
+}
+
+
+@pytest.mark.parametrize("schema", [CaptionerConfig, VqaConfig])
+@pytest.mark.parametrize("text", HOSTILE.values(), ids=HOSTILE)
+def test_hostile_text_is_refused_at_once_and_in_short(text, schema):
+    start = time.process_time()
+    with pytest.raises(AppError, match=r"a\.toml (is refused|is not|has)") as caught:
+        parse_config(text, schema, "a.toml")
+    assert time.process_time() - start < 2
+    assert len(str(caught.value)) < 3000
+
+
+@pytest.mark.parametrize("quote", ['"', '"""', "'", "'''"])
+def test_text_between_quotes_may_have_any_number_of_dots(quote):
+    about = f"about = {quote}{'e.g. this. ' * 1000}{quote} # {'a.' * 100}\n"
+    recipe = (ROOT / "configs" / "finetune-captioner.toml").read_text("utf-8")
+    recipe = "".join(x for x in recipe.splitlines(True) if not x.startswith("about"))
+    config = parse_config(about + recipe, FinetuneConfig, "a.toml")
+    assert config.about.count(".") == 3000
+
+
+@pytest.mark.parametrize("tied", [True, False])
+@pytest.mark.parametrize("attention_units", [0, 30])
+@pytest.mark.parametrize("layers", [1, 3])
+@pytest.mark.usefixtures("small_net")
+def test_a_captioner_has_the_weights_that_its_config_tells(
+    layers, attention_units, tied
+):
+    sizes = {"units": 40, "embed_dim": 30, "region_units": 50, "tied": tied}
+    sizes |= {"layers": layers, "attention_units": attention_units}
+    config = tiny_config(decoder=sizes)
+    least = config.decoder.least_weights(len(VOCABULARY))
+    found = tiny_model(config).decoder.count_params()
+    assert 0.9 * found < least <= found
+
+
+@pytest.mark.parametrize("objective", ["answers", "choices", "boxes"])
+@pytest.mark.parametrize("fusion", ["product", "concat", "sum"])
+@pytest.mark.parametrize(
+    ("hops", "layers", "bag_units", "pairs"),
+    [(0, 1, 0, 0), (2, 2, 7, 0), (1, 1, 7, 9)],
+)
+@pytest.mark.usefixtures("small_net")
+def test_a_vqa_model_has_the_weights_that_its_config_tells(
+    objective, fusion, hops, layers, bag_units, pairs
+):
+    sizes = {"units": 40, "joint_units": 30, "question_units": 50, "fusion": fusion}
+    sizes |= {"hops": hops, "layers": layers, "bag_units": bag_units, "pairs": pairs}
+    config = tiny_vqa_config(objective, **sizes)
+    answers = len(VQA_SPACE) if objective == "answers" else 0
+    least = config.net.least_weights(len(VQA_VOCABULARY), answers)
+    found = tiny_vqa_model(config).answerers[0].count_params()
+    assert 0.8 * found < least <= found
 
 
 def test_all_problems_are_named_at_once():

@@ -8,7 +8,10 @@ from shared.config import Config
 from shared.names import CellName, EncoderName
 
 Rate = Annotated[float, Field(ge=0, lt=1)]
-Positive = Annotated[int, Field(ge=1)]
+Positive = Annotated[int, Field(ge=1, le=1_000_000_000)]
+Units = Annotated[int, Field(ge=1, le=8192)]  # of a layer
+Seed = Annotated[int, Field(ge=0, lt=2**32)]  # as NumPy takes it
+Temperature = Annotated[float, Field(ge=0.001, le=1000)]
 
 
 class EncoderConfig(Config):
@@ -57,17 +60,17 @@ class NetConfig(Config):
     """
 
     cell: CellName = "lstm"
-    layers: Positive = 1
-    units: Positive
-    embed_dim: Positive
-    bag_units: int = Field(0, ge=0)
+    layers: int = Field(1, ge=1, le=16)
+    units: Units
+    embed_dim: Units
+    bag_units: int = Field(0, ge=0, le=8192)
     pairs: int = Field(0, ge=0, le=1_000_000)
-    question_units: Positive
+    question_units: Units
     hops: int = Field(2, ge=0, le=8)
-    attention_units: Positive = 256
+    attention_units: Units = 256
     normalize: bool = True
     fusion: Literal["product", "concat", "sum"] = "product"
-    joint_units: Positive
+    joint_units: Units
     word_dropout: Rate = 0.0
     embed_dropout: Rate = 0.0
     region_dropout: Rate = 0.0
@@ -81,6 +84,31 @@ class NetConfig(Config):
                 "set `bag_units`, or no `pairs`"
             )
         return self
+
+    def least_weights(self, vocab_size: int, answers: int) -> int:
+        """Count the weights that such a net has at the least.
+
+        Left out are those whose number depends on the encoder, and biases.
+
+        Args:
+            vocab_size: words, special ones included.
+            answers: of the vocabulary; 0 where they come with the question.
+        """
+        units, words, asked = self.units, self.embed_dim, self.question_units
+        joint = self.joint_units
+        count = vocab_size * (words + self.bag_units) + self.pairs * self.bag_units
+        count += 4 * units * (words + units + 2 * units * (self.layers - 1))
+        found = 2 * units * self.layers
+        found += self.bag_units * (2 if self.pairs else 1)
+        count += found * asked
+        count += self.hops * (2 * self.attention_units * asked + asked * joint)
+        if self.fusion != "concat":
+            count += asked * joint
+        count += (
+            joint
+            * {"product": asked, "concat": asked + joint, "sum": joint}[self.fusion]
+        )
+        return count + answers * joint
 
 
 class VocabularyConfig(Config):
@@ -135,8 +163,8 @@ class StageConfig(Config):
     encoder_from: str = "none"
     warmup: Rate = 0.05
     final_rate: float = Field(0.0, ge=0, le=1)
-    weight_decay: float = Field(0.0, ge=0)
-    clip_norm: float = Field(5.0, gt=0)
+    weight_decay: float = Field(0.0, ge=0, le=100)
+    clip_norm: float = Field(5.0, gt=0, le=1e9)
     label_smoothing: Rate = 0.0
     average: Rate = 0.0
     mirror: bool = True
@@ -164,8 +192,8 @@ class AnsweringConfig(Config):
         openings: first words of the questions that it has learnt from.
     """
 
-    temperature: float = Field(1.0, gt=0)
-    blind_temperature: float = Field(1.0, gt=0)
+    temperature: Temperature = 1.0
+    blind_temperature: Temperature = 1.0
     unsure: float = Field(0.0, ge=0, lt=1)
     openings: tuple[str, ...] = ()
 
@@ -186,7 +214,7 @@ class FinetuneConfig(Config):
     """
 
     about: str = ""
-    seed: int = Field(1, ge=0)
+    seed: Seed = 1
     precision: Literal["float32", "mixed_bfloat16"] = "float32"
     vocabulary: VocabularyConfig = VocabularyConfig()
     stages: Stages
