@@ -21,6 +21,10 @@ Units = Literal["word", "character"]
 PAD, UNK, BOS, EOS = range(4)
 SPECIAL_WORDS = ("<pad>", "<unk>", "<bos>", "<eos>")
 CLITICS = frozenset(("'s", "'m", "'d", "'re", "'ve", "'ll", "n't"))
+MOST_LINES = 500_000  # words of a vocabulary, or answers
+MOST_CHARACTERS = 200  # of one of them
+# Control characters, and marks that turn the direction of writing round.
+_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
 _TYPEWRITER = str.maketrans("\u2018\u2019\u02bc\u2010\u2011", "'''--")
 
 
@@ -52,6 +56,39 @@ def _split_treebank(text: str) -> list[str]:
     return text.split()
 
 
+def clean(text: str) -> str:
+    """Leave out what is no text: halves of emoji, and all that commands a terminal.
+
+    White space stays.
+    """
+    text = text.encode("utf-8", "ignore").decode()
+    if text.isprintable():
+        return text
+    return _CONTROL.sub(lambda match: match[0] if match[0].isspace() else "", text)
+
+
+def split_lines(text: str) -> list[str]:
+    """Split the text of a file with one word or answer a line.
+
+    Raises:
+        ValueError: if there are more than `MOST_LINES`, or one of more than
+            `MOST_CHARACTERS`, or with a control character: none of them came out of
+            training.
+    """
+    lines = text.removesuffix("\n").split("\n", MOST_LINES)
+    if len(lines) > MOST_LINES:
+        raise ValueError(f"it has more than {MOST_LINES:,} lines")
+    for number, line in enumerate(lines, start=1):
+        if len(line) > MOST_CHARACTERS:
+            raise ValueError(
+                f"line {number} has {len(line):,} characters, more than "
+                f"{MOST_CHARACTERS}"
+            )
+        if _CONTROL.search(line):
+            raise ValueError(f"line {number} has a control character: {line!r}")
+    return lines
+
+
 def split_words(text: str, units: Units = "word") -> list[str]:
     """Split a sentence into lower-case words, without punctuation.
 
@@ -63,8 +100,7 @@ def split_words(text: str, units: Units = "word") -> list[str]:
     of every script are kept, in Unicode's composed form (NFC). A token counts as
     a word if it holds a letter or a digit.
     """
-    text = text.encode("utf-8", "ignore").decode()  # half an emoji is no text
-    text = unicodedata.normalize("NFC", text).lower()
+    text = unicodedata.normalize("NFC", clean(text)).lower()
     if not text.isascii():  # the tokeniser knows the punctuation of ASCII alone
         text = "".join(
             " " if c > "\x7f" and unicodedata.category(c)[0] == "P" else c
@@ -131,10 +167,12 @@ class Vocabulary:
             )
         if len(self.ids) != len(self.words):
             repeated = [w for w, n in Counter(self.words).items() if n > 1]
-            raise ValueError(f"a vocabulary has each word once. Repeated: {repeated}")
+            raise ValueError(
+                f"a vocabulary has each word once. Repeated: {repeated[:5]}"
+            )
         broken = [word for word in self.words if word.split() != [word]]
         if broken:  # would be several lines of the file, or none
-            raise ValueError(f"a word has no white space. Received: {broken}")
+            raise ValueError(f"a word has no white space. Received: {broken[:5]}")
 
     def __len__(self) -> int:
         return len(self.words)
@@ -165,7 +203,8 @@ class Vocabulary:
 
         Args:
             sentences: split sentences, as `split_words` gives them.
-            min_count: a rarer word becomes unk.
+            min_count: a rarer word becomes unk, and so does one that is longer than
+                `MOST_CHARACTERS`.
             first: words that keep their ids, for a vocabulary that grows.
         """
         counts = Counter(word for sentence in sentences for word in sentence)
@@ -173,7 +212,7 @@ class Vocabulary:
         frequent = [
             word
             for word, count in counts.items()
-            if count >= min_count and word not in known
+            if count >= min_count and word not in known and len(word) <= MOST_CHARACTERS
         ]
         return cls([*first, *sorted(frequent, key=lambda word: (-counts[word], word))])
 
@@ -220,6 +259,23 @@ class Vocabulary:
             AppError: if the file is not a vocabulary.
         """
         try:
-            return cls(path.read_text(encoding="utf-8").removesuffix("\n").split("\n"))
-        except (OSError, ValueError) as error:
+            return cls.parse(path.read_text(encoding="utf-8"), path)
+        except (OSError, UnicodeDecodeError) as error:
             raise AppError(f"{path} is not a vocabulary: {error}") from error
+
+    @classmethod
+    def parse(cls, text: str, path: Path) -> "Vocabulary":
+        """Read the text of a file written by `save`.
+
+        Args:
+            path: the file, for messages.
+
+        Raises:
+            AppError: if the text is not a vocabulary.
+        """
+        try:
+            return cls(split_lines(text))
+        except ValueError as error:
+            raise AppError(
+                f"{path} is not a vocabulary: {error}. Get it again."
+            ) from error

@@ -20,6 +20,7 @@ from shared.text import (
     join_words,
     split_words,
 )
+from vqa.answers import AnswerSpace, normalize
 
 
 @pytest.mark.parametrize(
@@ -310,3 +311,38 @@ def test_a_broken_file_is_named(tmp_path, content):
         path.write_bytes(content)
     with pytest.raises(AppError, match=r"words\.txt is not a vocabulary"):
         Vocabulary.load(path)
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("a\x1b[2Jb", r"line 6 has a control character: 'a\\x1b\[2Jb'"),
+        ("a\x00b", "line 6 has a control character"),
+        ("a\u202eb", "line 6 has a control character"),
+        ("a\u2066b", "line 6 has a control character"),
+        ("a" * 201, "line 6 has 201 characters, more than 200"),
+        ("a" * 10**6, "line 6 has 1,000,000 characters"),
+        ("\n" * 600_000, "it has more than 500,000 lines"),
+    ],
+    ids=["colour", "zero", "turn", "isolate", "long", "longer", "many"],
+)
+@pytest.mark.parametrize("kind", [Vocabulary, AnswerSpace])
+def test_lines_that_no_training_writes_are_refused(kind, line, message):
+    text = "".join(f"{word}\n" for word in (*SPECIAL_WORDS, "dog", line, "cat"))
+    match = rf"x\.txt is not a .*: {message}.*Get it again"
+    with pytest.raises(AppError, match=match):
+        kind.parse(text, Path("x.txt"))
+
+
+def test_what_commands_a_terminal_is_not_learnt():
+    found = split_words("a \x1b[2Jdog\u202e \x00sat\u2066 \x9bdown")
+    assert found == ["a", "2jdog", "sat", "down"]
+    persian = "\u0645\u06cc\u200c\u0631\u0648\u062f"  # its words are joined so
+    assert split_words(persian) == [persian]
+    assert normalize("\x1b]dog\u202e") == "dog"
+
+
+def test_a_word_too_long_for_a_vocabulary_is_unknown():
+    vocabulary = Vocabulary.from_sentences([["dog", "a" * 200, "a" * 201]])
+    assert set(vocabulary.words[4:]) == {"dog", "a" * 200}
+    assert AnswerSpace.from_answers([["dog"], ["a" * 201]], size=9).answers == ("dog",)

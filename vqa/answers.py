@@ -17,6 +17,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from shared.errors import AppError
+from shared.text import MOST_CHARACTERS, clean, split_lines
 
 MIN_VOTES = 4  # the least number of people of whom any three can outvote one left out
 _FULL_SCORE = 3  # people who must agree, Antol et al. 2015
@@ -110,8 +111,7 @@ def normalize(answer: str) -> str:
     Returns:
         "" if the answer holds neither letters nor digits.
     """
-    text = answer.encode("utf-8", "ignore").decode()  # half an emoji is no text
-    text = unicodedata.normalize("NFC", text.lower()).translate(_TYPEWRITER)
+    text = unicodedata.normalize("NFC", clean(answer).lower()).translate(_TYPEWRITER)
     text = re.sub(r"(?<=\d),(?=\d{3}(?!\d))", "", text)  # 1,000
     items = [_bare_words(item) for item in text.split(",")]
     kept = [[word for word in item if word not in _ARTICLES] for item in items]
@@ -227,7 +227,11 @@ class AnswerSpace:
                 f"Received: size={size}, min_count={min_count}"
             )
         counts = Counter(best for given in answers for best in most_common(given))
-        frequent = [answer for answer, count in counts.items() if count >= min_count]
+        frequent = [
+            answer
+            for answer, count in counts.items()
+            if count >= min_count and len(answer) <= MOST_CHARACTERS
+        ]
         if not frequent:
             raise AppError(
                 f"No answer is left to choose from: of {len(counts)} different "
@@ -311,9 +315,26 @@ class AnswerSpace:
             AppError: if the file is not a list of answers.
         """
         try:
-            return cls(path.read_text(encoding="utf-8").removesuffix("\n").split("\n"))
-        except (OSError, ValueError) as error:
+            return cls.parse(path.read_text(encoding="utf-8"), path)
+        except (OSError, UnicodeDecodeError) as error:
             raise AppError(f"{path} is not a list of answers: {error}") from error
+
+    @classmethod
+    def parse(cls, text: str, path: Path) -> "AnswerSpace":
+        """Read the text of a file written by `save`.
+
+        Args:
+            path: the file, for messages.
+
+        Raises:
+            AppError: if the text is not a list of answers.
+        """
+        try:
+            return cls(split_lines(text))
+        except ValueError as error:
+            raise AppError(
+                f"{path} is not a list of answers: {error}. Get it again."
+            ) from error
 
 
 def most_common(answers: Sequence[str]) -> list[str]:
