@@ -28,6 +28,7 @@ from shared.manifests import read_manifest
 from shared.processors import usable_processors
 from shared.quiet import importing_keras
 from shared.text import BOS, EOS, PAD, UNK, Vocabulary
+from shared.trial import try_files
 
 if TYPE_CHECKING:
     from captioner.model import Captioner
@@ -448,7 +449,7 @@ def load_captioner(
         config = config.model_copy(update={"decoding": decoding})
     make_rules(config.decoding, vocabulary)  # refuse before seconds of loading
     loaded = (
-        _load_litert(folders, len(vocabulary))
+        _load_litert(folders, read)
         if runtime == "litert"
         else _load_keras(folders, read, batch_size)
     )
@@ -486,13 +487,19 @@ def _read_bundle(
 ) -> tuple[CaptionerConfig, Vocabulary]:
     """Check a bundle, or only the files `names` of it, and read what is text."""
     texts = [bundles.CONFIG, bundles.VOCABULARY]
-    bundles.check_bundle(folder, "captioner", [*texts, *names] if names else None)
+    found = bundles.check_bundle(
+        folder, "captioner", [*texts, *names] if names else None
+    )
     text = bundles.read_text(folder, bundles.CONFIG)
     config = parse_config(text, CaptionerConfig, str(folder / bundles.CONFIG))
     weights = read_manifest(folder)["files"][bundles.WEIGHTS]
     if not config.unsure and weights in MEASURED_LATER:
         config = config.model_copy(update={"unsure": MEASURED_LATER[weights]})
-    vocabulary = Vocabulary.load(folder / bundles.VOCABULARY)
+    text = bundles.read_text(folder, bundles.VOCABULARY)
+    vocabulary = Vocabulary.parse(text, folder / bundles.VOCABULARY)
+    if names is None:
+        bundles.check_size(folder, config.decoder.least_weights(len(vocabulary)))
+    try_files(folder, {name: found[name] for name in names or [bundles.WEIGHTS]})
     return config, vocabulary.in_units(config.vocabulary.units)
 
 
@@ -517,15 +524,11 @@ def _check_alike(
             )
 
 
-def _load_litert(folders: Sequence[Path], vocab_size: int) -> Runtime:
+def _load_litert(
+    folders: Sequence[Path], read: Sequence[tuple[CaptionerConfig, Vocabulary]]
+) -> Runtime:
     runtime = LiteRTRuntime(folders, threads=max(1, usable_processors() - 1))
-    for folder, size in zip(folders, runtime.vocab_sizes, strict=True):
-        if size != vocab_size:
-            raise AppError(
-                f"The LiteRT graphs of {folder} know {size} words, its vocabulary has "
-                f"{vocab_size}. Export it again with `captioner export`, or give "
-                "--runtime keras."
-            )
+    runtime.check([config for config, _ in read], len(read[0][1]))
     return runtime
 
 

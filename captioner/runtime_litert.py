@@ -19,9 +19,10 @@ import numpy as np
 
 from captioner import arrays, decoding
 from captioner.choosing import width
+from captioner.config import CaptionerConfig
 from captioner.decoding import Sequences, ensemble, search
 from captioner.rules import Rules
-from shared.litert import PART, Graph
+from shared.litert import PART, Graph, Spec, Specs, check_encoder
 
 EXPORT = "captioner export"
 GRAPHS = ("encoder", "start", "step")
@@ -51,7 +52,16 @@ class LiteRTRuntime:
             [Graph(folder / file, threads, EXPORT) for file in FILES]
             for folder in folders
         ]
-        self.vocab_sizes = [step.sizes["log_probs"] for _, _, step in self._nets]
+        self.vocab_sizes = [s.outputs["log_probs"].shape[-1] for *_, s in self._nets]
+
+    def check(self, configs: Sequence[CaptionerConfig], vocab_size: int) -> None:
+        """Make sure that the graphs are those of such models.
+
+        Raises:
+            AppError: if they are not; the message names what differs.
+        """
+        for net, config in zip(self._nets, configs, strict=True):
+            _check(net, config, vocab_size)
 
     def encode(self, images: np.ndarray) -> list[np.ndarray]:
         """Give the features float32 (B, R, D) of images, for each model."""
@@ -98,6 +108,31 @@ class LiteRTRuntime:
             for (_, _, graph), memory in zip(self._nets, looked, strict=True)
         ]
         return ensemble(started, arrays)
+
+
+def _check(net: Sequence[Graph], config: CaptionerConfig, vocab_size: int) -> None:
+    encoder, start, step = net
+    features = check_encoder(encoder, config.encoder.image_size)
+    regions, decoder = features.shape[1], config.decoder
+    keys = decoder.attention_units or decoder.region_units
+    units, names = decoder.units, [f"state_{i}" for i in range(2 * decoder.layers)]
+
+    def memory(rows: int) -> Specs:
+        sizes = {"regions": decoder.region_units, "keys": keys}
+        return {n: Spec("float32", (rows, regions, size)) for n, size in sizes.items()}
+
+    one = {name: Spec("float32", (1, units)) for name in names}
+    start.check({"features": features}, memory(1) | one)
+    states = {name: Spec("float32", (-1, -1, units)) for name in names}
+    used = {name: spec for name, spec in memory(-1).items() if name in step.inputs}
+    step.check(
+        {"tokens": Spec("int32", (-1, -1))} | used | states,
+        {
+            "log_probs": Spec("float32", (-1, -1, vocab_size)),
+            "alpha": Spec("float32", (-1, -1, regions)),
+        }
+        | states,
+    )
 
 
 def _start(graph: Graph, memory: Memory, sequences: int) -> Any:

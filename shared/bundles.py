@@ -59,6 +59,7 @@ __all__ = [
     "add_part",
     "check_bundle",
     "check_changeable",
+    "check_size",
     "has_part",
     "read_card",
     "read_text",
@@ -176,13 +177,16 @@ def has_part(folder: Path, name: str) -> bool:
 
 def check_bundle(
     folder: Path, task: str | None, names: Collection[str] | None = None
-) -> None:
+) -> dict[str, str]:
     """Make sure that a folder is a whole, unchanged bundle for a task.
 
     Args:
         folder: the bundle.
         task: "captioner" or "vqa"; None is any.
         names: the only files to look at, to be quick; None is all.
+
+    Returns:
+        SHA-256 in hexadecimal of each of these files, by name.
 
     Raises:
         AppError: if it is not; the message names what was found and expected.
@@ -213,6 +217,24 @@ def check_bundle(
         )
     for name in wanted:
         check_digest(folder, name, files[name])
+    return {name: files[name] for name in wanted}
+
+
+def check_size(folder: Path, weights: int) -> None:
+    """Make sure that a bundle may have so many weights, before a net takes memory.
+
+    Args:
+        weights: numbers that its config and vocabulary ask for, at the least.
+
+    Raises:
+        AppError: if its weights' file is smaller: a number takes a byte or more.
+    """
+    if weights > (size := size_of(folder, WEIGHTS)):
+        raise AppError(
+            f"The weights {folder / WEIGHTS} do not fit the model that config.toml and "
+            f"vocabulary.txt describe: they have {size:,} bytes, it has {weights:,} "
+            "numbers or more. Get the bundle again."
+        )
 
 
 def read_card(folder: Path) -> str:

@@ -22,7 +22,7 @@ from captioner.config import (
     EncoderConfig,
     StageConfig,
 )
-from shared import names
+from shared import names, trial
 from shared.config import format_config
 from shared.text import SPECIAL_WORDS, Vocabulary
 from vqa.answers import AnswerSpace
@@ -45,6 +45,26 @@ VQA_VOCABULARY = Vocabulary(
 ROOT = Path(__file__).parent.parent
 COLOURS = {"red": (220, 30, 30), "green": (30, 170, 60), "blue": (40, 60, 220)}
 SHAPES = ("circle", "square")
+
+
+REALLY_TRY = trial._try
+
+
+@pytest.fixture(autouse=True)
+def untried(tmp_path_factory):
+    """Believe the bundles that tests make, and leave the user's cache alone."""
+    cache = tmp_path_factory.getbasetemp() / "cache"
+    with pytest.MonkeyPatch.context() as patch:  # a test may undo its own
+        patch.setattr(trial, "_cache", lambda: cache)
+        patch.setattr(trial, "_try", lambda folder, names: None)
+        yield
+
+
+@pytest.fixture
+def trials(monkeypatch, untried, tmp_path):
+    """Try files as users do, with nothing remembered."""
+    monkeypatch.setattr(trial, "_cache", lambda: tmp_path / "cache")
+    monkeypatch.setattr(trial, "_try", REALLY_TRY)
 
 
 def draw_shape(colour: str, shape: str, rng: np.random.Generator) -> Image.Image:

@@ -10,7 +10,7 @@ from typing import ClassVar
 
 import numpy as np
 import pytest
-from conftest import ROOT, fake_answerer
+from conftest import ROOT, fake_answerer, tiny_vqa_config
 from packaging.requirements import Requirement
 
 from captioner import demo, demo_page
@@ -18,6 +18,7 @@ from captioner.demo_page import Settings, load_models, load_warm, warm
 from captioner.predict import SHIPPED
 from shared.components import MOST_CARD, card_text
 from shared.errors import AppError
+from shared.litert import Spec
 from vqa import runtime_litert
 from vqa.runtime_litert import LiteRTRuntime
 
@@ -69,7 +70,7 @@ def test_two_first_questions_load_one_graph(monkeypatch, tmp_path, part):
     loaded, again = [], threading.Event()
 
     class Graph:
-        sizes: ClassVar = {}
+        outputs: ClassVar = {"features": Spec("float32", (1, 4, 3))}
 
         def __init__(self, path, threads, command):
             loaded.append(path.stem)
@@ -78,12 +79,15 @@ def test_two_first_questions_load_one_graph(monkeypatch, tmp_path, part):
             elif len(loaded) > 3:
                 again.set()
 
+        def check(self, inputs, outputs):
+            pass
+
         def __call__(self, **_):
             zeros = np.zeros((1, 1, 1))
             return dict.fromkeys(("joint", "alpha", "vectors", "blind_vectors"), zeros)
 
     monkeypatch.setattr(runtime_litert, "Graph", Graph)
-    runtime = LiteRTRuntime(tmp_path, threads=1)
+    runtime = LiteRTRuntime(tmp_path, 1, tiny_vqa_config(), 0)
     assert loaded == ["encoder", "answer"]
     ask = getattr(runtime, part)
     asking = [threading.Thread(target=ask, args=(np.zeros((1, 1)),)) for _ in range(4)]

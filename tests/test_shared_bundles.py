@@ -781,4 +781,4 @@ def test_nothing_is_ever_unpickled():
             }
             assert not names & {"pickle", "dill", "joblib", "shelve", "marshal"}, path
             assert "allow_pickle=True" not in path.read_text("utf-8")
-            assert "load_model" not in path.read_text("utf-8")
+            assert "load_model(" not in path.read_text("utf-8")

@@ -10,7 +10,7 @@ from conftest import dense_model
 
 from shared.bundles import add_part, write_bundle
 from shared.errors import AppError
-from shared.litert import PART, Graph, why_not_litert
+from shared.litert import PART, Graph, Spec, why_not_litert
 
 needs_litert = pytest.mark.skipif(
     not importlib.util.find_spec("ai_edge_litert"), reason="LiteRT is not installed"
@@ -44,7 +44,8 @@ def graph(tmp_path_factory):
 def test_a_graph_is_a_function_of_named_arrays(graph):
     scale = Graph(graph, 1, "app export")
     assert sorted(scale.inputs) == ["factor", "rows"]
-    assert scale.sizes == {"scaled": 3, "sums": 1}
+    assert scale.inputs["rows"] == Spec("float32", (-1, 3))
+    assert scale.outputs["sums"] == Spec("float32", (-1, 1))
     for count in (1, 4, 2):  # rows, which may change from call to call
         rows = np.arange(3 * count, dtype=np.float32).reshape(count, 3)
         found = scale(rows=rows, factor=np.float32([2]))

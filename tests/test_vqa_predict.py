@@ -510,7 +510,8 @@ def written(answerer, folder):
     graphs.mkdir(parents=True)
     for name, content in write_graphs(model, length, images, "float16").items():
         (graphs / name).write_bytes(content)
-    return LiteRTRuntime(folder, threads=1)
+    count = len(answerer.space) if answerer.space else 0
+    return LiteRTRuntime(folder, 1, answerer.config, count)
 
 
 @pytest.mark.slow

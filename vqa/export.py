@@ -114,7 +114,8 @@ def _export(
             (Path(name) / PART).mkdir()
             for file, content in files.items():
                 (Path(name) / PART / file).write_bytes(content)
-            found = answer("LiteRT", LiteRTRuntime(Path(name), threads=1))
+            count = len(space) if space else 0
+            found = answer("LiteRT", LiteRTRuntime(Path(name), 1, config, count))
         check = Check(
             len(questions),
             _share_of_same(expected, found),

@@ -20,6 +20,7 @@ from shared.images import ImageSource, read_image
 from shared.processors import usable_processors
 from shared.quiet import importing_keras
 from shared.text import Vocabulary
+from shared.trial import try_files
 from vqa.answers import AnswerSpace
 from vqa.calibration import to_confidence
 from vqa.config import VqaConfig
@@ -401,13 +402,8 @@ def load_vqa(
         config, vocabulary, space, net = load_bundle(folder)
         return PhotoAnswerer(config, vocabulary, space, KerasRuntime(net))
     config, vocabulary, space = _read_bundle(folder, fast=True)
-    loaded = LiteRTRuntime(folder, threads=max(1, usable_processors() - 1))
-    known = len(space) if space else 0
-    if loaded.answers != known:
-        raise AppError(
-            f"The LiteRT graphs of {folder} know {loaded.answers} answers, its list "
-            f"has {known}. Export it again with `{EXPORT}`, or give --runtime keras."
-        )
+    threads = max(1, usable_processors() - 1)
+    loaded = LiteRTRuntime(folder, threads, config, len(space) if space else 0)
     return PhotoAnswerer(config, vocabulary, space, loaded)
 
 
@@ -441,6 +437,15 @@ def _read_bundle(
     if config.objective == "answers":
         texts.append(ANSWERS)
     names = [*texts, *FILES] if fast else None
-    bundles.check_bundle(folder, "vqa", names)
-    space = AnswerSpace.load(folder / ANSWERS) if ANSWERS in texts else None
-    return config, Vocabulary.load(folder / bundles.VOCABULARY), space
+    found = bundles.check_bundle(folder, "vqa", names)
+    text = bundles.read_text(folder, bundles.VOCABULARY)
+    vocabulary, space = Vocabulary.parse(text, folder / bundles.VOCABULARY), None
+    if ANSWERS in texts:
+        text = bundles.read_text(folder, ANSWERS)
+        space = AnswerSpace.parse(text, folder / ANSWERS)
+    if not fast:
+        least = config.net.least_weights(len(vocabulary), len(space) if space else 0)
+        bundles.check_size(folder, least * config.members)
+    tried = FILES if fast else [bundles.WEIGHTS]
+    try_files(folder, {name: found[name] for name in tried})
+    return config, vocabulary, space

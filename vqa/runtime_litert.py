@@ -18,7 +18,8 @@ from threading import Lock
 
 import numpy as np
 
-from shared.litert import PART, Graph
+from shared.litert import PART, Graph, Spec, Specs, check_encoder
+from vqa.config import VqaConfig
 from vqa.runtime import Scores
 
 EXPORT = "vqa export"
@@ -42,12 +43,14 @@ class LiteRTRuntime:
 
     name = "litert"
 
-    def __init__(self, folder: Path, threads: int):
+    def __init__(self, folder: Path, threads: int, config: VqaConfig, answers: int):
         self._folder, self._threads = folder, threads
         self._later: dict[str, Graph] = {}  # loaded when they are first needed
         self._loading = Lock()  # two first questions load one graph
+        self._config, self._answers = config, answers
         self._encoder, self._answer = self._load("encoder"), self._load("answer")
-        self.answers = self._answer.sizes.get("scores", 0)
+        self._features = check_encoder(self._encoder, config.encoder.image_size)
+        self._answer.check(*self._expected("answer"))
 
     def look(self, image: np.ndarray) -> np.ndarray:
         """Give the features float32 (R, D) of an image uint8 (H, W, 3)."""
@@ -76,12 +79,40 @@ class LiteRTRuntime:
     def _get(self, graph: str) -> Graph:
         with self._loading:
             if graph not in self._later:
-                self._later[graph] = self._load(graph)
+                loaded = self._load(graph)
+                loaded.check(*self._expected(graph))
+                self._later[graph] = loaded
             return self._later[graph]
+
+    def _expected(self, graph: str) -> tuple[Specs, Specs]:
+        """Tell what a graph takes and gives if it is one of such a model."""
+        config, regions = self._config, self._features.shape[1]
+        seen: Specs = {"features": self._features}
+        tokens: Specs = {"tokens": Spec("int32", (1, -1, config.vocabulary.max_words))}
+        joint, members = config.net.joint_units, config.members
+        if graph == "answer":
+            alpha = (max(1, config.net.hops), regions)
+            return seen | tokens, _said(members * joint, self._answers, alpha)
+        if graph == "blind":
+            return tokens, _said(joint, self._answers, (1, 1))
+        asked: Specs = {"choices": Spec("int32", (-1, -1))}
+        rows: tuple[int, ...] = (-1,)
+        if config.objective == "boxes":
+            asked = seen | {"boxes": Spec("float32", (1, 1, -1, 4))}
+            rows = (1, 1, -1)
+        sizes = {"vectors": members * joint, "blind_vectors": joint}
+        return asked, {n: Spec("float32", (*rows, size)) for n, size in sizes.items()}
 
     def _load(self, graph: str) -> Graph:
         path = self._folder / PART / f"{graph}.tflite"
         return Graph(path, self._threads, EXPORT)
+
+
+def _said(joint: int, answers: int, alpha: tuple[int, int]) -> Specs:
+    sizes: dict[str, tuple[int, ...]] = {"joint": (joint,), "alpha": alpha}
+    if answers:
+        sizes["scores"] = (answers,)
+    return {name: Spec("float32", (1, -1, *size)) for name, size in sizes.items()}
 
 
 def _scores(found: dict[str, np.ndarray]) -> Scores:
