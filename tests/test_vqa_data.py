@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from shared.errors import AppError
 from shared.reading import SPLITS
 from vqa.data import Record, read_dataset, select
+from vqa.results import read_results
 
 DAQUAR = Path(__file__).parents[2] / "shared/data/daquar"
 
@@ -749,6 +750,17 @@ def test_other_columns_stand_once(tmp_path, name):
     write_files(tmp_path, {"qa.csv": text, "a.jpg": None})
     with pytest.raises(AppError, match=rf"line 1 names the column '{name}' 2 times"):
         read_dataset(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["qa.json", "qa.jsonl"])
+def test_keys_of_json_stand_once(tmp_path, name):
+    text = '{"image": "a.jpg", "question": "Q", "answer": "x", "answer": "y"}'
+    text = f"[{text}]" if name.endswith("json") else text
+    write_files(tmp_path, {name: text, "a.jpg": None})
+    with pytest.raises(AppError, match=r"an object has the key 'answer' twice"):
+        read_dataset(tmp_path)
+    with pytest.raises(AppError, match=r"an object has the key 'answer' twice"):
+        read_results(tmp_path / name)
 
 
 def test_both_names_of_a_photo_are_tried(tmp_path):

@@ -119,12 +119,27 @@ def jsonl_items(path: Path) -> Iterator[tuple[str, str, Any]]:
     """Read one JSON value a line, with file and line, and the line's number."""
     for number, line in read_lines(path, "questions"):
         where = f"{path}, line {number}"
-        yield where, str(number), parse_json(line, where)
+        yield where, str(number), parse_json(line, where, object_pairs_hook=each_once)
+
+
+def each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Make an object of JSON, for `json.loads`, that has each key once.
+
+    Raises:
+        ValueError: if one stands there twice.
+    """
+    item = dict(pairs)
+    if len(item) < len(pairs):
+        keys = [key for key, _ in pairs]
+        twice = next(key for key in keys if keys.count(key) > 1)
+        raise ValueError(f"an object has the key {twice!r:.60} twice")
+    return item
 
 
 def json_items(path: Path) -> Iterator[tuple[str, str, Any]]:
     """Read a JSON list of objects, or of [question, answer, image]."""
-    data = parse_json(read_text(path, "questions"), str(path))
+    text = read_text(path, "questions")
+    data = parse_json(text, str(path), object_pairs_hook=each_once)
     if not isinstance(data, list):
         keys = (
             f"an object with {', '.join(map(repr, data))}"

@@ -60,15 +60,20 @@ def find_photos(
     else:
         roots = list(dict.fromkeys([folders[0], folders[0].parent]))
         wanted = [names for _, some in files for names in some]
-    finders = [PhotoFinder([root]) for root in roots]
-    found = [[finder.find(names) for names in wanted] for finder in finders]
-    counts = [sum(photo is not None for photo in photos) for photos in found]
-    if not any(counts):
+    best, most = None, 0
+    for root in roots:
+        finder = PhotoFinder([root])
+        found = [finder.find(names) for names in wanted]
+        count = sum(photo is not None for photo in found)
+        if count > most:
+            best, most = (finder, found), count
+        if 2 * most >= len(wanted):  # there cannot be more of them elsewhere
+            break
+    if best is None:
         raise AppError(_nowhere(files[0][0], roots, wanted[0], folders[0]))
-    best = counts.index(max(counts))
+    finder, found = best
     return [
-        photo or finders[best].guess(names)
-        for photo, names in zip(found[best], wanted, strict=True)
+        photo or finder.guess(names) for photo, names in zip(found, wanted, strict=True)
     ]
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from shared.errors import AppError
 from shared.reading import parse_json, read_csv, read_text
-from vqa.annotations import check_once, first_text
+from vqa.annotations import check_once, each_once, first_text
 
 if TYPE_CHECKING:
     from vqa.data import Record
@@ -114,7 +114,7 @@ def _csv_items(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
 
 def _parse(path: Path, place: str, text: str) -> Any:
     try:
-        return parse_json(text, f"{path}, {place}")
+        return parse_json(text, f"{path}, {place}", object_pairs_hook=each_once)
     except AppError as error:
         raise AppError(
             f"{error} Expected is one list of objects {_FORM}, or one object a line; "
