@@ -54,7 +54,7 @@ def serve(settings: "Settings") -> None:
             run(
                 server,
                 listening,
-                lambda where: _announce(where, settings.browser),
+                lambda where: _announce(where, settings),
                 settings.proxies,
             )
         finally:
@@ -113,9 +113,11 @@ def _build(loading: "Future[Models]", settings: "Settings") -> "gr.Blocks":
     return build_page(loading.result(), settings)
 
 
-def _announce(where: str, browser: bool) -> None:
+def _announce(where: str, settings: "Settings") -> None:
+    if settings.root_path:
+        where = f"{where}{settings.root_path}/"
     print(where, flush=True)
-    if browser:
+    if settings.browser:
         import webbrowser
 
         webbrowser.open(where)
@@ -173,6 +175,13 @@ def demo(
     browser: Annotated[
         bool, typer.Option("--open", help="Open the page in a browser.")
     ] = False,
+    root_path: Annotated[
+        str,
+        typer.Option(
+            metavar="PATH",
+            help="Where a server before it has the page, such as /captions.",
+        ),
+    ] = "",
 ) -> None:
     """Serve a page to describe photos and ask about them.
 
@@ -180,6 +189,7 @@ def demo(
     uploaded.
     """
     from captioner.demo_page import Settings
+    from shared.below import read_root_path
     from shared.logins import read_users
 
     settings = Settings(
@@ -193,6 +203,7 @@ def demo(
         browser,
         host_name or (),
         proxy or (),
+        read_root_path(root_path),
     )
     try:
         serve(settings)

@@ -44,6 +44,7 @@ class Settings:
         browser: whether to open it in one.
         host_names: names by which it may be called besides its own.
         proxies: addresses of servers before it, which say whom they ask for.
+        root_path: below which it is, behind another server, such as "/captions".
     """
 
     captioners: Sequence[Path] = ()
@@ -56,6 +57,7 @@ class Settings:
     browser: bool = False
     host_names: Sequence[str] = ()
     proxies: Sequence[str] = ()
+    root_path: str = ""
 
 
 @dataclass(frozen=True)
@@ -279,6 +281,7 @@ def build_server(page: "gr.Blocks", settings: Settings) -> "FastAPI":
 
     from shared.api import explain_call, refuse_downloads
     from shared.belongings import Belongings
+    from shared.below import Below, Mounted, link_relatively
     from shared.components import HEAD, MARK, make_theme
     from shared.connections import spare_files
     from shared.hosts import Hosts
@@ -316,12 +319,16 @@ def build_server(page: "gr.Blocks", settings: Settings) -> "FastAPI":
         css_paths=ASSETS / "page.css",
         head=HEAD,
         js="() => sightread.takePhotos('#photo')",
+        root_path=settings.root_path,
     )
     if settings.mcp and page.mcp_server_obj is None:
         raise AppError(f"--mcp does not work here: {page.mcp_error}")
     # Gradio sets it for pages that it serves itself. Without it, it lets a request name
     # any file of this computer in the place of an upload.
     page.has_launched = True
+    if settings.root_path:
+        link_relatively()
+        server.add_middleware(Mounted)
     server.add_middleware(Watching, visitors=limit_sessions(page))
     if settings.users:
         server.add_middleware(Belongings)
@@ -332,4 +339,6 @@ def build_server(page: "gr.Blocks", settings: Settings) -> "FastAPI":
         largest_upload=(1 + BATCH * settings.largest) * 10**6,
         hosts=Hosts(settings.host, settings.host_names),
     )
+    if settings.root_path:
+        server.add_middleware(Below, root_path=settings.root_path)
     return server

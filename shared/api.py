@@ -145,7 +145,7 @@ async def explain_call(request: "Request", error: Exception) -> "Response":
     """Tell whoever calls an endpoint wrongly what is wrong; Gradio would not."""
     from fastapi.responses import JSONResponse
 
-    if not request.url.path.startswith(CALLS):
+    if CALLS not in request.url.path:
         raise error
     reason = str(error).partition(" Please")[0]
     if isinstance(error, KeyError):

@@ -11,12 +11,14 @@ from typing import Any
 import gradio as gr
 
 from shared.images import read_preview
-from shared.web import ASSETS, ASSETS_URL
+from shared.web import ASSETS
+from shared.web import ASSETS_URL as MOUNTED
 
 # Gradio asks matplotlib for its backend whenever it is asked something. Unless one is
 # named, all of matplotlib is loaded for the first answer, which takes 0.2 s.
 os.environ.setdefault("MPLBACKEND", "agg")
 
+ASSETS_URL = f".{MOUNTED}"  # from the page, wherever it is
 SCRIPTS = ("page", "heat", "caption", "answers")  # the later ones use the first
 HEAD = "".join(f'<script src="{ASSETS_URL}/{name}.js"></script>' for name in SCRIPTS)
 MOST_CARD = 50_000  # letters of a bundle's card that are shown; ours have 5,000
