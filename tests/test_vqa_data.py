@@ -314,6 +314,13 @@ def test_visual7w_pointing(tmp_path):
     assert len(select(records, "dev")) == 20
 
 
+def test_half_an_emoji_is_an_id(tmp_path):
+    data = visual7w([TELLING | {"qa_id": "\ud800"}])
+    data["images"] = data["images"][:1]
+    write_files(tmp_path, {"dataset_v7w_telling.json": data, "images/v7w_5.jpg": None})
+    assert [record.id for record in read_dataset(tmp_path)] == ["\ud800"]
+
+
 def test_visual7w_of_both_tasks(tmp_path):
     write_files(
         tmp_path, {f"dataset_v7w_{t}.json": {} for t in ("telling", "pointing")}

@@ -14,6 +14,7 @@ from vqa.answers import AnswerSpace
 from vqa.balance import best_answer, weigh_answers
 from vqa.data import Record, read_dataset
 from vqa.datacheck import TrainingCost, check_dataset
+from vqa.words import choose_vocabulary
 
 DAQUAR = Path(__file__).parents[2] / "shared/data/daquar"
 IDS = itertools.count()
@@ -71,12 +72,12 @@ def test_report(tmp_path):
         "  always 'red'             25.0%",
         "  by the first two words   50.0%",
         "        2      50.0%",
-        "words: 7 in train's questions, 7 of them at least twice, which make up "
-        "66.7% of dev's",
+        "words: 7 in train's questions, 7 of them at least twice; with those of the "
+        "answers, a new model knows 13, and 73.3% of the words in dev's",
         "questions: 3.6 words on average, 5 in the longest",
-        "no problems found",
+        "no problems found, but 2 warnings",
     ):
-        assert line in lines
+        assert line in lines, line
 
 
 def test_counts():
@@ -86,7 +87,7 @@ def test_counts():
         {"train": 9, "dev": 4},
     )
     assert (check.words, check.kept) == (7, 4)  # what, color, is, it
-    assert check.coverage == 8 / 15
+    assert check.coverage == 9 / 15  # with `red`, which is an answer
     assert check.lengths == {4: 5 + 1, 3: 4 + 1 + 1, 5: 1}
     assert check.balance.ceilings[4]["dev"] == 0.75
     assert check.balance.answers == 4  # there are no more
@@ -257,12 +258,48 @@ def test_long_questions_are_noted():
     assert "models read so many: 1" in str(check)
 
 
+def test_words_are_those_that_training_learns(tmp_path):
+    """Of questions that can be learnt from: answered, about photos that can be read."""
+    gone = Record("x.jpg", Path("x.jpg"), "zebra zebra", ("no",), "train", "gone")
+    records = [
+        *small(),
+        ask("train", "emu emu", " "),
+        gone,
+        ask("train", "ox", "a cow"),
+    ]
+    check = check_dataset(records, min_count=2, answers=3)
+    learn = [r for r in records if r.split == "train" and r.answers != (" ",)]
+    learn = [record for record in learn if record.id != "gone"]
+    space = AnswerSpace.from_answers((r.answers for r in learn), 3)
+    expected = choose_vocabulary((r.question for r in learn), space.answers, 2)
+    assert check.vocabulary == len(expected)
+    assert "emu" not in check.rare and "zebra" not in check.rare
+    assert check.rare == {"ox": 1}
+    assert "1 words are not learnt (seen less than twice" in str(check)
+
+
+def test_a_small_set_is_said_to_be_small():
+    few = [ask("train", f"is it {i}", "ab"[i % 2], name=f"{i}.jpg") for i in range(21)]
+    few += [ask("dev", "is it", "a", name=f"dev{i}.jpg") for i in range(3)]
+    check = check_dataset(few)
+    assert check.ok
+    assert any(text.startswith("3 photos are too few") for text in check.warnings)
+    assert any("3 dev questions are too few" in text for text in check.warnings)
+    assert str(check).endswith("no problems found, but 2 warnings")
+    few += [ask("dev", "is it", "a", name=f"more{i}.jpg") for i in range(40)]
+    assert check_dataset(few).warnings == []
+    assert str(check_dataset(few)).endswith("no problems found")
+
+
 def test_cost():
     cost = TrainingCost(bytes_per_view=10**9, seconds_per_question=60, epochs=10)
     check = check_dataset(small(), cost=cost)
     assert check.cache_bytes == 2 * 2 * 10**9
     assert "disk      4.0 GB for the features" in str(check)
     assert "training  1.5 h for 10 epochs" in str(check)
+    # A few questions take a while, too: 37 s of two processors were measured for 96.
+    few = check_dataset([ask("train", "is it", "ab"[i % 2]) for i in range(96)])
+    assert 25 < few.feature_seconds + few.training_seconds < 50
 
 
 def test_odd_file_names_can_be_printed():

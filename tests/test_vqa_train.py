@@ -34,7 +34,7 @@ from vqa.answers import AnswerSpace
 from vqa.config import VqaConfig
 from vqa.data import Record, read_dataset, select
 from vqa.predict import load_bundle, load_vqa
-from vqa.reports import Outcome, draw_curves, draw_samples
+from vqa.reports import Outcome, draw_curves, draw_samples, score_outcome
 from vqa.runtime_keras import build_net
 from vqa.train import train
 from vqa.trainer import accuracy
@@ -742,6 +742,23 @@ def test_an_outcome_tells_how_right_its_best_answers_are():
     seen = np.array([[1.0, 2.0, 0.0], [5.0, 2.0, 3.0]])
     targets = np.array([[0.0, 0.3, 1.0], [0.9, 1.0, 0.0]])
     assert Outcome(seen, -seen, targets).right.tolist() == [0.3, 0.9]
+
+
+def test_answers_in_words_are_not_scored_as_choices():
+    """A-OKVQA has both: four choices, and ten answers of people."""
+    people, choices = ("ski",) * 10, ("sled", "ski")
+    records = [
+        Record(
+            "a.jpg", Path("a.jpg"), "q", people, "dev", id_, choices=choices, right=0
+        )
+        for id_ in ("0", "1")
+    ]
+    targets = np.array([[0.0, 1.0], [0.0, 1.0]])
+    outcome = Outcome(np.array([[0.0, 1.0], [1.0, 0.0]]), targets, targets)
+    scores = score_outcome(records, outcome, AnswerSpace(["sled", "ski"])).scores
+    assert (scores["VQA accuracy"].value, scores["VQA accuracy"].blind) == (50, 100)
+    scores = score_outcome(records, outcome, None).scores
+    assert scores["multiple choice"].value == 50
 
 
 def test_a_missing_package_does_not_lose_the_report():

@@ -7,11 +7,15 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import NamedTuple, get_args
 
+from shared.briefing import count_rare, name_rare, warn_of_few
 from shared.errors import AppError
 from shared.images import image_name, read_image
-from shared.text import split_words
+from shared.text import Vocabulary, split_words
+from vqa.answers import AnswerSpace
 from vqa.balance import Balance, best_answer, weigh_answers
+from vqa.calibration import LEAST
 from vqa.data import Record, Split
+from vqa.words import choose_vocabulary
 
 LONG_QUESTION = 24  # words; the recipes read so many
 OPENING = 2  # words: "what color", "how many"
@@ -32,6 +36,8 @@ class TrainingCost:
         epochs: passes over the training questions.
         seconds_per_view: to read a photo and run the encoder.
         seconds_per_question: to train on one question once.
+        seconds_per_epoch: to validate and to save, whatever the size.
+        seconds_once: to start, to calibrate and to write the model and its reports.
         memory: bytes of a running training; features stay on disk.
     """
 
@@ -40,6 +46,8 @@ class TrainingCost:
     epochs: int = 20
     seconds_per_view: float = 0.012
     seconds_per_question: float = 0.0025
+    seconds_per_epoch: float = 0.5
+    seconds_once: float = 20.0
     memory: int = 3_000_000_000
 
 
@@ -60,9 +68,12 @@ class DatasetCheck:
         repeats: how many photos have the same bytes as an earlier one of their split.
         balance: how the answers are spread.
         words: different words in the training questions.
-        kept: how many of them are seen at least `min_count` times.
+        kept: how many of them are learnt: those seen at least `min_count` times.
+        rare: the others, with how often each was seen.
+        vocabulary: words in all, as training counts them: with those of the answers
+            and four special ones.
         min_count: a rarer word becomes unknown.
-        coverage: share of the running words of dev's questions that are kept, 0 to 1.
+        coverage: share of the running words of dev's questions that are learnt, 0 to 1.
         lengths: number of words -> how many questions have it.
         cost: what training takes.
     """
@@ -79,6 +90,8 @@ class DatasetCheck:
     balance: Balance
     words: int
     kept: int
+    rare: Counter[str]
+    vocabulary: int
     min_count: int
     coverage: float
     lengths: Counter[int]
@@ -115,6 +128,21 @@ class DatasetCheck:
         return [text for text in found if text]
 
     @property
+    def warnings(self) -> list[str]:
+        """What does not stop a training, but makes it less than it seems."""
+        few = self.answered.get("dev", 0)
+        found = [warn_of_few(self.photos["dev"])] if self.photos.get("dev") else []
+        if 0 < few < LEAST:
+            found.append(
+                f"{few} dev questions are too few to find out how sure an answer must "
+                f"be, which takes {LEAST}: a model that starts from another (--from) "
+                'keeps that one\'s "not sure", others never say it'
+            )
+        why = f"seen less than {_times(self.min_count)} in train's questions"
+        found.append(name_rare("words", self.rare, why))
+        return [text.removesuffix(".") for text in found if text]
+
+    @property
     def cache_bytes(self) -> int:
         """Disk that the features of the train and dev photos will take."""
         return self._views * self.cost.bytes_per_view
@@ -126,9 +154,10 @@ class DatasetCheck:
 
     @property
     def training_seconds(self) -> float:
-        """Time to train on the features, as an estimate."""
+        """Time of the rest of a run, as an estimate."""
         cost = self.cost
-        return self.answered.get("train", 0) * cost.epochs * cost.seconds_per_question
+        questions = self.answered.get("train", 0) * cost.seconds_per_question
+        return cost.seconds_once + cost.epochs * (cost.seconds_per_epoch + questions)
 
     @property
     def _views(self) -> int:
@@ -148,14 +177,16 @@ class DatasetCheck:
         lines += [
             "",
             f"words: {self.words} in train's questions, {self.kept} of them at least "
-            f"{_times(self.min_count)}, which make up {self.coverage:.1%} of dev's",
+            f"{_times(self.min_count)}; with those of the answers, a new model knows "
+            f"{self.vocabulary}, and {self.coverage:.1%} of the words in dev's",
             f"questions: {mean:.1f} words on average, {longest} in the longest",
             "",
             "training will take, as an estimate for 2 CPU cores:",
             f"  disk      {_size(self.cache_bytes)} for the features of train and dev",
             f"  memory    {_size(self.cost.memory)}; features stay on disk",
             f"  features  {_time(self.feature_seconds)}, once",
-            f"  training  {_time(self.training_seconds)} for {self.cost.epochs} epochs",
+            f"  training  {_time(self.training_seconds)} for {self.cost.epochs} epochs "
+            "at most",
             "",
         ]
         long = sum(count for n, count in self.lengths.items() if n > LONG_QUESTION)
@@ -168,8 +199,12 @@ class DatasetCheck:
             lines.append(
                 f"note: photos that repeat one of their own split: {self.repeats}"
             )
+        lines += [f"warning: {warning}" for warning in self.warnings]
         lines += [f"problem: {problem}" for problem in self.problems]
-        lines += ["no problems found"] if self.ok else []
+        if self.ok:
+            count = len(self.warnings)
+            heed = f", but {count} warning{'s' * (count > 1)}" if count else ""
+            lines.append(f"no problems found{heed}")
         # File names may hold bytes that are no text.
         return "\n".join(lines).encode("utf-8", "replace").decode()
 
@@ -196,9 +231,17 @@ def check_dataset(
         progress: called with (photos looked at, photos in all) after each.
     """
     photos = _look_at_all(records, workers, progress)
+    lost = {name for name, _ in (*photos.missing, *photos.broken)}
     words = _count_words(records)
-    kept = {word for word, count in words.train.items() if count >= min_count}
-    in_dev = words.dev.total()
+    learnt = [
+        record
+        for record in records
+        if _is_answered(record) and words.of[record.id] and record.name not in lost
+    ]
+    vocabulary = _vocabulary(learnt, answers, min_count)
+    train = Counter(w for r in learnt if r.split == "train" for w in words.of[r.id])
+    dev = [words.of[r.id] for r in learnt if r.split == "dev"]
+    kept = sum(count >= min_count for count in train.values())
     questions = Counter(record.split for record in records)
     answered = Counter(record.split for record in records if _is_answered(record))
     found = [split for split in SPLITS if questions[split]]
@@ -227,10 +270,12 @@ def check_dataset(
             for count in Counter(s for n in names for s in photos.splits[n]).values()
         ),
         balance=weigh_answers(records, words.openings, answers),
-        words=len(words.train),
-        kept=len(kept),
+        words=len(train),
+        kept=kept,
+        rare=count_rare([list(train.elements())], vocabulary.ids),
+        vocabulary=len(vocabulary),
         min_count=min_count,
-        coverage=sum(words.dev[word] for word in kept) / in_dev if in_dev else 1.0,
+        coverage=vocabulary.coverage(dev),
         lengths=words.lengths,
         cost=cost or TrainingCost(),
     )
@@ -284,22 +329,27 @@ def _look_at(record: Record) -> tuple[Record, str, AppError | None]:
     return record, digest, None
 
 
+def _vocabulary(learnt: Sequence[Record], answers: int, min_count: int) -> Vocabulary:
+    """Choose words as training does."""
+    train = [record for record in learnt if record.split == "train"]
+    given = [record.answers for record in train if best_answer(record)]
+    texts = AnswerSpace.from_answers(given, answers).answers if given else ()
+    if train and all(record.choices for record in train):
+        texts = tuple(choice for record in train for choice in record.choices)
+    return choose_vocabulary((r.question for r in train), texts, min_count)
+
+
 class _Words(NamedTuple):
-    train: Counter[str]
-    dev: Counter[str]
+    of: dict[str, list[str]]  # by the question's id
     lengths: Counter[int]  # of all questions
     openings: dict[str, str]  # first words by the question's id
 
 
 def _count_words(records: Iterable[Record]) -> _Words:
-    found = _Words(Counter(), Counter(), Counter(), {})
-    for record in records:
-        words = split_words(record.question)
-        found.lengths[len(words)] += 1
-        found.openings[record.id] = " ".join(words[:OPENING])
-        if record.split != "test":
-            (found.train if record.split == "train" else found.dev).update(words)
-    return found
+    words = {record.id: split_words(record.question) for record in records}
+    lengths = Counter(map(len, words.values()))
+    openings = {id_: " ".join(asked[:OPENING]) for id_, asked in words.items()}
+    return _Words(words, lengths, openings)
 
 
 def _is_answered(record: Record) -> bool:

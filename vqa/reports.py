@@ -3,6 +3,7 @@
 import platform
 import textwrap
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -95,7 +96,12 @@ def describe_run(
 def score_outcome(
     dev: Sequence[Record], outcome: Outcome, space: AnswerSpace | None
 ) -> Report:
-    """Score what a model makes of the dev questions."""
+    """Score what a model makes of the dev questions.
+
+    One that answers in words of its own is not scored as if it had chosen among some.
+    """
+    if space:
+        dev = [replace(record, choices=(), right=None) for record in dev]
     chosen, blind = (
         _choose(dev, scores, space) for scores in (outcome.seen, outcome.guessed)
     )

@@ -53,7 +53,7 @@ from vqa.reports import (
 )
 from vqa.runtime_keras import build_net, load_net
 from vqa.trainer import Trainer
-from vqa.words import ANSWERS, answer_words
+from vqa.words import ANSWERS, choose_vocabulary
 
 FINETUNE = "finetune-vqa"
 CAPTIONER = Path(__file__).parents[1] / "captioner" / "bundle"
@@ -258,14 +258,13 @@ def _choose_words(
     if resumed:
         vocabulary = Vocabulary.load(out / VOCABULARY)
     else:
-        sentences = [split_words(record.question) for record in learn]
-        first = Vocabulary.from_sentences(
-            sentences, limits.min_count, known.vocabulary.words
-        )
+        asked = [record.question for record in learn]
         texts = list(space.answers if space else ())
         if recipe.objective == "choices":
             texts += [choice for record in learn for choice in record.choices]
-        vocabulary = Vocabulary.from_sentences(map(answer_words, texts), 1, first.words)
+        vocabulary = choose_vocabulary(
+            asked, texts, limits.min_count, known.vocabulary.words
+        )
         text = "".join(f"{word}\n" for word in vocabulary.words)
         write_text(out / VOCABULARY, text)
     old_words = known.vocabulary.words

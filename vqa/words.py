@@ -1,10 +1,10 @@
 """Answers as words, and words as ids."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from shared.text import PAD, UNK, Vocabulary, split_words
+from shared.text import PAD, SPECIAL_WORDS, UNK, Vocabulary, split_words
 
 ANSWERS = "answers.txt"  # of a bundle, see `vqa.answers`
 MAX_ANSWER_WORDS = 12
@@ -13,6 +13,24 @@ MAX_ANSWER_WORDS = 12
 def answer_words(answer: str) -> list[str]:
     """Split an answer into words, as questions are; "desk_lamp" is two."""
     return split_words(answer.replace("_", " "))
+
+
+def choose_vocabulary(
+    questions: Iterable[str],
+    answers: Iterable[str],
+    min_count: int,
+    known: Sequence[str] = SPECIAL_WORDS,
+) -> Vocabulary:
+    """Choose the words that are learnt from the training questions.
+
+    Args:
+        questions: a rarer word than `min_count` times is left out.
+        answers: those that can be given, and choices; all their words are kept.
+        min_count: at least 1.
+        known: words that a model to start from knows already, which keep their ids.
+    """
+    asked = Vocabulary.from_sentences(map(split_words, questions), min_count, known)
+    return Vocabulary.from_sentences(map(answer_words, answers), 1, asked.words)
 
 
 def encode_answers(answers: Sequence[str], vocabulary: Vocabulary) -> np.ndarray:

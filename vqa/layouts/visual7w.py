@@ -80,9 +80,12 @@ def _boxes(path: Path, data: Any) -> dict[int | str, Box]:
 
 def _order(id_: str, count: int) -> list[int]:
     """Shuffle 0 to count - 1, always in the same way for the same question."""
-    return sorted(
-        range(count), key=lambda n: hashlib.sha256(f"{id_} {n}".encode()).digest()
-    )
+
+    def digest(number: int) -> bytes:
+        text = f"{id_} {number}".encode("utf-8", "surrogatepass")  # half an emoji
+        return hashlib.sha256(text).digest()
+
+    return sorted(range(count), key=digest)
 
 
 LAYOUT = Layout(
