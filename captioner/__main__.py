@@ -1,4 +1,4 @@
-"""`python -m captioner` is the command `captioner`."""
+"""Lets `python -m captioner` do what `captioner` does."""
 
 import sys
 

@@ -16,6 +16,12 @@ from shared.quiet import is_debugging, muted
 
 # Heavy imports wait inside the commands: --help takes a tenth of a second.
 
+# Options of `caption` that are fields of `DecodingConfig`.
+SEARCH = (
+    *("beam_size", "groups", "diversity", "length_penalty", "min_words", "max_words"),
+    *("no_repeat", "prefix", "must", "ban", "inflections"),
+    *("temperature", "top_k", "top_p", "seed"),
+)
 WHEN_FULL = "Try a smaller --batch-size."
 
 app = typer.Typer(
@@ -90,6 +96,7 @@ def _options(
 
 @app.command()
 def caption(
+    context: typer.Context,
     paths: Annotated[
         list[str],
         typer.Argument(
@@ -114,8 +121,11 @@ def caption(
         bool,
         typer.Option("--recursive", "-r", help="Also look into inner folders."),
     ] = False,
+    null: Annotated[
+        bool, typer.Option("--null", "-0", help="The list is of find -print0.")
+    ] = False,
     resume: Annotated[
-        bool, typer.Option("--resume", help="Go on with an interrupted output.")
+        bool, typer.Option("--resume", help="Go on with an output; do what is missing.")
     ] = False,
     overwrite: Overwrite = False,
     num_captions: Annotated[
@@ -202,26 +212,10 @@ def caption(
             f"--num-captions {num_captions} needs --beam-size {num_captions} or more, "
             f"not {beam_size}"
         )
+    if null and "-" not in paths:
+        raise typer.BadParameter("--null is about a list on standard input: add -")
     if details and (output is None or output.suffix.lower() != ".jsonl"):
         raise typer.BadParameter("--details needs an --output that ends in .jsonl")
-    changes = _given(
-        method="sample" if sample else None,
-        beam_size=beam_size,
-        groups=groups,
-        diversity=diversity,
-        length_penalty=_number_or_word(length_penalty),
-        min_words=min_words,
-        max_words=max_words,
-        no_repeat=no_repeat,
-        prefix=prefix,
-        must=must or None,
-        ban=ban or None,
-        inflections=inflections or None,
-        temperature=temperature,
-        top_k=top_k,
-        top_p=top_p,
-        seed=seed,
-    )
     from captioner.captioning import Job, Way
     from captioner.inputs import find_photos
     from captioner.outputs import Sidecars, open_output
@@ -229,8 +223,9 @@ def caption(
     def read_input() -> bytes:
         return sys.stdin.buffer.read() if sys.stdin else b""
 
-    photos = find_photos(paths, recursive, read_input, say)
+    photos = find_photos(paths, recursive, read_input, say, null)
     models = tuple(model or ())
+    changes = _search_changes(context.params)
     way = Way(batch_size, num_captions, details, models, runtime, changes, verbose)
     rules = {"resume": resume, "overwrite": overwrite}
     job = Job(photos, None, Sidecars(photos, **rules) if sidecar else None, way)
@@ -444,6 +439,19 @@ def score(
     found = read_results(results)
     written = read_references(references, split)
     print(score_results(found, written, official, subset, units))
+
+
+def _search_changes(given: dict[str, Any]) -> dict[str, Any]:
+    """Of the options of `caption`, those that change how it searches."""
+    changes = {name: given[name] for name in SEARCH}
+    changes = {
+        name: list(value) if isinstance(value, tuple) else value
+        for name, value in changes.items()
+        if value is not None and value is not False and value not in ((), [])
+    }
+    if "length_penalty" in changes:
+        changes["length_penalty"] = _number_or_word(changes["length_penalty"])
+    return changes | ({"method": "sample"} if given["sample"] else {})
 
 
 def _given(**options: Any) -> dict[str, Any]:

@@ -8,8 +8,16 @@ from pathlib import Path
 from typing import NoReturn
 
 from shared.errors import AppError
-from shared.images import IMAGE_SUFFIXES
+from shared.images import IMAGE_SUFFIXES, NO_ADDRESS, is_address
 
+# Folders, in lower case, of small copies, of what was deleted, and of systems:
+# Synology, QNAP, macOS' archives, Windows. Those of Lightroom end in .lrdata.
+LEFT_OUT = frozenset(
+    {
+        *("@eadir", "#recycle", "#snapshot", "@recycle", "@recently-snapshot"),
+        *("__macosx", "$recycle.bin", "system volume information", "lost+found"),
+    }
+)
 _DIGITS = re.compile(r"(\d+)")
 
 
@@ -18,33 +26,36 @@ def find_photos(
     recursive: bool,
     read_stdin: Callable[[], bytes],
     announce: Callable[[str], None],
+    null: bool = False,
 ) -> list[Path]:
     """Turn files, folders, patterns and `-` into paths, each photo once.
 
     A file is taken whatever its name, even if there is none: reading it says
-    what is wrong. In a folder, everything named like a photo is taken, in
-    natural order (img2 before img10), except what is hidden (`.x`, `._x.jpg`).
+    what is wrong. In a folder, every file named like a photo is taken, in
+    natural order (img2 before img10), except what is hidden (`.x`, `._x.jpg`)
+    and what is in a folder where programs keep small copies, see `LEFT_OUT`.
     A pattern (`*`, `?`, `[ ]`, `**`) stands for what it matches, in that order.
 
     Args:
         words: as typed.
-        recursive: also look into the folders inside a folder.
+        recursive: also look into the folders inside a folder, and once into each
+            that a link leads to.
         read_stdin: what `-` stands for: paths or folders, one a line, UTF-8.
         announce: told of folders without photos.
+        null: whether paths on standard input end in a zero byte, as those of
+            `find -print0` do.
 
     Raises:
-        AppError: if there are no photos at all, a pattern matches nothing, or a
-            folder cannot be listed.
+        AppError: if there are no photos at all, a pattern matches nothing, a word
+            is an address of the web, or a folder cannot be listed.
     """
     photos: dict[str, Path] = {}
     for word in words:
-        for path in _expand(word, read_stdin):
+        for path in _expand(word, read_stdin, null):
             found = [path]
             if os.path.isdir(path):  # noqa: PTH112  # pathlib raises for long names
                 found = _list_folder(path, recursive)
-                if not found and _is_named_like_a_photo(path):
-                    found = [path]  # reading it says that it is a folder
-                elif not found and len(words) > 1:
+                if not found and len(words) > 1:
                     announce(f"note: {_nothing_in(path, recursive)}")
             for photo in found:
                 key = os.path.normcase(os.path.abspath(photo))  # noqa: PTH100
@@ -54,16 +65,15 @@ def find_photos(
     return list(photos.values())
 
 
-def _expand(word: str, read_stdin: Callable[[], bytes]) -> Iterable[Path]:
+def _expand(word: str, read_stdin: Callable[[], bytes], null: bool) -> Iterable[Path]:
     if not word:
         raise AppError("One of the paths is empty. Give a photo or a folder.")
     if word == "-":
-        lines = read_stdin().removeprefix(b"\xef\xbb\xbf").splitlines()
-        paths = [Path(os.fsdecode(line)) for line in lines if line.strip()]
+        paths = [Path(name) for name in map(_no_address, _split(read_stdin(), null))]
         if not paths:
             raise AppError("There are no paths on standard input. Give one a line.")
         return paths
-    if os.path.lexists(word) or not glob.has_magic(word):
+    if os.path.lexists(word) or not glob.has_magic(_no_address(word)):
         return [Path(word)]
     matches = [Path(match) for match in glob.iglob(word, recursive=True)]  # noqa: PTH207
     if not matches:
@@ -71,22 +81,53 @@ def _expand(word: str, read_stdin: Callable[[], bytes]) -> Iterable[Path]:
     return sorted(matches, key=_natural_order)
 
 
+def _split(data: bytes, null: bool) -> list[str]:
+    if null:
+        return [os.fsdecode(name) for name in data.split(b"\0") if name]
+    if data.startswith((b"\xff\xfe", b"\xfe\xff")):  # `dir > list.txt` in PowerShell
+        data = data.decode("utf-16", "replace").encode()
+    lines = data.removeprefix(b"\xef\xbb\xbf").splitlines()
+    return [os.fsdecode(line) for line in lines if line.strip()]
+
+
+def _no_address(word: str) -> str:
+    if is_address(word) and not os.path.lexists(word):
+        raise AppError(f"{word}: {NO_ADDRESS}")
+    return word
+
+
 def _list_folder(folder: Path, recursive: bool) -> list[Path]:
-    found = []
-    for root, folders, files in os.walk(folder, onerror=_refuse):
-        folders[:] = [name for name in folders if not name.startswith(".")]
-        found += [
-            Path(root, name)
-            for name in (*folders, *files)
-            if _is_named_like_a_photo(Path(name))
-        ]
-        if not recursive:
-            break
+    found, links = [], [folder]
+    seen: set[tuple[int, int]] = set()
+    for start in links:  # grows; what is really there comes before what is linked
+        for root, folders, files in os.walk(start, onerror=_refuse):
+            if _is_known(root, seen):
+                folders.clear()
+                continue
+            found += [Path(root, name) for name in files if _is_photo_name(name)]
+            if not recursive:
+                break
+            inner = [name for name in folders if not _is_left_out(name)]
+            folders[:] = [n for n in inner if not os.path.islink(Path(root, n))]  # noqa: PTH114
+            links += [Path(root, name) for name in sorted(set(inner) - set(folders))]
     return sorted(found, key=_natural_order)
 
 
-def _is_named_like_a_photo(path: Path) -> bool:
-    return not path.name.startswith(".") and path.suffix.lower() in IMAGE_SUFFIXES
+def _is_known(folder: str, seen: set[tuple[int, int]]) -> bool:
+    """Whether a folder was seen before, by whatever way; it is from now on."""
+    found = os.stat(folder)  # noqa: PTH116
+    known = (found.st_dev, found.st_ino) in seen
+    seen.add((found.st_dev, found.st_ino))
+    return known
+
+
+def _is_left_out(name: str) -> bool:
+    low = name.lower()
+    return name.startswith(".") or low in LEFT_OUT or low.endswith(".lrdata")
+
+
+def _is_photo_name(name: str) -> bool:
+    return not name.startswith(".") and Path(name).suffix.lower() in IMAGE_SUFFIXES
 
 
 def _natural_order(path: Path) -> tuple[list[list[str | int]], str]:

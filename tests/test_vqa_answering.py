@@ -184,24 +184,41 @@ def test_errors_are_records_and_said_once(answerer, capsys):
         Question("", Path(), "is it red?"),
         Question("a\0b", Path("a\0b"), "is it red?"),
         Question("\ud83d.png", Path("\ud83d.png"), "is it \ud83d?"),
+        Question("https://x/a.png", Path("https://x/a.png"), "is it red?"),
     ]
     job = Job(rows, output("a.jsonl", rows))
     job.run()
-    assert job.errors == 8
+    assert job.errors == 9
     records = read_records()
     assert [sorted(record) for record in records if "error" in record] == [
         ["error", "image", "question"]
-    ] * 8
+    ] * 9
     assert records[0]["error"] == "there is no such file."
     assert "has no word" in records[1]["error"]
     assert "two different choices" in records[2]["error"]
     assert "no word of the choices 'plugh', 'xyzzy'" in records[3]["error"]
     err = capsys.readouterr().err.splitlines()
     assert len([line for line in err if "no.png" in line]) == 1
-    assert err[-1] == "1 answer, 8 errors"
+    assert records[-1]["error"].startswith("this is an address, and nothing is")
+    assert err[-1] == "1 answer, 9 errors"
     job = Job(rows)
     job.run()  # prints them, whatever the terminal can show
     assert "\\ud83d.png" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("q.jsonl", '{"image": "a.png", "question": "is it?"}\r\n'),
+        ("q.json", '[{"image": "a.png", "question": "is it?"}]'),
+        ("q.csv", "image,question\na.png,is it?\n"),
+        ("q.tsv", "image\tquestion\na.png\tis it?\n"),
+    ],
+)
+def test_a_byte_order_mark_hides_no_question(name, text, tmp_path):
+    (tmp_path / name).write_text(f"\ufeff{text}", encoding="utf-8")
+    (question,) = read_questions(tmp_path / name)
+    assert (question.image, question.question) == ("a.png", "is it?")
 
 
 def test_questions_are_read_from_csv(tmp_path, monkeypatch):

@@ -1,4 +1,4 @@
-"""`python -m vqa` is the command `vqa`."""
+"""Lets `python -m vqa` do what `vqa` does."""
 
 import sys
 

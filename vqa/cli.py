@@ -155,7 +155,7 @@ def ask(
         ),
     ] = None,
     resume: Annotated[
-        bool, typer.Option("--resume", help="Go on with an interrupted output.")
+        bool, typer.Option("--resume", help="Go on with an output; do what is missing.")
     ] = False,
     overwrite: Overwrite = False,
     model: Model = None,
