@@ -66,6 +66,12 @@ Official = Annotated[
     bool, typer.Option("--official", help="COCO's own scorers, and METEOR; needs Java.")
 ]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace files.")]
+FromBundle = Annotated[
+    Path | None,
+    typer.Option(
+        "--from", metavar="DIR", help="A trained model to start from, or `included`."
+    ),
+]
 Data = Annotated[
     str, typer.Option(metavar="DIR", help="Photos and captions, or their annotations.")
 ]
@@ -244,26 +250,60 @@ app.command()(demo)
 @app.command()
 def data(
     source: Annotated[
-        str, typer.Argument(metavar="DIR", help="Photos with captions to train on.")
-    ],
+        str | None,
+        typer.Argument(metavar="[DIR]", help="Photos with captions to train on."),
+    ] = None,
+    config: Annotated[
+        str | None,
+        typer.Option(metavar="NAME|FILE", help="The recipe to train with."),
+    ] = None,
+    from_bundle: FromBundle = None,
     min_count: Annotated[
-        int, typer.Option(min=1, help="Times that a word must occur to be learnt.")
-    ] = 4,
+        int | None,
+        typer.Option(min=1, help="Instead of the recipe's: times to see a word."),
+    ] = None,
+    draw: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="Draw shapes with captions, for a first try."),
+    ] = None,
 ) -> None:
     """Check a data set before training on it.
 
-    Decodes every photo, counts captions and words, and estimates what training
-    takes. The exit status is 1 if there is something to fix.
+    Decodes every photo, counts captions and words as training will, and estimates
+    what that takes: with the recipe of --config, or further from the model of --from,
+    by default the one included. The exit status is 1 if there is something to fix.
     """
-    from captioner.data import read_dataset
-    from captioner.datacheck import check_dataset
+    if (source is None) == (draw is None):
+        raise typer.BadParameter("give either DIR to check, or --draw DIR")
+    if draw:
+        from shared.shapes import write_captioned_shapes
 
-    records = read_dataset(source)
+        print(write_captioned_shapes(draw))
+        say(
+            "Train on them: captioner train --config captioner-tiny "
+            f"--data {quote(str(draw))} --out runs/shapes"
+        )
+        return
+    from captioner.cost import estimate_cost, measure_rate
+    from captioner.data import read_dataset
+    from captioner.datacheck import check_dataset, report_cost
+    from captioner.recipes import read_recipe
+
+    recipe, name, first = read_recipe(config, from_bundle)
+    if min_count:
+        words = recipe.vocabulary.model_copy(update={"min_count": min_count})
+        recipe = recipe.model_copy(update={"vocabulary": words})
+    records = read_dataset(str(source))
     with progress_bar("photos", len(records)) as advance:
         check = check_dataset(
-            records, min_count=min_count, progress=lambda done, _: advance(done)
+            records,
+            recipe.vocabulary,
+            first=first,
+            progress=lambda done, _: advance(done),
         )
-    print(check)
+    sizes = check.learn, check.choose, len(first) + check.kept
+    cost = estimate_cost(recipe, *sizes, measure_rate())
+    print(report_cost(cost, name), check, sep="\n\n")
     if not check.ok:
         raise typer.Exit(1)
 
@@ -281,14 +321,7 @@ def train(
         str | None,
         typer.Option(metavar="imagenet|none|FILE", help="Instead of the recipe's."),
     ] = None,
-    from_bundle: Annotated[
-        Path | None,
-        typer.Option(
-            "--from",
-            metavar="DIR",
-            help="A trained model to start from, or `included`.",
-        ),
-    ] = None,
+    from_bundle: FromBundle = None,
     cache: Annotated[
         Path | None, typer.Option(metavar="DIR", help="For features; default: in OUT.")
     ] = None,

@@ -6,37 +6,17 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
+from captioner.config import VocabularyConfig
+from captioner.cost import Cost
 from captioner.data import Record, Split
+from shared.briefing import count_rare, name_rare, warn_of_few
 from shared.errors import AppError
 from shared.images import image_name, read_image
-from shared.text import Vocabulary, split_words
+from shared.progress import plain
+from shared.text import SPECIAL_WORDS, Vocabulary, are_glued, split_words
 
-LONG_CAPTION = 25  # words; of Flickr8k's captions, 1 in 500 is longer
 EXAMPLES = 5
-
-
-@dataclass(frozen=True)
-class TrainingCost:
-    """What training takes, to be multiplied by the size of a data set.
-
-    The seconds were measured on 2 CPU cores with photos of 224 x 224 pixels;
-    other machines differ, and so do photos straight from a camera.
-
-    Attributes:
-        bytes_per_view: features of one view of one photo, R x D x 2 bytes.
-        views: versions of a photo whose features are stored, e.g. 2 if mirrored.
-        epochs: passes over the training captions.
-        seconds_per_view: to read a photo and run the encoder.
-        seconds_per_caption: to train on one caption once.
-        memory: bytes of a running training; features stay on disk.
-    """
-
-    bytes_per_view: int = 49 * 1280 * 2
-    views: int = 2
-    epochs: int = 20
-    seconds_per_view: float = 0.012
-    seconds_per_caption: float = 0.004
-    memory: int = 4_000_000_000
+FEW = 300  # photos to learn from, below which somebody should know what to expect
 
 
 @dataclass(frozen=True)
@@ -45,19 +25,25 @@ class DatasetCheck:
 
     Attributes:
         photos: how many, by split.
-        captions: how many, by split; empty ones do not count.
+        captions: how many, by split; those that hold no word do not count.
         missing: (name, reason) of the photos that are not there.
         broken: (name, reason) of the photos that are there and cannot be read.
         without_caption: names of the photos with nothing but empty captions.
         empty_captions: names of the photos with an empty caption among others.
-        long_captions: (name, caption), of more than 25 words.
+        long_captions: (name, caption), of more than `vocabulary.max_words` words.
         leaks: names of photos with the same bytes that are in several splits.
         repeats: how many photos have the same bytes as an earlier one of their split.
-        words: different words in the training captions.
-        kept: how many of them are seen at least `min_count` times.
-        min_count: a rarer word becomes unknown.
+        same_captions: the most frequent caption, and how often it is written, if
+            that is often.
+        drawn: how many dev photos were drawn from train, as the source names none.
+        glued: a caption whose words run together, if most do and each is one word.
+        learn: photos that training learns from: of train, readable, with a caption.
+        choose: photos of dev by which it chooses, as `learn`.
+        words: different words in the captions that training learns from.
+        kept: how many of them are learnt.
+        rare: the words that are not, with how often they are seen.
+        vocabulary: what the recipe says of words.
         coverage: share of the running words of dev that are kept, 0 to 1.
-        cost: what training takes.
     """
 
     photos: dict[Split, int]
@@ -69,11 +55,16 @@ class DatasetCheck:
     long_captions: tuple[tuple[str, str], ...]
     leaks: tuple[tuple[str, ...], ...]
     repeats: int
+    same_captions: tuple[str, int] | None
+    drawn: int
+    glued: str
+    learn: int
+    choose: int
     words: int
     kept: int
-    min_count: int
+    rare: Counter[str]
+    vocabulary: VocabularyConfig
     coverage: float
-    cost: TrainingCost
 
     @property
     def ok(self) -> bool:
@@ -99,80 +90,169 @@ class DatasetCheck:
             if not self.captions.get(split)
         )
         if self.captions.get("train") and not self.kept:
-            found.append(f"no word is seen {self.min_count} times, see `min_count`")
+            least = self.vocabulary.min_count
+            found.append(f"no word is seen {least} times, see `min_count`")
+        if self.glued:
+            found.append(
+                "captions in a script without spaces, such as "
+                f"{self.glued[:40]!r}: each sentence counts as one word. Add "
+                '`units = "character"` to [vocabulary] in the recipe'
+            )
         return [text for text in found if text]
 
     @property
-    def cache_bytes(self) -> int:
-        """Disk that the features of the train and dev photos will take."""
-        return self._views * self.cost.bytes_per_view
-
-    @property
-    def feature_seconds(self) -> float:
-        """Time to compute the features, as an estimate."""
-        return self._views * self.cost.seconds_per_view
-
-    @property
-    def training_seconds(self) -> float:
-        """Time to train on the features, as an estimate."""
-        cost = self.cost
-        return self.captions.get("train", 0) * cost.epochs * cost.seconds_per_caption
-
-    @property
-    def _views(self) -> int:
-        photos = self.photos.get("train", 0) + self.photos.get("dev", 0)
-        return photos * self.cost.views
+    def warnings(self) -> list[str]:
+        """What to expect, a sentence or two each."""
+        found = []
+        if 0 < self.learn < FEW:
+            found.append(
+                f"only {self.learn} photos to learn from: the model picks up how these "
+                "captions are worded, and describes photos much like these; what it "
+                "says of others is often wrong. Hundreds of photos are a start, "
+                "thousands are good; `--from included` needs fewer than a model from "
+                "scratch"
+            )
+        if self.choose and (few := warn_of_few(self.choose)):
+            found.append(f"dev: {few}")
+        if self.drawn:
+            found.append(
+                f"the data names no dev photos: {self.drawn} of train are dev, chosen "
+                "by their names"
+            )
+        if not self.captions.get("test"):
+            found.append(
+                "no test photos: scores on dev flatter a little, as training chooses "
+                "by dev"
+            )
+        if self.same_captions:
+            text, times = self.same_captions
+            found.append(f"one caption is written {times} times: {text}")
+        if self.long_captions:
+            title = f"captions of more than {self.vocabulary.max_words} words"
+            shown = (f"{name}: {caption}" for name, caption in self.long_captions)
+            found.append(_list(f"{title} (training cuts them)", shown))
+        if self.repeats:
+            found.append(f"photos that repeat one of their own split: {self.repeats}")
+        return found
 
     def __str__(self) -> str:
         lines = [f"{'split':8}{'photos':>9}{'captions':>10}{'a photo':>9}"]
         for split, photos in self.photos.items():
             captions = self.captions[split]
             lines.append(f"{split:8}{photos:9}{captions:10}{captions / photos:9.1f}")
+        units = "characters" if self.vocabulary.units == "character" else "words"
         lines += [
             "",
-            f"words: {self.words} in train, {self.kept} of them at least "
-            f"{self.min_count} times, which make up {self.coverage:.1%} of dev's text",
-            "",
-            "training will take, as an estimate for 2 CPU cores:",
-            f"  disk      {_size(self.cache_bytes)} for the features of train and dev",
-            f"  memory    {_size(self.cost.memory)}; features stay on disk",
-            f"  features  {_time(self.feature_seconds)}, once",
-            f"  training  {_time(self.training_seconds)} for {self.cost.epochs} epochs",
-            "",
+            f"{units}: {self.words} in train, {self.kept} of them are learnt, which "
+            f"make up {self.coverage:.1%} of dev's text",
         ]
-        if self.long_captions:
-            shown = (f"{name}: {caption}" for name, caption in self.long_captions)
-            title = f"captions of more than {LONG_CAPTION} words (training cuts them)"
-            lines.append(f"note: {_list(title, shown)}")
-        if self.repeats:
-            lines.append(
-                f"note: photos that repeat one of their own split: {self.repeats}"
-            )
+        why = f"seen less than {self.vocabulary.min_count} times"
+        if rare := name_rare(units, self.rare, why):
+            lines.append(rare)
+        lines += ["", *(f"note: {text}" for text in self.warnings)]
         lines += [f"problem: {problem}" for problem in self.problems]
-        lines += ["no problems found"] if self.ok else []
-        # File names may hold bytes that are no text.
-        return "\n".join(lines).encode("utf-8", "replace").decode()
+        if self.ok:
+            lines.append("nothing to fix" if self.warnings else "no problems found")
+        return "\n".join(plain(line) for line in "\n".join(lines).split("\n"))
+
+
+def report_cost(cost: Cost, recipe: str) -> str:
+    """Say what training takes, and for which recipe."""
+    lines = [
+        f"training with {recipe} will take about {_time(cost.total)} on this "
+        "computer's processor, if it does nothing else:",
+        f"  start and end  {_time(cost.start)}",
+    ]
+    if cost.features:
+        lines.append(
+            f"  features       {_time(cost.features)}, once; {_size(cost.disk)} of disk"
+        )
+    lines += [
+        f"  stage {name:9}at most {_time(seconds)}" for name, seconds in cost.stages
+    ]
+    return "\n".join(lines)
 
 
 def check_dataset(
     records: Sequence[Record],
+    vocabulary: VocabularyConfig | None = None,
     *,
-    min_count: int = 4,
+    first: Sequence[str] = SPECIAL_WORDS,
     workers: int = 2,
-    cost: TrainingCost | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> DatasetCheck:
     """Decode every photo, count every caption and word.
 
-    Photos are looked at one by one in `workers` threads; none is kept.
+    Words are counted as training counts them: in the captions of those photos of
+    train that can be read.
 
     Args:
         records: what `read_dataset` returned.
-        min_count: how often a word must be seen in train to be learnt.
+        vocabulary: the recipe's; None for the defaults.
+        first: words that the model knows already, the special ones first.
         workers: threads that decode photos.
-        cost: what training takes; None for the defaults.
         progress: called with (photos looked at, photos in all) after each.
     """
+    wanted = vocabulary or VocabularyConfig()
+    missing, broken, same = _look_at_all(records, workers, progress)
+    unreadable = {name for name, _ in missing + broken}
+    written: dict[Split, list[tuple[str, str]]] = {"train": [], "dev": [], "test": []}
+    for record in records:
+        texts = [text for text in record.captions if any(map(str.isalnum, text))]
+        written[record.split] += [(record.name, text) for text in texts]
+    words = {
+        split: [split_words(t, wanted.units) for n, t in pairs if n not in unreadable]
+        for split, pairs in written.items()
+    }
+    known = Vocabulary.from_sentences(words["train"], wanted.min_count, first)
+    counts = Counter(word for sentence in words["train"] for word in sentence)
+    every = [pair for pairs in written.values() for pair in pairs]
+    captioned = {name for name, _ in every}
+    return DatasetCheck(
+        photos={
+            split: n
+            for split in written
+            if (n := sum(record.split == split for record in records))
+        },
+        captions={split: len(pairs) for split, pairs in written.items()},
+        missing=tuple(missing),
+        broken=tuple(broken),
+        without_caption=tuple(r.name for r in records if r.name not in captioned),
+        empty_captions=tuple(
+            r.name
+            for r in records
+            if r.name in captioned and not all(map(str.strip, r.captions))
+        ),
+        long_captions=tuple(
+            (name, text)
+            for name, text in every
+            if len(split_words(text, wanted.units)) > wanted.max_words
+        ),
+        leaks=tuple(
+            tuple(record.name for record in group)
+            for group in same
+            if len({record.split for record in group}) > 1
+        ),
+        repeats=sum(len(g) - len({r.split for r in g}) for g in same),
+        same_captions=_repeated([text for _, text in every]),
+        drawn=sum(record.is_drawn for record in records),
+        glued=_glued([text for _, text in every]) if wanted.units == "word" else "",
+        learn=_count(written["train"], unreadable),
+        choose=_count(written["dev"], unreadable),
+        words=len(counts),
+        kept=sum(word in known for word in counts),
+        rare=count_rare(words["train"], known.ids),
+        vocabulary=wanted,
+        coverage=known.coverage(words["dev"]),
+    )
+
+
+def _look_at_all(
+    records: Sequence[Record],
+    workers: int,
+    progress: Callable[[int, int], None] | None,
+) -> tuple[list[tuple[str, str]], list[tuple[str, str]], list[list[Record]]]:
+    """Give what is missing and what is broken, with reasons, and photos by content."""
     missing: list[tuple[str, str]] = []
     broken: list[tuple[str, str]] = []
     same: defaultdict[str, list[Record]] = defaultdict(list)
@@ -185,41 +265,23 @@ def check_dataset(
             (missing if is_missing else broken).append((record.name, reason))
         if progress:
             progress(done, len(records))
-    captions = {r.name: [text for text in r.captions if text.strip()] for r in records}
-    counts: Counter[Split] = Counter()
-    sentences: dict[Split, list[list[str]]] = {"train": [], "dev": [], "test": []}
-    long_captions = []
-    for record in records:
-        counts[record.split] += 1
-        for caption in captions[record.name]:
-            words = split_words(caption)
-            sentences[record.split].append(words)
-            if len(words) > LONG_CAPTION:
-                long_captions.append((record.name, caption))
-    vocabulary = Vocabulary.from_sentences(sentences["train"], min_count)
-    empty = Vocabulary.from_sentences([])
-    return DatasetCheck(
-        photos={split: counts[split] for split in sentences if counts[split]},
-        captions={split: len(sentences[split]) for split in sentences},
-        missing=tuple(missing),
-        broken=tuple(broken),
-        without_caption=tuple(r.name for r in records if not captions[r.name]),
-        empty_captions=tuple(
-            r.name for r in records if 0 < len(captions[r.name]) < len(r.captions)
-        ),
-        long_captions=tuple(long_captions),
-        leaks=tuple(
-            tuple(record.name for record in group)
-            for group in same.values()
-            if len({record.split for record in group}) > 1
-        ),
-        repeats=sum(len(g) - len({r.split for r in g}) for g in same.values()),
-        words=len({word for words in sentences["train"] for word in words}),
-        kept=len(vocabulary) - len(empty),
-        min_count=min_count,
-        coverage=vocabulary.coverage(sentences["dev"]),
-        cost=cost or TrainingCost(),
-    )
+    return missing, broken, list(same.values())
+
+
+def _count(pairs: Iterable[tuple[str, str]], unreadable: set[str]) -> int:
+    return len({name for name, _ in pairs} - unreadable)
+
+
+def _repeated(texts: Sequence[str]) -> tuple[str, int] | None:
+    """Give the most frequent caption, if it is more than one in twenty."""
+    most = Counter(texts).most_common(1)
+    return most[0] if most and most[0][1] > max(2, len(texts) / 20) else None
+
+
+def _glued(texts: Sequence[str]) -> str:
+    """Give a caption whose words run together, if most are such."""
+    glued = [text for text in texts if are_glued(text)]
+    return glued[0] if 2 * len(glued) > len(texts) else ""
 
 
 def _look(

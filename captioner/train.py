@@ -15,11 +15,12 @@ import keras
 import numpy as np
 
 from captioner.calibration import choose_threshold
-from captioner.config import CaptionerConfig, FinetuneConfig, find_contradictions
+from captioner.config import CaptionerConfig, find_contradictions
 from captioner.data import Record, read_dataset, select
 from captioner.metrics import CiderD, score_captions
 from captioner.model import Captioner, build_captioner
 from captioner.predict import Caption, PhotoCaptioner, load_bundle, load_captioner
+from captioner.recipes import FINETUNE, further
 from captioner.reports import describe_run, draw_curves, draw_samples, write_card
 from captioner.rules import make_rules
 from captioner.runtime_keras import KerasRuntime
@@ -33,7 +34,6 @@ from shared.errors import AppError
 from shared.features import read_again
 from shared.files import write_text
 from shared.runs import (
-    adapt_recipe,
     hold_run,
     leave_out_broken,
     open_run,
@@ -44,7 +44,6 @@ from shared.runs import (
 from shared.text import SPECIAL_WORDS, Vocabulary, split_words
 from shared.training import check_blocks, grow
 
-FINETUNE = "finetune-captioner"
 VOCABULARY = bundles.VOCABULARY
 BATCH_SIZE = 16
 ANOTHER = "<another>"  # stands for the words that will be learnt
@@ -116,11 +115,7 @@ def _read_recipe(
             )
         known, vocabulary, model = load_bundle(from_bundle)
         source = config or FINETUNE
-        recipe = adapt_recipe(known, source, FinetuneConfig, FINETUNE)
-        if "units" not in recipe.vocabulary.model_fields_set:
-            same = {"units": known.vocabulary.units}
-            limits = recipe.vocabulary.model_copy(update=same)
-            recipe = recipe.model_copy(update={"vocabulary": limits})
+        recipe = further(known, source)
         words = vocabulary.in_units(recipe.vocabulary.units)
         start = Start(recipe, model.encoder, words, model, from_bundle)
         _check_recipe(source, recipe, whole=False)

@@ -645,16 +645,37 @@ def write_data(folder, count=12):
 
 def test_data_prints_the_check(capsys):
     write_data("data")
-    assert main(["data", "data", "--min-count", "2"]) == 0
+    recipe = ["--config", "captioner-tiny"]
+    assert main(["data", "data", *recipe, "--min-count", "7"]) == 0
     out, err = capsys.readouterr()
-    assert "at least 2 times" in out
-    assert out.endswith("no problems found\n")
+    assert "training with captioner-tiny will take about" in out
+    assert "stage joint    at most" in out
+    assert "10 words are not learnt (seen less than 7 times), the commonest" in out
+    assert "they were seen: grey (6), of (6), one (6)" in out
+    assert "only 6 photos to learn from" in out
+    assert out.endswith("nothing to fix\n")
     assert err == ""
     Path("data/3.png").write_bytes(b"")
-    assert main(["data", "data"]) == 1
+    assert main(["data", "data", *recipe]) == 1
     assert (
         "problem: 1 broken photos:\n    3.png: the file is" in capsys.readouterr().out
     )
+
+
+def test_data_draws_shapes_to_start_with(capsys):
+    assert main(["data", "--draw", "shapes"]) == 0
+    out, err = capsys.readouterr()
+    assert out == "shapes\n"
+    assert "captioner train --config captioner-tiny --data shapes --out" in err
+    assert main(["data", "shapes", "--config", "captioner-tiny"]) == 0
+    out = capsys.readouterr().out
+    assert "train         192       192" in out
+    assert "words: 6 in train, 6 of them are learnt" in out
+    assert "one caption is written 40 times: A red circle." in out
+    assert main(["data", "--draw", "shapes"]) == 1
+    assert "shapes is not empty" in capsys.readouterr().err
+    assert main(["data"]) == 2
+    assert main(["data", "shapes", "--draw", "other"]) == 2
 
 
 def test_evaluate_scores_a_split_and_leaves_broken_photos_out(capsys, fake):

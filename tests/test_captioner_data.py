@@ -9,10 +9,15 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from captioner.config import VocabularyConfig
+from captioner.cost import REFERENCE_RATE, estimate_cost, measure_rate
 from captioner.data import Record, read_dataset, select
-from captioner.datacheck import TrainingCost, check_dataset
+from captioner.datacheck import check_dataset
+from captioner.recipes import read_recipe
 from shared.captions import SPLITS
 from shared.errors import AppError
+from shared.shapes import write_captioned_shapes
+from shared.text import SPECIAL_WORDS
 
 FLICKR8K = Path(__file__).parents[2] / "shared/data/flickr8k"
 NAMES = [f"{i}.jpg" for i in range(8)]
@@ -618,7 +623,7 @@ def test_tfds(tmp_path, monkeypatch):
     for record in records:
         assert record.image.name == record.name
         assert record.image.read_bytes() == jpeg(int(record.name[:2]))
-    assert check_dataset(records, min_count=1).ok
+    assert check_dataset(records, VocabularyConfig(min_count=1)).ok
     code = (
         "import sys; from captioner.data import read_dataset as read;"
         "print(read('tfds:coco_captions')[0].image.read_bytes()[:2]);"
@@ -682,17 +687,9 @@ def planted(tmp_path):
 
 def test_check_finds_what_is_planted(tmp_path):
     calls = []
-    cost = TrainingCost(
-        bytes_per_view=100,
-        views=2,
-        epochs=10,
-        seconds_per_view=3,
-        seconds_per_caption=0.5,
-    )
     check = check_dataset(
         planted(tmp_path),
-        min_count=2,
-        cost=cost,
+        VocabularyConfig(min_count=2, max_words=25),
         progress=lambda done, total: calls.append((done, total)),
     )
     assert calls == [(i + 1, 8) for i in range(8)]
@@ -707,17 +704,19 @@ def test_check_finds_what_is_planted(tmp_path):
     assert check.leaks == (("5.jpg", "6.jpg", "7.jpg"),)
     assert check.repeats == 1
     assert (check.words, check.kept) == (5, 4)  # a dog runs word; cat is seen once
+    assert check.rare == {"cat": 1}
+    assert (check.learn, check.choose) == (3, 1)  # what can be read and has a caption
     assert check.coverage == pytest.approx(2 / 3)
-    assert check.cache_bytes == 8 * 2 * 100
-    assert check.feature_seconds == 8 * 2 * 3
-    assert check.training_seconds == 12 * 10 * 0.5
     assert not check.ok
     assert len(check.problems) == 5
     report = str(check)
     for text in (
         "train           7        12      1.7",
-        "words: 5 in train, 4 of them at least 2 times, which make up 66.7% of dev",
-        "as an estimate",
+        "words: 5 in train, 4 of them are learnt, which make up 66.7% of dev",
+        "1 words are not learnt (seen less than 2 times), the commonest",
+        "only 3 photos to learn from",
+        "dev: 1 photos are too few to judge a model by",
+        "no test photos",
         "problem: 1 missing photos:\n    1.jpg: there is no such file.",
         "problem: 2 broken photos:\n    2.jpg: ",
         "5.jpg = 6.jpg = 7.jpg",
@@ -728,9 +727,72 @@ def test_check_finds_what_is_planted(tmp_path):
 
 def test_check_of_a_sound_set(tmp_path):
     write(tmp_path, {"a.txt": "A dog", "b.txt": "A cat"} | photos("a.jpg", "b.jpg"))
-    check = check_dataset(read_dataset(tmp_path), min_count=1)
+    check = check_dataset(read_dataset(tmp_path), VocabularyConfig(min_count=1))
     assert check.ok
-    assert str(check).endswith("no problems found")
+    assert check.drawn == 1
+    assert str(check).endswith("nothing to fix")
+    assert "the data names no dev photos: 1 of train are dev" in str(check)
+
+
+@pytest.mark.parametrize(
+    ("texts", "units", "says"),
+    [
+        (["一只狗在草地上奔跑", "两只猫在睡觉"], "word", 'Add `units = "character"`'),
+        (["สุนัขวิ่งบนหญ้า", "แมวนอนหลับ"], "word", 'Add `units = "character"`'),
+        (["犬が草の上を走っている", "猫が寝ている"], "character", None),
+        (["一只 狗 在 草地 上 奔跑", "两只 猫 在 睡觉"], "word", None),
+        (["A dog runs", "Собака бежит"], "word", None),
+    ],
+)
+def test_check_says_that_words_run_together(tmp_path, texts, units, says):
+    write(tmp_path, {f"{i}.txt": text for i, text in enumerate(texts)})
+    write(tmp_path, photos("0.jpg", "1.jpg"))
+    words = VocabularyConfig(min_count=1, units=units)
+    check = check_dataset(read_dataset(tmp_path), words)
+    assert check.ok == (says is None)
+    assert says is None or says in str(check)
+
+
+def test_check_of_shapes_says_that_captions_repeat(tmp_path):
+    check = check_dataset(read_dataset(write_captioned_shapes(tmp_path / "s", 60)))
+    assert check.same_captions == ("A red circle.", 10)
+    assert check.kept == 6
+    with pytest.raises(AppError, match=r"s is not empty\. Choose a new folder"):
+        write_captioned_shapes(tmp_path / "s")
+
+
+def test_by_default_the_included_model_is_trained_further():
+    recipe, name, first = read_recipe(None, None)
+    assert name == "finetune-captioner --from included"
+    assert recipe.vocabulary.min_count == 2
+    assert recipe.encoder.name == "mobilenet_v2"
+    assert {"dog", "<unk>"} < set(first)
+    recipe, name, first = read_recipe("captioner-flickr8k", None)
+    assert (name, recipe.vocabulary.min_count) == ("captioner-flickr8k", 4)
+    assert list(first) == list(SPECIAL_WORDS)
+
+
+def test_costs_grow_with_the_data_and_the_stages():
+    """At the reference computer: as measured there, within a factor of two."""
+    measured = {
+        ("captioner-tiny", 192, 48, 10): 40,
+        (None, 22, 2, 2900): 80,
+        ("captioner-flickr8k", 6000, 1000, 3000): 5400,
+    }
+    for (config, *sizes), seconds in measured.items():
+        recipe = read_recipe(config, None)[0]
+        cost = estimate_cost(recipe, *sizes, REFERENCE_RATE)
+        assert seconds / 2 < cost.total < seconds * 2
+        half = estimate_cost(recipe, *sizes, REFERENCE_RATE / 2)
+        assert half.total == pytest.approx(2 * cost.total)
+    assert 1e9 < measure_rate() < 1e12
+
+
+def test_words_that_a_model_knows_already_are_kept(tmp_path):
+    first = [*SPECIAL_WORDS, "cat", "zebra"]
+    check = check_dataset(planted(tmp_path), VocabularyConfig(min_count=2), first=first)
+    assert not check.rare
+    assert check.coverage == 1
 
 
 def test_check_without_dev_or_frequent_words():
