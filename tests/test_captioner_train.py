@@ -30,6 +30,7 @@ from shared import encoders, training
 from shared.bundles import add_part, has_part
 from shared.checkpoints import save_arrays
 from shared.errors import AppError
+from shared.runs import hold_run
 from shared.text import SPECIAL_WORDS, Vocabulary
 from shared.training import grow
 
@@ -451,6 +452,91 @@ def test_a_bad_recipe_is_refused_before_anything_is_written(run, old, new, match
     assert not (run.folder / "run").exists()
 
 
+@pytest.mark.parametrize(
+    ("stage", "old", "new", "match"),
+    [
+        (
+            {"encoder_from": "nrom"},
+            "",
+            "",
+            r"stages\.joint\.encoder_from.*'nrom'.*norm",
+        ),
+        ({}, "beam_size = 2", 'method = "sample"', r"decoding\.method"),
+        ({}, "beam_size = 2", "beam_size = 2\ngroups = 2", r"reward\.captions: the 3"),
+        ({}, "beam_size = 2", 'must = ["red"]\nban = ["red"]', r"decoding: .*banned"),
+        ({}, "beam_size = 2", 'prefix = "a b c d e"', r"decoding: .*max_words 5"),
+        ({}, "beam_size = 2", 'must = ["two words"]', r"decoding: must .*2 words"),
+        ({}, '"none"', '"a/b.h5"', r"No encoder weights at a/b\.h5"),
+        ({}, "attention_units = 8", "", r"joint\.attention_penalty: .*no attention"),
+    ],
+)
+def test_what_a_stage_cannot_do_is_refused_before_the_data_is_read(
+    run, monkeypatch, stage, old, new, match
+):
+    monkeypatch.setattr(train_module, "read_dataset", None)
+    with pytest.raises(AppError, match=match):
+        run(FROZEN, {**JOINT, **stage}, CRITICAL, top=TOP.replace(old, new, 1))
+    assert not (run.folder / "run").exists()
+
+
+def test_a_word_that_cannot_be_said_is_refused_before_the_features(run):
+    with pytest.raises(AppError, match=r'must "zebra": the model has not learnt'):
+        run(FROZEN, top=TOP.replace("beam_size = 2", 'must = ["zebra"]'))
+    assert not (run.folder / "run" / "features").exists()
+
+
+def test_a_second_training_is_refused_before_it_reads_data(run, monkeypatch):
+    monkeypatch.setattr(train_module, "read_dataset", None)
+    with (
+        hold_run(run.folder / "run", "`vqa train`"),
+        pytest.raises(AppError, match=r"run is in use by `vqa train`: process"),
+    ):
+        run(FROZEN)
+
+
+@pytest.mark.parametrize("name", ["best.npz", "vocabulary.txt", "checkpoint.npz"])
+def test_a_run_that_has_lost_a_part_is_not_gone_on_with(begun, monkeypatch, name):
+    out = begun.folder / "run"
+    save_arrays(out / "best.npz", [], {})
+    values = progress_of(out) | {"best": 1.0}
+    with np.load(out / "checkpoint.npz") as file:
+        kept = [file[str(i)] for i in range(len(file.files) - 1)]
+    save_arrays(out / "checkpoint.npz", kept, values)
+    monkeypatch.undo()
+    monkeypatch.setitem(encoders.ENCODERS, "patches", encoders.Source(patches, "unit"))
+    (out / name).unlink()
+    with pytest.raises(AppError, match=rf"{name}.*--out"):
+        begun(FROZEN)
+
+
+@pytest.mark.parametrize("name", ["vocabulary.txt", "skipped.csv"])
+def test_a_run_whose_words_or_photos_were_changed_is_not_gone_on_with(
+    begun, monkeypatch, name
+):
+    monkeypatch.undo()
+    monkeypatch.setitem(encoders.ENCODERS, "patches", encoders.Source(patches, "unit"))
+    path = begun.folder / "run" / name
+    changed = {
+        "vocabulary.txt": path.read_text().replace("circle", "ring"),
+        "skipped.csv": "0.png,it was broken then\n",
+    }
+    path.write_text(changed[name])
+    with pytest.raises(AppError, match=r"learnt from other photos or words.*--out"):
+        begun(FROZEN)
+
+
+@pytest.mark.slow
+def test_a_photo_that_is_lost_keeps_the_steps_that_are_done(run, own_shapes):
+    def lose(stage, epoch, step, *_):
+        if (epoch, step) == (0, 1):
+            spoil(own_shapes, [f"{i}.png" for i in range(20)])
+
+    stage = {**JOINT, "batch_size": 2}
+    with pytest.raises(AppError, match=r"can no longer be read.*\.png.*same command"):
+        run(stage, data=own_shapes, tick=lose)
+    assert progress_of(run.folder / "run")["step"] > 0
+
+
 def test_an_unknown_recipe_lists_the_known(run):
     with pytest.raises(AppError, match=r"from captioner-tin: .*captioner-tiny"):
         run(config="captioner-tin")
@@ -761,4 +847,4 @@ def test_the_threshold_is_found_on_the_dev_photos():
     assert np.exp(-2) < unsure < max(sure)
     assert 35 <= sum(one < unsure for one in sure) <= 40
     few = dict(list(found.items())[:50])
-    assert _find_unsure(few, references) == 0
+    assert _find_unsure(few, references, Vocabulary(SPECIAL_WORDS)) == 0

@@ -1,7 +1,9 @@
 """A fake encoder stands for the net: the mean colour of each quarter of an image."""
 
+import errno
 import hashlib
 import io
+import os
 from collections import namedtuple
 
 import numpy as np
@@ -12,6 +14,7 @@ import shared.features
 from shared.errors import AppError
 from shared.features import extract_features
 from shared.images import read_image
+from shared.locks import hold
 
 SIZE = 8
 
@@ -188,3 +191,49 @@ def test_a_folder_that_cannot_be_written_is_named(tmp_path):
     (tmp_path / "file").write_text("x")
     with pytest.raises(AppError, match=r"cache .*file.* cannot be written.*--cache"):
         extract(PHOTOS, FakeEncoder(), tmp_path / "file")
+
+
+def test_a_cache_that_another_process_fills_is_refused(tmp_path):
+    extract(PHOTOS, FakeEncoder(), tmp_path)
+    (home,) = tmp_path.iterdir()
+    encoder = FakeEncoder()
+    with hold(home, "a test"), pytest.raises(AppError, match="in use by a test"):
+        extract(PHOTOS, encoder, tmp_path)
+    assert encoder.batches == 0
+    extract(PHOTOS[:3], encoder, tmp_path)  # another cache in the same folder
+
+
+@pytest.mark.parametrize("name", ["features.npy", "done.npy"])
+@pytest.mark.parametrize("content", [None, b"", b"no array", "other"])
+def test_a_damaged_cache_says_what_to_delete(tmp_path, name, content):
+    extract(PHOTOS, FakeEncoder(), tmp_path)
+    (home,) = tmp_path.iterdir()
+    if content is None:
+        (home / name).unlink()
+    elif content == "other":
+        np.save(home / name, np.zeros((7, 1)))
+    else:
+        (home / name).write_bytes(content)
+    with pytest.raises(AppError, match=r"is damaged: .*Delete this folder.*same comm"):
+        extract(PHOTOS, FakeEncoder(), tmp_path)
+
+
+def test_a_disk_that_fills_up_is_noticed_before_the_work(tmp_path, monkeypatch):
+    def refuse(file, start, size):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("os.posix_fallocate", refuse)
+    encoder = FakeEncoder()
+    with pytest.raises(AppError, match=r"No space left.*--cache"):
+        extract(PHOTOS, encoder, tmp_path)
+    assert encoder.batches == 0
+    monkeypatch.undo()
+    monkeypatch.setattr(shared.features, "BATCH", 2)
+    assert len(extract(PHOTOS, encoder, tmp_path)) == 7
+
+
+def test_names_of_any_bytes_are_listed(tmp_path):
+    photos = [Photo(os.fsdecode(b"a\xff.png"), png(0)), *PHOTOS]
+    extract(photos, FakeEncoder(), tmp_path)
+    (home,) = tmp_path.iterdir()
+    assert b"a\xff.png" in (home / "photos.txt").read_bytes()

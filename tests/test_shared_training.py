@@ -1,15 +1,30 @@
 import math
+import os
+import signal
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 from keras import ops
 
+from shared import training
 from shared.checkpoints import Progress, load_arrays, load_progress, save_arrays
-from shared.training import ahead, build_optimizer
+from shared.encoders import Encoder
+from shared.errors import AppError
+from shared.features import PhotosLost
+from shared.training import (
+    ahead,
+    build_optimizer,
+    check_blocks,
+    log_scalars,
+    run_epoch,
+    take_step,
+)
 
 ADAM = {"learning_rate": 0.01, "clip_norm": 1e9}
 
@@ -146,6 +161,122 @@ def test_a_run_goes_on_from_a_checkpoint_as_if_never_stopped(tmp_path, options):
     load_arrays(path, [*rest[0].variables, *rest[1].variables])
     for a, b in zip(expected, run(*rest, 4, 8), strict=True):
         np.testing.assert_array_equal(values([a])[0], values([b])[0])
+
+
+def run_steps(batches, learn=float, progress=None):
+    """Run an epoch; give what was saved, told and counted."""
+    progress = progress or Progress()
+    saved, told = [], []
+
+    def save():
+        saved.append(progress.step)
+
+    def tick(step, loss):
+        told.append((step, loss))
+
+    try:
+        losses = run_epoch(batches, learn, progress, save=save, tick=tick)
+    except BaseException as error:
+        losses = type(error)
+    return losses, saved, told
+
+
+def test_an_epoch_takes_the_steps_that_are_left():
+    progress = Progress(step=2)
+    losses, saved, told = run_steps([5, 6], progress=progress)
+    assert (losses, saved, told) == ([5.0, 6.0], [], [(3, 5.0), (4, 6.0)])
+    assert progress.step == 4
+
+
+def test_an_epoch_saves_from_time_to_time(monkeypatch):
+    monkeypatch.setattr(training, "CHECKPOINT_SECONDS", -1)
+    assert run_steps([5, 6])[1] == [1, 2]
+
+
+@pytest.mark.parametrize(
+    ("number", "end"),
+    [(signal.SIGINT, KeyboardInterrupt), (signal.SIGTERM, SystemExit)],
+)
+def test_an_interrupt_waits_for_the_step_and_saves(number, end):
+    before = signal.getsignal(number)
+
+    def learn(batch):
+        if batch == 2:
+            os.kill(os.getpid(), number)
+            time.sleep(0)  # the handler runs here, in the middle of the step
+        return float(batch)
+
+    assert run_steps([1, 2, 3], learn) == (end, [2], [(1, 1.0), (2, 2.0)])
+    assert signal.getsignal(number) is before
+
+
+def test_a_second_interrupt_does_not_wait():
+    def learn(batch):
+        for _ in range(2):
+            os.kill(os.getpid(), signal.SIGINT)
+            time.sleep(0)
+        return float(batch)
+
+    assert run_steps([1, 2], learn) == (KeyboardInterrupt, [], [])
+
+
+def test_lost_photos_save_what_is_done_and_other_trouble_does_not():
+    def batches(error):
+        yield 1
+        raise error
+
+    lost = PhotosLost(["a.jpg: there is no such file."])
+    assert run_steps(batches(lost))[:2] == (PhotosLost, [1])
+    assert run_steps(batches(AppError("it broke down")))[:2] == (AppError, [])
+    assert "a.jpg" in str(lost)
+    assert "same command" in str(lost)
+
+
+def test_an_epoch_can_run_in_another_thread():
+    with ThreadPoolExecutor(1) as pool:
+        assert pool.submit(run_steps, [1]).result()[0] == [1.0]
+
+
+class FakeModel:
+    def __init__(self, outcome):
+        self.outcome = outcome
+
+    def train_on_batch(self, x, y, sample_weight):
+        if isinstance(self.outcome, BaseException):
+            raise self.outcome
+        return self.outcome
+
+
+@pytest.mark.parametrize(
+    ("outcome", "match"),
+    [
+        (math.nan, "not a number.*Lower the rates"),
+        (math.inf, "not a number"),
+        (MemoryError(), "memory is full.*batch_size"),
+        (tf.errors.ResourceExhaustedError(None, None, "OOM"), "memory is full"),
+    ],
+)
+def test_a_step_that_goes_wrong_says_what_to_do(outcome, match):
+    assert take_step(FakeModel(0.5), 1, 2, None) == 0.5
+    with pytest.raises(AppError, match=match):
+        take_step(FakeModel(outcome), 1, 2, None)
+
+
+def test_layers_that_an_encoder_lacks_are_found_before_the_stages():
+    encoder = Encoder("small", 32, None)
+    check_blocks(encoder, {"a": "none", "b": "block3", "c": "all"})
+    assert len(encoder.trainable_variables) == 8
+    with pytest.raises(AppError, match=r"stages\.b\.encoder_from: .*'blok'.*block3"):
+        check_blocks(encoder, {"a": "all", "b": "blok"})
+    with pytest.raises(AppError, match=r"stages\.c\.encoder_from: .*nothing to train"):
+        check_blocks(encoder, {"c": "pool4"})
+
+
+def test_a_log_that_cannot_be_written_stops_nothing(tmp_path):
+    (tmp_path / "logs").write_text("a file")
+    log_scalars(tmp_path / "logs", 1, {"loss": 0.5})
+    log_scalars(tmp_path / "more", 1, {"loss": 0.5, "none": None})
+    assert list((tmp_path / "more").glob("events*"))
 
 
 def test_items_come_in_order_from_a_thread():

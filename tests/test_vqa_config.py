@@ -1,11 +1,12 @@
+import re
 import tomllib
 from pathlib import Path
 
 import pytest
 
-from shared.config import format_config, parse_config, read_config
+from shared.config import format_config, parse_config, read_config, recipe_names
 from shared.errors import AppError
-from vqa.config import AnsweringConfig, VqaConfig
+from vqa.config import AnsweringConfig, VqaConfig, find_contradictions
 
 CONFIGS = Path(__file__).parents[1] / "configs"
 TEXT = """
@@ -105,3 +106,45 @@ def test_recipes_that_come_with_the_package_are_whole(path):
         assert section in known
         if isinstance(content, dict):
             assert content.keys() <= known[section].keys()
+
+
+CONTRADICTIONS = [
+    (
+        "embed_dim = 6",
+        "embed_dim = 6\nhops = 0\nattention_units = 64",
+        "net.attention_",
+    ),
+    ("[encoder]", 'objective = "boxes"\nloss = "soft"\n[encoder]', "loss: .*boxes"),
+    (
+        "[encoder]",
+        'objective = "choices"\n[vocabulary]\nanswers = 50\n[encoder]',
+        "vocabulary.answers: .*choices",
+    ),
+    ("epochs = 1", "epochs = 1\naugment = true", "stages.only.augment: .*frozen"),
+]
+
+
+@pytest.mark.parametrize(("old", "new", "match"), CONTRADICTIONS)
+def test_what_would_change_nothing_is_named(old, new, match):
+    assert find_contradictions(parse(TEXT), whole=True) == []
+    (found,) = find_contradictions(parse(TEXT.replace(old, new, 1)), whole=True)
+    assert re.match(match, found)
+
+
+def test_a_soft_loss_is_not_smoothed():
+    text = TEXT.replace("[encoder]", 'loss = "soft"\n[encoder]', 1)
+    recipe = parse(text.replace("epochs = 1", "epochs = 1\nlabel_smoothing = 0.1"))
+    for whole in (True, False):
+        (found,) = find_contradictions(recipe, whole)
+        assert found.startswith("stages.only.label_smoothing: ")
+
+
+def test_what_a_model_brings_is_not_held_against_a_recipe():
+    old, new, _ = CONTRADICTIONS[0]
+    assert find_contradictions(parse(TEXT.replace(old, new, 1)), whole=False) == []
+
+
+@pytest.mark.parametrize("name", recipe_names("vqa-"))
+def test_recipes_that_come_with_the_package_contradict_nothing(name):
+    recipe = read_config(name, VqaConfig, "vqa-")
+    assert find_contradictions(recipe, whole=True) == []

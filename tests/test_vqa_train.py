@@ -514,6 +514,39 @@ def test_a_run_without_a_checkpoint_may_become_another(begun):
     assert "epochs = 5" in (begun.folder / "run" / "config.toml").read_text()
 
 
+@pytest.mark.parametrize("name", ["best_blind.npz", "answers.txt", "vocabulary.txt"])
+def test_a_run_that_has_lost_a_part_is_not_gone_on_with(begun, monkeypatch, name):
+    out = begun.folder / "run"
+    with np.load(out / "checkpoint.npz") as file:
+        kept = [file[str(i)] for i in range(len(file.files) - 1)]
+    save_arrays(out / "checkpoint.npz", kept, progress_of(out) | {"best": 1.0})
+    save_arrays(out / "best.npz", kept, {})
+    (out / name).unlink(missing_ok=True)
+    monkeypatch.undo()
+    monkeypatch.setitem(encoders.ENCODERS, "patches", encoders.Source(patches, "unit"))
+    with pytest.raises(AppError, match=rf"{name}.*--out"):
+        begun(FROZEN)
+
+
+def test_a_run_whose_answers_were_changed_is_not_gone_on_with(begun, monkeypatch):
+    monkeypatch.undo()
+    monkeypatch.setitem(encoders.ENCODERS, "patches", encoders.Source(patches, "unit"))
+    path = begun.folder / "run" / "answers.txt"
+    path.write_text(path.read_text().replace("circle", "ring"))
+    with pytest.raises(AppError, match=r"learnt from other photos or words.*--out"):
+        begun(FROZEN)
+
+
+def test_what_a_stage_cannot_do_is_refused_before_the_data_is_read(run, monkeypatch):
+    monkeypatch.setattr(train_module, "read_dataset", None)
+    stage = {**FROZEN, "encoder_rate": 0.1, "encoder_from": "nrom"}
+    with pytest.raises(AppError, match=r"stages\.frozen\.encoder_from: .*'nrom'"):
+        run(stage)
+    with pytest.raises(AppError, match=r"stages\.frozen\.augment: .*frozen"):
+        run({**FROZEN, "augment": True})
+    assert not (run.folder / "run").exists()
+
+
 def test_a_folder_with_other_things_is_left_alone(run):
     (run.folder / "run").mkdir()
     (run.folder / "run" / "thesis.tex").write_text("")

@@ -1,0 +1,87 @@
+"""What in a recipe cannot be trained."""
+
+import pytest
+
+from captioner.config import CaptionerConfig, find_contradictions
+from shared.config import parse_config, read_config, recipe_names
+
+TEXT = """
+[encoder]
+name = "mobilenet_v2"
+[decoder]
+units = 4
+embed_dim = 4
+region_units = 4
+attention_units = 4
+[decoding]
+beam_size = 4
+[[stages]]
+name = "words"
+epochs = 1
+learning_rate = 1e-3
+[[stages]]
+name = "metric"
+objective = "self_critical"
+epochs = 1
+learning_rate = 1e-3
+captions = 6
+"""
+
+
+def find(*changes, whole=True):
+    text = TEXT
+    for old, new in changes:
+        assert old in text
+        text = text.replace(old, new, 1)
+    return find_contradictions(parse_config(text, CaptionerConfig, "a.toml"), whole)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "starts", "says"),
+    [
+        (
+            "beam_size = 4",
+            'method = "sample"',
+            "decoding.method",
+            "captioner caption --sample",
+        ),
+        (
+            "beam_size = 4",
+            "beam_size = 4\ngroups = 4",
+            "stages.metric.captions",
+            "Give a multiple of 4.",
+        ),
+        ("captions = 6", "captions = 60", "stages.metric.captions", "at most 50"),
+        (
+            "attention_units = 4",
+            "",
+            "stages.words.attention_penalty",
+            "decoder.attention_units is 0",
+        ),
+    ],
+)
+def test_what_cannot_be_trained_is_named(old, new, starts, says):
+    penalty = ("epochs = 1", "epochs = 1\nattention_penalty = 0.1")
+    assert find(penalty) == []
+    (found,) = find(penalty, (old, new))
+    assert found.startswith(starts)
+    assert says in found
+
+
+def test_all_that_is_wrong_is_named_at_once():
+    changes = [
+        ("beam_size = 4", "beam_size = 4\ngroups = 4"),
+        ("captions = 6", "captions = 61"),
+    ]
+    assert len(find(*changes)) == 2
+
+
+def test_a_model_without_attention_can_be_trained_further():
+    penalty = ("epochs = 1", "epochs = 1\nattention_penalty = 0.1")
+    assert find(penalty, ("attention_units = 4", ""), whole=False) == []
+
+
+@pytest.mark.parametrize("name", recipe_names("captioner-"))
+def test_recipes_that_come_with_the_package_contradict_nothing(name):
+    recipe = read_config(name, CaptionerConfig, "captioner-")
+    assert find_contradictions(recipe, whole=True) == []

@@ -1,0 +1,17 @@
+from shared.briefing import FEW, count_rare, name_rare, warn_of_few
+
+
+def test_few_photos_are_told_to_be_few():
+    assert warn_of_few(FEW) == ""
+    assert warn_of_few(3).startswith("3 photos are too few to judge a model by")
+
+
+def test_what_is_not_learnt_is_named_the_commonest_first():
+    sentences = [["a", "dog", "runs"], ["a", "zebra", "runs"], ["zebra"]]
+    counts = count_rare(sentences, {"a": 0, "dog": 1})
+    assert counts == {"runs": 2, "zebra": 2}
+    counts["frisbee"] = 1
+    text = name_rare("words", counts, "seen less than 3 times")
+    assert text.startswith("3 words are not learnt (seen less than 3 times)")
+    assert text.endswith("runs (2), zebra (2), frisbee (1).")
+    assert name_rare("words", count_rare([["a"]], {"a": 0}), "") == ""
