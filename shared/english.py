@@ -33,7 +33,12 @@ blues clothes glasses goggles goods grounds means media overalls pants shades sh
 slacks spectacles tights trunks woods
 """.split())  # noqa: SIM905
 # fmt: on
-_PLURALS = {"person": "people", "fish": "fish", "ox": "oxen"}
+_PLURALS = {
+    "person": "people",
+    "fish": "fish",
+    "ox": "oxen",
+    "flamingo": "flamingos",
+}
 """Plurals that the lexicon lacks, or has otherwise."""
 
 _MORE_NOUNS = frozenset(["act", "bar", "log", "pan", "tailgate", "top"])
@@ -157,6 +162,12 @@ def is_plural(word: str) -> bool:
     if not lemmas:
         return _regular_singular(word) != word
     return word not in (_noun_bases(word, lemmas) or [word])
+
+
+@lru_cache(maxsize=2**16)
+def is_only_noun(word: str) -> bool:
+    """Whether the lexicon has a word as a noun and as nothing else: "biscuits"."""
+    return set(_lemmas(word)) == {"NOUN"}
 
 
 def is_doubled_plural(word: str) -> bool:

@@ -219,17 +219,6 @@ _TRICKS = word_set("trick tricks stunt stunts flip wheelie")
 _PICTURES = word_set("picture pictures photo photos photograph photographs")
 
 
-def ing_of(verb: str) -> str:
-    """Form of a verb in -ing: run -> running, ride -> riding, lie -> lying."""
-    if verb.endswith("ie"):
-        return verb[:-2] + "ying"
-    if verb.endswith("e") and not verb.endswith("ee"):
-        return verb[:-1] + "ing"
-    vowels = [letter for letter in verb if letter in "aeiou"]
-    doubles = len(vowels) == 1 and verb[-2] in "aeiou" and verb[-1] not in "wxy"
-    return verb + verb[-1] * (doubles or verb == "squat") + "ing"
-
-
 def action(
     verb: str, things: Sequence[str], words: Collection[str], animal: bool
 ) -> str:

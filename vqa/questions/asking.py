@@ -80,7 +80,7 @@ _ANSWERED_BY = {
     "slide down": _Answers("slide down", "object place"),
     "behind": _Answers("behind", "place object nature vehicle"),
 }
-_MOUTH = _Answers("hold,with,catch,bite,chase", things=_IN_MOUTH)
+_MOUTH = _Answers("hold,with,catch,bite", things=_IN_MOUTH)
 _HAND = _Answers("hold,with", things=_IN_HAND)
 _CLOTHES = {"wear": frozenset(NOUNS["clothing"]), "head": _HEAD, "eyes": _EYES}
 _NO_ANSWERS = word_set("outfit ground thing person animal uniform")

@@ -48,6 +48,7 @@ _PLACES = {
 _BARE_HEAD = word_set("hair haired bald mohawk blonde blond ponytail")
 """Words for what a hat would hide."""
 
+_BARE_CHEST = word_set("shirtless topless bare-chested barechested")
 _IN_AIR = word_set("air midair mid-air airborne")
 _GROUNDED = word_set("sitting standing walking swimming sleeping") | {"lying down"}
 _ALONG_WITH = {  # what one may well do at the same time
@@ -154,7 +155,7 @@ def _wearing(photo: Photo, word: str, plural: bool, unsaid: Unsaid) -> Iterator[
         for name in names(thing):
             fields = {**who, **naming(name)}
             yield Claim("clothing", what, f"{word} {name}", fields, verdict)
-    bare = "shirtless" in facts.words
+    bare = bool(facts.words & _BARE_CHEST)
     if not animal and not plural and (bare or "shirt" in worn):
         yield Claim("clothing", "shirt", word, who, Verdict(not bare))
 

@@ -4,15 +4,17 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
-from vqa.questions.actions import DOERS, RIDDEN, SPORTS, VERB_ANSWERS, action, ing_of
-from vqa.questions.grammar import AGENTS, Clause, Parse, Phrase, parse
-from vqa.questions.lexicon import ALIKE, BROADER, IMPLIES, NOUNS, word_set
+from shared.english import present_participle
+from vqa.questions.actions import DOERS, RIDDEN, SPORTS, VERB_ANSWERS, action
+from vqa.questions.grammar import Clause, Parse, parse
+from vqa.questions.lexicon import ALIKE, BROADER, IMPLIES, NOUNS, PARTS, word_set
+from vqa.questions.phrases import AGENTS, Phrase
 
 Votes = Counter[str]
 
 KIND_OF = {word: kind for kind, words in NOUNS.items() for word in words}
 _SPORT_OF = {word: sport for sport, words in SPORTS.items() for word in words.split()}
-_DOING = {ing_of(verb): answer for verb, answer in VERB_ANSWERS.items()}
+_DOING = {present_participle(verb): answer for verb, answer in VERB_ANSWERS.items()}
 _FUR = {"tan": "brown", "gold": "brown", "blonde": "brown"}
 """A golden, tan or blond animal is brown to most people."""
 
@@ -34,6 +36,9 @@ _SEATS = word_set("bench chair couch bed table rock log swing slide trampoline")
 _STEEDS = word_set(
     """bike motorcycle scooter tricycle unicycle atv sled wheelchair stroller"""
 )
+_TIED = word_set("collar harness muzzle")
+"""Worn by animals: "a woman plays with a dog in a red collar"."""
+
 _NO_PLACES = word_set("ground building tunnel floor")
 
 _RELATIONS = {  # verb -> relation of its subject to its objects
@@ -111,6 +116,7 @@ class Facts:
         uncounted: nouns of which some caption has an unknown number.
         sports: sports.
         background: things said to be in the background.
+        unsure: things that are named, though they may not be there: "no hat".
     """
 
     captions: int = 0
@@ -130,6 +136,7 @@ class Facts:
     uncounted: set[str] = field(default_factory=set)
     sports: Votes = field(default_factory=Counter)
     background: Votes = field(default_factory=Counter)
+    unsure: set[str] = field(default_factory=set)
 
     def count(self, word: str) -> int:
         """How many of it there are; 0 if the captions do not agree.
@@ -157,10 +164,13 @@ class Facts:
         return found
 
     def unclear(self) -> set[str]:
-        """Things of which nothing is known, as the photo has something alike."""
+        """Things of which nothing is known: the photo may have them, or their like."""
         present = self.present()
-        sets = (words for words in ALIKE if words & present)
-        return {word for words in sets for word in words} - present
+        sets = [words for words in ALIKE if words & present]
+        unsure = {word for named in self.unsure for word in wider(named)}
+        for word in present:
+            unsure |= set(PARTS.get(word, PARTS.get(KIND_OF.get(word, ""), "")).split())
+        return unsure.union(*sets) - present
 
 
 def read_facts(captions: Sequence[str]) -> Facts:
@@ -169,6 +179,7 @@ def read_facts(captions: Sequence[str]) -> Facts:
     for caption in captions:
         said = parse(caption)
         facts.words |= set(said.words)
+        facts.unsure |= said.unsure
         facts.sports.update({_SPORT_OF[w] for w in said.words if w in _SPORT_OF})
         _count_nouns(facts, said)
         _count_colors(facts, said)
@@ -256,7 +267,9 @@ def _worn(said: Parse) -> Iterator[tuple[Phrase, Phrase]]:
     for phrase in said.phrases:
         if phrase.noun.kind in AGENTS:
             for preposition, thing in phrase.places:
-                if preposition in ("in", "with") and thing.noun.kind == "clothing":
+                worn = preposition in ("in", "with") and thing.noun.kind == "clothing"
+                tied = phrase.noun.kind == "person" and thing.noun.word in _TIED
+                if worn and not tied:
                     yield phrase, thing
 
 
@@ -341,7 +354,8 @@ def _relations(clause: Clause) -> Iterator[tuple[str, str]]:
         relation = _RELATIONS_BY_PLACE.get((clause.verb, preposition), "")
         if relation and phrase.noun.kind != "rest":
             yield relation, phrase.noun.word
-    yield from _held(clause.places)
+    if clause.verb != "play":  # with a ball, not in the hand
+        yield from _held(clause.places)
     in_mouth = [p for p in clause.places if p[1].text == "mouth"]
     for phrase in clause.objects if in_mouth else ():
         yield "hold", phrase.noun.word

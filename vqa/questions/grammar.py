@@ -3,58 +3,28 @@
     A man in a red shirt is riding two horses on the beach .
 
 holds the phrases man (in shirt), shirt (red), horse (2), beach, and one clause:
-man ride horse, on beach.
+man ride horse, on beach. Nouns that only say what kind of thing another is, or that are
+denied, are in no phrase: "a baby stroller", "no hat", "a toy car".
 """
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
-from vqa.questions.lexicon import (
-    ADJECTIVES,
-    COLORS,
-    DETERMINERS,
-    GROUPS,
-    NUMBERS,
-    PAIRS,
-    PREPOSITIONS,
-    SOME,
-    word_set,
+from vqa.questions.denial import denied
+from vqa.questions.lexicon import ADJECTIVES, DETERMINERS, PREPOSITIONS, word_set
+from vqa.questions.phrases import (
+    AGENTS,
+    AND,
+    COLOR_OF,
+    NEW_CLAUSE,
+    WHO,
+    Phrase,
+    read_phrase,
 )
-from vqa.questions.terms import Noun, nouns, singulars, split_terms, verbs
+from vqa.questions.terms import nouns, split_terms, verbs
 
-AGENTS = ("person", "animal")
-_IS = word_set("is are was were be being")
-_AND = frozenset(["and", "or"])
-_NEW_CLAUSE = word_set("while as whilst when")
 _FROM_AFAR = word_set("watch look feed photograph point stare")
 """Verbs whose object may be elsewhere: "a girl feeds ducks in the water"."""
-_WHO = frozenset(["who", "that", "which"])
-_COLOR_OF = {w: c for c, words in COLORS.items() for w in (c, *words.split())}
-
-
-@dataclass
-class Phrase:
-    """A noun with what stands before it, and where it is.
-
-    Attributes:
-        noun: the head: wall in "rock wall".
-        text: the head as written, in the singular: "guy" for man.
-        count: how many; 0 for an unknown number: "some dogs", "a group of men".
-        colors: colours said of it, as answered.
-        adjectives: other words before it, also those in -ing.
-        others: nouns before the head: rock in "rock wall".
-        owner: whose it is: man in "the man's hat"; "" if nobody's.
-        places: (preposition, phrase) that follow it.
-    """
-
-    noun: Noun
-    text: str = ""
-    count: int = 1
-    colors: tuple[str, ...] = ()
-    adjectives: tuple[str, ...] = ()
-    others: tuple[Noun, ...] = ()
-    owner: str = ""
-    places: list[tuple[str, "Phrase"]] = field(default_factory=list)
 
 
 @dataclass
@@ -69,180 +39,99 @@ class Clause:
 
 @dataclass
 class Parse:
-    """A caption's words, noun phrases and clauses, in order."""
+    """A caption's words, noun phrases and clauses, in order.
+
+    Attributes:
+        words: those that are not denied, and name no thing that may not be there.
+        phrases: of things that are there.
+        clauses: of what is done.
+        unsure: nouns of the tables that are named, though the thing may not be there.
+    """
 
     words: list[str]
     phrases: list[Phrase]
     clauses: list[Clause]
+    unsure: set[str]
 
 
 def parse(caption: str) -> Parse:
     """Read a caption. Words that no table knows are passed over."""
     words = split_terms(caption)
     reader = _Clauses()
-    for chunk in _chunks(words):
-        reader.read(chunk)
-    return Parse(words, reader.phrases, reader.clauses)
+    no = denied(words)
+    unsure: set[str] = set()
+    bare = False
+    for chunk, last in _chunks(words):
+        if isinstance(chunk, Phrase):
+            unsure |= {*chunk.unsure, *([chunk.noun.word] if no[last] else [])}
+            bare |= no[last] and chunk.noun.word == "shirt"
+        real = not isinstance(chunk, Phrase) or chunk.real
+        reader.read(chunk if real and not no[last] else ("other", words[last]))
+    unsure -= {
+        n.word for phrase in reader.phrases for n in (phrase.noun, *phrase.others)
+    }
+    said = [
+        word
+        for word, is_no in zip(words, no, strict=True)
+        if not is_no
+        and word not in unsure
+        and not (word in nouns() and nouns()[word].word in unsure)
+    ]
+    said += ["shirtless"] if bare else []
+    return Parse(said, reader.phrases, reader.clauses, unsure)
 
 
 Chunk = Phrase | tuple[str, str]
 """A noun phrase, or (what, word): verb, preposition, and, while, who, stop, other."""
 
 
-def _chunks(words: Sequence[str]) -> Iterator[Chunk]:
-    start, last = 0, ""
+def _chunks(words: Sequence[str]) -> Iterator[tuple[Chunk, int]]:
+    """Chunks, each with the place of its last word."""
+    start, last = 0, None
     while start < len(words):
         word = words[start]
         acts = _is_verb(words, start, last)
-        phrase, end = (None, start) if acts else _phrase(words, start)
+        phrase, end = (None, start) if acts else read_phrase(words, start)
         if phrase:
-            yield phrase
-            last = phrase.noun.kind
+            yield phrase, end - 1
+            last = phrase
         else:
-            if acts:
-                yield "verb", verbs()[word][0]
-            else:
-                yield from _joint(word)
+            yield ("verb", verbs()[word][0]) if acts else _joint(word), start
             if not word.endswith("ly"):
-                last = ""
+                last = None
         start = max(end, start + 1) if phrase else start + 1
 
 
-def _joint(word: str) -> Iterator[Chunk]:
+def _joint(word: str) -> tuple[str, str]:
     if word in PREPOSITIONS:
-        yield "preposition", word
-    elif word in _AND or word == ",":
-        yield "and", word
-    elif word in _NEW_CLAUSE:
-        yield "while", word
-    elif word in _WHO:
-        yield "who", word
-    elif word in (".", ";"):
-        yield "stop", word
-    else:
-        yield "other", word
+        return "preposition", word
+    if word in AND or word == ",":
+        return "and", word
+    if word in NEW_CLAUSE:
+        return "while", word
+    if word in WHO:
+        return "who", word
+    return ("stop" if word in (".", ";") else "other"), word
 
 
-def _is_verb(words: Sequence[str], i: int, last: str) -> bool:
+def _is_verb(words: Sequence[str], i: int, last: Phrase | None) -> bool:
     """Whether the word acts: `walks` after an agent does, after `the` it does not.
 
     Args:
-        last: kind of the noun right before, or "".
+        last: the noun phrase right before, if any.
     """
     if words[i] not in verbs():
         return False
     form = verbs()[words[i]][1]
     before = words[i - 1] if i else ""
-    if before in DETERMINERS or before in ADJECTIVES or before in _COLOR_OF:
+    kind = last.noun.kind if last else ""
+    if before in DETERMINERS or before in ADJECTIVES or before in COLOR_OF:
         return False
     if form in ("ing", "ed") or (before == "to" and form == "base"):
         return words[i] not in nouns()
     if form == "s":
-        return words[i] not in nouns() or last in (*AGENTS, "clothing")
-    return last in AGENTS or (before == "and" and words[i] not in nouns())
-
-
-class _Head:
-    """The words gathered for one noun phrase."""
-
-    def __init__(self) -> None:
-        self.determiner, self.owner, self.text = "", "", ""
-        self.count: int | None = None
-        self.colors: list[str] = []
-        self.adjectives: list[str] = []
-        self.nouns: list[Noun] = []
-
-    def take(self, words: Sequence[str], i: int) -> bool:
-        """Add the word at `i`; False if the phrase ends before it."""
-        word = words[i]
-        after = words[i + 1] if i + 1 < len(words) else ""
-        described = self.colors or self.adjectives
-        if word == "'s" and self.nouns:
-            self.owner = self.nouns[-1].word
-            self.nouns, self.colors, self.adjectives = [], [], []
-            self.count = None
-        elif word in nouns() and not self._acts(word, after):
-            self.nouns.append(nouns()[word])
-            self.text = singulars().get(word, word)
-        elif self.nouns:
-            return False
-        elif word in DETERMINERS and not described:
-            self.determiner = word
-        elif word in NUMBERS:
-            self.count = NUMBERS[word]
-        elif word in SOME:
-            self.count = 0
-        elif word in _COLOR_OF:
-            self.colors.append(_COLOR_OF[word])
-        elif word in ("and", ","):
-            return bool(described) and (after in _COLOR_OF or after in ADJECTIVES)
-        elif word in ADJECTIVES or (
-            (described or self.determiner or self.count) and _describes(word)
-        ):
-            self.adjectives.append(word)
-        else:
-            return False
-        return True
-
-    def _acts(self, word: str, after: str) -> bool:
-        """Whether a noun's form is a verb here: `slides` in "a boy slides"."""
-        if not self.nouns or word not in verbs():
-            return False
-        last = self.nouns[-1].kind
-        return last in AGENTS or (last == "clothing" and verbs()[word][1] == "s")
-
-    def phrase(self) -> Phrase | None:
-        if not self.nouns:
-            return None
-        head = self.nouns[-1]
-        if self.text == "top" and not self.colors:
-            head = Noun("rest", "thing")
-        count = self.count
-        if count is None:
-            count = 0 if head.plural else 1
-        return Phrase(
-            head,
-            self.text,
-            count,
-            tuple(dict.fromkeys(self.colors)),
-            tuple(self.adjectives),
-            tuple(self.nouns[:-1]),
-            self.owner,
-        )
-
-
-def _phrase(words: Sequence[str], start: int) -> tuple[Phrase | None, int]:
-    """The noun phrase that starts at `start`, or None, and where it ends."""
-    head, i = _Head(), start
-    while i < len(words):
-        many = not head.nouns and (words[i] in GROUPS or words[i] in PAIRS)
-        if many and words[i + 1 : i + 2] == ["of"]:
-            inner, end = _phrase(words, i + 2)
-            if inner:
-                inner.count = 2 if words[i] in PAIRS else 0
-                return inner, end
-        if many and words[i] in PAIRS:
-            return Phrase(Noun("person", "person", True), "couple", 2), i + 1
-        if not head.take(words, i):
-            break
-        i += 1
-    return head.phrase(), i
-
-
-def _describes(word: str) -> bool:
-    """Whether an unknown word may stand between an article and its noun."""
-    if word in verbs():
-        return verbs()[word][1] == "ing"
-    known = (
-        PREPOSITIONS,
-        DETERMINERS,
-        _IS,
-        _AND,
-        _NEW_CLAUSE,
-        _WHO,
-        ("it", "they", "he", "she"),
-    )
-    return word[0].isalnum() and not any(word in words for words in known)
+        return words[i] not in nouns() or kind in (*AGENTS, "clothing")
+    return kind in AGENTS or (before == "and" and words[i] not in nouns())
 
 
 class _Clauses:
@@ -256,19 +145,22 @@ class _Clauses:
         self.anchor: Phrase | None = None  # what a preposition belongs to
         self.preposition = ""
         self.joined = False  # after "and" or a comma
+        self.latest: Phrase | None = None  # right before
 
     def read(self, chunk: Chunk) -> None:
         if isinstance(chunk, Phrase):
             self.phrases.append(chunk)
             self._add(chunk)
             self.preposition, self.joined = "", False
+            self.latest = chunk
             return
         what, word = chunk
         if what == "other":  # "on a bluff over the sea" is not "on the sea"
-            self.preposition = ""
+            self.preposition, self.latest = "", None
             return
         if what == "verb":
             self._act(word)
+        self.latest = None
         self.preposition = word if what == "preposition" else ""
         self.joined = what == "and"
         if what == "who" and self.anchor and self.anchor.noun.kind in AGENTS:
@@ -295,6 +187,11 @@ class _Clauses:
             subjects = [self.anchor]
         if verb == "wear":  # "a man and a woman wearing a hat" wear one hat
             subjects = subjects[-1:]
+            near = self.latest and self.latest.noun.kind in AGENTS
+            if (
+                near and self.latest not in subjects
+            ):  # "a man with a girl wearing a hat"
+                subjects = []
         self.clause = Clause(subjects, verb)
         self.clauses.append(self.clause)
 

@@ -345,24 +345,12 @@ NOUNS: dict[str, dict[str, str]] = {
             wind light pose step time bar ring teeth tongue hair beard mouth
             head hand face ear eye leg arm tail nose air midair mid-air
             mohawk tattoo foot board band soccer tennis baseball volleyball
-            hockey rugby cricket golf ballet karate camera_lens""",
+            hockey rugby cricket golf ballet karate camera_lens peace_sign
+            truck_bed flower_bed river_bed""",
     },
 }
 
-IRREGULAR = """man men / woman women / child children / person people / goose geese /
-leaf leaves / wolf wolves / shelf shelves / knife knives / scarf scarves / calf calves
-policeman policemen / fisherman fishermen / businessman businessmen / foot feet
-gentleman gentlemen / ox oxen / bus buses / deer deer / fish fish / sheep sheep"""
-
-ONE_FORM = word_set(
-    """cattle pants jeans shorts sunglasses glasses goggles clothes clothing stairs
-    gloves shoes boots socks skis bubbles leaves bushes clouds trousers headphones
-    rollerblades trunks overalls sneakers vegetables eyeglasses beads mittens family
-    team audience waters woods sandals flames rapids steps attire luggage"""
-)
-"""Words of the tables that are not put into the plural, or already are."""
-
-MANY_IN_ONE = word_set("family team audience crowd cattle")
+MANY_IN_ONE = word_set("family team audience cattle")
 """Singular words for an unknown number."""
 
 MASS = word_set(
@@ -382,14 +370,12 @@ ALSO_CALLED = {
     "bike": "bicycle",
     "motorcycle": "motorbike",
     "pants": "trousers",
-    "hat": "cap",
     "jacket": "coat",
     "swimsuit": "bathing_suit",
     "stairs": "steps",
     "couch": "sofa",
     "ocean": "sea",
     "phone": "cell_phone",
-    "bag": "purse",
     "child": "kid",
     "woman": "lady",
 }
@@ -513,6 +499,12 @@ ALIKE = tuple(
 """Words for things that people mistake for, or call by the name of, one another.
 
 If one of such a set is in a photo, nothing is known about the others."""
+
+PARTS = {
+    "vehicle": "tire wheel window door mirror",
+    "building": "window door wall stairs",
+}
+"""Word, or kind of word -> parts that nobody mentions, and that may be there."""
 
 NUMBERS = {
     word: number

@@ -169,7 +169,7 @@ OPEN: dict[str, dict[str, tuple[str, ...]]] = {
         ),
         "stand on": ("what {is} {who} standing on?", "what {is} {who} standing in?"),
         "lie on": ("what {is} {who} lying on?", "what {is} {who} laying on?"),
-        "run on": ("what {is} {who} running on?", "what is on the ground?"),
+        "run on": ("what {is} {who} running on?",),
         "run through": (
             "what {is} {who} running through?",
             "what {is} {who} running in?",

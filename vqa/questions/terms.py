@@ -4,13 +4,15 @@ import re
 from dataclasses import dataclass
 from functools import cache
 
-from vqa.questions.actions import PARTICIPLES, VERBS, ing_of
-from vqa.questions.lexicon import IRREGULAR, MANY_IN_ONE, NOUNS, ONE_FORM, word_set
+from shared.english import plural, present_participle, third_person
+from vqa.questions.actions import PARTICIPLES, VERBS
+from vqa.questions.lexicon import MANY_IN_ONE, NOUNS, word_set
 
 _TOKEN = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*|'s|[.,;]")
 _LONGEST_TERM = 3
 _PREPOSITIONS = word_set(
-    """in_front_of next_to on_top_of out_of close_to away_from inside_of outside_of"""
+    """in_front_of next_to on_top_of out_of close_to away_from inside_of outside_of
+    instead_of"""
 )
 
 
@@ -25,7 +27,8 @@ class Noun:
 
 def split_terms(caption: str) -> list[str]:
     """Lower-case words and stops; the words of a term are joined by `_`."""
-    words = _TOKEN.findall(caption.lower().replace("\u2019", "'"))
+    text = caption.lower().replace("\u2019", "'").replace("n't", " not")
+    words = _TOKEN.findall(text)
     terms: list[str] = []
     start = 0
     while start < len(words):
@@ -41,21 +44,7 @@ def split_terms(caption: str) -> list[str]:
 def plural_of(word: str) -> str:
     """The plural of a noun of the tables: dog -> dogs, tennis_ball -> tennis_balls."""
     start, joint, last = word.rpartition("_")
-    if last in ONE_FORM:
-        return word
-    if last in _irregular():
-        return start + joint + _irregular()[last]
-    if last.endswith(("s", "x", "z", "ch", "sh")):
-        return word + "es"
-    if last.endswith("y") and last[-2] not in "aeiou":
-        return word[:-1] + "ies"
-    return word + "s"
-
-
-@cache
-def _irregular() -> dict[str, str]:
-    forms = IRREGULAR.replace("/", " ").split()
-    return dict(zip(forms[::2], forms[1::2], strict=True))
+    return word if last in MANY_IN_ONE else start + joint + plural(last)
 
 
 @cache
@@ -65,7 +54,7 @@ def nouns() -> dict[str, Noun]:
     for kind, words in NOUNS.items():
         for word, others in words.items():
             for same in (word, *others.split()):
-                many = plural_of(same) == same and same in MANY_IN_ONE
+                many = same in MANY_IN_ONE
                 forms.setdefault(same, Noun(kind, word, many))
                 forms.setdefault(plural_of(same), Noun(kind, word, True))
     return forms
@@ -84,9 +73,6 @@ def verbs() -> dict[str, tuple[str, str]]:
     forms = {form: (verb, "ed") for form, verb in PARTICIPLES.items()}
     for verb in VERBS:
         forms[verb] = (verb, "base")
-        forms["has" if verb == "have" else plural_of(verb)] = (verb, "s")
-        forms["goes" if verb == "go" else "does" if verb == "do" else ""] = (verb, "s")
-        forms[ing_of(verb)] = (verb, "ing")
-    forms.pop("", None)
-    forms["does"], forms["goes"] = ("do", "s"), ("go", "s")
+        forms[third_person(verb)] = (verb, "s")
+        forms[present_participle(verb)] = (verb, "ing")
     return forms

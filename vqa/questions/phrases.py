@@ -1,0 +1,241 @@
+"""Noun phrases of captions, and which of their nouns are really there."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from shared.english import is_only_noun, is_plural, read_word
+from vqa.questions.lexicon import (
+    ADJECTIVES,
+    COLORS,
+    DETERMINERS,
+    GROUPS,
+    NUMBERS,
+    PAIRS,
+    PREPOSITIONS,
+    SOME,
+    word_set,
+)
+from vqa.questions.terms import Noun, nouns, singulars, verbs
+
+AGENTS = ("person", "animal")
+IS = word_set("is are was were be being")
+AND = frozenset(["and", "or"])
+NEW_CLAUSE = word_set("while as whilst when")
+_FROM_AFAR = word_set("watch look feed photograph point stare")
+"""Verbs whose object may be elsewhere: "a girl feeds ducks in the water"."""
+WHO = frozenset(["who", "that", "which"])
+_GROUNDS = word_set("grass snow sand mud dirt ice")
+_SPOTS = word_set(
+    "area side corner edge scene view background foreground top bottom middle end"
+)
+_YOUNG = word_set("cub cubs calf calves chick chicks pup pups foal foals")
+_UNREAL = word_set(
+    """toy stuffed fake cartoon plastic inflatable ceramic bronze metal wooden stone
+    paper lego origami animated painted carved blow-up plush rocking miniature snow
+    gingerbread carousel merry-go-round"""
+)
+"""Words before someone who is none: "a stuffed bear", "a wooden horse"."""
+
+_UNREAL_THINGS = word_set("toy fake cartoon model miniature lego paper origami plush")
+_TOYS = word_set("toy stuffed plush lego")
+_NOUNS_TOO = word_set("bowl show watch cover drive ride stop wash")
+"""Verbs of the tables that are nouns after a noun: "a dog bowl"."""
+
+COLOR_OF = {w: c for c, words in COLORS.items() for w in (c, *words.split())}
+_JOINTS = frozenset(
+    (*PREPOSITIONS, *DETERMINERS, *IS, *AND, *NEW_CLAUSE, *WHO, *SOME, *NUMBERS)
+) | word_set("""it they he she we you i one all each not no without what there here them him
+    but then so because if than until except very too only just his her their""")
+"""Words that are neither nouns nor describe one."""
+
+
+@dataclass
+class Phrase:
+    """A noun with what stands before it, and where it is.
+
+    Attributes:
+        noun: the head: wall in "rock wall".
+        text: the head as written, in the singular: "guy" for man.
+        count: how many; 0 for an unknown number: "some dogs", "a group of men".
+        colors: colours said of it, as answered.
+        adjectives: other words before it, also those in -ing.
+        others: nouns before the head that are there, too: snow in "snow hill".
+        owner: whose it is: man in "the man's hat"; "" if nobody's.
+        places: (preposition, phrase) that follow it.
+        real: whether it is what its noun says, and not a "toy car" or a "dog bowl".
+        unsure: nouns that may not be there: rock in "rock wall", man in "the man's
+            hat", car in "toy car".
+    """
+
+    noun: Noun
+    text: str = ""
+    count: int = 1
+    colors: tuple[str, ...] = ()
+    adjectives: tuple[str, ...] = ()
+    others: tuple[Noun, ...] = ()
+    owner: str = ""
+    places: list[tuple[str, "Phrase"]] = field(default_factory=list)
+    real: bool = True
+    unsure: tuple[str, ...] = ()
+
+
+class _Head:
+    """The words gathered for one noun phrase."""
+
+    def __init__(self, joined: bool) -> None:
+        self.joined = joined  # to another before it: "a man and a woman"
+        self.determiner, self.owner = "", ""
+        self.count: int | None = None
+        self.colors: list[str] = []
+        self.adjectives: list[str] = []
+        self.nouns: list[Noun] = []
+        self.texts: list[str] = []  # the nouns as written
+        self.goes_on = False  # to a noun that no table knows
+
+    def take(self, words: Sequence[str], i: int) -> bool:
+        """Add the word at `i`; False if the phrase ends before it."""
+        word = words[i]
+        after = words[i + 1] if i + 1 < len(words) else ""
+        described = self.colors or self.adjectives
+        if word == "'s" and self.nouns:
+            self.owner = self.nouns[-1].word
+            self.nouns, self.texts = [], []
+            self.colors, self.adjectives = [], []
+            self.count = None
+        elif word in _YOUNG and self.nouns and self.nouns[-1].kind == "animal":
+            pass  # the head is the bear of "bear cub"
+        elif word in nouns() and not self._acts(word, after):
+            if not (self._is_of_agent() and _does_sport(after)):
+                self.nouns.append(nouns()[word])
+                self.texts.append(word)
+                self.goes_on = False
+        elif self.nouns:
+            if not self._goes_on(word, after):
+                return False
+            self.goes_on = True
+        elif word in DETERMINERS and not described:
+            self.determiner = word
+        elif word in NUMBERS:
+            self.count = NUMBERS[word]
+        elif word in SOME:
+            self.count = 0
+        elif word in COLOR_OF:
+            self.colors.append(COLOR_OF[word])
+        elif word in ("and", ","):
+            return bool(described) and (after in COLOR_OF or after in ADJECTIVES)
+        elif word in ADJECTIVES or (
+            (described or self.determiner or self.count) and _describes(word)
+        ):
+            self.adjectives.append(word)
+        else:
+            return False
+        return True
+
+    def _is_of_agent(self) -> bool:
+        return bool(self.nouns) and self.nouns[-1].kind in AGENTS
+
+    def _is_one(self) -> bool:
+        """Whether there is one of it, which `walks` and does not `walk`."""
+        many = self.joined or self.count not in (None, 1)
+        return not many and not self.nouns[-1].plural
+
+    def _acts(self, word: str, after: str) -> bool:
+        """Whether a noun's form is a verb here: `slides` in "a boy slides"."""
+        if not self.nouns or word not in verbs():
+            return False
+        form = verbs()[word][1]
+        if form == "base" and self._is_of_agent() and self._is_one():  # "a baby swing"
+            return after in DETERMINERS
+        return self._is_of_agent() or (
+            self.nouns[-1].kind == "clothing" and form == "s"
+        )
+
+    def _goes_on(self, word: str, after: str) -> bool:
+        """Whether a noun follows that no table knows: `bowl` in "a dog bowl"."""
+        if word in _JOINTS or not word.isalpha():
+            return False
+        one = self._is_one()
+        if word in verbs():
+            return word in _NOUNS_TOO and one and after not in DETERMINERS
+        if is_only_noun(word):
+            return True
+        known = read_word(word)
+        singular = known.base == word
+        if not known.noun or known.describes or not (singular or is_plural(word)):
+            return False
+        return singular and one if self._is_of_agent() else True
+
+    def phrase(self) -> Phrase | None:
+        if not self.nouns:
+            return None
+        head, text = self.nouns[-1], singulars().get(self.texts[-1], self.texts[-1])
+        if text == "top" and not self.colors:
+            head = Noun("rest", "thing")
+        said = {*self.adjectives, *self.texts[:-1]}
+        unreal = said & (_UNREAL if head.kind in AGENTS else _UNREAL_THINGS)
+        unsure: set[str] = set()
+        if unreal & _TOYS and head.word != "toy":
+            unsure, unreal = {head.word}, set()
+            head, text = Noun("object", "toy", head.plural), "toy"
+        real = head.word == "toy" or not (unreal or self.goes_on)
+        others = [n for n in self.nouns[:-1] if real and _is_there_too(n, head, text)]
+        unsure |= {n.word for n in self.nouns[:-1] if n not in (*others, head)}
+        unsure.add(self.owner)
+        if head.kind in ("clothing", "vehicle"):  # "tennis shoes" are no tennis
+            unsure |= {*self.texts[:-1]}
+        if not real:
+            unsure.add(head.word)
+        count = self.count
+        if count is None:
+            count = 0 if head.plural else 1
+        return Phrase(
+            head,
+            text,
+            count,
+            tuple(dict.fromkeys(self.colors)),
+            tuple(self.adjectives),
+            tuple(others),
+            self.owner,
+            real=real,
+            unsure=tuple(unsure - {"", "thing"}),
+        )
+
+
+def _is_there_too(other: Noun, head: Noun, text: str) -> bool:
+    """Whether a noun before another is there as well: "lady surfer", "snow hill"."""
+    if other.kind == "person" == head.kind or other == head:
+        return True
+    place = other.kind in ("place", "nature")
+    return place and (
+        text in _SPOTS or (other.word in _GROUNDS and head.kind == "place")
+    )
+
+
+def _does_sport(word: str) -> bool:
+    """Whether "kite" before it is no thing: "surfing"."""
+    return word.endswith("ing") and (word in verbs() or not read_word(word).noun)
+
+
+def read_phrase(words: Sequence[str], start: int) -> tuple[Phrase | None, int]:
+    """Find the noun phrase that starts at `start`, or None, and where it ends."""
+    head, i = _Head(joined=start > 0 and words[start - 1] in AND), start
+    while i < len(words):
+        many = not head.nouns and (words[i] in GROUPS or words[i] in PAIRS)
+        if many and words[i + 1 : i + 2] == ["of"]:
+            inner, end = read_phrase(words, i + 2)
+            if inner:
+                inner.count = 2 if words[i] in PAIRS else 0
+                return inner, end
+        if many and words[i] in PAIRS:
+            return Phrase(Noun("person", "person", True), "couple", 2), i + 1
+        if not head.take(words, i):
+            break
+        i += 1
+    return head.phrase(), i
+
+
+def _describes(word: str) -> bool:
+    """Whether an unknown word may stand between an article and its noun."""
+    if word in verbs():
+        return verbs()[word][1] == "ing"
+    return word[0].isalnum() and word not in _JOINTS
