@@ -13,11 +13,12 @@ from typing import Any
 
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-MOST = 1000  # at once
+MOST = 5000  # at once; each takes about 20 kB
 FILES = 20_000  # descriptors that the process asks for: some uploads bring 1000 files
 BACKLOG = 64  # connections that are taken between two looks at how many there are
 NEW = 2  # seconds for which one is spared, if there are others
 IDLE = 10  # seconds without a whole request
+FAST = 20_000  # bytes a second of a request that comes in earnest
 SHARE = 16  # of those that are open, one in so many ends when it gets crowded
 
 # What pages of Gradio open and hold. They can do without the first two.
@@ -51,18 +52,21 @@ class Connection(H11Protocol):
         self.since = self.loop.time()
         super().on_response_complete()
 
-    def rank(self, now: float) -> tuple[bool, int, float]:
-        """Tell how much this is worth keeping open: more is more."""
+    def rank(self, now: float) -> tuple[int, float]:
+        """Tell how much this is worth keeping open: more is more.
+
+        What has just begun is worth more than what only stays, and less than what is
+        being answered: else those who come fast enough would end all others.
+        """
         if self._is_without_request():
-            return now - self.since < NEW, 0, self.since
-        is_new, path = now - self.began < NEW, self.scope["path"]
-        if self.flow.write_paused:  # it does not read what it has asked for
-            return is_new, 1, self.began
+            return (3 if now - self.since < NEW else 0), self.since
+        path, is_new = self.scope["path"], now - self.began < NEW
+        if self.flow.write_paused or _is_one_of(WATCHES, path):
+            return 1, self.began  # it does not read what it asks for, or can do without
         if self.cycle.more_body:
-            return is_new, 2, self.received / (1 + now - self.began)
-        if path.startswith(WATCHES):
-            return is_new, 1, self.began
-        return is_new, 3 if path.startswith(STREAMS) else 4, self.began
+            rate = self.received / (1 + now - self.began)
+            return (4, rate) if rate > FAST else (3 if is_new else 2, self.began)
+        return (5 if _is_one_of(STREAMS, path) else 6), self.began
 
     def _is_without_request(self) -> bool:
         return self.cycle is None or self.cycle.response_complete
@@ -80,6 +84,10 @@ class Connection(H11Protocol):
             self.transport.close()
         else:
             self.loop.call_later(max(left, IDLE / 2), self._look)
+
+
+def _is_one_of(kinds: Iterable[str], path: str) -> bool:
+    return any(kind in path for kind in kinds)  # a server before it may lengthen it
 
 
 def end_idlest(connections: Iterable[Any], now: float) -> None:

@@ -42,6 +42,7 @@ MOST_LOG = 2_000_000  # bytes, about 10,000 requests
 FINE = {503, 507}  # of 5xx: those that say "later"
 HEADERS = {"content-security-policy", "x-content-type-options", "x-frame-options"}
 MULTIPART = "multipart/form-data; boundary=b"
+OPTIONS = ("--port", "0", "--host-name", "photos.example")
 NEEDED = {"/ask": {"question": "what is it?"}}
 
 
@@ -66,7 +67,7 @@ class Server:
         self.log = folder / "log"
         with self.log.open("w") as log:
             self.process = subprocess.Popen(
-                [sys.executable, str(ROOT / "app.py"), "--port", "0"],
+                [sys.executable, str(ROOT / "app.py"), *OPTIONS],
                 cwd=self.work,
                 env=environment,
                 stdout=subprocess.PIPE,
@@ -431,7 +432,7 @@ def test_the_page_itself_may_ask(server):
     assert server.ask("GET", "/config", headers=own).status == 200
 
 
-START = b"POST /gradio_api/queue/join HTTP/1.1\r\nHost: x\r\n"
+START = b"POST /gradio_api/queue/join HTTP/1.1\r\nHost: localhost\r\n"
 
 
 @pytest.mark.parametrize(
@@ -1256,11 +1257,92 @@ def test_many_open_pages(server):
             line = socket.create_connection(("127.0.0.1", server.port), timeout=5)
             lines.append(line)
             path = f"/gradio_api/heartbeat/{number}"
-            line.sendall(f"GET {path} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+            line.sendall(f"GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
         assert "camera" in server.say(PHOTO)
     finally:
         for line in lines:
             line.close()
+
+
+ATTACKS = [
+    *("announced 4 GB", "announced 320 MB", "trickling uploads", "chunks that trickle"),
+    *("broken-off uploads", "heartbeats", "streams", "unfinished logins"),
+    *("half a header", "no word", "many answers", "one in the line"),
+    *("many in the line", "much JSON"),
+]
+
+
+@pytest.mark.parametrize("name", ATTACKS)
+def test_one_client_keeps_nobody_from_the_page(server, name):
+    """Thirty others come from the same address, and each of them is answered."""
+    memory, size = server.memory(), server.log.stat().st_size
+    script = str(ROOT / "benchmarks" / "attacks.py")
+    attack = subprocess.Popen([sys.executable, script, str(server.port), name])
+
+    def come(_: int) -> None:
+        message = server.describe(file_at(server.upload("photo.jpg", PHOTO)))
+        assert message and message["success"], message
+        assert "camera" in json.dumps(message)
+
+    try:
+        time.sleep(3)
+        assert attack.poll() is None
+        with ThreadPoolExecutor(30) as people:
+            list(people.map(come, range(30)))
+        assert server.memory() - memory < 150
+        assert server.log.stat().st_size - size < 50_000
+    finally:
+        attack.kill()
+        attack.wait()
+
+
+def test_photos_of_one_visitor_drive_out_nobody_elses(server):
+    mine = secrets.token_hex(6)
+    server.describe(file_at(server.upload("p.jpg", PHOTO)), mine)
+    for number in range(69):
+        content = PHOTO + bytes(number + 1)
+        server.describe(file_at(server.upload("p.jpg", content)), "many")
+    ask = next(
+        number
+        for number, event in server.events.items()
+        if len(event["inputs"]) == 4 and not event["api_name"].startswith("ask")
+    )
+    values = list(server.values[ask])
+    values[2] = "what is the man holding?"
+    message = server.event(ask, values, mine)
+    assert "no longer kept" not in json.dumps(message)
+    assert "camera" in json.dumps(message)
+
+
+# ---- names
+
+
+@pytest.mark.parametrize("host", ["evil.example", "localhost.evil.example", "0.0.0.0"])
+@pytest.mark.parametrize(
+    "path", ["/", "/config", "/gradio_api/upload", "/gradio_api/mcp/", "/sightread/x"]
+)
+def test_other_names_are_refused(server, host, path):
+    for name in (host, f"{host}:{server.port}", f"{host.upper()}."):
+        headers = {"host": name, "origin": f"http://{name}"}
+        for method in ("GET", "POST"):
+            answer = server.ask(method, path, b"", headers)
+            assert answer.status == 403
+            assert b"--host-name" in answer.body
+
+
+def test_requests_without_a_length(server):
+    body = b"".join(
+        [
+            b'--b\r\nContent-Disposition: form-data; name="files"; filename="a.jpg"',
+            b"\r\n\r\n" + PHOTO + b"\r\n--b--\r\n",
+        ]
+    )
+    parts = [body[start : start + 10_000] for start in range(0, len(body), 10_000)]
+    kind = {"content-type": MULTIPART}
+    path = "/gradio_api/upload"
+    answer = server.ask("POST", path, iter(parts), kind, is_upload=True)
+    (path,) = json.loads(answer.body)
+    assert "camera" in json.dumps(server.describe(file_at(path)))
 
 
 # ---- the end
@@ -1277,9 +1359,10 @@ def test_nothing_is_left_at_the_end(tmp_path, name):
         page, coming = (
             socket.create_connection(("127.0.0.1", ending.port)) for _ in range(2)
         )
-        page.sendall(b"GET /gradio_api/heartbeat/x HTTP/1.1\r\nHost: x\r\n\r\n")
+        page.sendall(b"GET /gradio_api/heartbeat/x HTTP/1.1\r\nHost: localhost\r\n\r\n")
         coming.sendall(
-            b"POST /gradio_api/upload HTTP/1.1\r\nHost: x\r\nContent-Length: 9999\r\n"
+            b"POST /gradio_api/upload HTTP/1.1\r\nHost: localhost\r\n"
+            b"Content-Length: 9999\r\n"
             b"Content-Type: multipart/form-data; boundary=b\r\n\r\n--b\r\n"
             b"Content-Disposition: form-data; name=files; filename=a.jpg\r\n\r\nphoto"
         )

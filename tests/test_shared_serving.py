@@ -1,16 +1,14 @@
 """How the server ends, and how it treats those who ask for nothing."""
 
-import asyncio
+import logging
 import os
 import signal
-import socket
 import threading
 import time
 
 import pytest
 
-from shared import serving
-from shared.serving import ending_cleanly
+from shared.serving import Sparing, ending_cleanly
 
 
 @pytest.mark.parametrize("name", ["SIGTERM", "SIGHUP"])
@@ -56,37 +54,13 @@ def test_in_other_threads_signals_are_not_heard():
     assert found == [1]
 
 
-@pytest.mark.slow
-def test_who_asks_for_nothing_is_hung_up_on(monkeypatch):
-    uvicorn = pytest.importorskip("uvicorn")
-    monkeypatch.setattr(serving, "IDLE", 0.1)
-
-    async def app(scope, receive, send):
-        await send({"type": "http.response.start", "status": 200, "headers": []})
-        await asyncio.sleep(0.6)  # longer than is waited for idlers
-        await send({"type": "http.response.body", "body": b"done"})
-
-    config = uvicorn.Config(
-        app, lifespan="off", log_level="critical", http=serving._make_protocol()
-    )
-    server, listening = uvicorn.Server(config), serving.listen("127.0.0.1", 0)
-    thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
-    thread.start()
-    try:
-        place = listening.getsockname()
-        silent, slow, busy = (
-            socket.create_connection(place, timeout=5) for _ in range(3)
-        )
-        slow.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n")
-        busy.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
-        started = time.monotonic()
-        assert silent.recv(1) == slow.recv(1) == b""
-        assert time.monotonic() - started < 0.5
-        found = b""
-        while b"done" not in found:
-            found += busy.recv(1000)
-        assert busy.recv(1000) in (b"", b"\r\n0\r\n\r\n", b"0\r\n\r\n", b"\r\n")
-    finally:
-        server.should_exit = True
-        thread.join()
-        listening.close()
+def test_the_log_says_when_more_is_left_out(caplog):
+    sparing, log = Sparing(most=3), logging.getLogger("sparing")
+    log.addFilter(sparing)
+    for _ in range(100):
+        log.warning("wrong: %s", "x", exc_info=True)
+    assert [record.getMessage() for record in caplog.records] == [
+        *("wrong: x", "wrong: x", "More of this is left out until the next minute."),
+    ]
+    record = logging.makeLogRecord({"created": time.time() + 60})
+    assert sparing.filter(record)
