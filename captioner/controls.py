@@ -14,8 +14,24 @@ METHODS: dict[str, dict[str, Any]] = {  # as people choose them -> changes to th
     "Sampling": {"method": "sample", "groups": 1},
 }
 GREEDY, BEAM, DIVERSE, SAMPLING = METHODS
+MIN_WORDS, MAX_WORDS, PREFIX = "Words at least", "Words at most", "It starts with"
+MUST, BAN = "Words that it must have", "Words that it must not have"
 BEAMS = 4  # of the beam search, of a model that is greedy by itself
 TEMPERATURE = 0.7  # of samples, of a model that does not sample by itself
+# What a recipe calls them, in messages, -> what stands on the page.
+TERMS = {
+    r"max_words": f"“{MAX_WORDS}”",
+    r"min_words": f"“{MIN_WORDS}”",
+    r"^must (?=\")": f"“{MUST}”: ",
+    r"^ban (?=\")": f"“{BAN}”: ",
+    r"must-words that it lacks": "words that it must have and that are not in it",
+    r"a must-word and": "a word that it must have and",
+    r"must-words": "words that it must have",
+    r"the method sample": f"“{SAMPLING}”",
+    r"the method beam|(?<=Use )beam\b": f"“{BEAM}”",
+    r" \(inflections\)": "",
+    r"[Tt]he prefix": f"“{PREFIX}”",
+}
 
 
 class Search(NamedTuple):
@@ -89,18 +105,18 @@ def build_controls(searches: Sequence[Search]) -> Controls:
         )
         beam_size = slider("beam_size", 1, 10, 1, "Captions considered at once")
         with gr.Row():
-            min_words = slider("min_words", 1, 20, 1, "Words at least")
-            max_words = slider("max_words", 1, 30, 1, "Words at most")
+            min_words = slider("min_words", 1, 20, 1, MIN_WORDS)
+            max_words = slider("max_words", 1, 30, 1, MAX_WORDS)
         prefix = gr.Textbox(
             shown.prefix,
-            label="It starts with",
+            label=PREFIX,
             max_length=200,
             elem_id="prefix",
             max_lines=1,
         )
         with gr.Row():
-            must = _words_field("Words that it must have", shown.must, "must", 200)
-            ban = _words_field("Words that it must not have", shown.ban, "ban", 500)
+            must = _words_field(MUST, shown.must, "must", 200)
+            ban = _words_field(BAN, shown.ban, "ban", 500)
         inflections = gr.Checkbox(
             shown.inflections, label="Other forms of these words count, too"
         )

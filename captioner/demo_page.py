@@ -189,7 +189,7 @@ def build_page(models: Models, settings: Settings) -> "gr.Blocks":
         previews,
     )
     from shared.seen import Photos, owner_of
-    from shared.web import problem
+    from shared.wording import problem
     from vqa.api import AskApi
     from vqa.page import AskTab
     from vqa.page import view as vqa_view

@@ -28,7 +28,7 @@ from shared.components import ASSETS_URL, HEAD, previews
 from shared.errors import AppError
 from shared.images import IMAGE_SUFFIXES
 from shared.seen import Unread
-from shared.web import problem
+from shared.wording import problem, to_visitors
 
 MOST = 500  # photos in the table
 MOST_WAITING = 64  # requests in line
@@ -143,7 +143,7 @@ def _row(
 ) -> dict[str, Any]:
     record = to_record("", result, str(photo))
     if isinstance(result, AppError):
-        return {"error": record["error"]}
+        return {"error": to_visitors(record["error"])}
     share = result[0].confidence
     return {
         "caption": record["caption"],

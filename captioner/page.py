@@ -6,6 +6,7 @@ from typing import Any
 import gradio as gr
 
 from captioner.controls import (
+    TERMS,
     build_controls,
     follow,
     own_search,
@@ -16,7 +17,7 @@ from captioner.predict import Looked, PhotoCaptioner
 from shared.components import component, model_choice
 from shared.errors import AppError
 from shared.seen import Photo, Photos, View, grids
-from shared.web import problem
+from shared.wording import problem
 
 MOST_PREFIX = 400  # letters
 CHOICES = 8  # words offered in the place of one
@@ -91,7 +92,7 @@ class DescribeTab:
         try:
             return self.describe(model, photo, self._changes(model, asked))
         except Exception as error:
-            return problem(error)
+            return problem(error, TERMS)
 
     def _describe_again(
         self, key: str | None, last: list[Any], *inputs: Any
@@ -106,7 +107,7 @@ class DescribeTab:
         try:
             return self.describe_photo(self.photos.get(key), *inputs), told
         except AppError as error:
-            return problem(error), told
+            return problem(error, TERMS), told
 
     def _change_model(
         self, key: str | None, last: list[Any], model: str, *asked: Any
@@ -131,7 +132,7 @@ class DescribeTab:
                 changes["prefix"], chosen = chosen, 0
             return self.describe(model, self.photos.get(key), changes, chosen)
         except Exception as error:
-            return problem(error)
+            return problem(error, TERMS)
 
     def look(self, name: str, photo: Photo) -> Looked:
         """Look at a photo with a model, once."""

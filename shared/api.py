@@ -11,7 +11,7 @@ from pydantic import Field, ValidationError, validate_call
 from typing_extensions import TypedDict  # Pydantic wants this one before Python 3.12
 
 from shared.errors import AppError
-from shared.web import problem
+from shared.wording import problem
 
 if TYPE_CHECKING:
     from fastapi import Request, Response

@@ -65,7 +65,7 @@ class Refused(Exception):
 
 
 UNCLEAR = Refused(400, "This request cannot be understood.")
-NO_UPLOAD = Refused(403, "This is no file that was uploaded here.")
+NO_UPLOAD = Refused(403, "No such file was uploaded here, or it is deleted by now.")
 ELSEWHERE = Refused(
     403,
     "Other pages cannot use this one. If it is this page, behind a server that gives "
@@ -76,10 +76,10 @@ WRONG_NAME = Refused(
     "This page does not go by this name. If it should, start it with --host-name NAME, "
     "where NAME stands for what is in its address after http://.",
 )
-NOTHING = Refused(404, "There is nothing here.")
-WRONG_METHOD = Refused(405, "This cannot be done here.")
-TOO_SLOW = Refused(408, "This takes too long.")
-TOO_LARGE = Refused(413, "This is too large.")
+NOTHING = Refused(404, "No page has this address. Start at the first one.")
+WRONG_METHOD = Refused(405, "This address does not take such a request.")
+TOO_SLOW = Refused(408, "The request took too long to arrive.")
+TOO_LARGE = Refused(413, "The request is too large.")
 BUSY = Refused(503, "Too many are here at once. Try again in a minute.")
 FULL = Refused(507, "Too much was uploaded here. Try again in a few minutes.")
 

@@ -13,7 +13,6 @@ from fastapi.staticfiles import StaticFiles
 from starlette.requests import ClientDisconnect
 
 from shared import requests
-from shared.errors import AppError
 from shared.hosts import Hosts
 from shared.quiet import is_debugging
 from shared.requests import Body, Message, Receive, Refused, Scope, Send
@@ -253,17 +252,3 @@ def _return_memory() -> None:
         allocator = ctypes.CDLL(None)
         allocator.mallopt(-8, 2)  # M_ARENA_MAX
         allocator.mallopt(-3, 128 * 1024)  # M_MMAP_THRESHOLD
-
-
-def problem(error: Exception) -> dict[str, str]:
-    """Turn an error into what the page shows.
-
-    What is no `AppError` goes to the log, and the page tells nothing of it.
-    """
-    if isinstance(error, AppError):
-        return {"problem": str(error)}
-    log.error("a request failed", exc_info=error)
-    return {
-        "problem": "Something went wrong here, which the program's log explains. Try "
-        "another photo, or start the program again."
-    }

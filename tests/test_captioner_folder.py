@@ -207,7 +207,7 @@ def test_the_page_gets_problems_not_errors(tab, uploads, monkeypatch):
     assert "no such model" in asyncio.run(describe(None))["problem"]
     assert "Files can be" in make_file([])["problem"]
     monkeypatch.setattr(tab, "describe", lambda asked: 1 / 0)
-    assert "log" in asyncio.run(describe({}))["problem"]
+    assert "went wrong" in asyncio.run(describe({}))["problem"]
     assert component.value["batch"] == 3
     assert ".jpg" in component.value["suffixes"]
 
