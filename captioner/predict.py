@@ -18,7 +18,7 @@ import numpy as np
 from captioner.choosing import FOUND
 from captioner.config import CaptionerConfig, DecodingConfig
 from captioner.decoding import Sequences
-from captioner.rules import Rules, make_rules, prefix_words
+from captioner.rules import Rules, make_rules
 from captioner.runtime_litert import EXPORT, FILES, LiteRTRuntime
 from shared import bundles, litert
 from shared.config import parse_config, revise_config
@@ -68,8 +68,8 @@ class Caption(NamedTuple):
     """A sentence about an image.
 
     Attributes:
-        text: the sentence.
-        words: its words, as the model wrote them.
+        text: the sentence; a prefix stands in it as it was typed.
+        words: its words, as the model read and wrote them.
         log_prob: natural log of the model's probability of these words and of the
             end after them.
         probs: of each word, its probability after the words before it.
@@ -117,20 +117,23 @@ class Alternative(NamedTuple):
 
 
 def to_captions(
-    found: Sequences, vocabulary: Vocabulary, prefix: Sequence[str] = ()
+    found: Sequences, vocabulary: Vocabulary, prefix: str = ""
 ) -> list[list[Caption]]:
     """Write sequences as sentences, best first, those of one image in a list.
 
     Args:
-        prefix: words that they start with, as they were typed: the vocabulary may
-            not know them.
+        prefix: how they start, as it was typed: the model has read its words, of which
+            the vocabulary may not know all; it is shown as it is.
     """
+    typed = vocabulary.split(prefix)
     tokens, log_probs, word_log_probs, alpha = map(np.asarray, found)
     return [
         [
             _caption(
                 vocabulary,
-                [*prefix, *vocabulary.decode(row.tolist())[len(prefix) :]],
+                typed,
+                prefix,
+                vocabulary.decode(row.tolist())[len(typed) :],
                 float(log_probs[image, place]),
                 word_log_probs[image, place],
                 alpha[image, place],
@@ -144,15 +147,18 @@ def to_captions(
 
 def _caption(
     vocabulary: Vocabulary,
-    words: Sequence[str],
+    typed: Sequence[str],
+    prefix: str,
+    found: Sequence[str],
     log_prob: float,
     log_probs: np.ndarray,
     alpha: np.ndarray,
 ) -> Caption:
+    words = (*typed, *found)
     probs = np.exp(log_probs[: len(words)]).tolist()
     return Caption(
-        vocabulary.join(words),
-        tuple(words),
+        vocabulary.join(found, prefix),
+        words,
         log_prob,
         tuple(probs),
         alpha[: len(words)],
@@ -320,10 +326,7 @@ class PhotoCaptioner:
         images, found = looked
         noise = _draw(images, decoding.seed, rules) if rules.sampling else None
         sequences = self.runtime.search(found, rules, noise)
-        units = self.vocabulary.units
-        captions = to_captions(
-            sequences, self.vocabulary, prefix_words(decoding, units)
-        )
+        captions = to_captions(sequences, self.vocabulary, decoding.prefix)
         return captions[: len(images)]
 
     def alternatives(

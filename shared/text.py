@@ -114,26 +114,34 @@ def split_words(text: str, units: Units = "word") -> list[str]:
     return words if units == "word" else list(split_characters(words))
 
 
-def join_words(words: Sequence[str], units: Units = "word") -> str:
+def join_words(words: Sequence[str], units: Units = "word", prefix: str = "") -> str:
     """Write words as a sentence: clitics attached, capital first, full stop last.
 
-    With units "character", there are no spaces beside scripts that have none.
+    With units "character", there are no spaces beside scripts that have none. They go
+    on from a prefix, which stays as somebody typed it; only one without any capital
+    gets the sentence's.
 
     >>> join_words(["a", "dog", "catches", "the", "man", "'s", "hat"])
     "A dog catches the man's hat."
+    >>> join_words(["smiles"], prefix="Anna-Maria, in Paris,")
+    "Anna-Maria, in Paris, smiles."
 
     No words give an empty string.
     """
-    if not words:
+    prefix = " ".join(clean(prefix).split())
+    parts = [prefix, *words] if prefix else words
+    if not parts:
         return ""
-    text = words[0]
-    for word in words[1:]:
+    text = parts[0]
+    for word in parts[1:]:
         glued = word in CLITICS or (
             units == "character" and is_unspaced(text[-1] + word[0])
         )
         text += word if glued else f" {word}"
     stop = full_stop(text) if units == "character" else "."
-    return f"{text[0].upper()}{text[1:]}{stop}"
+    if not prefix or prefix == prefix.lower():
+        text = text[0].upper() + text[1:]
+    return f"{text}{stop}"
 
 
 def are_glued(sentence: str) -> bool:
@@ -188,9 +196,9 @@ class Vocabulary:
         """Split a sentence into the words that this is about."""
         return split_words(sentence, self.units)
 
-    def join(self, words: Sequence[str]) -> str:
-        """Write words as a sentence."""
-        return join_words(words, self.units)
+    def join(self, words: Sequence[str], prefix: str = "") -> str:
+        """Write words as a sentence, see `join_words`."""
+        return join_words(words, self.units, prefix)
 
     @classmethod
     def from_sentences(

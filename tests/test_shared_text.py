@@ -188,6 +188,27 @@ def test_words_are_joined_to_a_sentence(words, text):
     assert join_words(words.split()) == text
 
 
+@pytest.mark.parametrize(
+    ("prefix", "words", "text"),
+    [
+        ("In Paris, Anna-Maria O'Neil's", "cat sits", None),
+        ("a photo of", "a dog", "A photo of a dog."),  # has no capital: gets one
+        ("iPhone 15 (new):", "a phone", None),
+        ("Look 👩‍👩‍👧! ", "a family", "Look 👩‍👩‍👧! a family."),
+        ("🐶 a dog", "'s hat", "🐶 a dog's hat."),
+        ("NASA's", "rocket", None),
+        (" The\n man ", "sits", "The man sits."),
+        ("e.g. <b>", "a cat", "E.g. <b> a cat."),
+        ("Ein Ölbild:", "ein hund", None),
+        ("half \ud83d", "a dog", "Half a dog."),
+        ("The end", "", "The end."),
+    ],
+)
+def test_a_prefix_is_written_as_it_was_typed(prefix, words, text):
+    written = join_words(words.split(), prefix=prefix)
+    assert written == (text or f"{prefix} {words}.")
+
+
 def test_joining_undoes_splitting():
     text = "The dogs don't see what we've hidden under Tom's hat."
     assert join_words(split_words(text)) == text.replace("Tom", "tom")
