@@ -44,8 +44,10 @@ _NOUNS_TOO = word_set("bowl show watch cover drive ride stop wash")
 COLOR_OF = {w: c for c, words in COLORS.items() for w in (c, *words.split())}
 _JOINTS = frozenset(
     (*PREPOSITIONS, *DETERMINERS, *IS, *AND, *NEW_CLAUSE, *WHO, *SOME, *NUMBERS)
-) | word_set("""it they he she we you i one all each not no without what there here them him
-    but then so because if than until except very too only just his her their""")
+) | word_set(
+    """it they he she we you i one all each not no without what there here them him but
+    then so because if than until except very too only just his her their"""
+)
 """Words that are neither nouns nor describe one."""
 
 
