@@ -79,6 +79,18 @@ def parse_config(text: str, schema: type[C], name: str) -> C:
         AppError: if the text is not TOML, or longer than a config is, or a key is
             unknown, missing, of the wrong type or out of range; such keys are named.
     """
+    return _check(parse_toml(text, name), schema, name)
+
+
+def parse_toml(text: str, name: str) -> dict[str, Any]:
+    """Read TOML text from anybody, in bounded time.
+
+    Args:
+        name: what error messages call the text.
+
+    Raises:
+        AppError: if the text is not TOML, or longer than a config is.
+    """
     if len(text) > MOST_TEXT:
         raise AppError(
             f"{name} has {len(text):,} characters, and a config has {MOST_TEXT:,} at "
@@ -90,12 +102,11 @@ def parse_config(text: str, schema: type[C], name: str) -> C:
             f"{found[0]!r:.60}. Remove it."
         )
     try:
-        values = tomllib.loads(text)
+        return tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise AppError(f"{name} is not valid TOML: {error}") from error
     except (ValueError, RecursionError) as error:
         raise AppError(f"{name} is refused: {_BEYOND}") from error
-    return _check(values, schema, name)
 
 
 def revise_config(config: C, changes: Mapping[str, Any], name: str) -> C:

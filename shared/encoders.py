@@ -3,7 +3,6 @@
 import hashlib
 import os
 import re
-import tomllib
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -13,10 +12,12 @@ import numpy as np
 from keras import applications, ops
 
 from shared.bundles import CONFIG, WEIGHTS, check_bundle, read_text
+from shared.config import parse_toml
 from shared.efficientnet_lite import SCALES, efficientnet_lite
 from shared.errors import AppError
 from shared.names import ENCODERS
 from shared.names import Source as Source
+from shared.trial import try_files
 from shared.weights import load_weights
 
 CAFFE_MEAN = (103.939, 116.779, 123.68)  # Simonyan & Zisserman 2015, BGR
@@ -196,19 +197,21 @@ def small(
 
 def _check_origin(bundle: Path, name: str) -> None:
     """Make sure that a folder is a bundle, of any task, with this encoder."""
-    check_bundle(bundle, None, [CONFIG, WEIGHTS])
+    digests = check_bundle(bundle, None, [CONFIG, WEIGHTS])
+    values = parse_toml(read_text(bundle, CONFIG), str(bundle / CONFIG))
     try:
-        found = tomllib.loads(read_text(bundle, CONFIG))["encoder"]["name"]
-    except (tomllib.TOMLDecodeError, KeyError, TypeError) as error:
+        found = values["encoder"]["name"]
+    except (KeyError, TypeError) as error:
         raise AppError(
             f"{bundle / CONFIG} does not say which encoder the bundle has. Get the "
             "bundle again, or start from other weights."
         ) from error
     if found != name:
         raise AppError(
-            f"The bundle {bundle} has the encoder {found}, not {name}. Name {found} in "
-            "the recipe, or start from other weights."
+            f"The bundle {bundle} has the encoder {found!s:.60}, not {name}. Name "
+            f"{found!s:.60} in the recipe, or start from other weights."
         )
+    try_files(bundle, digests)
 
 
 def _cache() -> Path:

@@ -133,10 +133,12 @@ def _specs(details: Mapping[str, Any]) -> Specs:
 def _fits(own: Spec | None, wanted: Spec | None) -> bool:
     if own is None or wanted is None:
         return False
-    return (
-        own.dtype == wanted.dtype
-        and len(own.shape) == len(wanted.shape)
-        and all(b in (a, -1) for a, b in zip(own.shape, wanted.shape, strict=True))
+    if own.dtype != wanted.dtype or len(own.shape) != len(wanted.shape):
+        return False
+    last = len(own.shape) - 1  # of others, an export may not say the size
+    return all(
+        b in (a, -1) or (a == -1 and axis < last)
+        for axis, (a, b) in enumerate(zip(own.shape, wanted.shape, strict=True))
     )
 
 
@@ -154,16 +156,23 @@ def try_graph(path: Path) -> None:
         Exception: any other, if it is damaged.
     """
     _look_into(path.read_bytes())
-    graph = Graph(path, 1, "")
+    try:
+        graph = Graph(path, 1, "")
+        _use_twice(graph)
+    except AppError as error:
+        raise ValueError(f"LiteRT says: {error.__cause__}") from error
+
+
+def _use_twice(graph: Graph) -> None:
     for fill in (0, 1):
         arrays = {
             name: np.full([abs(size) * (1 + (size < 0)) for size in shape], fill, dtype)
             for name, (dtype, shape) in graph.inputs.items()
         }
         for name, array in graph(**arrays).items():
-            wanted = [2 if size < 0 else size for size in graph.outputs[name].shape]
-            if list(array.shape) != wanted:
-                raise ValueError(f"it gives {name} as {array.shape}, not {wanted}.")
+            said = graph.outputs[name]
+            if not _fits(Spec(array.dtype.name, array.shape), said):
+                raise ValueError(f"it gives {name} as {array.shape}, not {said.shape}.")
             if not np.isfinite(array).all():
                 raise ValueError(f"it gives numbers in {name} that are not finite.")
 

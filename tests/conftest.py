@@ -121,11 +121,11 @@ def small_net():
         yield
 
 
-def tiny_config(decoder=None, **decoding):
+def tiny_config(decoder=None, encoder="patches", **decoding):
     """A recipe whose search is ruled by the model alone."""
     sizes = {"units": 8, "embed_dim": 6, "region_units": 8, "attention_units": 4}
     return CaptionerConfig(
-        encoder=EncoderConfig(name="patches", weights="none", image_size=32),
+        encoder=EncoderConfig(name=encoder, weights="none", image_size=32),
         decoder=DecoderConfig(**sizes | (decoder or {})),
         decoding=DecodingConfig(**{"max_words": 6, "bad_endings": (), **decoding}),
         stages=(StageConfig(name="only", epochs=1, learning_rate=0.1),),
@@ -213,12 +213,14 @@ def write_questions(folder: Path, photos: int, seed: int = 0) -> Path:
     return folder
 
 
-def tiny_vqa_config(objective="answers", loss="softmax", answering=None, **net):
+def tiny_vqa_config(
+    objective="answers", loss="softmax", answering=None, encoder="patches", **net
+):
     """A recipe for the encoder `patches`, of 4 x 4 regions."""
     sizes = {"units": 8, "embed_dim": 6, "question_units": 8}
     sizes |= {"joint_units": 8, "attention_units": 4}
     return VqaConfig(
-        encoder=VqaEncoderConfig(name="patches", weights="none", image_size=32),
+        encoder=VqaEncoderConfig(name=encoder, weights="none", image_size=32),
         vocabulary=VqaVocabularyConfig(max_words=6),
         net=NetConfig(**sizes | net),
         objective=objective,
