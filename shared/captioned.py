@@ -1,6 +1,5 @@
 """Captioned photos, read from the layouts people have."""
 
-import hashlib
 import os
 import unicodedata
 from collections.abc import Iterable, Sequence
@@ -12,6 +11,7 @@ from shared.captions import SPLITS, Row, sidecar_rows
 from shared.errors import AppError
 from shared.images import StoredImage
 from shared.reading import Split
+from shared.splits import draw_dev
 
 IMAGE_FOLDERS = (  # below a root; case is ignored
     "",
@@ -84,10 +84,10 @@ def read_files(source: str | Path) -> list[Record]:
     matter in names of files. Photos are looked for beside the annotations, then in
     folders with the usual names (`images` ...) and in those of their split.
 
-    Where the source names no dev photos, one of train is dev if the SHA-256 of its
-    name, as a fraction, is below 0.1: about one in ten, at least one of two or more,
-    the same ones when photos are added. Names that start with folders of different
-    splits, such as `train/a.jpg` and `val/b.jpg`, say the split.
+    Where the source names no dev photos, about one in ten of train is dev, the
+    same ones when photos are added; of small sets more, see `shared.splits`. Names
+    that start with folders of different splits, such as `train/a.jpg` and
+    `val/b.jpg`, say the split.
 
     Returns:
         records in the order of the annotations; by name for layout 8.
@@ -145,7 +145,7 @@ def _records(path: Path, rows: Iterable[Row]) -> list[Record]:
     ]
     drawn = set()
     if "dev" not in splits.values():
-        drawn = _hashed_dev([n for n in captioned if splits[n] in (None, "train")])
+        drawn = draw_dev([n for n in captioned if splits[n] in (None, "train")])
     return [
         Record(
             name,
@@ -223,20 +223,6 @@ class Listing:
 
 def _without_case(name: str) -> str:
     return unicodedata.normalize("NFC", name).casefold()
-
-
-def _hashed_dev(names: Sequence[str]) -> set[str]:
-    """Choose some of two or more names, by the names alone."""
-    places = {}
-    for name in names:
-        digest = hashlib.sha256(name.encode("utf-8", "surrogateescape")).digest()
-        places[name] = int.from_bytes(digest[:8]) / 2**64
-    if len(places) < 2:
-        return set()
-    limit = max(0.1, min(places.values()))
-    if limit >= max(places.values()):  # all of very few names
-        limit = min(places.values())
-    return {name for name, place in places.items() if place <= limit}
 
 
 def _find_photos(path: Path, rows: Sequence[Row]) -> list[tuple[str, Path]]:

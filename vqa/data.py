@@ -1,6 +1,5 @@
 """Questions about photos with people's answers, read from the layouts people have."""
 
-import hashlib
 import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -11,6 +10,7 @@ from shared.errors import AppError
 from shared.images import StoredImage
 from shared.reading import SPLITS
 from shared.reading import Split as Split
+from shared.splits import draw_dev
 from vqa.annotations import Box as Box
 from vqa.annotations import Row
 from vqa.photos import Photo, find_photos
@@ -70,9 +70,9 @@ def read_dataset(source: str | Path) -> list[Record]:
     split (`train/images`, `train_images`, `train2014` ...); if none is there, then so
     in the folder above. Their ending need not be said.
 
-    Where the source names no dev split, a train photo with all its questions is dev
-    if the SHA-256 of its name, as a fraction, is below 0.1: about one in ten, at
-    least one of two or more, the same ones when photos are added.
+    Where the source names no dev split, about one train photo in ten is dev with all
+    its questions, the same ones when photos are added; of small sets more, see
+    `shared.splits`.
 
     Returns:
         records in the order of the files, train first.
@@ -244,15 +244,8 @@ def _hashed_dev(rows: Sequence[Row], photos: Sequence[Photo]) -> set[str]:
     """Choose train photos for dev, if there is none; only photos with answers."""
     if any(row.split == "dev" for row in rows):
         return set()
-    places = {}
-    for row, (name, _) in zip(rows, photos, strict=True):
-        answered = row.answers or row.right is not None
-        if answered and row.split != "test" and name not in places:
-            digest = hashlib.sha256(name.encode("utf-8", "surrogatepass")).digest()
-            places[name] = int.from_bytes(digest[:8]) / 2**64
-    if len(places) < 2:
-        return set()
-    limit = max(0.1, min(places.values()))
-    if limit >= max(places.values()):  # all of very few photos
-        limit = min(places.values())
-    return {name for name, place in places.items() if place <= limit}
+    return draw_dev(
+        name
+        for row, (name, _) in zip(rows, photos, strict=True)
+        if row.split != "test" and (row.answers or row.right is not None)
+    )
