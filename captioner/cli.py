@@ -361,6 +361,7 @@ def train(
 
 @app.command()
 def evaluate(
+    context: typer.Context,
     data: Data,
     split: Annotated[Split, typer.Option(help="Photos to score.")],
     model: Models = None,
@@ -383,9 +384,11 @@ def evaluate(
     from captioner import evaluate as evaluation
     from captioner.data import read_dataset, select
     from captioner.formats import write_file
+    from shared.locks import hold
 
     if output:
         evaluation.check_output(output, overwrite)
+        context.with_resource(hold(output, "`captioner evaluate`"))
     photos = select(read_dataset(data), split)
     from captioner.predict import load_captioner
 

@@ -279,6 +279,36 @@ def test_a_batch_is_printed_in_order(capsys, fake):
     assert fake.answerer.runtime.looks == 2
 
 
+@pytest.mark.parametrize("target", ["a.jsonl", "a.csv", "a.json"])
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ("--top 3", "--top 5, now --top 3"),
+        ("--blind", "--blind False, now --blind True"),
+        ("--runtime litert", "--runtime keras, now --runtime litert"),
+    ],
+)
+def test_a_batch_goes_on_with_the_same_settings_alone(
+    target, options, message, capsys, fake
+):
+    draw("a.png", "b.png")
+    rows = [{"image": name, "question": "is it?", "id": name} for name in "abc"]
+    for row in rows:
+        row["image"] += ".png"
+    Path("q.jsonl").write_text("".join(f"{json.dumps(row)}\n" for row in rows))
+    words = ["ask", "--batch", "q.jsonl", "-o", target]
+    assert run(capsys, *words)[0] == 1  # c.png is missing
+    fake.loads.clear()
+    status, _, err = run(capsys, *words, "--resume", *options.split())
+    assert (status, fake.loads) == (1, [])
+    assert message in err[-1]
+    status, _, err = run(capsys, *words, "--resume")
+    assert (status, fake.loads, err[-1]) == (1, [], "2 answers, 1 error")
+    draw("c.png")
+    assert run(capsys, *words, "--resume")[0] == 0
+    assert "error" not in Path(target).read_text().replace("error,id", "")
+
+
 def test_a_batch_that_cannot_be_read_loads_no_model(capsys, fake):
     for text, message in (
         ('{"image": "a.png"}', "line 1 needs 'question'"),

@@ -1,4 +1,5 @@
 import csv
+import io
 import json
 from pathlib import Path
 
@@ -54,7 +55,7 @@ def write(name, *records):
         for place, record in enumerate(records):
             output.append([(place, record)])
         output.finish()
-    return Path(name).read_text(encoding="utf-8")
+    return Path(name).read_bytes().decode()
 
 
 def test_a_record_holds_all_that_is_known():
@@ -85,6 +86,16 @@ def test_csv_has_a_row_for_each_question():
     ]
     bare = {key: value for key, value in FULL.items() if key != "id"}
     assert write("b.csv", bare).startswith("image,question,answer,confidence,error\n")
+
+
+@pytest.mark.parametrize("odd", ["a\rb?", "\r", "a\r\nb", 'a "b"', "a,b;c\td", "a\nb"])
+def test_no_character_tears_a_row_of_csv(odd):
+    text = write("a.csv", FULL | {"question": odd})
+    _, row = csv.reader(io.StringIO(text, newline=""))
+    assert row[1:3] == [odd, "not sure"]
+    with Path("a.csv").open(newline=None, encoding="utf-8") as file:  # as many open it
+        assert len(list(csv.reader(file))) == 2
+    assert len(list(read_results(Path("a.csv")))) == 1
 
 
 def test_json_is_vqas_format_with_the_likeliest_answer():

@@ -203,6 +203,7 @@ def ask(
 
 @app.command()
 def questions(
+    context: typer.Context,
     source: Annotated[
         str, typer.Argument(metavar="SOURCE", help="Photos with captions.")
     ],
@@ -216,10 +217,12 @@ def questions(
     They are made by rules from what the captions of a photo say, and are as right as
     those.
     """
+    from shared.locks import hold
     from vqa.formats import check_target
     from vqa.questions.making import write_questions
 
     check_target(output, overwrite, (".jsonl",))
+    context.with_resource(hold(output, "`vqa questions`"))
     print(write_questions(source, output))
 
 
@@ -319,6 +322,7 @@ def train(
 
 @app.command()
 def evaluate(
+    context: typer.Context,
     data: Data,
     split: Annotated[Split, typer.Option(help="Questions to score.")],
     model: Model = None,
@@ -338,6 +342,7 @@ def evaluate(
     without answers, --output is needed: .json is the form that evaluation servers
     take, and holds an answer to each question.
     """
+    from shared.locks import hold
     from vqa import evaluate as evaluation
     from vqa.data import is_answered, read_dataset, select_asked
     from vqa.formats import check_target, write_file
@@ -345,6 +350,7 @@ def evaluate(
 
     if output:
         check_target(output, overwrite)
+        context.with_resource(hold(output, "`vqa evaluate`"))
     records = select_asked(read_dataset(data), split)
     can_score = any(map(is_answered, records))
     if not output:
