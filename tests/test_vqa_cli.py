@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 import time
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +20,7 @@ from PIL import Image
 
 from shared.errors import AppError
 from vqa.cli import main
+from vqa.data import read_dataset
 from vqa.predict import SHIPPED
 
 ROOT = Path(__file__).parent.parent
@@ -360,6 +362,23 @@ def test_a_data_set_is_checked(capsys, tmp_path, monkeypatch):
     assert status == 1
     assert any("3.png" in line for line in out)
     assert run(capsys, "data", "no")[0] == 1
+
+
+def test_shapes_are_drawn_for_a_first_try(capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    status, out, err = run(capsys, "data", "--draw", "shapes")
+    assert (status, out) == (0, ["shapes"])
+    assert "vqa train --config vqa-tiny --data shapes" in err[-1]
+    status, out, _ = run(capsys, "data", "shapes", "--min-count", "1")
+    assert (status, out[-1]) == (0, "no problems found")
+    records = read_dataset("shapes")
+    assert len(records) == 4 * len({record.name for record in records}) > 400
+    for question in ("What color", "What shape", "Is it"):
+        asked = [r.answers for r in records if r.question.startswith(question)]
+        counts = Counter(asked).values()
+        assert len(counts) > 1 and max(counts) == min(counts)  # nothing to guess by
+    assert run(capsys, "data", "--draw", "shapes")[0] == 1
+    assert run(capsys, "data")[0] == run(capsys, "data", "x", "--draw", "y")[0] == 2
 
 
 def test_questions_are_made(capsys, tmp_path, monkeypatch):

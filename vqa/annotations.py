@@ -240,12 +240,16 @@ def first_text(item: Any, keys: tuple[str, ...], where: str) -> str:
     Raises:
         AppError: if that is neither text nor a whole number.
     """
-    key = next((key for key in keys if _has(item, key)), None)
-    if key is None:
-        return ""
-    if isinstance(item[key], float) and item[key].is_integer():  # pandas' way
-        return str(int(item[key]))
-    return str(get_value(item, key, (str, int), where)).strip()
+    for key in keys:
+        value = item.get(key) if isinstance(item, dict) else None
+        if type(value) is str and value:
+            return value.strip()
+        if value in (None, ""):
+            continue
+        if isinstance(value, float) and value.is_integer():  # pandas' way
+            return str(int(value))
+        return str(get_value(item, key, (str, int), where))
+    return ""
 
 
 def _answers(item: Mapping[str, Any], where: str) -> tuple[str, ...]:

@@ -170,10 +170,12 @@ def are_votes(answers: Iterable[Sequence[str]]) -> bool:
     of them alike. One odd question decides nothing.
     """
     sets = [given for given in answers if given]
-    votes = sum(
-        len(given) >= MIN_VOTES and len(set(map(normalize, given))) < len(given)
-        for given in sets
-    )
+
+    def agrees(given: Sequence[str]) -> bool:
+        least = len(given)
+        return len(set(given)) < least or len(set(map(normalize, given))) < least
+
+    votes = sum(len(given) >= MIN_VOTES and agrees(given) for given in sets)
     return 2 * votes > len(sets)
 
 

@@ -229,24 +229,40 @@ def questions(
 @app.command()
 def data(
     source: Annotated[
-        str, typer.Argument(metavar="DIR", help="Photos with questions to train on.")
-    ],
+        str | None,
+        typer.Argument(metavar="DIR", help="Photos with questions to train on."),
+    ] = None,
     answers: Annotated[
         int, typer.Option(min=1, help="Most frequent answers that will be learnt.")
     ] = 1000,
     min_count: Annotated[
         int, typer.Option(min=1, help="Times that a word must occur to be learnt.")
     ] = 2,
+    draw: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="Draw shapes and ask, for a first try."),
+    ] = None,
 ) -> None:
     """Check a data set before training on it.
 
     Decodes every photo, counts questions, answers and words, and estimates what
     training takes. The exit status is 1 if there is something to fix.
     """
+    if (source is None) == (draw is None):
+        raise typer.BadParameter("give either DIR to check, or --draw DIR")
+    if draw:
+        from vqa.shapes import write_asked_shapes
+
+        print(write_asked_shapes(draw))
+        say(
+            "Train on them: vqa train --config vqa-tiny "
+            f"--data {quote(str(draw))} --out runs/shapes"
+        )
+        return
     from vqa.data import read_dataset
     from vqa.datacheck import check_dataset
 
-    records = read_dataset(source)
+    records = read_dataset(str(source))
     photos = len({record.name for record in records})
     with progress_bar("photos", photos) as advance:
         check = check_dataset(
