@@ -188,31 +188,6 @@ def dense_model(inputs, units, seed=0):
     return model
 
 
-def write_questions(folder: Path, photos: int, seed: int = 0) -> Path:
-    """Draw a data set of shapes: PNGs and questions.jsonl, four to each photo.
-
-    Every fifth photo is dev. Of each two questions, only the photo tells the answer.
-    """
-    rng = np.random.default_rng(seed)
-    folder.mkdir(parents=True, exist_ok=True)
-    lines = []
-    for i in range(photos):
-        colour, other = (list(COLOURS)[(i + k) % 3] for k in (0, 1 + i // 6 % 2))
-        shape = SHAPES[i // 3 % 2]
-        draw_shape(colour, shape, rng).save(folder / f"{i}.png")
-        for question, answer in (
-            ("What color is it?", colour),
-            ("What shape is it?", shape),
-            (f"Is it {colour}?", "yes"),
-            (f"Is it {other}?", "no"),
-        ):
-            row = {"image": f"{i}.png", "question": question, "answer": answer}
-            row["split"] = "dev" if i % 5 == 4 else "train"
-            lines.append(json.dumps(row) + "\n")
-    (folder / "questions.jsonl").write_text("".join(lines))
-    return folder
-
-
 def tiny_vqa_config(
     objective="answers", loss="softmax", answering=None, encoder="patches", **net
 ):

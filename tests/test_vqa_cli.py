@@ -13,7 +13,6 @@ from conftest import (
     fake_answerer,
     tiny_vqa_config,
     tiny_vqa_model,
-    write_questions,
     write_tiny_vqa,
 )
 from PIL import Image
@@ -22,6 +21,7 @@ from shared.errors import AppError
 from vqa.cli import main
 from vqa.data import read_dataset
 from vqa.predict import SHIPPED
+from vqa.shapes import write_asked_shapes
 
 ROOT = Path(__file__).parent.parent
 
@@ -354,7 +354,7 @@ def test_help_imports_nothing_heavy():
 
 def test_a_data_set_is_checked(capsys, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    write_questions(tmp_path / "shapes", 12)
+    write_asked_shapes(tmp_path / "shapes", 12)
     status, out, _ = run(capsys, "data", "shapes")
     assert (status, out[-1]) == (0, "no problems found, but 2 warnings")
     (tmp_path / "shapes/3.png").write_bytes(b"")

@@ -4,10 +4,11 @@ import importlib.util
 
 import keras
 import pytest
-from conftest import tiny_vqa_config, tiny_vqa_model, write_questions, write_tiny_vqa
+from conftest import tiny_vqa_config, tiny_vqa_model, write_tiny_vqa
 
 from vqa.evaluate import ask_records
 from vqa.predict import load_vqa
+from vqa.shapes import write_asked_shapes
 
 pytestmark = pytest.mark.usefixtures("small_net")
 
@@ -21,7 +22,7 @@ def test_what_is_exported_is_unsure_as_often_as_is_said(tmp_path):
     from vqa.data import read_dataset, select
     from vqa.export import export
 
-    data = write_questions(tmp_path / "data", 20)
+    data = write_asked_shapes(tmp_path / "data", 20)
     keras.utils.set_random_seed(0)
     config = tiny_vqa_config(answering={"unsure": 0.33})
     bundle = write_tiny_vqa(tmp_path / "bundle", config, tiny_vqa_model(config))

@@ -14,7 +14,6 @@ from conftest import (
     tiny_model,
     tiny_vqa_config,
     tiny_vqa_model,
-    write_questions,
     write_tiny,
     write_tiny_vqa,
 )
@@ -26,6 +25,7 @@ from vqa.config import FinetuneConfig
 from vqa.data import read_dataset, select
 from vqa.evaluate import ask_records, score_records
 from vqa.predict import load_bundle, load_vqa
+from vqa.shapes import write_asked_shapes
 from vqa.train import FINETUNE, train
 from vqa.trainer import Trainer
 
@@ -37,7 +37,7 @@ pytestmark = pytest.mark.usefixtures("small_net")
 @pytest.fixture(scope="module")
 def data(tmp_path_factory):
     """Questions with words and answers that the bundle does not know."""
-    folder = write_questions(tmp_path_factory.mktemp("data") / "shapes", 40)
+    folder = write_asked_shapes(tmp_path_factory.mktemp("data") / "shapes", 40)
     text = (folder / "questions.jsonl").read_text().replace("square", "box")
     (folder / "questions.jsonl").write_text(text)
     return folder

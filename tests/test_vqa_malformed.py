@@ -188,7 +188,9 @@ def test_broken_json_is_refused_or_read(tmp_path_factory, kind, data):
     files = FILES[kind]
     name = data.draw(st.sampled_from(list(files)))
     folder = tmp_path_factory.mktemp("broken")
-    write_files(folder, files | {name: data.draw(broken(files[name]))} | PHOTOS)
+    write_files(
+        folder, files | {name: json.dumps(data.draw(broken(files[name])))} | PHOTOS
+    )
     read_all(folder / next(iter(files)))
 
 

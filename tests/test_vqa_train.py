@@ -17,7 +17,6 @@ from conftest import (
     VQA_VOCABULARY,
     draw_shape,
     tiny_vqa_config,
-    write_questions,
 )
 from keras import layers, ops
 from PIL import Image
@@ -36,6 +35,7 @@ from vqa.data import Record, read_dataset, select
 from vqa.predict import load_bundle, load_vqa
 from vqa.reports import Outcome, draw_curves, draw_samples, score_outcome
 from vqa.runtime_keras import build_net
+from vqa.shapes import write_asked_shapes
 from vqa.train import train
 from vqa.trainer import accuracy
 
@@ -109,7 +109,7 @@ def small_net(monkeypatch):
 
 @pytest.fixture(scope="session")
 def data(tmp_path_factory):
-    return write_questions(tmp_path_factory.mktemp("data") / "shapes", 20)
+    return write_asked_shapes(tmp_path_factory.mktemp("data") / "shapes", 20)
 
 
 class Run:
@@ -144,7 +144,7 @@ def run(tmp_path, data):
 @pytest.fixture
 def own(tmp_path):
     """Shapes that a test may spoil."""
-    return write_questions(tmp_path / "own", 20)
+    return write_asked_shapes(tmp_path / "own", 20)
 
 
 def arrays(path):
@@ -179,7 +179,7 @@ def kill_after(steps):
 
 @pytest.mark.slow
 def test_the_tiny_recipe_learns_shapes_and_leaves_all_it_should(tmp_path):
-    data, out, said = write_questions(tmp_path / "photos", 90), tmp_path / "run", []
+    data, out, said = write_asked_shapes(tmp_path / "photos", 90), tmp_path / "run", []
     bundle = train("vqa-tiny", str(data), out, announce=said.append)
 
     assert bundle == out / "bundle"
@@ -364,7 +364,7 @@ def test_a_training_that_breaks_down_says_so(run, monkeypatch):
 
 def with_choices(folder):
     """Which of four words is its colour, in any order."""
-    write_questions(folder, 30)
+    write_asked_shapes(folder, 30)
     rows = [
         json.loads(s) for s in (folder / "questions.jsonl").read_text().splitlines()
     ]
@@ -701,7 +701,7 @@ def test_growing_keeps_what_was_learnt(objective):
 def test_a_model_learns_new_answers_and_keeps_the_old(run, tmp_path, monkeypatch):
     bundle = run({**LEARNING, "epochs": 6}, out="first", top=without_dropout())
     _, old_words, old_space, old = load_bundle(bundle)
-    data = write_questions(tmp_path / "new", 30)
+    data = write_asked_shapes(tmp_path / "new", 30)
     rewrite(data, ("square", "box"), ("What shape", "Which form"))
 
     seen, prepare = [], trainer.Trainer._prepare

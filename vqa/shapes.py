@@ -34,8 +34,9 @@ def write_asked_shapes(folder: Path, photos: int = PHOTOS, seed: int = 0) -> Pat
 
 
 def _ask(place: int, colour: str, shape: str) -> Iterator[tuple[str, str]]:
-    others = [other for other in COLOURS if other != colour]
+    names = list(COLOURS)
+    other = names[(names.index(colour) + 1 + place // 6 % 2) % len(names)]
     yield "What color is it?", colour
     yield "What shape is it?", shape
     yield f"Is it {colour}?", "yes"
-    yield f"Is it {others[place // 6 % len(others)]}?", "no"
+    yield f"Is it {other}?", "no"
