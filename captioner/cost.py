@@ -16,9 +16,9 @@ START = 15.0  # seconds to load TensorFlow and the model, and to write the bundl
 SAVE = 2.5e-8  # seconds to store a weight after each epoch, thrice
 PREPARE = 12.0  # seconds before the first step of a stage, while its graph is built
 PREPARE_JOINT = 22.0  # the same if the encoder is trained, too
-STEP = 0.02  # seconds of a step, whatever is in it
+STEP = 0.04  # seconds of a step, whatever is in it
 READ = 0.004  # seconds to read a photo of a camera, made small
-RATE = 30e9  # multiplications a second in training and search
+RATE = 25e9  # multiplications a second in training and search
 BACKWARD = 3  # a step of training takes as long as so many forward passes
 TOKENS = 12  # words of a caption
 REGIONS = 49
@@ -104,7 +104,7 @@ def _stage(
         photo *= 2
     if joint:
         photo += READ + (look - READ) * BACKWARD
-    search = TOKENS * (recipe.decoding.beam_size * token + STEP / 30)
+    search = TOKENS * (recipe.decoding.beam_size * token + STEP / 60)
     chosen = dev * (search + (look if joint else 0))
     weights = _decoder(recipe, words) + 2e6
     epoch = steps * (STEP + batch * photo) + chosen + SAVE * weights

@@ -211,12 +211,13 @@ def _coco_rows(path: Path, data: Any) -> Iterable[Row]:
     for i, item in enumerate(get_value(data, "annotations", list, str(path))):
         where = f"{path}, annotations[{i}]"
         id_ = photo_id(item, "image_id", where)
-        if "images" not in data:
-            texts = captions.setdefault(str(id_), [])
-            rows.setdefault(str(id_), Row(where, "", texts, None, id_))
-        if str(id_) not in rows:
-            raise AppError(f"{where}: no image has the id {id_!r:.80}.")
-        captions[str(id_)].append(get_value(item, "caption", str, where))
+        known = captions.get(str(id_))
+        if known is None:
+            if "images" in data:
+                raise AppError(f"{where}: no image has the id {id_!r:.80}.")
+            known = captions[str(id_)] = []
+            rows[str(id_)] = Row(where, "", known, None, id_)
+        known.append(get_value(item, "caption", str, where))
     return rows.values()
 
 

@@ -138,13 +138,13 @@ def _records(path: Path, rows: Iterable[Row]) -> list[Record]:
             )
         before.append(row)
     splits = _splits(path, {name: same[0].split for name, same in photos.items()})
-    captioned = [
-        name
-        for name, same in photos.items()
-        if any(text.strip() for row in same for text in row.captions)
-    ]
     drawn = set()
     if "dev" not in splits.values():
+        captioned = [
+            name
+            for name, same in photos.items()
+            if any(text.strip() for row in same for text in row.captions)
+        ]
         drawn = draw_dev([n for n in captioned if splits[n] in (None, "train")])
     return [
         Record(
@@ -180,6 +180,8 @@ class Listing:
 
     def __init__(self) -> None:
         self._folders: dict[str, dict[str, tuple[str, bool]]] = {}
+        # Where a folder below a folder below a root really is; None if nowhere.
+        self._resolved: dict[tuple[str, str, str], tuple[str, bool] | None] = {}
 
     def folder(self, root: Path, name: str) -> Path | None:
         """Give a folder below another; "" is that one itself."""
@@ -190,10 +192,18 @@ class Listing:
         self, root: Path, folders: Sequence[str], name: str
     ) -> tuple[str, Path] | None:
         """Give a file's path below `root` as asked for, in the first folder, and it."""
+        below, _, last = name.rpartition("/")
         for folder in folders:
-            found = self._walk(root, f"{folder}{name}".split("/"))
-            if found and found[1]:
-                return f"{folder}{name}", Path(found[0])
+            key = str(root), folder, below
+            if key not in self._resolved:
+                parts = [part for part in f"{folder}{below}".split("/") if part]
+                self._resolved[key] = self._walk(root, parts)
+            inner = self._resolved[key]
+            if inner and not inner[1]:
+                entries = self._list(inner[0])
+                found = entries.get(last) or entries.get(_without_case(last))
+                if found and found[1]:
+                    return f"{folder}{name}", Path(inner[0], found[0])
         return None
 
     def _walk(self, root: Path, parts: Iterable[str]) -> tuple[str, bool] | None:

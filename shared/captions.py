@@ -141,6 +141,8 @@ def photo_id(item: Any, key: str, where: str) -> int | str:
         AppError: if it is not there, or something else.
     """
     value = item.get(key) if isinstance(item, dict) else None
+    if type(value) is int:  # nearly always; bool is another type
+        return value
     if isinstance(value, float) and value.is_integer():
         return int(value)
     return get_value(item, key, (int, str), where)

@@ -1,6 +1,5 @@
 """Pictures and captions that the tests draw for themselves."""
 
-import csv
 import json
 import os
 import signal
@@ -13,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image, ImageDraw
+from PIL import Image
 
 from captioner.config import (
     CaptionerConfig,
@@ -24,6 +23,8 @@ from captioner.config import (
 )
 from shared import names, trial
 from shared.config import format_config
+from shared.shapes import COLOURS, SHAPES, draw_shape
+from shared.shapes import write_captioned_shapes as write_shapes
 from shared.text import SPECIAL_WORDS, Vocabulary
 from vqa.answers import AnswerSpace
 from vqa.config import AnsweringConfig, NetConfig, VqaConfig
@@ -43,8 +44,6 @@ VQA_VOCABULARY = Vocabulary(
     ]
 )
 ROOT = Path(__file__).parent.parent
-COLOURS = {"red": (220, 30, 30), "green": (30, 170, 60), "blue": (40, 60, 220)}
-SHAPES = ("circle", "square")
 
 
 REALLY_TRY = trial._try
@@ -65,34 +64,6 @@ def trials(monkeypatch, untried, tmp_path):
     """Try files as users do, with nothing remembered."""
     monkeypatch.setattr(trial, "_cache", lambda: tmp_path / "cache")
     monkeypatch.setattr(trial, "_try", REALLY_TRY)
-
-
-def draw_shape(colour: str, shape: str, rng: np.random.Generator) -> Image.Image:
-    image = Image.new("RGB", (64, 64), "white")
-    size = int(rng.integers(24, 40))
-    left, top = (int(x) for x in rng.integers(2, 62 - size, 2))
-    box = (left, top, left + size, top + size)
-    draw = ImageDraw.Draw(image)
-    (draw.ellipse if shape == "circle" else draw.rectangle)(box, COLOURS[colour])
-    return image
-
-
-def write_shapes(folder: Path, photos: int, seed: int = 0) -> Path:
-    """Draw a data set of shapes: PNGs and a captions.csv with splits."""
-    rng = np.random.default_rng(seed)
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder / "captions.csv").open("w", newline="") as file:
-        rows = csv.writer(file)
-        rows.writerow(("image", "caption", "split"))
-        for i in range(photos):
-            colour = list(COLOURS)[i % 3]
-            shape = SHAPES[i // 3 % 2]
-            name = f"{i}.png"
-            draw_shape(colour, shape, rng).save(folder / name)
-            rows.writerow(
-                (name, f"A {colour} {shape}.", "dev" if i % 5 == 4 else "train")
-            )
-    return folder
 
 
 @pytest.fixture
