@@ -16,7 +16,9 @@ import numpy as np
 
 from captioner.calibration import choose_threshold
 from captioner.config import CaptionerConfig, find_contradictions
+from captioner.cost import estimate_cost, measure_rate
 from captioner.data import Record, read_dataset, select
+from captioner.datacheck import report_cost
 from captioner.metrics import CiderD, score_captions
 from captioner.model import Captioner, build_captioner
 from captioner.predict import Caption, PhotoCaptioner, load_bundle, load_captioner
@@ -26,7 +28,7 @@ from captioner.rules import make_rules
 from captioner.runtime_keras import KerasRuntime
 from captioner.trainer import Trainer
 from shared import bundles
-from shared.briefing import count_rare, name_rare, warn_of_few
+from shared.briefing import count_rare, name_clipped, name_rare, warn_of_few
 from shared.checkpoints import Progress
 from shared.config import format_config, read_config
 from shared.encoders import Encoder
@@ -165,6 +167,12 @@ def _train(
     make_rules(recipe.decoding, vocabulary)  # now that its words are known
     for line in _summary(min_count, vocabulary, learn, dev):
         announce(line)
+    for line in name_clipped(recipe.stages, len(learn)):
+        announce(line)
+    if not resumed:
+        sizes = len(learn), len(dev), len(vocabulary)
+        cost = estimate_cost(recipe, *sizes, measure_rate())
+        announce(report_cost(cost, "this recipe"))
     fresh = None if start.model else start.encoder
     model = build_captioner(recipe, len(vocabulary), fresh)
     if start.model:

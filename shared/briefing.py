@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Container, Iterable, Sequence
+from typing import Protocol
 
 FEW = 30  # photos to choose by; on fewer, a score says little
 SHOWN = 8
@@ -44,3 +45,29 @@ def name_rare(what: str, counts: Counter[str], why: str) -> str:
         f"{len(counts)} {what} are not learnt ({why}), the commonest with how often "
         f"they were seen: {names}{more}."
     )
+
+
+class Stage(Protocol):
+    """A stage of a recipe."""
+
+    @property
+    def name(self) -> str:
+        """What the recipe calls it."""
+
+    @property
+    def batch_size(self) -> int:
+        """Photos in a step."""
+
+
+def name_clipped(stages: Iterable[Stage], photos: int) -> list[str]:
+    """Say which stages take all photos in one step, as they want more than there are.
+
+    Args:
+        photos: how many there are to learn from.
+    """
+    return [
+        f"Stage {stage.name} has a batch_size of {stage.batch_size}, and there are "
+        f"{photos} photos: each epoch is one step with all of them."
+        for stage in stages
+        if stage.batch_size > photos
+    ]

@@ -580,6 +580,8 @@ def test_broken_and_missing_photos_are_left_out(run, own_shapes, unable_to_train
     assert [line.split(",")[0] for line in skipped] == ["0.png", "1.png", "4.png"]
     assert any("3 photos are left out, listed in" in text for text in run.said)
     assert any("14 photos to learn from, 3 to choose by" in text for text in run.said)
+    assert any("3 photos are too few to judge" in text for text in run.said)
+    assert any("training with this recipe will take about" in t for t in run.said)
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,6 @@
-from shared.briefing import FEW, count_rare, name_rare, warn_of_few
+from types import SimpleNamespace
+
+from shared.briefing import FEW, count_rare, name_clipped, name_rare, warn_of_few
 
 
 def test_few_photos_are_told_to_be_few():
@@ -15,3 +17,9 @@ def test_what_is_not_learnt_is_named_the_commonest_first():
     assert text.startswith("3 words are not learnt (seen less than 3 times)")
     assert text.endswith("runs (2), zebra (2), frisbee (1).")
     assert name_rare("words", count_rare([["a"]], {"a": 0}), "") == ""
+
+
+def test_a_batch_of_more_photos_than_there_are_is_said():
+    stages = [SimpleNamespace(name=f"s{n}", batch_size=n) for n in (4, 5, 6)]
+    (line,) = name_clipped(stages, 5)
+    assert line.startswith("Stage s6 has a batch_size of 6, and there are 5 photos")

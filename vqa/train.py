@@ -17,7 +17,7 @@ import keras
 import numpy as np
 
 from shared import bundles
-from shared.briefing import count_rare, name_rare, warn_of_few
+from shared.briefing import count_rare, name_clipped, name_rare, warn_of_few
 from shared.config import format_config, read_config
 from shared.encoders import Encoder
 from shared.errors import AppError
@@ -178,6 +178,8 @@ def _train(
     learn, dev = leave_out_broken(out, learn, dev, announce)
     words = _choose_words(out, learn, recipe, start.words, resumed)
     for line in _summary(recipe, words, learn, dev):
+        announce(line)
+    for line in name_clipped(recipe.stages, len({record.name for record in learn})):
         announce(line)
     sizes = _sizes(learn + dev) if recipe.objective == "boxes" else None
     to_learn, to_choose = (
