@@ -189,6 +189,7 @@ NAMED_ONLY = {
     "a baby girl": ("baby child girl person", ""),
     "a snow hill near a street corner": ("hill snow street", ""),
     "a man kite surfing": ("man person", ""),
+    "a man rocks out on stage": ("man person stage", ""),
     "a man not wearing a hat on a beach and a dog": (
         "animal dog man person",
         "beach hat",

@@ -16,7 +16,7 @@ VERBS = word_list(
     wash clean work sell shop buy build fix enjoy prepare wait listen speak shout
     yell scream cry blow smoke wrap cover surround dress pick put drop lift raise
     reach touch grab bend turn move travel skip hop crawl march rollerblade
-    parachute stare gaze hide peek practice compete battle struggle tug grind trot
+    parachute stare gaze hide peek practice rock compete battle struggle tug grind trot
     gallop sprint dash scale spray squirt celebrate cheer clap photograph use
     perform stop start hunt raft wakeboard waterski camp shovel sled golf bowl box
     juggle knit gather approach enter leave exit attack embrace cut open toss hurl
