@@ -8,7 +8,7 @@ from PIL import Image
 from shared.errors import AppError
 from vqa import evaluate
 from vqa.cli import main
-from vqa.data import Record, read_dataset, select_asked
+from vqa.data import Record, read_dataset, select_all
 from vqa.evaluate import (
     ask_records,
     check_wups,
@@ -382,7 +382,7 @@ def test_a_split_without_answers_is_answered_for_an_evaluation_server(
 ):
     answerer = fake_answerer()
     monkeypatch.setattr("vqa.predict.load_vqa", lambda *_, **__: answerer)
-    data = write_test_split(more=[(990, "is it red?")])
+    data = write_test_split(more=[(990, "is it red?"), (7, "?!")])
     words = ("evaluate", "--data", data, "--split", "test")
     status, out, err = run(capsys, *words)
     assert (status, out) == (1, "")
@@ -390,19 +390,19 @@ def test_a_split_without_answers_is_answered_for_an_evaluation_server(
     assert "-o results.json" in err
     status, out, _ = run(capsys, *words, "-o", "results.json")
     assert status == 0
-    assert "3 questions of split test, answered in results.json; no score" in out
-    assert "questions without an answer, written as empty ones: 1" in out
+    assert "4 questions of split test, answered in results.json; no score" in out
+    assert "questions without an answer, written as empty ones: 2" in out
     entries = json.loads(Path("results.json").read_text())
-    assert [set(entry) for entry in entries] == [{"question_id", "answer"}] * 3
-    assert [entry["question_id"] for entry in entries] == [130, 0, 990]
+    assert [set(entry) for entry in entries] == [{"question_id", "answer"}] * 4
+    assert [entry["question_id"] for entry in entries] == [130, 0, 990, 7]
     said = [bool(entry["answer"]) for entry in entries]
-    assert said == [True, True, False]
+    assert said == [True, True, False, False]
     status, out, _ = run(capsys, *words, "-o", "all.jsonl")
     assert status == 0
     lines = [json.loads(line) for line in Path("all.jsonl").read_text().splitlines()]
-    assert ["error" in line for line in lines] == [False, False, True]
+    assert ["error" in line for line in lines] == [False, False, True, True]
     with pytest.raises(AppError, match="no questions in split 'train'"):
-        select_asked(read_dataset(data), "train")
+        select_all(read_dataset(data), "train")
 
 
 def test_a_split_with_a_few_answers_is_answered_wholly_and_scored(capsys, monkeypatch):

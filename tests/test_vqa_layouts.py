@@ -4,7 +4,7 @@ import pytest
 from conftest import write_files
 
 from shared.errors import AppError
-from vqa.data import read_dataset, select, select_asked
+from vqa.data import read_dataset, select, select_all
 
 
 def short(records):
@@ -46,7 +46,7 @@ def test_gqa(tmp_path, below):
     assert len(test) == 4
     with pytest.raises(AppError, match=r"no questions with answers in split 'test'"):
         select(test, "test")
-    assert [record.id for record in select_asked(test, "test")] == ["3"]
+    assert [record.id for record in select_all(test, "test")] == ["3"]
 
 
 def clevr(split, answer="yes", **more):

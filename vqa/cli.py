@@ -360,14 +360,14 @@ def evaluate(
     """
     from shared.locks import hold
     from vqa import evaluate as evaluation
-    from vqa.data import is_answered, read_dataset, select_asked
+    from vqa.data import is_answered, read_dataset, select_all
     from vqa.formats import check_target, write_file
     from vqa.predict import load_vqa
 
     if output:
         check_target(output, overwrite)
         context.with_resource(hold(output, "`vqa evaluate`"))
-    records = select_asked(read_dataset(data), split)
+    records = select_all(read_dataset(data), split)
     can_score = any(map(is_answered, records))
     if not output:
         if not can_score:

@@ -132,11 +132,12 @@ def select(records: Iterable[Record], split: str) -> list[Record]:
     Raises:
         AppError: if none is left; the splits that exist are counted.
     """
-    return _select(split, filter(is_answered, records), "questions with answers")
+    asked = (record for record in records if any(map(str.isalnum, record.question)))
+    return _select(split, filter(is_answered, asked), "questions with answers")
 
 
-def select_asked(records: Iterable[Record], split: str) -> list[Record]:
-    """Keep one split's records that ask something, answered or not.
+def select_all(records: Iterable[Record], split: str) -> list[Record]:
+    """Keep one split's records, answered or not, whatever they ask.
 
     Raises:
         AppError: if none is left; the splits that exist are counted.
@@ -150,10 +151,10 @@ def is_answered(record: Record) -> bool:
 
 
 def _select(split: str, records: Iterable[Record], what: str) -> list[Record]:
-    asked = [r for r in records if any(map(str.isalnum, r.question))]
-    chosen = [record for record in asked if record.split == split]
+    records = list(records)
+    chosen = [record for record in records if record.split == split]
     if not chosen:
-        counts = Counter(record.split for record in asked)
+        counts = Counter(record.split for record in records)
         found = ", ".join(f"{name} ({n})" for name, n in counts.items())
         raise AppError(
             f"The data set has no {what} in split {split!r}. Splits with questions: "
