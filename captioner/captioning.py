@@ -152,7 +152,8 @@ class Job:
             try:
                 self._run()
             except BaseException:
-                if self.done and (kept := self.output or self.sidecars):
+                kept = self.output or self.sidecars
+                if self.done and kept and kept.is_there():
                     say(f"note: {kept}; go on with --resume")
                 raise
         if self.errors or is_terminal():

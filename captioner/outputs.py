@@ -116,6 +116,10 @@ class Sidecars:
     def __str__(self) -> str:
         return "the .txt files written so far are kept"
 
+    def is_there(self) -> bool:
+        """Whether there is something to go on with."""
+        return any(_time_of_text(text) is not None for text in self.texts.values())
+
     def append(self, records: Iterable[Record]) -> dict[str, AppError]:
         """Write the files of photos that have captions, whole or not at all.
 

@@ -94,9 +94,9 @@ class Journal:
                 self.header = row
                 self._size = start = start + len(line)
                 continue
-            if "finished" in row:
+            if isinstance(row.get("finished"), dict):
                 self.finished = row["finished"]
-            if not row.keys() >= {"key", "photo", "left", "record"}:
+            if not _is_row(row):
                 break  # the end, or torn when the process or the power went
             failed = "error" in row["record"]
             batch[row["key"]] = Entry(start, len(line), row["photo"], failed)
@@ -211,6 +211,17 @@ class Journal:
         self._size += len(header)
         self._file = file
         return file
+
+
+def _is_row(row: Record) -> bool:
+    """Whether an object is a record's line, of which anybody may have made another."""
+    photo = row.get("photo", ())
+    return (
+        isinstance(row.get("key"), str)
+        and isinstance(row.get("record"), dict)
+        and isinstance(row.get("left"), int)
+        and (photo is None or (isinstance(photo, list) and len(photo) in (0, 4)))
+    )
 
 
 def is_journal(path: Path) -> bool:

@@ -120,6 +120,10 @@ class Output:
         journal = self._journal.path
         return f"{self.done} of {len(self.items)} {self.unit} are kept in {journal}"
 
+    def is_there(self) -> bool:
+        """Whether there is a journal to go on with."""
+        return file_state(self._journal.path) is not None
+
     def note(self, place: int) -> None:
         """Look at the photo of an item, which is about to be read."""
         self._photos.note(self.items[place].photo)

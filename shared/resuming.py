@@ -45,7 +45,8 @@ def check_header(
             f"{path} was begun by `{theirs.get('by')}`, not by `{ours['by']}`. Choose "
             "another name, or --overwrite it."
         )
-    then, now = dict(theirs.get("settings") or {}), ours["settings"]
+    then, now = theirs.get("settings"), ours["settings"]
+    then = then if isinstance(then, dict) else {}
     changed = [
         f"{_option(name, then[name])}, now {_option(name, now[name])}"
         for name in now

@@ -14,6 +14,8 @@ import pytest
 from PIL import Image
 from test_captioner_cli import draw, fake, run  # noqa: F401
 
+from shared.journal import Journal
+
 ROOT = Path(__file__).parents[1]
 TARGETS = ["out.jsonl", "out.csv", "out.json", "out.html"]
 
@@ -103,6 +105,30 @@ def test_a_smaller_batch_goes_on_after_a_full_memory(capsys, fake):  # noqa: F81
             "may differ"
         ],
     )
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_a_folder_that_vanishes_is_an_error_and_nothing_else(
+    target,
+    capsys,
+    fake,  # noqa: F811
+    monkeypatch,
+):
+    draw("a.png", "b.png")
+    Path("out").mkdir()
+    append = Journal.append
+
+    def vanish(journal, rows):
+        append(journal, rows)
+        shutil.rmtree("out")
+
+    monkeypatch.setattr(Journal, "append", vanish)
+    words = ["a.png", "b.png", "--batch-size", "1", "-o", f"out/{target}"]
+    status, _, err = run(capsys, *words)
+    assert status == 1
+    assert len(err) == 1  # above all, not that anything is kept
+    assert err[0].startswith(f"error: out/{target}.partial.jsonl was deleted while")
+    assert err[0].endswith("the 1 records in it are lost.")
 
 
 def begin(*words, **options):

@@ -326,6 +326,28 @@ def test_a_journal_torn_at_any_byte_is_continued(suffix):
             assert Path(f"out{suffix}").read_bytes() == whole
 
 
+@pytest.mark.parametrize(
+    "line",
+    [
+        {"key": 1, "photo": None, "left": 0, "record": {}},
+        {"key": "9.jpg", "photo": [1], "left": 0, "record": {}},
+        {"key": "9.jpg", "photo": None, "left": "0", "record": {}},
+        {"key": "9.jpg", "photo": None, "left": 0, "record": 5},
+        {"finished": 5},
+        {"journal": 1, "settings": 5},
+        [],
+    ],
+)
+def test_an_odd_line_ends_a_journal(line):
+    run("out.csv", stop=2)
+    with Path("out.csv.partial.jsonl").open("a") as file:
+        file.write(f"{json.dumps(line)}\n")
+    try:
+        assert run("out.csv", resume=True) == NAMES[2:]
+    except AppError as error:
+        assert "not by `captioner caption`" in str(error)
+
+
 @pytest.mark.parametrize("size", [1, 20])
 def test_a_torn_first_line_is_nothing_done(size):
     run("out.csv", stop=2)

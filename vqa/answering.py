@@ -179,7 +179,7 @@ class Job:
             try:
                 self._run()
             except BaseException:
-                if self.done and self.output:
+                if self.done and self.output and self.output.is_there():
                     say(f"note: {self.output}; go on with --resume")
                 raise
         if self.errors or is_terminal():
