@@ -171,8 +171,9 @@ def _use_twice(graph: Graph) -> None:
         }
         for name, array in graph(**arrays).items():
             said = graph.outputs[name]
-            if not _fits(Spec(array.dtype.name, array.shape), said):
-                raise ValueError(f"it gives {name} as {array.shape}, not {said.shape}.")
+            given = Spec(array.dtype.name, array.shape)
+            if not _fits(given, said):
+                raise ValueError(f"it gives {name} as {_say(given)}, not {_say(said)}.")
             if not np.isfinite(array).all():
                 raise ValueError(f"it gives numbers in {name} that are not finite.")
 

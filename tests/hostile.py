@@ -434,12 +434,13 @@ class Watch:
             return False
 
 
-def run(bundles, count, folder, seed=0):
+def run(bundles, count, folder, first=0):
     """Use changed bundles.
 
     Args:
         bundles: folders by task.
         count: of changed bundles.
+        first: number of the first one; the same number is changed in the same way.
 
     Yields:
         Case.
@@ -460,8 +461,8 @@ def run(bundles, count, folder, seed=0):
     outside.mkdir()
     (outside / "secret").write_text("what is nobody's business\n" * 400)
     try:
-        for index in range(count):
-            rng = random.Random(f"{seed} {index}")
+        for index in range(first, first + count):
+            rng = random.Random(index)
             task, runtime = (
                 ("captioner", "vqa")[index % 2],
                 ("litert", "keras")[index // 2 % 2],
@@ -534,9 +535,9 @@ def main():
         return
     kinds, most_memory, most_used, failed = Counter(), 0, 0.0, 0
     with tempfile.TemporaryDirectory() as name:
-        seed = int(sys.argv[2]) if len(sys.argv) > 2 else 0
+        first = int(sys.argv[2]) if len(sys.argv) > 2 else 0
         for done, result, most, used, wrong in run(
-            make_bundles(Path(name)), int(sys.argv[1]), Path(name), seed
+            make_bundles(Path(name)), int(sys.argv[1]), Path(name), first
         ):
             kinds[result.partition(":")[0][:20]] += 1
             most_memory, most_used = max(most_memory, most), max(most_used, used)

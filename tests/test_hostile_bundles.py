@@ -1,4 +1,4 @@
-"""Changed bundles: whatever somebody does to one, it is used or refused in a sentence."""
+"""Whatever somebody does to a bundle, it is used or refused in a sentence."""
 
 import os
 
