@@ -8,6 +8,7 @@ import typer
 from captioner import other_package
 from shared.errors import AppError
 from shared.progress import describe, say
+from shared.quiet import muted
 
 if TYPE_CHECKING:
     from concurrent.futures import Future
@@ -48,7 +49,8 @@ def serve(settings: "Settings") -> None:
             say(OPEN_TO_ALL if not settings.users else OPEN_TO_USERS)
         folder = use_own_folder()
         try:
-            with ThreadPoolExecutor(1) as loader:
+            # In the loader's thread nothing could be muted any more.
+            with muted(), ThreadPoolExecutor(1) as loader:
                 loading = loader.submit(load_warm, settings)
                 server = build_server(_build(loading, settings), settings)
             run(

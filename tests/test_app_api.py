@@ -382,7 +382,7 @@ def test_models_are_chosen_by_name():
 def test_estimates_drive_out_no_answer():
     from types import SimpleNamespace
 
-    from shared.web import UNREAD, _Mailbox
+    from shared.visitors import UNREAD, _Mailbox
 
     mailbox = _Mailbox()
     for number in range(UNREAD - 1):
