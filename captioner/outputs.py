@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any, Self, TextIO
@@ -15,6 +16,7 @@ from shared.progress import say
 from shared.resuming import Item
 
 COMMAND = "captioner caption"
+WRITERS_AT_ONCE = 8
 MOST_LOCKS = 100  # open files; a run that is started twice meets the first of them
 
 
@@ -126,17 +128,24 @@ class Sidecars:
         Returns:
             of photos whose file cannot be written, by name, the reason.
         """
-        failed = {}
-        for record in records:
-            name = record["image"]
-            if "error" in record or name in self.kept:
-                continue
-            lines = [f"{found['caption']}\n" for found in record["captions"]]
-            try:
-                write_text(self.texts[name], "".join(lines))
-            except OSError as error:
-                failed[name] = cannot_write(self.texts[name], error)
-        return failed
+        wanted = [
+            record
+            for record in records
+            if "error" not in record and record["image"] not in self.kept
+        ]
+        with ThreadPoolExecutor(WRITERS_AT_ONCE) as pool:  # disks take them together
+            reasons = list(pool.map(self._write, wanted))
+        names = (record["image"] for record in wanted)
+        return {n: reason for n, reason in zip(names, reasons, strict=True) if reason}
+
+    def _write(self, record: Record) -> AppError | None:
+        path = self.texts[record["image"]]
+        lines = [f"{found['caption']}\n" for found in record["captions"]]
+        try:
+            write_text(path, "".join(lines))
+        except OSError as error:
+            return cannot_write(path, error)
+        return None
 
     def _find_kept(self) -> None:
         times = {
