@@ -23,7 +23,6 @@ from captioner.config import (
 )
 from shared import names, trial
 from shared.config import format_config
-from shared.shapes import COLOURS, SHAPES, draw_shape
 from shared.shapes import write_captioned_shapes as write_shapes
 from shared.text import SPECIAL_WORDS, Vocabulary
 from vqa.answers import AnswerSpace

@@ -197,16 +197,15 @@ def test_words_of_everyday_questions_that_are_read_in_another_form():
     questions = [json.loads(line)["question"] for line in file.open(encoding="utf-8")]
     words = {word for question in questions for word in check_question(question)}
     read = {word: known_form(word, vocabulary) for word in sorted(words)}
-    assert {w: form for w, form in read.items() if form != w} == {
-        **{
-            "blond": "blonde",
-            "carry": "carrying",
-            "covered": "covering",
-            "ski": "skis",
-        },
-        **{"colors": "color", "colours": "colour", "heads": "head", "ski": "skis"},
-        **{"pictures": "picture", "robes": "robe", "tracks": "track"},
+    changed = {f"{word} {form}" for word, form in read.items() if form != word}
+    assert changed == {
+        *("blond blonde", "carry carrying", "colors color", "colours colour"),
+        *("covered covering", "heads head", "pictures picture", "robes robe"),
+        *("ski skis", "tracks track"),
     }
+
+
+SPELT_OTHERWISE = re.compile("aeroplane|tyre|te?e?-?shirt|oxen|blond|pyjama")
 
 
 @included
@@ -220,10 +219,11 @@ def test_words_of_captions_are_read_as_themselves_or_in_another_form():
         with gzip.open(path, "rt", encoding="utf-8") as lines:
             words |= {word for line in lines for word in re.findall("[a-z'-]+", line)}
     assert len(words) > 20_000
-    crossed = []
-    for word in sorted(words):
+    crossed = set()
+    for word in words:
         form = known_form(word, vocabulary)
-        if form not in (word, word + "s", "ox") and word != form + "s":
+        if form not in (word, word + "s") and word != form + "s":
             bases = [set(chain(*getAllLemmas(w).values())) for w in (word, form)]
-            crossed += [] if bases[0] & bases[1] else [(word, form)]
-    assert crossed == []
+            if not bases[0] & bases[1] and not SPELT_OTHERWISE.match(word):
+                crossed.add((word, form))
+    assert crossed == set()
