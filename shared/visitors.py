@@ -2,16 +2,15 @@
 
 Gradio serves who comes first, refuses who comes when its line is full, and forgets who
 was there first: one visitor can fill all of that. Here who has most in the line waits
-longest, who does not listen for the answer lets the others pass, and nobody new is
+longest, nothing is done for whoever does not listen for the answer, and nobody new is
 refused for the sake of them. Gradio has no hooks for it: what is exchanged here are its
 lists and dicts, and `tests/test_shared_visitors.py` says which.
 """
 
 import asyncio
 import sys
-import time
 from collections import Counter, OrderedDict
-from collections.abc import Callable, Hashable, Iterator
+from collections.abc import Callable, Hashable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
 from urllib.parse import parse_qs
@@ -64,28 +63,36 @@ class Visitors:
 
     def __init__(self, queue: Any):
         self._queue = queue
-        self._watched: Counter[str] = Counter()
+        self._watched: Counter[str] = Counter()  # by pages that are open, too
+        self._heard: Counter[str] = Counter()
 
     def is_watched(self, session: str) -> bool:
-        """Whether somebody listens to what happens in a session."""
+        """Whether somebody listens to what happens in a session, or has it open."""
         return session in self._watched
+
+    def is_heard(self, session: str) -> bool:
+        """Whether somebody listens for the answers of a session."""
+        return session in self._heard
 
     def is_waiting(self, session: str) -> bool:
         """Whether something was asked for in a session, and not fetched yet."""
         return bool(self._queue.pending_event_ids_session.get(session))
 
     @contextmanager
-    def watching(self, session: str) -> Iterator[None]:
-        """Count somebody who listens."""
-        self._watched[session] += 1
-        self._arrange()
+    def watching(self, session: str, hears: bool = True) -> Iterator[None]:
+        """Count somebody who listens, or just has the page open."""
+        counters = [self._watched, *([self._heard] if hears else [])]
+        for counter in counters:
+            counter[session] += 1
+        for line in self._lines() if hears else []:
+            line.wake(session)
         try:
             yield
         finally:
-            self._watched[session] -= 1
-            if not self._watched[session]:
-                del self._watched[session]
-            self._arrange()
+            for counter in counters:
+                counter[session] -= 1
+                if not counter[session]:
+                    del counter[session]
 
     def session_of(self, event: str) -> str:
         """Find the session of an event; one that came without has the event's name."""
@@ -105,16 +112,14 @@ class Visitors:
     def forget(self, session: str) -> None:
         """Take what a session waits for out of the line: nobody will fetch it."""
         self._queue.pending_event_ids_session.pop(session, None)
-        for one in self._queue.event_queue_per_concurrency_id.values():
-            for event in [
-                event for event in one.queue if event.session_hash == session
-            ]:
-                one.queue.remove(event)
+        for line in self._lines():
+            for event in line.of(session):
+                line.remove(event)
                 self.drop(event, BUSY)
 
-    def _arrange(self) -> None:
-        for one in self._queue.event_queue_per_concurrency_id.values():
-            one.queue.arrange()
+    def _lines(self) -> "list[Line]":
+        lines = self._queue.event_queue_per_concurrency_id.values()
+        return [line.queue for line in lines]
 
 
 class Watching:
@@ -134,7 +139,8 @@ class Watching:
         if not session or scope["method"] != "GET":
             await self.app(scope, receive, send)
             return
-        with self.visitors.watching(session):
+        hears = not scope["path"].startswith(f"{API}heartbeat/")
+        with self.visitors.watching(session, hears):
             await self.app(scope, receive, send)
 
     def _session(self, scope: Scope) -> str:
@@ -153,9 +159,10 @@ class Line(list):
     """Events that wait, the next one first.
 
     The second event of a session comes after the first ones of all others. Where
-    visitors have names or addresses, these take turns in the same way. Whoever does not
-    listen for the answer comes last. If there are too many, one is dropped: the last of
-    those that have several, else one whose answer nobody has listened for the longest.
+    visitors have names or addresses, these take turns in the same way. For whoever does
+    not listen for the answer, nothing is done until he does: Gradio does not see his
+    events. If there are too many, one is dropped: the last of those that have several,
+    else the one whose answer nobody has listened for the longest.
 
     Args:
         visitors: that it is for.
@@ -164,46 +171,58 @@ class Line(list):
     def __init__(self, visitors: Visitors):
         super().__init__()
         self._visitors = visitors
+        self._unheard: list[Any] = []  # in the order in which they came
 
     def append(self, event: Any) -> None:
         """Let an event wait for its turn."""
-        super().append(event)
-        if len(self) > WAITING:
+        is_heard = self._visitors.is_heard(event.session_hash)
+        (super().append if is_heard else self._unheard.append)(event)
+        if len(self) + len(self._unheard) > WAITING:
             victim = self._most_dispensable()
             self.remove(victim)
             self._visitors.drop(victim, BUSY)
-        self.arrange()
+        self._arrange()
 
-    def arrange(self) -> None:
-        """Put the events in the order in which they are served."""
-        if len(self) < 2:
-            return
-        turns, watched = self._turns(), self._visitors.is_watched
-        self.sort(key=lambda event: (not watched(event.session_hash), turns[event._id]))
+    def remove(self, event: Any) -> None:
+        """Take an event out."""
+        (self._unheard if event in self._unheard else super()).remove(event)
 
-    def _turns(self) -> dict[str, tuple[int, int, float]]:
-        """Count for each event those before it of its session, and of its visitor."""
-        sessions: Counter[str] = Counter()
-        people: Counter[Hashable] = Counter()
-        turns = {}
-        for event in sorted(self, key=lambda event: event.enqueue_time):
-            session, who = event.session_hash, _visitor(event)
-            turns[event._id] = (sessions[session], people[who], event.enqueue_time)
-            sessions[session] += 1
-            people[who] += 1
-        return turns
+    def wake(self, session: str) -> None:
+        """Let the events of a session take their turns, as somebody listens."""
+        for event in [x for x in self._unheard if x.session_hash == session]:
+            self._unheard.remove(event)
+            super().append(event)
+        self._arrange()
+
+    def of(self, session: str) -> list[Any]:
+        """List the events of a session."""
+        return [x for x in (*self, *self._unheard) if x.session_hash == session]
+
+    def _arrange(self) -> None:
+        if len(self) > 1:
+            turns = _count_turns(self)
+            self.sort(key=lambda event: turns[event._id])
 
     def _most_dispensable(self) -> Any:
-        turns = self._turns()
-        last = max(self, key=lambda event: turns[event._id])
-        if turns[last._id][0] > 0:
+        events = [*self, *self._unheard]
+        turns = _count_turns(events)
+        last = max(events, key=lambda event: turns[event._id])
+        if turns[last._id][0] > 0 or not self._unheard:
             return last
-        unheard = [x for x in self if not self._visitors.is_watched(x.session_hash)]
-        now = time.monotonic()
-        old = [event for event in unheard if now - event.enqueue_time > 1]
-        if old or len(unheard) > WAITING // 2:
-            return min(old or unheard, key=lambda event: event.enqueue_time)
-        return last
+        return self._unheard[0]
+
+
+def _count_turns(events: Iterable[Any]) -> dict[str, tuple[int, int, float]]:
+    """Count for each event those before it of its session, and of its visitor."""
+    sessions: Counter[str] = Counter()
+    people: Counter[Hashable] = Counter()
+    turns = {}
+    for event in sorted(events, key=lambda event: event.enqueue_time):
+        session, who = event.session_hash, _visitor(event)
+        turns[event._id] = (sessions[session], people[who], event.enqueue_time)
+        sessions[session] += 1
+        people[who] += 1
+    return turns
 
 
 def _visitor(event: Any) -> Hashable:

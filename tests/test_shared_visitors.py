@@ -36,8 +36,10 @@ def here():
     return found
 
 
-def join(here, name, session, address="a", user=None):
-    """Let an event wait."""
+def join(here, name, session, address="a", user=None, heard=True):
+    """Let an event wait, for whose answer somebody listens or not."""
+    if heard:
+        here._heard[session] = here._watched[session] = 1
     client = SimpleNamespace(host=address)
     event = SimpleNamespace(
         _id=name,
@@ -74,15 +76,18 @@ def test_visitors_take_turns_whatever_sessions_they_have(here, by):
     assert names(here) == ["many0", "ann", "bob", "many1", "many2", "many3"]
 
 
-def test_who_listens_comes_first(here):
+def test_nothing_is_done_for_whoever_does_not_listen(here):
     for name in ("a", "b", "c"):
-        join(here, name, name)
+        join(here, name, name, heard=False)
+    assert names(here) == []
     with here.watching("c"):
-        assert names(here) == ["c", "a", "b"]
-        with here.watching("c"), here.watching("b"):
-            assert names(here) == ["b", "c", "a"]
-        assert names(here) == ["c", "a", "b"]
-    assert names(here) == ["a", "b", "c"]
+        assert names(here) == ["c"]
+        with here.watching("b"), here.watching("a", hears=False):
+            assert names(here) == ["b", "c"]
+    event = join(here, "d", "d", heard=False)
+    here.line.remove(event)  # as Gradio does when it is cancelled
+    with here.watching("d"), here.watching("a"):
+        assert names(here) == ["a", "b", "c"]
 
 
 def test_nobody_new_is_refused_for_the_sake_of_one_who_has_many(here, monkeypatch):
@@ -100,16 +105,16 @@ def test_nobody_new_is_refused_for_the_sake_of_one_who_has_many(here, monkeypatc
 
 def test_many_sessions_that_nobody_listens_to_make_way(here, monkeypatch):
     monkeypatch.setattr(visitors, "WAITING", 10)
-    with here.watching("ann"):
-        join(here, "ann", "ann")
-        for number in range(50):
-            join(here, f"many{number}", f"session{number}")
-        with here.watching("bob"):
-            join(here, "bob", "bob")
-            for number in range(50, 100):
-                join(here, f"many{number}", f"session{number}")
-            assert names(here)[:2] == ["ann", "bob"]
-            assert len(here.line) == 10
+    join(here, "ann", "ann")
+    for number in range(50):
+        join(here, f"many{number}", f"session{number}", heard=False)
+    join(here, "bob", "bob", heard=False)  # and listens a moment later
+    join(here, "one more", "another", heard=False)
+    with here.watching("bob"):
+        for number in range(50, 100):
+            join(here, f"many{number}", f"session{number}", heard=False)
+        assert names(here) == ["ann", "bob"]
+        assert len(here._queue.event_ids_to_events) == 10
 
 
 def test_mailboxes_that_nobody_listens_to_make_way(here, monkeypatch):
@@ -117,7 +122,7 @@ def test_mailboxes_that_nobody_listens_to_make_way(here, monkeypatch):
     boxes = _Mailboxes(here)
     with here.watching("ann"):
         boxes["ann"] = None
-        event = join(here, "many", "many0")
+        event = join(here, "many", "many0", heard=False)
         here._queue.pending_event_ids_session["many0"] = {"many"}
         for number in range(10):
             boxes[f"many{number}"] = None
@@ -125,7 +130,8 @@ def test_mailboxes_that_nobody_listens_to_make_way(here, monkeypatch):
         here._queue.pending_event_ids_session |= {f"many{n}": {n} for n in (8, 9)}
         boxes["bob"] = None
     assert {*boxes} == {"ann", "many8", "many9", "bob"}
-    assert names(here) == [] and not event.alive  # nobody would fetch it
+    assert not event.alive  # nobody would fetch it
+    assert here.line.of("many0") == []
     assert "many0" not in here._queue.pending_event_ids_session
 
 
