@@ -185,7 +185,8 @@ class Line(list):
 
     def remove(self, event: Any) -> None:
         """Take an event out."""
-        (self._unheard if event in self._unheard else super()).remove(event)
+        remove = self._unheard.remove if event in self._unheard else super().remove
+        remove(event)
 
     def wake(self, session: str) -> None:
         """Let the events of a session take their turns, as somebody listens."""
