@@ -7,10 +7,10 @@ import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from shared.errors import AppError
-from shared.reading import SPLITS, get_texts, get_value, parse_json, read_text
+from shared.reading import SPLITS, Split, get_texts, get_value, parse_json, read_text
 from vqa.annotations import Layout, Row, first_text
 from vqa.layouts.files import coco_files
 
@@ -69,11 +69,13 @@ def _questions_of(path: Path, match: re.Match[str]) -> Path | None:
 def vqa_rows(path: Path, word: str) -> Iterator[Row]:
     """Read one split; of a file of answers alone, rows without a question."""
     if match := _ANNOTATIONS.fullmatch(path.name):
+        part = _part(match)
         for id_, (where, item) in _annotations(path).items():
-            yield _row(where, item, id_, "", item, match)
+            yield _row(where, item, id_, "", item, part)
         return
     match = _QUESTIONS.fullmatch(path.name)
     assert match is not None
+    part = _part(match)
     file = _annotations_of(path, match)
     annotations = _annotations(file) if file else {}
     data = parse_json(read_text(path, "questions"), str(path))
@@ -92,15 +94,22 @@ def vqa_rows(path: Path, word: str) -> Iterator[Row]:
                 f"{said['image_id']!r:.60}."
             )
         question = get_value(item, "question", str, where).strip()
-        yield _row(where, item, id_, question, said, match)
+        yield _row(where, item, id_, question, said, part)
 
 
-def _row(
-    where: str, item: Any, id_: str, question: str, said: Any, match: re.Match[str]
-) -> Row:
-    image = get_value(item, "image_id", int, where)
+class _Part(NamedTuple):
+    kind: str  # mscoco or that of the abstract scenes
+    folder: str  # of its photos, such as train2014
+    split: Split
+
+
+def _part(match: re.Match[str]) -> _Part:
     word = match["word"].removesuffix("-dev")
-    split = f"{word}{match['year']}"
+    return _Part(match["kind"], f"{word}{match['year']}", SPLITS[word])
+
+
+def _row(where: str, item: Any, id_: str, question: str, said: Any, part: _Part) -> Row:
+    image = get_value(item, "image_id", int, where)
     choices: tuple[str, ...] = ()
     if "multiple_choices" in item:
         choices = tuple(get_texts(item, "multiple_choices", where))
@@ -108,12 +117,12 @@ def _row(
     answers = get_texts(said, "answers", where) if said else ()
     return Row(
         where,
-        coco_files(image, split)
-        if match["kind"] == "mscoco"
-        else _abstract_files(image, match["kind"], split),
+        coco_files(image, part.folder)
+        if part.kind == "mscoco"
+        else _abstract_files(image, part.kind, part.folder),
         question,
         tuple(text.strip() for text in answers),
-        SPLITS[word],
+        part.split,
         id_,
         first_text(said, ("question_type",), where),
         first_text(said, ("answer_type",), where),
