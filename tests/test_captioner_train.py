@@ -15,7 +15,7 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
-from conftest import COLOURS, draw_shape, write_shapes
+from conftest import write_shapes
 from keras import layers, ops
 from PIL import Image
 
@@ -31,6 +31,7 @@ from shared.bundles import add_part, has_part
 from shared.checkpoints import save_arrays
 from shared.errors import AppError
 from shared.runs import hold_run
+from shared.shapes import COLOURS, draw_shape
 from shared.text import SPECIAL_WORDS, Vocabulary
 from shared.training import grow
 

@@ -12,10 +12,8 @@ import keras
 import numpy as np
 import pytest
 from conftest import (
-    COLOURS,
     VQA_SPACE,
     VQA_VOCABULARY,
-    draw_shape,
     tiny_vqa_config,
 )
 from keras import layers, ops
@@ -25,6 +23,7 @@ from shared import encoders, training
 from shared.checkpoints import save_arrays
 from shared.config import parse_config
 from shared.errors import AppError
+from shared.shapes import COLOURS, draw_shape
 from shared.text import SPECIAL_WORDS, Vocabulary
 from shared.training import grow
 from vqa import train as train_module
