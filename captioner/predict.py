@@ -327,7 +327,13 @@ class PhotoCaptioner:
         noise = _draw(images, decoding.seed, rules) if rules.sampling else None
         sequences = self.runtime.search(found, rules, noise)
         captions = to_captions(sequences, self.vocabulary, decoding.prefix)
-        return captions[: len(images)]
+        captions = captions[: len(images)]
+        if not all(captions):
+            raise AppError(
+                "The model gives no sentence, as its numbers are not finite. Get its "
+                "bundle again, or train it again."
+            )
+        return captions
 
     def alternatives(
         self, source: ImageSource, words_so_far: str = "", count: int = 10

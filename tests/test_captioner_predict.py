@@ -159,6 +159,18 @@ def test_nothing_gives_nothing(captioner):
     assert list(captioner.caption_all([])) == []
 
 
+def test_numbers_that_are_not_finite_are_told(captioner, monkeypatch):
+    search = captioner.runtime.search
+
+    def search_in_vain(*args):
+        found = search(*args)
+        return found._replace(log_probs=np.full_like(found.log_probs, np.nan))
+
+    monkeypatch.setattr(captioner.runtime, "search", search_in_vain)
+    with pytest.raises(AppError, match="no sentence, as its numbers are not finite"):
+        captioner.caption(photo(1))
+
+
 def test_a_mistake_in_the_program_is_not_hidden(captioner):
     with pytest.raises(ValueError, match="image array"):
         list(captioner.caption_all([np.zeros((3, 3, 7), np.uint8)]))

@@ -10,6 +10,7 @@ import pytest
 from conftest import (
     VQA_SPACE,
     VQA_VOCABULARY,
+    fake_answerer,
     photo,
     tiny_vqa_config,
     tiny_vqa_model,
@@ -541,3 +542,16 @@ def test_litert_answers_as_keras_does(name, request, tmp_path):
                     assert by_text(its) == pytest.approx(by_text(mine), abs=0.1)
                 assert first.attention.shape == second.attention.shape
                 np.testing.assert_allclose(first.attention, second.attention, atol=0.05)
+
+
+@pytest.mark.parametrize("choices", [(), ("yes", "no"), ("red hat", "blue dog")])
+def test_numbers_that_are_not_finite_are_told(choices, monkeypatch):
+    answerer = fake_answerer()
+    answer = answerer.runtime.answer
+
+    def answer_in_vain(*args):
+        return type(found := answer(*args))(*(part * np.nan for part in found))
+
+    monkeypatch.setattr(answerer.runtime, "answer", answer_in_vain)
+    with pytest.raises(AppError, match="no answer, as its numbers are not finite"):
+        answerer.ask(photo(1), "What color is the hat?", choices=choices)

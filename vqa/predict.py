@@ -350,6 +350,11 @@ class PhotoAnswerer:
     ) -> tuple[Answer, ...]:
         known = self.space.answers if self.space else ()
         scores = found.scores[row] if vectors is None else vectors @ found.joint[row]
+        if not np.isfinite(scores).all():
+            raise AppError(
+                "The model gives no answer, as its numbers are not finite. Get its "
+                "bundle again, or train it again."
+            )
         texts, ids = (choices.texts, choices.ids) if choices else (known, None)
         if _may_be_none(choices):
             confidence = to_confidence(scores, temperature, self.config.soft)
