@@ -37,6 +37,7 @@ from shared.training import (
     ahead,
     build_optimizer,
     check_numbers,
+    interrupts_wait,
     log_scalars,
     run_epoch,
     take_step,
@@ -195,19 +196,20 @@ class Trainer:
                 tick=partial(self._tick, stage),
             )
             seconds = time.monotonic() - started
-            cider, distinct = self._keep_best(score, see_dev)
-            record: dict[str, Any] = {
-                "stage": stage.name,
-                "epoch": progress.epoch + 1,
-                "loss": float(np.mean(losses)) if losses else None,
-                "steps": progress.step - first,
-                "seconds": round(seconds, 1),
-                "dev_cider_d": round(cider, 3),
-                "dev_distinct": distinct,
-            }
-            progress.history.append(record)
-            progress.epoch, progress.step = progress.epoch + 1, 0
-            self._save()
+            with interrupts_wait():  # till the epoch is saved
+                cider, distinct = self._keep_best(score, see_dev)
+                record: dict[str, Any] = {
+                    "stage": stage.name,
+                    "epoch": progress.epoch + 1,
+                    "loss": float(np.mean(losses)) if losses else None,
+                    "steps": progress.step - first,
+                    "seconds": round(seconds, 1),
+                    "dev_cider_d": round(cider, 3),
+                    "dev_distinct": distinct,
+                }
+                progress.history.append(record)
+                progress.epoch, progress.step = progress.epoch + 1, 0
+                self._save()
             scalars = {key: record[key] for key in LOGGED}
             log_scalars(self.run / "logs", len(progress.history), scalars)
             self.announce(json.dumps(record))

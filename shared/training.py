@@ -179,7 +179,7 @@ def run_epoch(
     """
     losses: list[float] = []
     saved = time.monotonic()
-    with _interrupts_wait() as asked:
+    with interrupts_wait() as asked:
         try:
             for batch in batches:
                 losses.append(learn(batch))
@@ -197,8 +197,17 @@ def run_epoch(
 
 
 @contextmanager
-def _interrupts_wait() -> Iterator[list[int]]:
-    """Give a list that gets the number of a signal which asks to end; the next ends."""
+def interrupts_wait() -> Iterator[list[int]]:
+    """Let an interrupt, or a request to end, wait for the end; a second one does not.
+
+    Only the main thread is interrupted; in others, this does nothing.
+
+    Yields:
+        a list that gets the signal's number.
+
+    Raises:
+        KeyboardInterrupt, SystemExit: at the end, if there was one.
+    """
     asked: list[int] = []
 
     def note(number: int, frame: Any) -> None:
@@ -216,6 +225,8 @@ def _interrupts_wait() -> Iterator[list[int]]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+    if asked:
+        _stop(asked[0])
 
 
 def _stop(number: int) -> NoReturn:

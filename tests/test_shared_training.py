@@ -21,6 +21,7 @@ from shared.training import (
     ahead,
     build_optimizer,
     check_blocks,
+    interrupts_wait,
     log_scalars,
     run_epoch,
     take_step,
@@ -208,6 +209,15 @@ def test_an_interrupt_waits_for_the_step_and_saves(number, end):
 
     assert run_steps([1, 2, 3], learn) == (end, [2], [(1, 1.0), (2, 2.0)])
     assert signal.getsignal(number) is before
+
+
+def test_an_interrupt_waits_until_an_epoch_is_saved():
+    done = []
+    with pytest.raises(KeyboardInterrupt), interrupts_wait():
+        os.kill(os.getpid(), signal.SIGINT)
+        time.sleep(0)
+        done.append("saved")
+    assert done == ["saved"]
 
 
 def test_a_second_interrupt_does_not_wait():

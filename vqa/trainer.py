@@ -19,6 +19,7 @@ from shared.training import (
     ahead,
     build_optimizer,
     check_numbers,
+    interrupts_wait,
     log_scalars,
     run_epoch,
     take_step,
@@ -209,18 +210,19 @@ class Trainer:
                 tick=partial(self._tick, stage),
             )
             seconds = time.monotonic() - started
-            score, blind = self._keep_best(stage, see_dev)
-            record: dict[str, Any] = {
-                "stage": stage.name,
-                "epoch": progress.epoch + 1,
-                "loss": float(np.mean(losses)) if losses else None,
-                "seconds": round(seconds, 1),
-                "dev_accuracy": round(score, 3),
-                "dev_blind": round(blind, 3),
-            }
-            progress.history.append(record)
-            progress.epoch, progress.step = progress.epoch + 1, 0
-            self._save()
+            with interrupts_wait():  # till the epoch is saved
+                score, blind = self._keep_best(stage, see_dev)
+                record: dict[str, Any] = {
+                    "stage": stage.name,
+                    "epoch": progress.epoch + 1,
+                    "loss": float(np.mean(losses)) if losses else None,
+                    "seconds": round(seconds, 1),
+                    "dev_accuracy": round(score, 3),
+                    "dev_blind": round(blind, 3),
+                }
+                progress.history.append(record)
+                progress.epoch, progress.step = progress.epoch + 1, 0
+                self._save()
             scalars = {key: record[key] for key in LOGGED}
             log_scalars(self.run / "logs", len(progress.history), scalars)
             self.announce(json.dumps(record))
