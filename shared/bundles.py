@@ -200,8 +200,8 @@ def check_bundle(
     for name in files:
         if not is_safe(name):
             raise AppError(
-                f"{folder / MANIFEST} names {name!r}, which is not a plain file name. "
-                "The bundle is not to be trusted: get it again."
+                f"{folder / MANIFEST} names {name[:80]!r}, which is not a plain file "
+                "name. The bundle is not to be trusted: get it again."
             )
     wanted = files if names is None else names
     for name in wanted:

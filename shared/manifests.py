@@ -29,6 +29,7 @@ MANIFEST = "manifest.json"
 MOST_TEXT = 2**23  # bytes of a text in a bundle: 500,000 words and more
 MOST_MANIFEST = 2**20  # bytes; a file takes about 100
 MOST_BYTES = 2**30  # of any other file
+MOST_NAME = 200  # characters
 MOST_TOTAL = 2**31  # bytes of the files of a bundle
 _OPEN = (
     os.O_RDONLY
@@ -134,9 +135,9 @@ def is_safe(name: str) -> bool:
     """Whether a name, as any system reads it, is that of a file in the folder."""
     steps = name.split("/")
     # Windows has drives and other separators, and drops dots and spaces at an end.
-    return not {"\\", ":"} & set(name) and all(
-        step and step == step.rstrip(". ") for step in steps
-    )
+    if len(name) > MOST_NAME or {"\\", ":"} & set(name):
+        return False
+    return all(step and step == step.rstrip(". ") for step in steps)
 
 
 def write_manifest(folder: Path, task: str, digests: dict[str, str]) -> None:
