@@ -152,8 +152,10 @@ def check_changeable(folder: Path) -> None:
     """Make sure that a bundle can be given a part, before that part is made.
 
     Raises:
-        AppError: if the folder holds other things, or its place is not writable.
+        AppError: if there is no bundle, the folder holds other things, or its place is
+            not writable.
     """
+    read_manifest(folder)
     if not _may_replace(folder):
         raise AppError(
             f"{folder} is not a folder with a bundle and nothing else. Move the other "
