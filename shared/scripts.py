@@ -3,6 +3,7 @@
 import re
 import unicodedata
 from collections.abc import Iterable, Iterator
+from functools import cache
 
 # Iteration marks and the numeral zero; Hiragana, Katakana, Bopomofo; Han; half-width
 # Katakana; Han beyond the first 65,536 characters.
@@ -13,9 +14,13 @@ _EAST_ASIAN = (
 _SOUTH_EAST_ASIAN = (
     "\u0e01-\u0eff\u1000-\u109f\u1780-\u17ff"  # Thai, Lao, Burmese, Khmer
 )
-_UNSPACED = re.compile(f"[{_EAST_ASIAN}{_SOUTH_EAST_ASIAN}]")
 _MARKS = ("Mn", "Mc", "Me", "Cf")
-_WITH_IDEOGRAPHIC_STOP = re.compile(f"[{_EAST_ASIAN}]")
+
+
+@cache
+def _any_of(characters: str) -> re.Pattern[str]:
+    """Compile a pattern when it is needed: these take milliseconds."""
+    return re.compile(f"[{characters}]")
 
 
 def _is_mark(character: str) -> bool:
@@ -25,7 +30,9 @@ def _is_mark(character: str) -> bool:
 
 def is_unspaced(text: str) -> bool:
     """Whether a character of a script without spaces is in it."""
-    return _UNSPACED.search(text) is not None
+    if text.isascii():
+        return False
+    return _any_of(_EAST_ASIAN + _SOUTH_EAST_ASIAN).search(text) is not None
 
 
 def split_characters(words: Iterable[str]) -> Iterator[str]:
@@ -50,6 +57,6 @@ def split_characters(words: Iterable[str]) -> Iterator[str]:
 
 def full_stop(text: str) -> str:
     """Give what ends a sentence: a full stop of its script, or "" if it has none."""
-    if _WITH_IDEOGRAPHIC_STOP.match(text[-1]):
+    if not text[-1].isascii() and _any_of(_EAST_ASIAN).match(text[-1]):
         return "\u3002"
     return "" if is_unspaced(text[-1]) else "."

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from nltk.tokenize import TreebankWordTokenizer
 
 import shared.text
+from shared import scripts
 from shared.errors import AppError
 from shared.text import (
     BOS,
@@ -212,6 +213,13 @@ def test_a_prefix_is_written_as_it_was_typed(prefix, words, text):
 def test_joining_undoes_splitting():
     text = "The dogs don't see what we've hidden under Tom's hat."
     assert join_words(split_words(text)) == text.replace("Tom", "tom")
+
+
+def test_english_does_not_wait_for_the_patterns_of_other_scripts(monkeypatch):
+    monkeypatch.setattr(scripts, "_any_of", None)  # compiling them takes milliseconds
+    words = split_words("Two dogs run.", "character")
+    assert words == ["two", "dogs", "run"]
+    assert join_words(words, "character") == "Two dogs run."
 
 
 @pytest.mark.parametrize(
