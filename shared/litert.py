@@ -86,16 +86,16 @@ class Graph:
             AppError: if it does not; the message names the first that differs.
         """
         for kind, own, wanted in (
-            ("take", self.inputs, inputs),
-            ("give", self.outputs, outputs),
+            ("input", self.inputs, inputs),
+            ("output", self.outputs, outputs),
         ):
             for name in sorted(wanted | own.keys()):
                 if not _fits(own.get(name), wanted.get(name)):
                     raise AppError(
                         f"{self._path} does not fit the bundle's config and "
-                        f"vocabulary: it should {kind} {name} as "
-                        f"{_say(wanted.get(name))}, and does so as "
-                        f"{_say(own.get(name))}. {self._advice()}"
+                        f"vocabulary: its {kind} {name} should be "
+                        f"{_say(wanted.get(name))}, and is {_say(own.get(name))}. "
+                        f"{self._advice()}"
                     )
 
     def _refusal(self, what: str, error: Exception) -> AppError:
@@ -143,7 +143,7 @@ def _fits(own: Spec | None, wanted: Spec | None) -> bool:
 
 
 def _say(spec: Spec | None) -> str:
-    return f"{spec.dtype} {spec.shape}" if spec else "nothing of that name"
+    return f"{spec.dtype} {spec.shape}" if spec else "absent"
 
 
 def try_graph(path: Path) -> None:
