@@ -45,14 +45,15 @@ def read_references(source: str, split: str | None = None) -> list[Reference]:
     Raises:
         AppError: if it cannot be read, or nobody wrote anything about the split.
     """
-    rows = list(read_rows(Path(source), alone=True)) if Path(source).is_file() else []
+    is_file = Path(source).is_file()
+    rows = list(read_rows(Path(source), alone=True)) if is_file else []
     items: list[tuple[str, int | str | None, Split | None, Sequence[str]]]
     if rows and (split is None or any(row.split for row in rows)):
         items = [
             (r.folders[0] + r.name if r.name else "", r.id, r.split, r.captions)
             for r in rows
         ]
-    elif rows or source.startswith("tfds:") or Path(source).is_dir():
+    elif is_file or source.startswith("tfds:") or Path(source).is_dir():
         items = [(r.name, r.id, r.split, r.captions) for r in read_dataset(source)]
     else:
         raise AppError(

@@ -30,9 +30,9 @@ from shared.reading import (
 
 ANNOTATIONS = (  # what to look for in a folder, first match wins; case is ignored
     ("dataset_coco.json", "dataset_flickr8k.json", "dataset_flickr30k.json"),
-    ("annotations/captions_*20[0-9][0-9].json",),
+    ("annotations/captions_*20[0-9][0-9].json", "captions_*20[0-9][0-9].json"),
     ("*.token.txt", "*.token", "flickr8k_text/*.token.txt"),
-    ("captions.txt", "captions.csv", "captions.jsonl"),
+    ("captions.txt", "captions.csv", "captions.tsv", "captions.jsonl"),
     ("captions.json",),
     ("results.csv",),
     ("metadata.jsonl", "metadata.csv"),  # Hugging Face
@@ -81,7 +81,7 @@ def read_rows(path: Path, alone: bool = False) -> Iterator[Row]:
                 yield row._replace(split=SPLITS[word], folders=(f"{word}{year}/", ""))
         return
     files = split_files(path)
-    if len(files) == 1:
+    if len(files) == 1 and not _says_split(path, files[0][1]):
         yield from reader(path)
         return
     mine = next(word for file, word in files if file.samefile(path))
@@ -91,6 +91,11 @@ def read_rows(path: Path, alone: bool = False) -> Iterator[Row]:
                 yield row._replace(
                     split=row.split or SPLITS[word], folders=_split_folders(word)
                 )
+
+
+def _says_split(path: Path, word: str) -> bool:
+    """Whether it is the file's own name that says the split, not its folder's."""
+    return bool(word) and word in re.split(r"[\W\d_]+", path.stem.lower())
 
 
 def find_annotations(folder: Path) -> Path | None:
@@ -134,7 +139,9 @@ def _without_split(path: Path) -> str:
 
 
 def _split_folders(word: str) -> tuple[str, ...]:
-    return (f"{word}/", f"{word}/images/", "")
+    """Say where photos of a split may lie; nocaps has those of val in validation/."""
+    others = (w for w in SPLITS if w != word and SPLITS[w] == SPLITS[word])
+    return (f"{word}/", f"{word}/images/", "", *(f"{other}/" for other in others))
 
 
 def _reader(path: Path) -> Callable[[Path], Iterable[Row]]:
@@ -185,7 +192,10 @@ def json_rows(path: Path) -> Iterator[Row]:
     elif isinstance(data, dict) and "annotations" in data:
         yield from _coco_rows(path, data)
     else:
-        yield from _karpathy_rows(path, get_value(data, "images", list, str(path)))
+        images = get_value(data, "images", list, str(path))
+        # COCO lists the photos of test alike, without what anyone wrote about them.
+        if any(not isinstance(i, dict) or "file_name" not in i for i in images):
+            yield from _karpathy_rows(path, images)
 
 
 def _coco_rows(path: Path, data: Any) -> Iterable[Row]:

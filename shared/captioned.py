@@ -1,7 +1,5 @@
 """Captioned photos, read from the layouts people have."""
 
-import os
-import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +8,7 @@ from shared.annotations import find_annotations, read_rows
 from shared.captions import SPLITS, Row, sidecar_rows
 from shared.errors import AppError
 from shared.images import StoredImage
+from shared.listing import Listing, subfolders
 from shared.reading import Split
 from shared.splits import draw_dev
 
@@ -113,11 +112,19 @@ def _read_folder(folder: Path) -> list[Record]:
         return _records(found, read_rows(found))
     if rows := sidecar_rows(folder):
         return _records(folder / "*.txt", rows)
-    contents = sorted(path.name for path in folder.iterdir())
+    contents = sorted(folder.iterdir())
+    below = [child for child in subfolders(folder) if find_annotations(child)]
+    if len(below) == 1:  # an archive that was unpacked into a folder, or `data`
+        return _read_folder(below[0])
+    if below:
+        raise AppError(
+            f"{folder} holds several data sets. Name one: {', '.join(map(str, below))}."
+        )
+    names = ", ".join(path.name for path in contents[:8]) or "nothing"
     raise AppError(
         f"{folder} holds no captions in a known form. It holds "
-        f"{', '.join(contents[:8]) or 'nothing'}{' ...' * (len(contents) > 8)}. "
-        f"Known forms:\n{LAYOUTS}"
+        f"{names}{' ...' * (len(contents) > 8)}. Known forms:\n{LAYOUTS}\n"
+        "A file of another name can be given instead of its folder."
     )
 
 
@@ -173,66 +180,6 @@ def _splits(path: Path, said: dict[str, Split | None]) -> dict[str, Split | None
             f"as {without[0]}. Name one for every photo, or for none."
         )
     return said
-
-
-class Listing:
-    """Looks files up whatever the case of their letters, each folder listed once."""
-
-    def __init__(self) -> None:
-        self._folders: dict[str, dict[str, tuple[str, bool]]] = {}
-        # Where a folder below a folder below a root really is; None if nowhere.
-        self._resolved: dict[tuple[str, str, str], tuple[str, bool] | None] = {}
-
-    def folder(self, root: Path, name: str) -> Path | None:
-        """Give a folder below another; "" is that one itself."""
-        found = self._walk(root, name.split("/")) if name else (str(root), False)
-        return Path(found[0]) if found and not found[1] else None
-
-    def find(
-        self, root: Path, folders: Sequence[str], name: str
-    ) -> tuple[str, Path] | None:
-        """Give a file's path below `root` as asked for, in the first folder, and it."""
-        below, _, last = name.rpartition("/")
-        for folder in folders:
-            key = str(root), folder, below
-            if key not in self._resolved:
-                parts = [part for part in f"{folder}{below}".split("/") if part]
-                self._resolved[key] = self._walk(root, parts)
-            inner = self._resolved[key]
-            if inner and not inner[1]:
-                entries = self._list(inner[0])
-                found = entries.get(last) or entries.get(_without_case(last))
-                if found and found[1]:
-                    return f"{folder}{name}", Path(inner[0], found[0])
-        return None
-
-    def _walk(self, root: Path, parts: Iterable[str]) -> tuple[str, bool] | None:
-        path, is_file = str(root), False
-        for part in parts:
-            entries = self._list(path)
-            found = entries.get(part) or entries.get(_without_case(part))
-            if found is None:
-                return None
-            path, is_file = os.path.join(path, found[0]), found[1]  # noqa: PTH118
-        return path, is_file
-
-    def _list(self, folder: str) -> dict[str, tuple[str, bool]]:
-        """Map names, as they are and without case, to names and whether files."""
-        if folder not in self._folders:
-            try:
-                with os.scandir(folder) as found:
-                    entries = [(entry.name, entry.is_file()) for entry in found]
-            except OSError:
-                entries = []
-            listing = {entry[0]: entry for entry in sorted(entries)}
-            for entry in sorted(entries):
-                listing.setdefault(_without_case(entry[0]), entry)
-            self._folders[folder] = listing
-        return self._folders[folder]
-
-
-def _without_case(name: str) -> str:
-    return unicodedata.normalize("NFC", name).casefold()
 
 
 def _find_photos(path: Path, rows: Sequence[Row]) -> list[tuple[str, Path]]:

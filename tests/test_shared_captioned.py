@@ -98,6 +98,48 @@ def test_texts_beside_photos_with_either_ending(tmp_path):
     assert found["b.png"][0] == ["A cat"]
 
 
+@pytest.mark.parametrize(
+    "above", ["", "data/", "flickr30k_images/"], ids=["here", "data", "archive"]
+)
+def test_a_data_set_in_the_only_folder_that_has_one(tmp_path, above):
+    table = "image_name| comment_number| comment\na.jpg| 0| A dog\nb.jpg| 1| A cat\n"
+    files = {f"{above}results.csv": table, f"{above}a.jpg": None, "README.md": "x"}
+    write(tmp_path, files | {f"{above}b.jpg": None, "empty/c.jpg": None})
+    assert sorted(told(tmp_path)) == ["a.jpg", "b.jpg"]
+
+
+def test_several_data_sets_below_are_named(tmp_path):
+    table = "image,caption\na.jpg,A dog\n"
+    write(tmp_path, {"one/captions.csv": table, "two/captions.csv": table})
+    with pytest.raises(AppError, match=r"several data sets. Name one: .*one, .*two"):
+        read_files(tmp_path)
+
+
+@pytest.mark.parametrize("photos", ["validation/", "val/", "images/", ""])
+def test_a_file_of_one_split_alone(tmp_path, photos):
+    files = {"nocaps_val_4500_captions.json": coco(("a.jpg", "A dog"))}
+    write(tmp_path, files | {f"{photos}a.jpg": None})
+    (record,) = read_files(tmp_path / "nocaps_val_4500_captions.json")
+    assert (record.split, record.image.is_file()) == ("dev", True)
+
+
+def test_photos_that_nobody_wrote_about_are_no_captions(tmp_path):
+    test = {"images": coco(("c.jpg", ""))["images"]}  # as of COCO's and VizWiz's test
+    files = {"annotations/train.json": coco(("a.jpg", "A dog"))}
+    files |= {"annotations/val.json": coco(("b.jpg", "A cat"))}
+    files |= {"annotations/test.json": test, "train/a.jpg": None, "val/b.jpg": None}
+    write(tmp_path, files)
+    assert {split for _, split in told(tmp_path).values()} == {"train", "dev"}
+    with pytest.raises(AppError, match=r"test.json holds no captions"):
+        read_files(tmp_path / "annotations/test.json")
+
+
+def test_the_folder_of_annotations_may_be_named(tmp_path):
+    files = {"annotations/captions_train2014.json": coco(("a.jpg", "A dog"))}
+    write(tmp_path, files | {"train2014/a.jpg": None})
+    assert told(tmp_path / "annotations") == told(tmp_path)
+
+
 @pytest.mark.parametrize("form", ["jsonl", "csv"])
 def test_hugging_face_with_a_folder_for_each_split(tmp_path, form):
     files = {}

@@ -284,3 +284,113 @@ def test_splits_are_found_whatever_the_case_of_their_names(tmp_path):
     write_files(tmp_path, files | {"train/VizWiz_train_0.jpg": None})
     records = read_dataset(tmp_path / "VizWiz_train.json")
     assert [record.split for record in records] == ["train", "dev", "test"]
+
+
+# As people have them
+
+
+def official(word, image):
+    same = {"question_id": image * 1000, "image_id": image}
+    answers = [{"answer": "yes", "answer_confidence": "yes"}] * 10
+    asked = {"questions": [{**same, "question": "Is it?"}]}
+    return asked, {"annotations": [{**same, "answers": answers}]}
+
+
+def official_files(questions, annotations, photos):
+    files = {}
+    for word, image in (("train", 1), ("val", 2)):
+        asked, said = official(word, image)
+        name = f"v2_OpenEnded_mscoco_{word}2014_questions.json"
+        files[questions.format(word.capitalize()) + name] = asked
+        name = f"v2_mscoco_{word}2014_annotations.json"
+        files[annotations.format(word.capitalize()) + name] = said
+        files[f"{photos}{word}2014/COCO_{word}2014_{image:012d}.jpg"] = None
+    return files
+
+
+@pytest.mark.parametrize(
+    "places",
+    [
+        ("", "", ""),
+        ("v2_Questions_{}_mscoco/", "v2_Annotations_{}_mscoco/", ""),
+        ("Questions/", "Annotations/", "Images/mscoco/"),
+        ("QUESTIONS/", "annotations/", "IMAGES/"),
+        ("VQA/", "VQA/", "VQA/"),
+    ],
+    ids=["flat", "archives", "programs", "capitals", "below"],
+)
+def test_archives_of_vqa_unpacked_in_any_way(tmp_path, places):
+    records = read_dataset(write_files(tmp_path, official_files(*places)))
+    assert [(r.split, len(r.answers), r.image.is_file()) for r in records] == [
+        ("train", 10, True),
+        ("dev", 10, True),
+    ]
+
+
+@pytest.mark.parametrize("change", [str.upper, str.lower, str.title])
+@pytest.mark.parametrize(
+    "files",
+    [
+        official_files("", "", ""),
+        {
+            "CLEVR_train_questions.json": clevr("train"),
+            "CLEVR_val_questions.json": clevr("val"),
+            "images/train/CLEVR_train_000000.png": None,
+            "images/val/CLEVR_val_000000.png": None,
+        },
+        {
+            "aokvqa_v1p0_train.json": aokvqa("train", 1),
+            "aokvqa_v1p0_val.json": aokvqa("val", 0),
+            "train2017/000000299207.jpg": None,
+            "val2017/000000299207.jpg": None,
+        },
+        {
+            "train.csv": "image,question,answer\na.jpg,What?,cat\n",
+            "val.csv": "image,question,answer\nb.jpg,Who?,dog\n",
+            "images/a.jpg": None,
+            "images/b.jpg": None,
+        },
+    ],
+    ids=["vqa", "clevr", "aokvqa", "own"],
+)
+def test_capitals_of_files_and_folders_do_not_matter(tmp_path, files, change):
+    write_files(tmp_path, {change(name): data for name, data in files.items()})
+    records = read_dataset(tmp_path)
+    first = {record.split: record for record in reversed(records)}
+    assert set(first) == {"train", "dev"}
+    assert all(record.image.is_file() for record in first.values())
+
+
+def test_other_files_of_textvqa_are_no_questions(tmp_path):
+    row = {"question": "What?", "image_id": "a", "question_id": 1, "answers": ["x"]}
+    files = {"TextVQA_0.5.1_train.json": {"data": [row]}, "train_images/a.jpg": None}
+    files |= {"TextVQA_Rosetta_OCR_v0.2_train.json": {"data": [{"ocr_tokens": []}]}}
+    assert len(read_dataset(write_files(tmp_path, files))) == 1
+
+
+def test_visual7w_without_a_box_is_telling(tmp_path):
+    pair = {"qa_id": 0, "question": "Q", "answer": "A", "multiple_choices": ["B"]}
+    image = {"filename": "a.jpg", "split": "train", "qa_pairs": [pair]}
+    files = {"dataset_v7w_telling.json": {"boxes": [], "images": [image]}}
+    (record,) = read_dataset(write_files(tmp_path, files | {"images/a.jpg": None}))
+    assert sorted(record.choices) == ["A", "B"]
+
+
+@pytest.mark.parametrize("below", ["", "train/", "data/train/"])
+def test_hugging_face(tmp_path, below):
+    table = "file_name,question,answer\na.jpg,What?,cat\n"
+    write_files(tmp_path, {f"{below}metadata.csv": table, f"{below}a.jpg": None})
+    (record,) = read_dataset(tmp_path)
+    assert (record.answers, record.image.is_file()) == (("cat",), True)
+
+
+def test_several_data_sets_below_are_named(tmp_path):
+    write_files(tmp_path, {"one/qa.csv": QA, "two/qa.csv": QA})
+    with pytest.raises(AppError, match=r"several data sets. Name one file: .*one.*two"):
+        read_dataset(tmp_path)
+
+
+def test_a_table_without_names_of_columns_is_told_what_to_add(tmp_path):
+    write_files(tmp_path, {"qa.csv": QA.partition("\n")[2]})
+    with pytest.raises(AppError, match="put a line `image,question,answer` above"):
+        read_dataset(tmp_path)

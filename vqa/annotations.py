@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from shared.errors import AppError
+from shared.images import IMAGE_SUFFIXES
 from shared.reading import (
     SPLITS,
     Split,
@@ -27,9 +28,10 @@ Box = tuple[float, float, float, float]
 
 ENDINGS = (".csv", ".tsv", ".jsonl", ".json")
 KEYS = (
-    *("image", "image_id", "question", "answer", "answers", "split", "id"),
-    *("question_id", "question_type", "type", "answer_type", "choices", "weight"),
+    *("image", "image_id", "file_name", "question", "answer", "answers", "split"),
+    *("id", "question_id", "question_type", "type", "answer_type", "choices", "weight"),
 )
+_NAME_KEYS = ("image", "image_id", "file_name")
 _NOT_SAID = math.nan  # for a weight
 
 
@@ -81,10 +83,16 @@ def csv_items(path: Path) -> Iterator[tuple[str, str, dict[str, Any]]]:
     """
     table = read_csv(path, "questions")
     where, header = next(table)
-    if "question" not in header or not {"image", "image_id"} & set(header):
+    if "question" not in header or not {*_NAME_KEYS} & set(header):
+        advice = f"Received: {', '.join(header)!r:.80}."
+        if any(cell.endswith(tuple(IMAGE_SUFFIXES)) for cell in header):
+            advice += (
+                " If that is the first question, put a line `image,question,answer` "
+                "above."
+            )
         raise AppError(
             f"{where} should name the columns image, question and answer, and maybe "
-            f"split and others. Received: {', '.join(header)!r:.80}."
+            f"split and others. {advice}"
         )
     check_once(header, {*KEYS} - {"answer"}, where)
     for where, cells in table:
@@ -211,7 +219,7 @@ def _own_item(where: str, number: str, item: Any, word: str) -> _Item:
         row = _own_item(where, number, dict(pairs), "").row
         row = row._replace(files=_places(row.files, word), split=split)
         return _Item(row, number, may_join=False)
-    keys = [key for key in ("image", "image_id") if _has(item, key)] or ["image"]
+    keys = [key for key in _NAME_KEYS if _has(item, key)] or ["image"]
     names = [str(get_value(item, key, (str, int), where)) for key in keys]
     files = tuple(checked_name(name, where) for name in names)
     choices = tuple(get_texts(item, "choices", where)) if _has(item, "choices") else ()
@@ -357,6 +365,7 @@ _FORMS = (
     *("SPLIT/questions", "SPLIT/*questions*", "SPLIT/qa", "questions/SPLIT"),
     *("annotations/SPLIT", "Annotations/SPLIT", "VizWiz_SPLIT"),
     *("annotations/VizWiz_SPLIT", "Annotations/VizWiz_SPLIT"),
+    "SPLIT/metadata",  # Hugging Face
 )
 OWN = Layout(
     """\
@@ -364,10 +373,15 @@ OWN = Layout(
     more columns: split, type, answer_type, choices (a|b|c), weight, id
   questions.jsonl: {"image": "a.jpg", "question": "...", "answer": "..."} a line,
     or "answers": [...]; questions.json: a list of such objects (also VizWiz)
+  metadata.csv, metadata.jsonl (Hugging Face), with file_name for image
   train/questions.json, test/questions.json: a list of [question, answer, image id]
     (easy-VQA), and photos in train/images/, test/images/""",
     (
-        tuple(f"{name}{e}" for name in ("questions", "qa", "vqa") for e in ENDINGS),
+        tuple(
+            f"{name}{ending}"
+            for name in ("questions", "qa", "vqa", "metadata")
+            for ending in ENDINGS
+        ),
         tuple(
             form.replace("SPLIT", word) + ending
             for form in _FORMS

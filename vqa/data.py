@@ -2,17 +2,20 @@
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from fnmatch import filter as fnfilter
+from fnmatch import fnmatchcase
 from pathlib import Path
 
 from shared.errors import AppError
 from shared.images import StoredImage
+from shared.listing import subfolders
 from shared.reading import SPLITS
 from shared.reading import Split as Split
 from shared.splits import draw_dev
+from vqa.annotations import ENDINGS, Row
 from vqa.annotations import Box as Box
-from vqa.annotations import Row
 from vqa.photos import Photo, find_photos
 from vqa.published import KNOWN, LAYOUTS, layout_of
 
@@ -165,29 +168,72 @@ def _select(split: str, records: Iterable[Record], what: str) -> list[Record]:
 
 
 def _find(folder: Path) -> Path:
-    for place in (folder, folder / "data"):
-        for patterns in (p for layout in LAYOUTS for p in layout.patterns):
-            found = [path for p in patterns for path in sorted(place.glob(p))]
-            # The files of several splits are one data set.
-            sets = {_without_split(path.relative_to(place)): path for path in found}
-            if len(sets) > 1:
-                names = ", ".join(map(str, sorted(sets.values())))
-                raise AppError(
-                    f"{folder} has several sets of questions. Name one file: {names}."
-                )
-            if found:
-                return min(found, key=lambda path: "test-dev" in path.name)
-    contents = sorted(path.name for path in folder.iterdir())
+    """Find a folder's questions; if there are none, those of the one folder below."""
+    if found := _found_in(folder):
+        return found
+    below = [file for child in subfolders(folder) if (file := _found_in(child))]
+    if len(below) == 1:  # an archive that was unpacked into a folder, or `data`
+        return below[0]
+    if below:
+        files = ", ".join(map(str, below))
+        raise AppError(f"{folder} holds several data sets. Name one file: {files}.")
+    contents = sorted(folder.iterdir())
+    names = ", ".join(path.name for path in contents[:8]) or "nothing"
     raise AppError(
         f"{folder} holds no questions in a known form. It holds "
-        f"{', '.join(contents[:8]) or 'nothing'}{' ...' * (len(contents) > 8)}. "
-        f"Known forms:\n{KNOWN}"
+        f"{names}{' ...' * (len(contents) > 8)}. Known forms:\n{KNOWN}\n"
+        "A file of another name can be given instead of its folder."
     )
+
+
+def _found_in(folder: Path) -> Path | None:
+    files = _candidates(folder)
+    for patterns in (p for layout in LAYOUTS for p in layout.patterns):
+        fitting = {name: 0 for p in patterns for name in _fitting(files, p.lower())}
+        found = [files[name] for name in fitting]
+        # The files of several splits are one data set.
+        sets = {_without_split(path.relative_to(folder)): path for path in found}
+        if len(sets) > 1:
+            names = ", ".join(map(str, sorted(sets.values())))
+            raise AppError(
+                f"{folder} has several sets of questions. Name one file: {names}."
+            )
+        if found:
+            return min(found, key=lambda path: "test-dev" in path.name)
+    return None
+
+
+def _candidates(folder: Path) -> dict[str, Path]:
+    """Map what may be questions, in folders where they are looked for, to the files.
+
+    Names are paths below the folder in lower case; of two alike, the one in lower
+    case counts.
+    """
+    patterns = (p for layout in LAYOUTS for group in layout.patterns for p in group)
+    holders = {pattern.rpartition("/")[0].lower() for pattern in patterns}
+    below = [
+        child
+        for child in subfolders(folder)
+        if any(fnmatchcase(child.name.lower(), holder) for holder in holders)
+    ]
+    return {
+        file.relative_to(folder).as_posix().lower(): file
+        for place in (folder, *below)
+        for file in sorted(place.iterdir())
+        if file.suffix.lower() in (*ENDINGS, ".txt")
+    }
+
+
+def _fitting(files: Mapping[str, Path], pattern: str) -> list[str]:
+    if "*" not in pattern and "[" not in pattern:
+        return [pattern] if pattern in files else []
+    depth = pattern.count("/")  # which `*` does not heed
+    return [name for name in fnfilter(files, pattern) if name.count("/") == depth]
 
 
 def _without_split(path: Path) -> str:
     words = "|".join(sorted(SPLITS, key=len, reverse=True))
-    return re.sub(rf"({words})(-dev)?(20\d\d)?", "", path.as_posix())
+    return re.sub(rf"({words})(-dev)?(20\d\d)?", "", path.as_posix().lower())
 
 
 def _records(path: Path, files: Sequence[tuple[Path, list[Row]]]) -> list[Record]:

@@ -7,12 +7,13 @@ from typing import NamedTuple
 
 from shared.errors import AppError
 from shared.images import IMAGE_SUFFIXES
+from shared.listing import Listing, without_case
 from shared.reading import SPLITS
 
-IMAGE_FOLDERS = (  # below the data set's folder; the first that has a photo wins
+IMAGE_FOLDERS = (  # below the data set's folder, in any case; the first wins
     ".",
     "images",
-    "Images",
+    "images/mscoco",  # as VQA's own programs have it
     "imgs",
     "photos",
     "nyu_depth_images",  # DAQUAR's
@@ -112,9 +113,11 @@ class PhotoFinder:
     """
 
     def __init__(self, roots: list[Path]):
-        folders = [root / name for root in roots for name in IMAGE_FOLDERS]
-        self.folders = [folder for folder in folders if folder.is_dir()]
-        self._listings: dict[str, dict[str, str]] = {}
+        self._tree = Listing()
+        names = ["" if name == "." else name for name in IMAGE_FOLDERS]
+        folders = [self._tree.folder(root, name) for root in roots for name in names]
+        self.folders = [folder for folder in folders if folder and folder.is_dir()]
+        self._listings: dict[tuple[Path, str], tuple[str, dict[str, str]]] = {}
         self._found: dict[tuple[str, ...], Photo | None] = {}
         self._usual: tuple[Path, int, str] | None = None
 
@@ -146,30 +149,37 @@ class PhotoFinder:
     def _look(self, files: tuple[str, ...]) -> Photo | None:
         for folder in self.folders:
             for place, file in enumerate(files):
-                below, slash, name = file.rpartition("/")
-                found = self._listing(os.path.join(folder, below)).get(name)  # noqa: PTH118
+                below, _, name = file.rpartition("/")
+                inner, files_there = self._listing(folder, below)
+                found = files_there.get(name) or files_there.get(without_case(name))
                 if found is not None:
                     if self._usual is None:
-                        self._usual = folder, place, found.removeprefix(name)
-                    name = below + slash + found
+                        self._usual = folder, place, found[len(name) :]
+                    name = inner + found
                     return Photo(name, folder / name)
         return None
 
-    def _listing(self, folder: str) -> dict[str, str]:
-        """Map the names of a folder's files, with and without ending, to the files."""
-        if folder not in self._listings:
+    def _listing(self, folder: Path, below: str) -> tuple[str, dict[str, str]]:
+        """Give what a folder below another is really called, and what it holds.
+
+        Names of files, with and without ending, as they are and without case, are
+        mapped to the files.
+        """
+        key = folder, below
+        if key not in self._listings:
             try:
-                with os.scandir(folder) as entries:
+                inner = self._tree.folder(folder, below)
+                with os.scandir(inner or folder / below) as entries:
                     names = sorted(entry.name for entry in entries if entry.is_file())
-            except (
-                OSError,
-                ValueError,
-            ):  # not there, or no name for a folder
-                names = []
+            except (OSError, ValueError):  # not there, or no name for a folder
+                inner, names = None, []
             listing = {name: name for name in names}
             for name in names:
                 stem, ending = os.path.splitext(name)  # noqa: PTH122
                 if ending.lower() in IMAGE_SUFFIXES:
                     listing.setdefault(stem, name)
-            self._listings[folder] = listing
-        return self._listings[folder]
+            for name, file in list(listing.items()):
+                listing.setdefault(without_case(name), file)
+            real = f"{inner.relative_to(folder).as_posix()}/" if inner and below else ""
+            self._listings[key] = real, listing
+        return self._listings[key]

@@ -12,7 +12,7 @@ from shared.reading import SPLITS, get_texts, get_value
 from vqa.annotations import Layout, Row
 from vqa.layouts.files import by_name, coco_files, read_whole
 
-_NAME = re.compile(r"aokvqa_v[\dp]+_(?P<word>train|val|test)\.json")
+_NAME = re.compile(r"aokvqa_v[\dp]+_(?P<word>train|val|test)\.json", re.IGNORECASE)
 _FITS, _FILES = by_name(_NAME, "train", "val", "test")
 
 

@@ -12,7 +12,9 @@ from shared.reading import SPLITS, checked_name, get_value, parse_json, read_tex
 from vqa.annotations import Layout, Row, first_text
 from vqa.layouts.files import by_name
 
-_NAME = re.compile(r"CLEVR_(?P<word>train|val|test)(?P<part>[AB]?)_questions\.json")
+_NAME = re.compile(
+    r"CLEVR_(?P<word>train|val|test)(?P<part>[AB]?)_questions\.json", re.IGNORECASE
+)
 _FITS, _FILES = by_name(_NAME, "train", "val", "test")
 
 
@@ -20,7 +22,7 @@ def clevr_rows(path: Path, word: str) -> Iterator[Row]:
     """Read one split; the test split has no answers."""
     match = _NAME.fullmatch(path.name)
     assert match is not None
-    folder = word + match["part"]  # trainA of CLEVR-CoGenT
+    folder = word + match["part"].upper()  # trainA of CLEVR-CoGenT
     data = parse_json(read_text(path, "questions"), str(path))
     for i, item in enumerate(get_value(data, "questions", list, str(path))):
         where = f"{path}, questions[{i}]"

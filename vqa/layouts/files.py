@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from shared.errors import AppError
-from shared.reading import parse_json, read_text
+from shared.reading import find_file, parse_json, read_text
 
 
 def by_name(
@@ -27,14 +27,15 @@ def by_name(
     def files(path: Path, alone: bool) -> list[tuple[Path, str]]:
         match = pattern.fullmatch(path.name)
         assert match is not None
-        named, (start, end) = match["word"], match.span("word")
+        named, (start, end) = match["word"].lower(), match.span("word")
         if alone or not any(named in among.split("|") for among in words):
             return [(path, named)]
         found = []
         for among in (word.split("|") for word in words):
             for word in [named] if named in among else among:
-                file = path.with_name(path.name[:start] + word + path.name[end:])
-                if word == named or file.is_file():
+                name = path.name[:start] + word + path.name[end:]
+                file = path if word == named else find_file(path.parent, name)
+                if file:
                     found.append((file, word))
                     break
         return found

@@ -13,7 +13,8 @@ from vqa.layouts.files import by_name, read_whole
 
 _NAME = re.compile(
     r"(?P<word>train|val|testdev|test|challenge|submission)_(balanced|all)_questions"
-    r"(_\d+)?\.json"
+    r"(_\d+)?\.json",
+    re.IGNORECASE,
 )
 _WORDS = ("train", "val", "testdev|test|challenge|submission")
 _FITS, _FILES = by_name(_NAME, *_WORDS)

@@ -10,20 +10,33 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from shared.errors import AppError
-from shared.reading import SPLITS, Split, get_texts, get_value, parse_json, read_text
+from shared.listing import subfolders
+from shared.reading import (
+    SPLITS,
+    Split,
+    find_file,
+    get_texts,
+    get_value,
+    parse_json,
+    read_text,
+)
 from vqa.annotations import Layout, Row, first_text
 from vqa.layouts.files import coco_files
 
 _QUESTIONS = re.compile(
     r"(?P<start>.*?)(?P<task>OpenEnded|MultipleChoice)_(?P<kind>\w+)_"
-    r"(?P<word>train|val|test-dev|test)(?P<year>20\d\d)_questions\.json"
+    r"(?P<word>train|val|test-dev|test)(?P<year>20\d\d)_questions\.json",
+    re.IGNORECASE,
 )
 _ANNOTATIONS = re.compile(
     r"(?P<start>.*?)(?P<kind>mscoco|abstract_v002)_(?P<word>train|val)"
-    r"(?P<year>20\d\d)_annotations\.json"
+    r"(?P<year>20\d\d)_annotations\.json",
+    re.IGNORECASE,
 )
 _TASKS = ("OpenEnded", "MultipleChoice")
-_BELOW = ("", "[Qq]uestions/", "[Aa]nnotations/")
+# Each archive may have been unpacked into a folder of its own.
+_BELOW = ("", "*questions*/", "*annotations*/")
+_HOLDER = re.compile("questions|annotations", re.IGNORECASE)
 
 
 def _fits(path: Path) -> bool:
@@ -37,33 +50,42 @@ def _files(path: Path, alone: bool) -> list[tuple[Path, str]]:
     """
     if match := _ANNOTATIONS.fullmatch(path.name):
         questions = _questions_of(path, match)
-        return _files(questions, alone) if questions else [(path, match["word"])]
+        word = match["word"].lower()
+        return _files(questions, alone) if questions else [(path, word)]
     named = _QUESTIONS.fullmatch(path.name)
     assert named is not None
+    named_word = named["word"].lower()
     if alone:
-        return [(path, named["word"])]
-    test = "test-dev" if named["word"] == "test-dev" else "test"
-    found = []
-    for word in ("train", "val", test):
-        pattern = f"{named['start']}{named['task']}_{named['kind']}_{word}20??_*.json"
-        files = sorted(
-            path.parent.glob(pattern), key=lambda file: (file != path, file.name)
-        )
-        found += [(file, word) for file in files[:1]]
-    return found
+        return [(path, named_word)]
+    same = [named[part].lower() for part in ("start", "task", "kind")]
+    found: dict[str, Path] = {named_word: path}
+    for folder in _folders(path):
+        for file in sorted(folder.iterdir()):
+            match = _QUESTIONS.fullmatch(file.name)
+            if match and [match[p].lower() for p in ("start", "task", "kind")] == same:
+                found.setdefault(match["word"].lower(), file)
+    test = "test-dev" if named_word == "test-dev" else "test"
+    return [(found[word], word) for word in ("train", "val", test) if word in found]
 
 
 def _questions_of(path: Path, match: re.Match[str]) -> Path | None:
     """Find the questions of a file of answers."""
-    above = path.absolute().parent.parent
-    folders = [path.parent, above / "Questions", above / "questions"]
     for task in _TASKS:
         split = f"{match['kind']}_{match['word']}{match['year']}"
         name = f"{match['start']}{task}_{split}_questions.json"
-        for place in folders:
-            if (place / name).is_file():
-                return place / name
+        for place in _folders(path):
+            if file := find_file(place, name):
+                return file
     return None
+
+
+def _folders(path: Path) -> list[Path]:
+    """List where the files of a release may lie: in a file's folder, or beside it."""
+    here = path.absolute().parent
+    if not _HOLDER.search(here.name):
+        return [path.parent]
+    beside = [p for p in subfolders(here.parent) if _HOLDER.search(p.name)]
+    return [path.parent, *(p for p in beside if p != here)]
 
 
 def vqa_rows(path: Path, word: str) -> Iterator[Row]:
@@ -104,8 +126,8 @@ class _Part(NamedTuple):
 
 
 def _part(match: re.Match[str]) -> _Part:
-    word = match["word"].removesuffix("-dev")
-    return _Part(match["kind"], f"{word}{match['year']}", SPLITS[word])
+    word = match["word"].lower().removesuffix("-dev")
+    return _Part(match["kind"].lower(), f"{word}{match['year']}", SPLITS[word])
 
 
 def _row(where: str, item: Any, id_: str, question: str, said: Any, part: _Part) -> Row:
@@ -133,12 +155,10 @@ def _row(where: str, item: Any, id_: str, question: str, said: Any, part: _Part)
 
 def _annotations_of(path: Path, match: re.Match[str]) -> Path | None:
     """Find the answers to a file of questions; the test split has none."""
-    name = match[0].replace(f"{match['task']}_", "").replace("questions", "annotations")
-    folders, inside = [path.parent], path.absolute().parent
-    if inside.name.lower() == "questions":
-        folders += [inside.with_name(n) for n in ("Annotations", "annotations")]
-    files = [folder / name for folder in folders if (folder / name).exists()]
-    if not files and not match["word"].startswith("test"):
+    split = f"{match['kind']}_{match['word']}{match['year']}"
+    name = f"{match['start']}{split}_annotations.json"
+    files = [file for p in _folders(path) if (file := find_file(p, name))]
+    if not files and not match["word"].lower().startswith("test"):
         raise AppError(
             f"{path.parent / name} with the answers to {path.name} is missing. Put it "
             "there, or take the questions away."

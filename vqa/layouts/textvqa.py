@@ -18,7 +18,7 @@ from shared.reading import (
 from vqa.annotations import Layout, Row
 from vqa.layouts.files import by_name
 
-_NAME = re.compile(r"TextVQA_[\d.]+_(?P<word>train|val|test)\.json")
+_NAME = re.compile(r"TextVQA_[\d.]+_(?P<word>train|val|test)\.json", re.IGNORECASE)
 _FITS, _FILES = by_name(_NAME, "train", "val", "test")
 
 
@@ -47,7 +47,7 @@ LAYOUT = Layout(
     """\
   TextVQA_0.5.1_train.json, _val, _test (TextVQA), and photos in train_images/,
     test_images/""",
-    (("TextVQA_*_train.json", "TextVQA_*_val.json", "TextVQA_*_test.json"),),
+    (tuple(f"TextVQA_[0-9]*_{word}.json" for word in ("train", "val", "test")),),
     _FITS,
     _FILES,
     textvqa_rows,

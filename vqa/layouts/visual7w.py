@@ -23,7 +23,8 @@ from vqa.annotations import Box, Layout, Row
 def visual7w_rows(path: Path, word: str) -> Iterator[Row]:
     """Read Visual7W: telling, with four answers each, or pointing, with four boxes."""
     data = parse_json(read_text(path, "questions"), str(path))
-    boxes = _boxes(path, data) if isinstance(data, dict) and "boxes" in data else None
+    pointing = isinstance(data, dict) and data.get("boxes") not in (None, [])
+    boxes = _boxes(path, data) if pointing else None
     for i, image in enumerate(get_value(data, "images", list, str(path))):
         where = f"{path}, images[{i}]"
         name = checked_name(get_value(image, "filename", str, where), where)

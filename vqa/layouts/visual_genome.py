@@ -11,7 +11,7 @@ from shared.reading import get_value
 from vqa.annotations import Layout, Row
 from vqa.layouts.files import read_whole
 
-_NAME = re.compile(r"question_answers(_v\d+)?\.json")
+_NAME = re.compile(r"question_answers(_v\d+)?\.json", re.IGNORECASE)
 
 
 def visual_genome_rows(path: Path, word: str) -> Iterator[Row]:
