@@ -36,6 +36,7 @@ from shared.errors import AppError
 from shared.features import read_again
 from shared.files import write_text
 from shared.runs import (
+    digest_photos,
     hold_run,
     leave_out_broken,
     open_run,
@@ -184,7 +185,12 @@ def _train(
             for record in learn[:64]
         ]
         model.encoder.calibrate(np.stack(images))
-    signature = sign([r.name for r in learn], [r.name for r in dev], vocabulary.words)
+    signature = sign(
+        [r.name for r in learn],
+        [r.name for r in dev],
+        digest_photos(r.image for r in learn + dev),
+        vocabulary.words,
+    )
     trainer = Trainer(
         recipe, model, vocabulary, learn, dev, out, cache, announce, tick, signature
     )

@@ -83,9 +83,9 @@ def load_progress(path: Path, kind: type[R], signature: str) -> R:
     if progress.signature not in ("", signature):
         raise AppError(
             f"The run in {path.parent} learnt from other photos or words than these: "
-            "its lists of words or skipped.csv were changed, or photos that it left "
-            "out were mended. Bring them back as they were, or choose another folder "
-            "with --out."
+            "photos were replaced, lost or mended meanwhile, or its lists of words or "
+            "skipped.csv were changed. Bring them back as they were, or choose another "
+            "folder with --out."
         )
     return replace(progress, signature=signature)
 

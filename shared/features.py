@@ -29,6 +29,7 @@ from shared.errors import AppError
 from shared.files import write_text
 from shared.images import Resize, StoredImage, read_image
 from shared.locks import hold
+from shared.runs import digest_photos
 
 BATCH = 32
 HALF_MAX = float(np.finfo(np.float16).max)
@@ -107,7 +108,7 @@ def extract_features(
     """
     views = 2 if mirrored else 1
     shape = (len(photos), views, encoder.regions, encoder.feature_size)
-    contents = _digests(photos)
+    contents = digest_photos(photos)
     key = json.dumps(
         {
             "encoder": encoder.fingerprint(),
@@ -134,17 +135,6 @@ def extract_features(
             "choose another place with --cache."
         ) from error
     return Features(array, broken)
-
-
-def _digests(photos: Sequence[Path | StoredImage]) -> list[str]:
-    def digest(photo: Path | StoredImage) -> str:
-        try:
-            return hashlib.sha256(photo.read_bytes()).hexdigest()[:32]
-        except OSError:  # told again, with its reason, when it is decoded
-            return "0" * 32
-
-    with ThreadPoolExecutor(4) as pool:
-        return list(pool.map(digest, photos))
 
 
 def _open(

@@ -5,7 +5,7 @@ Needs no Keras. What is in the folder is told by `captioner.train` and `vqa.trai
 
 import csv
 import hashlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -145,8 +145,24 @@ def read_part(path: Path) -> str:
 
 
 def sign(*parts: Sequence[str]) -> str:
-    """Give a hash of names and words in their order, to tell one run from another."""
+    """Give a hash of names, digests and words in their order, to tell runs apart."""
     return hashlib.sha256(repr([tuple(part) for part in parts]).encode()).hexdigest()
+
+
+def digest_photos(photos: Iterable[Path | StoredImage]) -> list[str]:
+    """Hash photos, whole: 32 hexadecimal digits of the SHA-256 of each.
+
+    Those of a photo that cannot be read are zeros.
+    """
+
+    def digest(photo: Path | StoredImage) -> str:
+        try:
+            return hashlib.sha256(photo.read_bytes()).hexdigest()[:32]
+        except OSError:  # told, with its reason, when it is decoded
+            return "0" * 32
+
+    with ThreadPoolExecutor(4) as pool:
+        return list(pool.map(digest, photos))
 
 
 def leave_out_broken(

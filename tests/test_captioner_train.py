@@ -526,6 +526,19 @@ def test_a_run_whose_words_or_photos_were_changed_is_not_gone_on_with(
         begun(FROZEN)
 
 
+def test_a_run_one_of_whose_photos_was_replaced_is_not_gone_on_with(
+    run, own_shapes, unable_to_train, monkeypatch
+):
+    with pytest.raises(Killed):
+        run(FROZEN, data=own_shapes)
+    monkeypatch.undo()
+    monkeypatch.setitem(encoders.ENCODERS, "patches", encoders.Source(patches, "unit"))
+    one, other = own_shapes / "0.png", own_shapes / "1.png"
+    one.write_bytes(other.read_bytes())
+    with pytest.raises(AppError, match=r"photos were replaced.*--out"):
+        run(FROZEN, data=own_shapes)
+
+
 @pytest.mark.slow
 def test_a_photo_that_is_lost_keeps_the_steps_that_are_done(run, own_shapes):
     def lose(stage, epoch, step, *_):

@@ -536,6 +536,19 @@ def test_a_run_whose_answers_were_changed_is_not_gone_on_with(begun, monkeypatch
         begun(FROZEN)
 
 
+def test_a_run_one_of_whose_photos_was_replaced_is_not_gone_on_with(
+    run, own, unable_to_train, monkeypatch
+):
+    with pytest.raises(Killed):
+        run(FROZEN, data=own)
+    monkeypatch.undo()
+    monkeypatch.setitem(encoders.ENCODERS, "patches", encoders.Source(patches, "unit"))
+    one, other = own / "0.png", own / "1.png"
+    one.write_bytes(other.read_bytes())
+    with pytest.raises(AppError, match=r"photos were replaced.*--out"):
+        run(FROZEN, data=own)
+
+
 def test_what_a_stage_cannot_do_is_refused_before_the_data_is_read(run, monkeypatch):
     monkeypatch.setattr(train_module, "read_dataset", None)
     stage = {**FROZEN, "encoder_rate": 0.1, "encoder_from": "nrom"}

@@ -26,6 +26,7 @@ from shared.files import write_text
 from shared.images import read_image
 from shared.runs import (
     adapt_recipe,
+    digest_photos,
     hold_run,
     leave_out_broken,
     open_run,
@@ -196,6 +197,7 @@ def _train(
     signature = sign(
         [record.id for record in learn],
         [record.id for record in dev],
+        digest_photos({r.name: r.image for r in learn + dev}.values()),
         words.vocabulary.words,
         words.space.answers if words.space else (),
     )
