@@ -10,7 +10,7 @@ WORSE = 0.75  # their captions must score so much less than all
 def choose_threshold(confidence: np.ndarray, scores: np.ndarray) -> float:
     """Find the confidence below which a caption is not to be relied on.
 
-    It is that below which a fifth of the captions are, if these are much worse.
+    A fifth of the captions are below it, if that fifth is much worse than the rest.
 
     Args:
         confidence: float (photos,), of the best caption of each, see

@@ -156,7 +156,7 @@ def to_changes(asked: Search, own: Search) -> dict[str, Any]:
 
     Args:
         asked: what they say.
-        own: what they said of the model; it searches by itself but for what differs.
+        own: what they say of the model's own search; only what differs is a change.
     """
     changes: dict[str, Any] = {
         name: getattr(asked, name)

@@ -1,6 +1,6 @@
 """The page put together: models, tabs, endpoints, and the server around them.
 
-The one room that knows both siblings.
+The only room that imports both `captioner` and `vqa`.
 """
 
 from collections.abc import Sequence
@@ -71,7 +71,7 @@ class Models:
 
 
 def load_models(settings: Settings) -> Models:
-    """Load all models, and find out which see alike.
+    """Load all models, and find out which encoders find the same in a photo.
 
     Raises:
         AppError: if one cannot be loaded.

@@ -1,4 +1,4 @@
-"""What people wrote about photos, and which caption of a file is about which."""
+"""Reference captions of photos, and which photo each caption of a file is about."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass

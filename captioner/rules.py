@@ -54,7 +54,7 @@ class Rules(NamedTuple):
             equal parts.
         diversity: lambda of diverse beam search, nats a token.
         length_penalty: alpha of Wu et al. 2016, or "average".
-        banned_ids: tokens that do not occur, ascending; never mere preference.
+        banned_ids: tokens that never occur, ascending.
         ending_ids: not the last token before eos, ascending.
         no_repeat: so many tokens in a row do not occur twice; 0 allows it.
         prefix_ids: how every sequence starts; may hold unk although it is banned.
@@ -140,7 +140,7 @@ def make_rules(decoding: DecodingConfig, vocabulary: Vocabulary) -> Rules:
 
 
 def prefix_words(decoding: DecodingConfig, units: Units = "word") -> list[str]:
-    """Words that every caption starts with, as they were typed, in lower case."""
+    """Words that every caption starts with, as the model reads them: in lower case."""
     return split_words(decoding.prefix, units) if decoding.prefix else []
 
 

@@ -1,9 +1,9 @@
 """What belongs to whom on a page with logins: sessions, events and uploads.
 
-Gradio gives all of that to whoever knows its name. Here a name works for the one user
-who was given it: sessions go by other names inside, for each user another one, and so
-do the folders of uploads. Whoever uses another user's name gets what he would get with
-one that he made up.
+Gradio gives all of that to whoever knows its name. Here a name works only for the user
+who was given it: inside, sessions and folders of uploads have other names, which depend
+on the user. With a name of another user, a request gets what it would get with one that
+was made up.
 """
 
 import hmac

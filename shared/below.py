@@ -1,8 +1,9 @@
 """The page below a path, such as /captions, behind a server that stands before it.
 
 Some of these servers take the path off before they pass a request on, others do not:
-either is understood. All between `Below` and `Mounted` is asked without the path, as
-if there were none; the application is told it, and puts it before what it links to.
+either is understood. What lies between `Below` and `Mounted` gets requests without the
+path, as if there were none; the application is told the path, and begins its links with
+it.
 """
 
 import re
@@ -54,7 +55,7 @@ class Below:
 
 
 class Mounted:
-    """ASGI middleware: tells the application the path, as ASGI has it.
+    """ASGI middleware: puts the path back for the application, as ASGI wants it.
 
     Args:
         app: the application.

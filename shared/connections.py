@@ -1,8 +1,8 @@
-"""Connections to the page: so many at once, of which the idlest make way for new ones.
+"""Connections to the page: a limited number, of which the idlest make way for new ones.
 
-Nobody is refused. Who opens connections only to hold them, with half a request, an
-upload that does not come, or a stream of events, loses them as soon as others need the
-place, whether it comes from one address or from many.
+Nobody is refused. A client that opens connections only to hold them, with half a
+request, an upload that does not come, or a stream of events, loses them as soon as
+others need the place, whether it comes from one address or from many.
 """
 
 import contextlib

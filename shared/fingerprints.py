@@ -1,4 +1,4 @@
-"""Whether a photo is still the one that it was, told at little cost."""
+"""Fingerprints of photos: whether one has changed since it was read, at little cost."""
 
 import hashlib
 import os

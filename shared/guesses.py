@@ -1,4 +1,4 @@
-"""Passwords that were wrong: each makes those who guess wait longer, up to seconds."""
+"""Wrong passwords: each makes whoever tries the next one wait longer, up to seconds."""
 
 import asyncio
 from collections import OrderedDict
@@ -16,7 +16,7 @@ LATER = Refused(429, "Many passwords were wrong. Try again in a few seconds.")
 
 
 class Pace(NamedTuple):
-    """How fast may be guessed.
+    """How fast passwords may be tried.
 
     Attributes:
         free: wrong guesses without waiting.
@@ -51,12 +51,12 @@ class _Line:
 
 
 class Guesses:
-    """Those who guess, by the name that they try and the address that they come from.
+    """Wrong passwords so far, by the name that was tried and the address it came from.
 
-    Guesses at one name from one address are looked at one after the other, so that to
-    send many at once is no faster. Nobody is locked out: who guesses at somebody's
-    password makes him wait only at the same address, up to seconds, and not in a
-    browser from which he has logged in before.
+    Passwords for one name from one address are compared one after the other, so that
+    sending many at once is no faster. Nobody is locked out: guesses make the user
+    wait only at the address they come from, up to seconds, and not in a browser from
+    which he has logged in before.
     """
 
     def __init__(self) -> None:

@@ -1,8 +1,8 @@
 """The names by which browsers may call the page.
 
-A page on the internet can have its own name lead to an address of this computer or its
-network, and its visitors' browsers then take our page for a part of it. What gives that
-away is the name, which the browser sends along.
+A page on the internet can let its own name lead to an address of this computer or its
+network (DNS rebinding), so that its visitors' browsers take our page for a part of it.
+Such requests are known by that name, which the browser sends along.
 """
 
 import ipaddress

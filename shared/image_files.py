@@ -142,8 +142,8 @@ def _is_heic(head: bytes) -> bool:
 def is_lossless(file: IO[bytes]) -> bool:
     """Whether a JPEG is of a lossless kind, or starts in a way that nobody writes.
 
-    These come at full size even if a smaller one is asked for, for which Pillow has
-    made room: the rest is written over other memory.
+    These are decoded at full size even if a smaller one is asked for. Pillow has room
+    for the smaller one only, and the rest would be written over other memory.
     """
     place = 2
     while True:

@@ -145,7 +145,7 @@ class Journal:
         self.path = self.path.replace(path)
 
     def check_place(self) -> None:
-        """Refuse to go on writing into a file that nobody will ever find.
+        """Refuse to go on writing into a file that has been deleted or moved.
 
         Raises:
             AppError: if it was deleted or moved since it was opened.

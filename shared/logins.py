@@ -1,4 +1,4 @@
-"""Who may use the page: names and passwords, the form for them, and what it opens."""
+"""Who may use the page: names and passwords, the form for them, and the logins."""
 
 import base64
 import binascii

@@ -1,4 +1,4 @@
-"""Arrays in HDF5, about one byte a number, and read as if from a stranger.
+"""Arrays in HDF5, about one byte a number; a file is read without trusting it.
 
 model.weights.h5 is HDF5, in the groups that Keras makes. Of Keras' float32 arrays,
 

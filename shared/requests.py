@@ -1,4 +1,4 @@
-"""What a request to the page may be: not too much, not too slow, not from elsewhere."""
+"""Limits of a request to the page: its size, its pace, and where it comes from."""
 
 import asyncio
 import contextlib
@@ -52,7 +52,7 @@ _UNWANTED = (  # headers: names another server; Gradio fails on odd ones
 
 
 class Refused(Exception):
-    """A request that ends here.
+    """Raised to answer a request with a status and a reason, and nothing more.
 
     Args:
         status: of HTTP.
@@ -183,7 +183,7 @@ async def _take(part: bytes) -> None:
 
 
 class Body:
-    """What a request brings: not more than it may, and not for ever.
+    """The body of a request, within limits of size and time.
 
     Args:
         receive: gives the next part.
@@ -272,7 +272,7 @@ class Body:
         self._read = {"type": "http.request", "body": content, "more_body": False}
 
     async def drain(self) -> None:
-        """Let the rest come, and go: who still sends hears no answer."""
+        """Read the rest and drop it: a client that sends reads no answer."""
         if self._left > MOST_DRAINED:
             return
         with contextlib.suppress(Refused, TimeoutError):

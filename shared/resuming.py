@@ -196,7 +196,7 @@ def _old_records(
 
 
 def is_torn(line: bytes) -> bool:
-    """Whether a last line may be the start of a record; nobody else's is cut."""
+    """Whether a last line may be the start of a record; only such a line is cut off."""
     line = line.rstrip(b"\0")  # what a power cut leaves
     return not line.endswith(b"\n") and any(
         line[: len(start)] == start[: len(line)]

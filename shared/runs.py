@@ -1,4 +1,4 @@
-"""The folder of a training run: one process at a time, and this run's parts or none.
+"""The folder of a training run: held by one process, with parts of this run alone.
 
 Needs no Keras. What is in the folder is told by `captioner.train` and `vqa.train`.
 """

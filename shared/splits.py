@@ -19,7 +19,7 @@ def draw_dev(names: Iterable[str]) -> set[str]:
         names: of the photos that can be learnt from.
 
     Returns:
-        some names of two or more, never all.
+        at least one of two or more names, and never all of them.
     """
     places = {}
     for name in names:

@@ -1,9 +1,9 @@
-"""Open a stranger's files in a process that may crash, before this one does.
+"""Try the files of a bundle in a process of its own, so that they cannot end this one.
 
 A damaged file can end the process that opens it: of 300 weights files with changed
 bytes, 22 did so inside HDF5, and of 300 changed graphs, 24 inside LiteRT. A checksum
 does not help, as whoever changes a file can renew it. So a file that has not been seen
-before is opened, and used once, by a process of its own, of bounded memory and time.
+before is opened, and used once, by another process, of bounded memory and time.
 
 What passed is remembered by its checksum in the user's cache, where nothing else is
 kept; and the files that come along are known. Only others pay for this, once.

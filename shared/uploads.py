@@ -1,4 +1,4 @@
-"""The folder of what was uploaded: private, small, and soon empty again."""
+"""The folder of uploads: private, of limited size, and emptied within minutes."""
 
 import asyncio
 import contextlib
@@ -35,7 +35,7 @@ _held: dict[Path, Hold] = {}  # folders of this process
 def use_own_folder() -> Path:
     """Let uploads go to a new folder that nobody else can read.
 
-    Folders of servers that were killed are deleted, as what was uploaded is said to be.
+    Folders of servers that were killed are deleted: the page promises that of uploads.
 
     It must be called before Gradio is imported; whoever calls it deletes the folder
     at the end, with `forget`.
@@ -165,10 +165,10 @@ class Upload:
 class Uploads:
     """What is in the folder, where nothing stays.
 
-    What is announced takes no room, only what has come. When there is no room left, the
-    oldest files go, and of what comes in at once the largest: no visitor can keep the
-    others from sending a photo. Gradio's own cleaning ends for good when somebody
-    uploads during it, and knows nothing of uploads that broke off.
+    Only bytes that have come take room, not those that are announced. When there is no
+    room left, the oldest files go, and of what comes in at once the largest: no visitor
+    can keep the others from sending a photo. Gradio's own cleaning ends for good when
+    somebody uploads during it, and knows nothing of uploads that broke off.
 
     Args:
         folder: only if it is of `use_own_folder` is anything in it deleted.

@@ -1,10 +1,11 @@
 """Who waits for what on the page: Gradio's queue and sessions, shared out fairly.
 
-Gradio serves who comes first, refuses who comes when its line is full, and forgets who
-was there first: one visitor can fill all of that. Here who has most in the line waits
-longest, nothing is done for whoever does not listen for the answer, and nobody new is
-refused for the sake of them. Gradio has no hooks for it: what is exchanged here are its
-lists and dicts, and `tests/test_shared_visitors.py` says which.
+Gradio serves requests as they come, refuses more when its line is full, and forgets the
+oldest sessions when there are too many: one visitor can use all of that up. Here, who
+has most requests in the line waits longest, those whose answer nobody listens for are
+not worked on, and no new visitor is refused because of them. Gradio has no hooks for
+this, so some of its lists and dicts are replaced: `tests/test_shared_visitors.py` says
+which.
 """
 
 import asyncio

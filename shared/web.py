@@ -1,4 +1,4 @@
-"""What stands around the page: headers, limits, and errors that tell nothing away."""
+"""What stands around the page: headers, limits, and errors that give nothing away."""
 
 import asyncio
 import contextlib

@@ -1,4 +1,4 @@
-"""What the page says when something cannot be, in the words of its visitors.
+"""What the page says when something goes wrong, in the words of its visitors.
 
 They see no command line and no recipe, and can install and start nothing here.
 """
@@ -50,7 +50,7 @@ def problem(error: Exception, terms: Mapping[str, str] | None = None) -> dict[st
 def to_visitors(text: str, terms: Mapping[str, str] | None = None) -> str:
     """Word the message of an `AppError` for visitors.
 
-    A message that still speaks of what is not theirs goes to the log instead.
+    A message that still names options, commands or folders goes to the log instead.
 
     Args:
         terms: patterns of further words, and what the page calls these.

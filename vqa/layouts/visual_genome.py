@@ -1,4 +1,4 @@
-"""Visual Genome's questions and answers, of no split.
+"""Visual Genome: questions and answers about photos, without splits.
 
 Source: Krishna et al. 2017, arXiv:1602.07332.
 """
