@@ -279,7 +279,7 @@ def build_server(page: "gr.Blocks", settings: Settings) -> "FastAPI":
     import gradio as gr
     from gradio.utils import get_upload_folder
 
-    from shared.api import explain_call, refuse_downloads
+    from shared.api import explain_call, explain_failures, refuse_downloads
     from shared.belongings import Belongings
     from shared.below import Below, Mounted, link_relatively
     from shared.components import HEAD, MARK, make_theme
@@ -291,6 +291,7 @@ def build_server(page: "gr.Blocks", settings: Settings) -> "FastAPI":
     from shared.web import ASSETS, Shell, make_server
 
     refuse_downloads()
+    explain_failures()
     page.queue(
         default_concurrency_limit=AT_ONCE,
         api_open=False,  # nobody gets past the line, but those whom `publish` lets

@@ -23,6 +23,9 @@ UPLOAD_FIRST = (
     "The photo is not a file that was uploaded here. Send it to /gradio_api/upload "
     "first, and then what that answers as `path`."
 )
+WRONG_CALL = (
+    "This call is not as it should be: /gradio_api/openapi.json says what each takes."
+)
 FILES = "/gradio_api/file="
 CALLS = "/gradio_api/call/v2/"
 
@@ -151,6 +154,24 @@ async def explain_call(request: "Request", error: Exception) -> "Response":
     if isinstance(error, KeyError):
         reason = f"There is no endpoint {reason}."
     return JSONResponse({"error": reason}, status_code=400)
+
+
+def explain_failures() -> None:
+    """Have Gradio say a sentence where it would send `{"error": null}`.
+
+    What its own code raises, for too few arguments or an address of another server, is
+    hidden from callers; what `_guarded` raises says what is wrong.
+    """
+    from gradio import queueing, utils
+
+    write = utils.error_payload
+
+    def explain(error: BaseException | None, show_error: bool) -> dict[str, Any]:
+        written = write(error, show_error)
+        return written if written["error"] else {**written, "error": WRONG_CALL}
+
+    for module in (queueing, utils):
+        vars(module)["error_payload"] = explain
 
 
 def refuse_downloads() -> None:

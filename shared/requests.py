@@ -36,8 +36,8 @@ LARGEST_TOOL = 30_000_000  # agents send photos among the arguments, in base64
 MOST_PARTS = 50_000  # of JSON; the table of 500 photos has a tenth of that
 DEEPEST = 32  # levels of JSON within each other
 PATIENCE = 20  # seconds for a request, or without a part of an upload
-PATIENCE_UPLOAD = 600  # for all of one, which must not be slower than
-SLOWEST = 2000  # bytes a second on the mean, after `PATIENCE`
+PATIENCE_UPLOAD = 3600  # for all of one, such as 160 MB at 50 kB/s
+SLOWEST = 2000  # bytes a second of an upload on the mean, after `PATIENCE`
 PATIENCE_DRAIN = 5  # for the rest of a request that is refused
 MOST_DRAINED = 100_000_000  # bytes of it
 

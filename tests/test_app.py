@@ -274,6 +274,8 @@ def test_what_one_user_was_given_is_of_no_use_to_another(guarded):
     own = send_photo(guarded, bob)  # the same file
     assert own != path
     assert get_status(guarded, own, bob) == 200
+    (inside,) = Path(own).parents[1].glob("*/a.jpg")  # one name for whoever sends it
+    assert get_status(guarded, inside, bob) >= 400
 
 
 @pytest.mark.slow

@@ -239,6 +239,17 @@ def test_a_call_that_cannot_be_is_refused(where, name, given, message):
     assert json.loads(text)["error"].startswith(message)
 
 
+@pytest.mark.parametrize("values", [[], [None], ["a"] * 3])
+def test_a_call_with_too_few_values_is_told_where_it_is_said(where, values):
+    status, text = post(f"{where}/gradio_api/run/caption", {"data": values})
+    assert status == 400
+    assert "/gradio_api/openapi.json" in json.loads(text)["error"]
+    event = json.loads(post(f"{where}/gradio_api/call/caption", {"data": values})[1])
+    text = answer(f"{where}/gradio_api/call/caption/{event['event_id']}")[1]
+    assert text.startswith("event: error")
+    assert "/gradio_api/openapi.json" in text
+
+
 @pytest.mark.parametrize(
     "given",
     [
