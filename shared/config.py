@@ -60,7 +60,7 @@ def read_config(source: str, schema: type[C], prefix: str) -> C:
         text = (included("configs") / f"{source}.toml").read_text("utf-8")
         return parse_config(text, schema, source)
     try:
-        text = Path(source).read_text("utf-8")
+        text = Path(source).read_text("utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise AppError(
             f"No config can be read from {source}: {error}. "

@@ -149,9 +149,10 @@ def test_all_problems_are_named_at_once():
         parse_config("mode = 1\nother = 2\n[part]\nsize = 0", Whole, "a.toml")
 
 
-def test_a_config_is_read_from_a_file(tmp_path):
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig"])  # as Notepad saves it
+def test_a_config_is_read_from_a_file(tmp_path, encoding):
     path = tmp_path / "mine.toml"
-    path.write_text("[part]\nsize = 4", encoding="utf-8")
+    path.write_text("[part]\nsize = 4", encoding=encoding)
     assert read_config(str(path), Whole, "captioner").part.size == 4
 
 
