@@ -59,6 +59,7 @@ __all__ = [
     "add_part",
     "check_bundle",
     "check_changeable",
+    "check_replaceable",
     "check_size",
     "has_part",
     "read_card",
@@ -156,6 +157,15 @@ def check_changeable(folder: Path) -> None:
             not writable.
     """
     read_manifest(folder)
+    check_replaceable(folder)
+
+
+def check_replaceable(folder: Path) -> None:
+    """Make sure that a bundle can take the place of a folder, be it damaged or empty.
+
+    Raises:
+        AppError: if the folder holds other things, or its place is not writable.
+    """
     if not _may_replace(folder):
         raise AppError(
             f"{folder} is not a folder with a bundle and nothing else. Move the other "

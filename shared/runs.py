@@ -11,7 +11,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Protocol, TypeVar
 
-from shared.bundles import check_changeable
+from shared.bundles import check_replaceable
 from shared.config import Config, format_config, parse_config, read_config
 from shared.errors import AppError
 from shared.files import replace_file, write_text
@@ -125,7 +125,7 @@ def open_run(out: Path, recipe: Config, data: str, parts: Sequence[str]) -> bool
         (out / SKIPPED).unlink(missing_ok=True)
         write_text(path, header + format_config(recipe))
     if BUNDLE in there:
-        check_changeable(out / BUNDLE)
+        check_replaceable(out / BUNDLE)
     return CHECKPOINT in there
 
 

@@ -167,6 +167,14 @@ def test_a_bundle_with_other_things_is_refused_before_the_training(out):
         begin(out)
 
 
+@pytest.mark.parametrize("files", [[], ["manifest.json"]])
+def test_a_bundle_that_is_damaged_will_be_replaced(out, files):
+    (out / "bundle").mkdir()
+    for name in files:
+        (out / "bundle" / name).write_text("{")
+    assert begin(out)
+
+
 def test_a_folder_with_other_things_is_left_alone(tmp_path):
     (tmp_path / "thesis.tex").write_text("")
     with pytest.raises(AppError, match=r"not empty, and no run.*--out"):
