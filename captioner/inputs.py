@@ -3,7 +3,7 @@
 import glob
 import os
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import NoReturn
 
@@ -19,6 +19,8 @@ LEFT_OUT = frozenset(
     }
 )
 _DIGITS = re.compile(r"(\d+)")
+_SEPARATOR = r"[/\\]" if os.sep == "\\" else "/"
+_DEEP = re.compile(rf"(?:(?<={_SEPARATOR})|^)\*\*(?:{_SEPARATOR}+|$)")
 
 
 def find_photos(
@@ -34,7 +36,8 @@ def find_photos(
     what is wrong. In a folder, every file named like a photo is taken, in
     natural order (img2 before img10), except what is hidden (`.x`, `._x.jpg`)
     and what is in a folder where programs keep small copies, see `LEFT_OUT`.
-    A pattern (`*`, `?`, `[ ]`, `**`) stands for what it matches, in that order.
+    A pattern (`*`, `?`, `[ ]`, `**`) stands for what it matches, in that order;
+    `**` for the folders that `recursive` would look into.
 
     Args:
         words: as typed.
@@ -75,7 +78,7 @@ def _expand(word: str, read_stdin: Callable[[], bytes], null: bool) -> Iterable[
         return paths
     if os.path.lexists(word) or not glob.has_magic(_no_address(word)):
         return [Path(word)]
-    matches = [Path(match) for match in glob.iglob(word, recursive=True)]  # noqa: PTH207
+    matches = {Path(match) for match in _match(word)}
     if not matches:
         raise AppError(f"Nothing matches {word}. Check the folder and the pattern.")
     return sorted(matches, key=_natural_order)
@@ -96,21 +99,45 @@ def _no_address(word: str) -> str:
     return word
 
 
+def _match(pattern: str) -> Iterator[str]:
+    """Give what a pattern matches; `**` stands for the folders that `_walk` finds.
+
+    `glob` would follow links in it round and round.
+    """
+    start, *rest = _DEEP.split(pattern, maxsplit=1)
+    if not rest:
+        yield from glob.iglob(pattern)  # noqa: PTH207
+        return
+    for top in glob.iglob(start) if start else [os.curdir]:  # noqa: PTH207
+        for folder, files in _walk(Path(top)):
+            if rest[0]:
+                yield from _match(os.path.join(glob.escape(folder), rest[0]))  # noqa: PTH118
+            else:
+                yield from (f"{folder}/{n}" for n in files if _is_photo_name(n))
+
+
 def _list_folder(folder: Path, recursive: bool) -> list[Path]:
-    found, links = [], [folder]
+    found = []
+    for root, files in _walk(folder):
+        found += [Path(root, name) for name in files if _is_photo_name(name)]
+        if not recursive:
+            break
+    return sorted(found, key=_natural_order)
+
+
+def _walk(folder: Path) -> Iterator[tuple[str, list[str]]]:
+    """Give a folder and those in it, each once, with the names of their files."""
+    links = [folder]
     seen: set[tuple[int, int]] = set()
     for start in links:  # grows; what is really there comes before what is linked
         for root, folders, files in os.walk(start, onerror=_refuse):
             if _is_known(root, seen):
                 folders.clear()
                 continue
-            found += [Path(root, name) for name in files if _is_photo_name(name)]
-            if not recursive:
-                break
+            yield root, files
             inner = [name for name in folders if not _is_left_out(name)]
             folders[:] = [n for n in inner if not os.path.islink(Path(root, n))]  # noqa: PTH114
             links += [Path(root, name) for name in sorted(set(inner) - set(folders))]
-    return sorted(found, key=_natural_order)
 
 
 def _is_known(folder: str, seen: set[tuple[int, int]]) -> bool:

@@ -30,6 +30,11 @@ _MOST_EXIF = 1_000_000  # bytes
 _TIFF_NEEDS = {256, 257, 258, 262}  # width, length, bits and what zero stands for
 _TIFF_PLACES = {273, 324}  # where its strips or tiles are
 _BITS, _PLANAR = 258, 284  # others of its tags
+# 16-bit grey whose white is zero, high byte first: as with its low byte first, which
+# Pillow knows.
+TiffImagePlugin.OPEN_INFO.setdefault(
+    (TiffImagePlugin.MM, 0, (1,), 1, (16,), ()), ("I;16B", "I;16B")
+)
 _FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}  # JPEG's markers for them
 _LOSSY_FRAMES = (0xC0, 0xC1, 0xC2, 0xC9, 0xCA)
 

@@ -234,4 +234,6 @@ def _essence(value: Any) -> Any:
 def _option(name: str, value: Any) -> str:
     if isinstance(value, dict):
         value = f"{value.get('folder')} ({str(value.get('sha256'))[:12]})"
+    elif value == "":
+        value = '""'
     return f"--{name.replace('_', '-')} {value}"

@@ -237,6 +237,13 @@ def test_linked_folders_are_followed_once(capsys):
         ["in/link/b.png", "in/link/deep/c.png", "in/real/a.png"],
     )
     assert seen(run(capsys, "in/link")[1]) == ["in/link/b.png"]
+    for pattern in ("in/**/*.png", "in/**", "./in/**/"):  # nor do patterns go round
+        assert seen(run(capsys, pattern)[1]) == [
+            "in/link/b.png",
+            "in/link/deep/c.png",
+            "in/real/a.png",
+        ]
+    assert seen(run(capsys, "**/real/**/a.png")[1]) == ["in/real/a.png"]
 
 
 def test_small_copies_are_no_photos(capsys):

@@ -287,12 +287,13 @@ def test_grey_of_fewer_bits_in_16_is_as_bright_as_it_should_be(format, bits):
     np.testing.assert_allclose(pixels[:, :, 0], RAMP_8, atol=1)
 
 
-def tiff(pixels, photometric, planar=1, extra=None):
+def tiff(pixels, photometric, planar=1, extra=None, order="<"):
     """Write an uncompressed TIFF of any array (H, W) or (H, W, samples)."""
     pixels = np.atleast_3d(pixels)
     height, width, samples = pixels.shape
     kind = {"u": 1, "i": 2, "f": 3, "c": 6}[pixels.dtype.kind]
-    data = (pixels if planar == 1 else pixels.transpose(2, 0, 1)).tobytes()
+    data = pixels.astype(pixels.dtype.newbyteorder(order))
+    data = (data if planar == 1 else data.transpose(2, 0, 1)).tobytes()
     each = samples if planar == 2 else 1
     tags = {256: [width], 257: [height], 258: [8 * pixels.itemsize] * samples}
     tags |= {259: [1], 262: [photometric], 273: [0] * each, 277: [samples]}
@@ -304,12 +305,13 @@ def tiff(pixels, photometric, planar=1, extra=None):
     tags[273] = [places[1] + i * len(data) // each for i in range(each)]
     entries = b""
     for tag in sorted(tags):
-        values = struct.pack(f"<{len(tags[tag])}I", *tags[tag])
+        values = struct.pack(f"{order}{len(tags[tag])}I", *tags[tag])
         if len(values) > 4:
             place, lists = start + len(lists), lists + values
-            values = struct.pack("<I", place)
-        entries += struct.pack("<HHI", tag, 4, len(tags[tag])) + values
-    head = b"II*\0" + struct.pack("<IH", 8, len(tags))
+            values = struct.pack(f"{order}I", place)
+        entries += struct.pack(f"{order}HHI", tag, 4, len(tags[tag])) + values
+    start = b"II*\0" if order == "<" else b"MM\0*"
+    head = start + struct.pack(f"{order}IH", 8, len(tags))
     return head + entries + bytes(4) + lists + data
 
 
@@ -328,6 +330,13 @@ def test_a_tiff_whose_white_is_zero_is_no_negative(values):
     negative = (white - values).astype(values.dtype)
     for stored, photometric in ((negative, 0), (values, 1)):
         pixels = read_image(tiff(stored, photometric))
+        np.testing.assert_allclose(pixels[:, :, 0], RAMP_8, atol=1)
+
+
+def test_white_is_zero_whichever_byte_comes_first():
+    for values in (RAMP, RAMP >> 4):
+        white = 65535 if values is RAMP else 4095
+        pixels = read_image(tiff(white - values, 0, order=">"))
         np.testing.assert_allclose(pixels[:, :, 0], RAMP_8, atol=1)
 
 
