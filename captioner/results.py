@@ -7,7 +7,7 @@ from typing import Any
 
 from shared.captions import NAME_KEYS, photo_id
 from shared.errors import AppError
-from shared.reading import parse_json, read_csv, read_text
+from shared.reading import each_once, parse_json, read_csv, read_text
 
 _FORM = '{"image_id": ..., "caption": ...} or {"image": ..., "caption": ...}'
 
@@ -108,15 +108,19 @@ def _read_records(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
         return
     text = read_text(path, "captions")
     if text.lstrip().startswith("["):
-        records = enumerate(parse_json(text, str(path)), start=1)
+        records = enumerate(_parse(text, str(path)), start=1)
         named = ((f"{path}, entry {number}", record) for number, record in records)
     else:
         lines = enumerate(text.split("\n"), start=1)
         places = ((f"{path}, line {n}", line) for n, line in lines if line.strip())
-        named = ((where, parse_json(line, where)) for where, line in places)
+        named = ((where, _parse(line, where)) for where, line in places)
     for where, record in named:
         if not isinstance(record, dict):
             raise AppError(
                 f"{where}: expected {_FORM}. Received: {json.dumps(record)[:100]}"
             )
         yield where, record
+
+
+def _parse(text: str, where: str) -> Any:
+    return parse_json(text, where, object_pairs_hook=each_once)

@@ -20,6 +20,7 @@ from shared.errors import AppError
 from shared.reading import (
     Split,
     checked_name,
+    each_once,
     find_file,
     get_value,
     parse_json,
@@ -185,8 +186,10 @@ def flickr_rows(path: Path) -> Iterator[Row]:
 
 def json_rows(path: Path) -> Iterator[Row]:
     """Read COCO's captions, Karpathy's splits, or a list of objects as in JSONL."""
-    data = parse_json(read_text(path, "captions"), str(path))
-    if isinstance(data, list):
+    text = read_text(path, "captions")
+    data = parse_json(text, str(path))
+    if isinstance(data, list):  # of one's own, where a key may stand twice
+        data = parse_json(text, str(path), object_pairs_hook=each_once)
         for i, item in enumerate(data):
             yield item_row(item, f"{path}, [{i}]")
     elif isinstance(data, dict) and "annotations" in data:

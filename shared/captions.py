@@ -106,7 +106,8 @@ def jsonl_rows(path: Path) -> Iterator[Row]:
     """Read one object a line: image, caption or captions, and maybe split."""
     for number, line in reading.read_lines(path, "captions"):
         where = f"{path}, line {number}"
-        yield item_row(parse_json(line, where), where)
+        item = parse_json(line, where, object_pairs_hook=reading.each_once)
+        yield item_row(item, where)
 
 
 def item_row(item: Any, where: str) -> Row:

@@ -120,6 +120,20 @@ def parse_json(text: str, where: str, **options: Any) -> Any:
         raise AppError(f"{where} is not valid JSON: nested too deeply.") from error
 
 
+def each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Make an object of JSON, for `json.loads`, that has each key once.
+
+    Raises:
+        ValueError: if one stands there twice.
+    """
+    item = dict(pairs)
+    if len(item) < len(pairs):
+        keys = [key for key, _ in pairs]
+        twice = next(key for key in keys if keys.count(key) > 1)
+        raise ValueError(f"an object has the key {twice!r:.60} twice")
+    return item
+
+
 def read_lines(
     path: Path, content: str, may_be_empty: bool = False
 ) -> Iterator[tuple[int, str]]:

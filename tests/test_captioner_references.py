@@ -248,3 +248,10 @@ def test_any_results_are_read_or_refused(tmp_path_factory, ending, text):
         assert "any" in str(error)
     else:
         assert all(isinstance(caption, str) for caption in found.values())
+
+
+@pytest.mark.parametrize("form", ["[%s]", "%s"])
+def test_keys_of_results_stand_once(form):
+    put("out.json", form % '{"image_id": 1, "caption": "a", "caption": "b"}')
+    with pytest.raises(AppError, match="has the key 'caption' twice"):
+        read_results(Path("out.json"))

@@ -296,6 +296,16 @@ def test_ids_of_two_files_may_be_the_same(tmp_path):
             },
             r"images\[1\]: the id 1 belongs to another photo, too: .*images\[0\]",
         ),
+        (
+            "captions.jsonl",
+            '{"image": "a.jpg", "caption": "A dog", "caption": "A cat"}',
+            r"line 1 .*: an object has the key 'caption' twice",
+        ),
+        (
+            "captions.json",
+            '[{"image": "a.jpg", "image": "b.jpg", "caption": "A cat"}]',
+            r"an object has the key 'image' twice",
+        ),
     ],
 )
 def test_refused(tmp_path, name, content, match):

@@ -744,6 +744,12 @@ def test_rows_that_contradict_each_other_are_refused(
 def test_several_columns_of_answers_are_taken_together(tmp_path):
     (record,) = own(tmp_path, "answer,answer,notes,answer", "a.jpg,Q,x,,!,y")
     assert record.answers == ("x", "y")
+    (record,) = own(tmp_path, "answer_0,answer_1,answer_10", "a.jpg,Q,x,y,x")
+    assert record.answers == ("x", "y", "x")
+    (record,) = own(tmp_path, "answer 1,answers,answer 2", "a.jpg,Q,x,y|z,x")
+    assert record.answers == ("x", "y", "z", "x")
+    (record,) = own(tmp_path, "answer1", "a.jpg,Q,x")
+    assert record.answers == ("x",)
     row = {"image": "a.jpg", "question": "Q", "answer": "z", "answers": ["x", "y", "x"]}
     write_files(tmp_path, {"qa.csv": b"", "both.json": [row, row | {"answer": "y"}]})
     (record,) = read_dataset(tmp_path / "both.json")

@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
@@ -15,6 +16,7 @@ from shared.reading import (
     as_text,
     checked_name,
     checked_split,
+    each_once,
     get_texts,
     get_value,
     parse_json,
@@ -32,6 +34,7 @@ KEYS = (
     *("id", "question_id", "question_type", "type", "answer_type", "choices", "weight"),
 )
 _NAME_KEYS = ("image", "image_id", "file_name")
+_ANSWER = re.compile(r"answer[ _-]?\d*")
 _NOT_SAID = math.nan  # for a weight
 
 
@@ -76,7 +79,8 @@ class Layout(NamedTuple):
 def csv_items(path: Path) -> Iterator[tuple[str, str, dict[str, Any]]]:
     """Read columns image, question, answer and maybe more, named in the first line.
 
-    Several columns may be called answer; other names that matter stand once.
+    Several columns may be answers: of that name, or numbered (`answer_1`); other
+    names that matter stand once.
 
     Yields:
         file and line, number of the line, column -> cell without those left empty.
@@ -95,15 +99,18 @@ def csv_items(path: Path) -> Iterator[tuple[str, str, dict[str, Any]]]:
             f"split and others. {advice}"
         )
     check_once(header, {*KEYS} - {"answer"}, where)
+    answers = [column for column in header if _ANSWER.fullmatch(column)]
     for where, cells in table:
         item: dict[str, Any] = {}
         for column, cell in zip(header, map(str.strip, cells), strict=True):
             if not cell:
                 continue
             if column in ("answers", "choices"):
-                item[column] = [part.strip() for part in cell.split("|")]
-            elif column == "answer" and header.count(column) > 1:
+                item.setdefault(column, []).extend(map(str.strip, cell.split("|")))
+            elif column in answers and len(answers) > 1:
                 item.setdefault("answers", []).append(cell)
+            elif column in answers:
+                item["answer"] = cell
             else:
                 item[column] = cell
         yield where, where.rpartition(" ")[2], item
@@ -128,20 +135,6 @@ def jsonl_items(path: Path) -> Iterator[tuple[str, str, Any]]:
     for number, line in read_lines(path, "questions"):
         where = f"{path}, line {number}"
         yield where, str(number), parse_json(line, where, object_pairs_hook=each_once)
-
-
-def each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """Make an object of JSON, for `json.loads`, that has each key once.
-
-    Raises:
-        ValueError: if one stands there twice.
-    """
-    item = dict(pairs)
-    if len(item) < len(pairs):
-        keys = [key for key, _ in pairs]
-        twice = next(key for key in keys if keys.count(key) > 1)
-        raise ValueError(f"an object has the key {twice!r:.60} twice")
-    return item
 
 
 def json_items(path: Path) -> Iterator[tuple[str, str, Any]]:

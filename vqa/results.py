@@ -7,8 +7,8 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from shared.errors import AppError
-from shared.reading import parse_json, read_csv, read_text
-from vqa.annotations import check_once, each_once, first_text
+from shared.reading import each_once, parse_json, read_csv, read_text
+from vqa.annotations import check_once, first_text
 
 if TYPE_CHECKING:
     from vqa.data import Record
