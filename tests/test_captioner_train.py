@@ -15,16 +15,17 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
-from conftest import write_shapes
+from conftest import tiny_config, write_shapes
 from keras import layers, ops
 from PIL import Image
 
 from captioner import train as train_module
 from captioner import trainer
 from captioner.data import read_dataset, select
+from captioner.metrics import score_captions
 from captioner.model import build_captioner
 from captioner.predict import Caption, load_bundle, load_captioner
-from captioner.reports import draw_curves, draw_samples
+from captioner.reports import draw_curves, draw_samples, write_card
 from captioner.train import _find_unsure, train
 from shared import encoders, training
 from shared.bundles import add_part, has_part
@@ -864,3 +865,21 @@ def test_the_threshold_is_found_on_the_dev_photos():
     assert 35 <= sum(one < unsure for one in sure) <= 40
     few = dict(list(found.items())[:50])
     assert _find_unsure(few, references, Vocabulary(SPECIAL_WORDS)) == 0
+
+
+@pytest.mark.parametrize("start", [None, "a cat"])
+def test_a_card_shows_the_scores_before_beside_those_after(start):
+    references = {"1.png": ["a red dog runs"]}
+
+    def score(text):
+        return score_captions({"1.png": text}, references).to_dict()
+
+    sizes = {"train_photos": 9, "train_captions": 9, "dev_photos": 1}
+    run = {
+        "data": {"source": "mine", **sizes},
+        "scores": score("a red dog runs"),
+        "scores_before": start and score(start),
+    }
+    card = write_card(run, tiny_config(), 3)
+    assert ("| BLEU-1 | 18.4 | 100.0 |" in card) == bool(start), card
+    assert ("| BLEU-1 | 100.0 |" in card) == (not start)

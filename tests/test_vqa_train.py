@@ -31,8 +31,15 @@ from vqa import trainer
 from vqa.answers import AnswerSpace
 from vqa.config import VqaConfig
 from vqa.data import Record, read_dataset, select
+from vqa.metrics import score_answers
 from vqa.predict import load_bundle, load_vqa
-from vqa.reports import Outcome, draw_curves, draw_samples, score_outcome
+from vqa.reports import (
+    Outcome,
+    draw_curves,
+    draw_samples,
+    score_outcome,
+    write_card,
+)
 from vqa.runtime_keras import build_net
 from vqa.shapes import write_asked_shapes
 from vqa.train import train
@@ -811,3 +818,23 @@ def test_a_missing_package_does_not_lose_the_report():
 
     assert reports._version("keras") == keras.__version__
     assert reports._version("surely-not-installed") == "unknown"
+
+
+@pytest.mark.parametrize("start", [None, "cat"])
+def test_a_card_shows_the_scores_before_beside_those_after(start):
+    asked = [Record("1", Path("1.png"), "what is it?", ("dog",), "dev", "1")]
+
+    def score(answer):
+        return score_answers(asked, {"1": answer}, {"1": "cow"}).to_dict()
+
+    counts = ("train_photos", "train_questions", "dev_photos", "dev_questions")
+    run = {
+        "data": {"source": "mine", **dict.fromkeys(counts, 1)},
+        "scores": score("dog"),
+        "scores_before": start and score(start),
+        "reliability": [],
+        "calibration_error": 0.0,
+    }
+    card = write_card(run, tiny_vqa_config(), Vocabulary(SPECIAL_WORDS), None)
+    assert ("| 0.0 | 100.0 | 0.0 | 1 |" in card) == bool(start), card
+    assert ("exact match | 100.0 | 0.0 | 1 |" in card) == (not start)
