@@ -205,6 +205,10 @@ NAMED_ONLY = {
     "neither a dog nor a cat": ("", "cat dog"),
     "not only a dog but a cat": ("animal cat dog", ""),
     "a couch instead of a bed": ("couch", "bed"),
+    "a rubber duck": ("", "duck"),
+    "a man in a tiger striped shirt": ("man person shirt", "tiger"),
+    "a man pretends to be a dog": ("man person", "dog"),
+    "a dog fails to catch a frisbee and runs": ("animal dog", "frisbee"),
 }
 
 

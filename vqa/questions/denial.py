@@ -6,7 +6,10 @@ from vqa.questions.lexicon import PREPOSITIONS, word_set
 from vqa.questions.terms import nouns, verbs
 
 _NO = word_set("no without neither nor lacking minus except")
-_NOT = word_set("not never cannot barely hardly")
+_NOT = word_set(
+    """not never cannot barely hardly fail fails failing failed pretend pretends
+    pretending"""
+)
 _ENDS = word_set(". ; , but while whilst as when who that which")
 _IS = word_set("is are was were")
 _DRESSED = word_set("dressed disguised shaped costumed painted decorated designed")

@@ -32,11 +32,16 @@ _YOUNG = word_set("cub cubs calf calves chick chicks pup pups foal foals")
 _UNREAL = word_set(
     """toy stuffed fake cartoon plastic inflatable ceramic bronze metal wooden stone
     paper lego origami animated painted carved blow-up plush rocking miniature snow
-    gingerbread carousel merry-go-round"""
+    gingerbread carousel merry-go-round rubber cardboard foam knitted crocheted concrete
+    marble robotic"""
 )
 """Words before someone who is none: "a stuffed bear", "a wooden horse"."""
 
-_UNREAL_THINGS = word_set("toy fake cartoon model miniature lego paper origami plush")
+_UNREAL_THINGS = word_set(
+    "toy fake cartoon model miniature lego paper origami plush imaginary"
+)
+_PATTERNS = word_set("striped print printed patterned themed shaped")
+"""Words after what is only drawn or meant: "a tiger striped shirt"."""
 _TOYS = word_set("toy stuffed plush lego")
 _NOUNS_TOO = word_set("bowl show watch cover drive ride stop wash")
 """Verbs of the tables that are nouns after a noun: "a dog bowl"."""
@@ -92,6 +97,7 @@ class _Head:
         self.adjectives: list[str] = []
         self.nouns: list[Noun] = []
         self.texts: list[str] = []  # the nouns as written
+        self.drawn: set[str] = set()  # nouns of a pattern: "tiger striped"
         self.goes_on = False  # to a noun that no table knows
 
     def take(self, words: Sequence[str], i: int) -> bool:
@@ -111,6 +117,9 @@ class _Head:
                 self.nouns.append(nouns()[word])
                 self.texts.append(word)
                 self.goes_on = False
+        elif self.nouns and word in _PATTERNS and after in nouns():
+            self.drawn |= {noun.word for noun in self.nouns}
+            self.nouns, self.texts = [], []
         elif self.nouns:
             if not self._goes_on(word, after):
                 return False
@@ -175,7 +184,7 @@ class _Head:
             head = Noun("rest", "thing")
         said = {*self.adjectives, *self.texts[:-1]}
         unreal = said & (_UNREAL if head.kind in AGENTS else _UNREAL_THINGS)
-        unsure: set[str] = set()
+        unsure = {*self.drawn}
         if unreal & _TOYS and head.word != "toy":
             unsure, unreal = {head.word}, set()
             head, text = Noun("object", "toy", head.plural), "toy"
