@@ -1,4 +1,4 @@
-"""Photos with their reference captions, read from the layouts people have."""
+"""Photos with their reference captions: data sets of files or of TFDS, and splits."""
 
 import os
 import re

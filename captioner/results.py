@@ -1,4 +1,4 @@
-"""Files of captions, one caption an image."""
+"""Files of captions to be scored: one caption an image."""
 
 import json
 from collections.abc import Iterator

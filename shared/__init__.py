@@ -1,1 +1,1 @@
-"""What is true of images, words, tensors and files, whatever the task."""
+"""What both packages use: images, words, tensors, data sets, files, and the page."""

@@ -1,4 +1,4 @@
-"""Captioned data sets to rows: which photo, which captions, which split."""
+"""Caption files as data sets publish them, to rows: which photo, captions and split."""
 
 import re
 from collections.abc import Callable, Iterable, Iterator

@@ -1,4 +1,4 @@
-"""Captioned photos, read from the layouts people have."""
+"""Captioned photos: a data set's files are found, read, and joined with its photos."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""The forms of questions that are known, one line each."""
+"""The list of known forms of question files, in the order in which they are tried."""
 
 from pathlib import Path
 

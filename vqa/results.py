@@ -1,4 +1,4 @@
-"""Files of answers, one answer a question."""
+"""Files of answers to be scored: one answer a question."""
 
 import json
 import re
