@@ -394,3 +394,10 @@ def test_a_table_without_names_of_columns_is_told_what_to_add(tmp_path):
     write_files(tmp_path, {"qa.csv": QA.partition("\n")[2]})
     with pytest.raises(AppError, match="put a line `image,question,answer` above"):
         read_dataset(tmp_path)
+
+
+@pytest.mark.parametrize("data", official("val", 2), ids=["questions", "answers"])
+def test_a_published_file_of_another_name_is_told_why_it_is_not_known(tmp_path, data):
+    write_files(tmp_path, {"mine.json": data})
+    with pytest.raises(AppError, match="the name that it was published under"):
+        read_dataset(tmp_path / "mine.json")

@@ -147,9 +147,15 @@ def json_items(path: Path) -> Iterator[tuple[str, str, Any]]:
             if isinstance(data, dict)
             else json.dumps(data)
         )
+        advice = ""
+        if isinstance(data, dict) and {"questions", "annotations", "data"} & set(data):
+            advice = (
+                ". If it is a published file, give it the name that it was published "
+                "under, which says its form and its split."
+            )
         raise AppError(
             f"{path} should be a list of [question, answer, image], or of objects "
-            f"with image, question and answer. Received: {keys:.120}"
+            f"with image, question and answer. Received: {keys:.120}{advice}"
         )
     for number, item in enumerate(data):
         yield f"{path}, [{number}]", str(number), item
