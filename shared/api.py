@@ -1,7 +1,10 @@
 """What other programs use: functions with a schema, by HTTP and as MCP's tools."""
 
+import asyncio
 import inspect
-from collections.abc import Callable, Mapping
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Hashable, Mapping
+from contextlib import asynccontextmanager
 from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
@@ -97,7 +100,6 @@ def publish(*functions: Callable[..., Any]) -> None:
     Args:
         functions: their photos are `Upload`, and they raise `AppError`.
     """
-    from anyio import CapacityLimiter
     from gradio.context import get_blocks_context
     from gradio.events import api
     from gradio.utils import get_function_description
@@ -105,7 +107,7 @@ def publish(*functions: Callable[..., Any]) -> None:
     page = get_blocks_context()
     if page is None:
         raise ValueError("`publish` must be called where a page is being built.")
-    turns = CapacityLimiter(AT_ONCE)
+    turns = Turns()
     for function in functions:
         # MCP would call what is queued by way of an address that its caller names.
         endpoint = api(_guarded(function, turns), queue=False)
@@ -114,7 +116,69 @@ def publish(*functions: Callable[..., Any]) -> None:
             page.blocks[number].api_info()["description"] = note  # type: ignore
 
 
-def _guarded(function: Callable[..., Any], turns: Any) -> Callable[..., Any]:
+class Turns:
+    """Calls that are worked on, a few at once; of those that wait, visitors take turns.
+
+    If too many wait, the last one of whoever has most of them is refused.
+    """
+
+    def __init__(self) -> None:
+        self._free = AT_ONCE
+        self._lines: dict[Hashable, deque[asyncio.Future[None]]] = {}  # in their order
+
+    @asynccontextmanager
+    async def turn(self, visitor: Hashable) -> AsyncIterator[None]:
+        """Wait until it is a visitor's turn.
+
+        Raises:
+            AppError: if too many wait.
+        """
+        if self._free:
+            self._free -= 1
+        else:
+            await self._wait(visitor)
+        try:
+            yield
+        finally:
+            self._free += 1
+            self._call_next()
+
+    async def _wait(self, visitor: Hashable) -> None:
+        called: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._lines.setdefault(visitor, deque()).append(called)
+        if sum(map(len, self._lines.values())) > MOST_WAITING:
+            max(self._lines.values(), key=len).pop().set_exception(AppError(BUSY))
+        try:
+            await called
+        except asyncio.CancelledError:
+            if called.done() and not called.cancelled():  # nobody comes for this turn
+                self._free += 1
+                self._call_next()
+            raise
+
+    def _call_next(self) -> None:
+        while self._free and self._lines:
+            visitor = next(iter(self._lines))
+            line = self._lines.pop(visitor)
+            called = line.popleft() if line else None
+            if line:
+                self._lines[visitor] = line  # behind all others
+            if called and not called.done():
+                self._free -= 1
+                called.set_result(None)
+
+
+def _visitor() -> Hashable:
+    """Who calls, of the request that Gradio works on: a name or an address."""
+    from gradio.context import LocalContext
+
+    from shared.seen import owner_of
+
+    request = LocalContext.request.get(None)
+    return owner_of(request)[1] if request else None
+
+
+def _guarded(function: Callable[..., Any], turns: Turns) -> Callable[..., Any]:
     import gradio as gr
     from anyio import to_thread
 
@@ -125,9 +189,8 @@ def _guarded(function: Callable[..., Any], turns: Any) -> Callable[..., Any]:
     async def guarded(*given: Any) -> Any:
         arguments = signature.bind(*given).arguments
         try:
-            if turns.statistics().tasks_waiting >= MOST_WAITING:
-                raise AppError(BUSY)
-            return await to_thread.run_sync(lambda: checked(**arguments), limiter=turns)
+            async with turns.turn(_visitor()):
+                return await to_thread.run_sync(lambda: checked(**arguments))
         except ValidationError as error:
             reason = "\n".join(map(_reason, error.errors()))
         except Exception as error:

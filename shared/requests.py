@@ -252,7 +252,7 @@ class Body:
         return min(now + PATIENCE, slow, self._start + PATIENCE_UPLOAD)
 
     async def read_all(self) -> bytes:
-        """Read all of it before the application does; see `replace`.
+        """Read all of it before the application does, which is given it then.
 
         Raises:
             Refused: if it is too much or too slow.
@@ -264,12 +264,8 @@ class Body:
                 raise ClientDisconnect
             parts.append(message.get("body", b""))
         content = b"".join(parts)
-        self.replace(content)
-        return content
-
-    def replace(self, content: bytes) -> None:
-        """Give the application something else than what was read."""
         self._read = {"type": "http.request", "body": content, "more_body": False}
+        return content
 
     async def drain(self) -> None:
         """Read the rest and drop it: a client that sends reads no answer."""
