@@ -118,6 +118,7 @@ class PhotoFinder:
         folders = [self._tree.folder(root, name) for root in roots for name in names]
         self.folders = [folder for folder in folders if folder and folder.is_dir()]
         self._listings: dict[tuple[Path, str], tuple[str, dict[str, str]]] = {}
+        self._any_case: dict[tuple[Path, str], dict[str, str]] = {}
         self._found: dict[tuple[str, ...], Photo | None] = {}
         self._usual: tuple[Path, int, str] | None = None
 
@@ -151,7 +152,7 @@ class PhotoFinder:
             for place, file in enumerate(files):
                 below, _, name = file.rpartition("/")
                 inner, files_there = self._listing(folder, below)
-                found = files_there.get(name) or files_there.get(without_case(name))
+                found = files_there.get(name) or self._alike(folder, below, name)
                 if found is not None:
                     if self._usual is None:
                         self._usual = folder, place, found[len(name) :]
@@ -162,8 +163,7 @@ class PhotoFinder:
     def _listing(self, folder: Path, below: str) -> tuple[str, dict[str, str]]:
         """Give what a folder below another is really called, and what it holds.
 
-        Names of files, with and without ending, as they are and without case, are
-        mapped to the files.
+        Names of files, with and without ending, are mapped to the files.
         """
         key = folder, below
         if key not in self._listings:
@@ -178,8 +178,14 @@ class PhotoFinder:
                 stem, ending = os.path.splitext(name)  # noqa: PTH122
                 if ending.lower() in IMAGE_SUFFIXES:
                     listing.setdefault(stem, name)
-            for name, file in list(listing.items()):
-                listing.setdefault(without_case(name), file)
             real = f"{inner.relative_to(folder).as_posix()}/" if inner and below else ""
             self._listings[key] = real, listing
         return self._listings[key]
+
+    def _alike(self, folder: Path, below: str, name: str) -> str | None:
+        """Find a file whatever the case of its letters."""
+        key = folder, below
+        if key not in self._any_case:
+            files = reversed(self._listing(folder, below)[1].items())
+            self._any_case[key] = {without_case(alike): file for alike, file in files}
+        return self._any_case[key].get(without_case(name))
