@@ -21,6 +21,7 @@ from captioner.predict import load_bundle, load_captioner, why_not_litert
 from captioner.runtime_litert import FILES, GRAPHS, PART
 from shared import bundles
 from shared.errors import AppError
+from shared.manifests import digest
 from shared.quiet import muted
 
 ROOT = Path(__file__).parents[1]
@@ -250,9 +251,9 @@ def manifest(bundle):
 
 def forge(bundle, name, content):
     """Change a file, and the manifest so that only its reader can notice."""
-    old = bundles._digest(bundle / name)
+    old = digest(bundle, name)
     (bundle / name).write_bytes(content)
-    text = manifest(bundle).replace(old, bundles._digest(bundle / name))
+    text = manifest(bundle).replace(old, digest(bundle, name))
     (bundle / "manifest.json").write_text(text)
 
 
