@@ -28,7 +28,7 @@ TARGETS = ["out.jsonl", "out.csv", "out.json", "out.html"]
         ("--num-captions 2", "--num-captions 1, now --num-captions 2"),
         ("--beam-size 5", "--beam-size 3, now --beam-size 5"),
         ("--max-words 5", "--max-words 6, now --max-words 5"),
-        ("--prefix a", "--prefix , now --prefix a"),
+        ("--prefix a", '--prefix "", now --prefix a'),
         ("--runtime keras", "--runtime litert, now --runtime keras"),
         ("--sample --seed 1", "--method beam, now --method sample"),
     ],
