@@ -217,9 +217,12 @@ def digest(content: bytes) -> bytes:
 
 
 def owner_of(visitor: Any) -> Owner:
-    """Tell who shows a photo, of Gradio's `Request`."""
+    """Tell who shows a photo, of Gradio's `Request`; MCP's calls have Starlette's."""
     client = visitor.client
-    return visitor.session_hash, visitor.username or (client.host if client else None)
+    session, name = (
+        getattr(visitor, key, None) for key in ("session_hash", "username")
+    )
+    return session, name or (client.host if client else None)
 
 
 def grids(attention: np.ndarray) -> list[list[float]]:
