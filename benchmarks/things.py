@@ -20,62 +20,13 @@ from pathlib import Path
 from typing import NamedTuple
 
 from captioner.predict import load_captioner
+from shared.concepts.words import Mentions, read_concepts
 from shared.english import forms
 from shared.errors import AppError
 from shared.text import split_words
 
 THINGS = Path(__file__).with_name("things.jsonl")
-PEOPLE = [
-    "person",
-    "people",
-    "man",
-    "men",
-    "woman",
-    "women",
-    "boy",
-    "boys",
-    "girl",
-    "girls",
-    "child",
-    "children",
-    "kid",
-    "kids",
-    "baby",
-    "babies",
-    "toddler",
-    "lady",
-    "ladies",
-    "guy",
-    "guys",
-    "gentleman",
-    "couple",
-    "crowd",
-    "family",
-    "adult",
-    "adults",
-    "teenager",
-    "teenagers",
-    "surfer",
-    "skier",
-    "snowboarder",
-    "skateboarder",
-    "player",
-    "batter",
-    "pitcher",
-    "catcher",
-    "rider",
-    "biker",
-    "cyclist",
-    "worker",
-    "chef",
-    "bride",
-    "groom",
-    "officer",
-    "someone",
-    "male",
-    "female",
-]
-DOGS = ["dog", "dogs", "puppy", "puppies"]
+_MENTIONS = Mentions(read_concepts())
 
 
 class Photo(NamedTuple):
@@ -101,9 +52,10 @@ class Photo(NamedTuple):
     def faults(self) -> list[str]:
         """What is wrong with the caption."""
         found = [] if self.names(self.things) else ["main thing not named"]
-        if self.people is False and self.names(PEOPLE):
+        mentioned = _MENTIONS.find(split_words(self.caption))
+        if self.people is False and "person" in mentioned:
             found.append("people invented")
-        if not self.dogs and self.names(DOGS):
+        if not self.dogs and "dog" in mentioned:
             found.append("dog invented")
         return found
 
