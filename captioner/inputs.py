@@ -117,20 +117,32 @@ def _match(pattern: str) -> Iterator[str]:
 
 
 def _list_folder(folder: Path, recursive: bool) -> list[Path]:
-    found = []
-    for root, files in _walk(folder):
+    found: list[Path] = []
+
+    def lost(error: OSError) -> None:
+        if Path(error.filename) == folder:
+            _refuse(error)
+        found.append(Path(error.filename))  # reading it says why; the others go on
+
+    for root, files in _walk(folder, lost):
         found += [Path(root, name) for name in files if _is_photo_name(name)]
         if not recursive:
             break
     return sorted(found, key=_natural_order)
 
 
-def _walk(folder: Path) -> Iterator[tuple[str, list[str]]]:
-    """Give a folder and those in it, each once, with the names of their files."""
+def _walk(
+    folder: Path, lost: Callable[[OSError], object] | None = None
+) -> Iterator[tuple[str, list[str]]]:
+    """Give a folder and those in it, each once, with the names of their files.
+
+    Args:
+        lost: told of folders that cannot be listed; None refuses them.
+    """
     links = [folder]
     seen: set[tuple[int, int]] = set()
     for start in links:  # grows; what is really there comes before what is linked
-        for root, folders, files in os.walk(start, onerror=_refuse):
+        for root, folders, files in os.walk(start, onerror=lost or _refuse):
             if _is_known(root, seen):
                 folders.clear()
                 continue

@@ -7,6 +7,7 @@ are ignored: every photo is read as sRGB.
 
 import logging
 import math
+import os
 import re
 import stat
 import warnings
@@ -211,6 +212,8 @@ def _open_file(source: str | Path | bytes | StoredImage, name: str) -> BinaryIO:
         if not isinstance(source, (str, Path)):
             return BytesIO(source.read_bytes())
         mode = Path(source).stat().st_mode
+        if stat.S_ISDIR(mode) and not os.access(source, os.R_OK | os.X_OK):
+            raise AppError(f"{name}: no permission to read this folder.")
         if stat.S_ISDIR(mode):
             raise AppError(f"{name}: this is a folder, not an image file.")
         if not stat.S_ISREG(mode):  # a pipe would wait for ever

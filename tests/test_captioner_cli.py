@@ -368,6 +368,28 @@ def test_an_unreadable_photo_and_folder(capsys):
     Path("in").chmod(0o755)
 
 
+def test_an_unreadable_folder_among_others_is_one_error(capsys, fake, monkeypatch):
+    draw("in/a.png", "in/locked/b.png", "in/z/c.png")
+    scan, allowed = os.scandir, os.access
+
+    def refuse(path="."):
+        if Path(path).name == "locked":
+            raise PermissionError(13, "Permission denied", path)
+        return scan(path)
+
+    def denied(path, mode, **options):
+        return Path(path).name != "locked" and allowed(path, mode, **options)
+
+    monkeypatch.setattr(os, "scandir", refuse)
+    monkeypatch.setattr(os, "access", denied)
+    status, _, err = run(capsys, "in", "-r", "-o", "out.jsonl")
+    records = list(map(json.loads, Path("out.jsonl").read_text().splitlines()))
+    assert [r["image"] for r in records] == ["in/a.png", "in/locked", "in/z/c.png"]
+    assert records[1]["error"] == "no permission to read this folder."
+    assert err[0] == "error: in/locked: no permission to read this folder."
+    assert status == 1
+
+
 def test_options_reach_the_model(capsys, fake):
     draw("a.png")
     options = "--model m --beam-size 5 --batch-size 2 --num-captions 2"
