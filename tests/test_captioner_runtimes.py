@@ -294,6 +294,8 @@ class Absent:
             raise ModuleNotFoundError(f"No module named {{name!r}}", name=name)
 
 sys.meta_path.insert(0, Absent())
+from shared import names
+names.ENCODERS["patches"] = names.Source("", "unit")  # as `conftest` does
 from captioner.cli import main
 code = main(sys.argv[1:])
 print(*{{name.split(".")[0] for name in sys.modules}}, file=sys.stderr)
