@@ -10,6 +10,7 @@ import urllib.request
 from contextlib import contextmanager
 from pathlib import Path
 
+import hypothesis
 import numpy as np
 import pytest
 from PIL import Image
@@ -32,6 +33,11 @@ from vqa.config import StageConfig as VqaStageConfig
 from vqa.config import VocabularyConfig as VqaVocabularyConfig
 
 # Keras waits inside the functions: most tests do without.
+
+# The same inputs in every run: a change is judged by what it changes. Others are tried
+# with `pytest --hypothesis-profile default`, and by `tests/fuzz.py`.
+hypothesis.settings.register_profile("repeatable", derandomize=True)
+hypothesis.settings.load_profile("repeatable")
 
 VOCABULARY = Vocabulary([*SPECIAL_WORDS, "a", "dog", "'s", "hat", "on", "grass"])
 VQA_SPACE = AnswerSpace(["yes", "no", "red", "blue hat", "2"])

@@ -15,7 +15,9 @@ from vqa.answers import (
     vote_score,
 )
 
-written = st.text() | st.text(alphabet="aAtTheon10,.'-_ %&\"\n;/", max_size=16)
+written = st.text(max_size=60) | st.text(
+    alphabet="aAtTheon10,.'-_ %&\"\n;/", max_size=16
+)
 
 
 @pytest.mark.parametrize(
