@@ -8,11 +8,11 @@ from functools import lru_cache
 
 import numpy as np
 
+from captioner.neutral import SELDOM, neutralising
 from captioner.rules import Rules
 
 NEVER = -1e9  # score of what must not be; -inf would breed NaN
 FOUND = -1e8  # sequences below this do not exist
-SELDOM = -1e4  # score of what is wanted only where nothing else is left
 
 
 def width(rules: Rules) -> int:
@@ -43,19 +43,33 @@ def pick(index, *parts, ops):
     return [ops.reshape(part, (-1, index.shape[1], *part.shape[1:])) for part in picked]
 
 
-def rating(rules, vocab_size, ops):
+def rating(rules, vocab_size, bias, ops):
     """Give the function that scores the words by model and rules.
 
     It takes t, the last words int32 (B, N), tokens int32 (B, N, T) and log_probs
     float32 (B, N, V), and returns float32 (B, N, V).
+
+    Args:
+        bias: float32 (B, V), added to the scores of each image's words after the
+            prefix; None is 0.
     """
     table, endings = _timetable(rules, vocab_size)
     # Most of it is the same for all sequences where these two change nothing.
     alike = not (rules.ending_ids or rules.must_ids)
     table = table[:, 0, 1] if alike else table.reshape(-1, vocab_size)
     full = goal(rules).astype(np.int32)
+    neutralise = neutralising(rules, vocab_size, ops) if rules.neutral else None
+    if bias is not None:
+        bias = ops.maximum(ops.cast(bias, "float32"), NEVER)[:, None]
 
     def rate(t, last, tokens, log_probs):
+        if neutralise:
+            log_probs = neutralise(t, tokens, log_probs)
+        if bias is not None:
+            after = t >= len(rules.prefix_ids)
+            log_probs = log_probs + (
+                ops.where(after, bias, 0.0) if rules.prefix_ids else bias
+            )
         row = t
         if not alike:
             after = ops.take(ops.convert_to_tensor(endings), last, axis=0)  # (B, N)

@@ -22,6 +22,7 @@ SEARCH = (
     *("no_repeat", "prefix", "must", "ban", "inflections"),
     *("temperature", "top_k", "top_p", "seed"),
 )
+CLEAR = 0.8  # the margin of --neutral, see `DecodingConfig`
 WHEN_FULL = "Try a smaller --batch-size."
 
 app = typer.Typer(
@@ -180,6 +181,13 @@ def caption(
         bool,
         typer.Option("--inflections", help="--must and --ban mean a word's forms."),
     ] = False,
+    neutral: Annotated[
+        bool | None,
+        typer.Option(
+            "--neutral/--no-neutral",
+            help="A person, unless it is clearly a man, a woman, a boy or a girl.",
+        ),
+    ] = None,
     sample: Annotated[
         bool, typer.Option("--sample", help="Draw captions at random.")
     ] = False,
@@ -487,6 +495,8 @@ def _search_changes(given: dict[str, Any]) -> dict[str, Any]:
     }
     if "length_penalty" in changes:
         changes["length_penalty"] = _number_or_word(changes["length_penalty"])
+    if given["neutral"] is not None:
+        changes["neutral"] = CLEAR if given["neutral"] else 0
     return changes | ({"method": "sample"} if given["sample"] else {})
 
 

@@ -167,8 +167,8 @@ class StageConfig(Config):
 class DecodingConfig(Config):
     """How captions are searched for, unless the user says otherwise.
 
-    Words are counted without the end of the sentence. `no_repeat` and `bad_endings`
-    give way where nothing else is left; the other rules never do.
+    Words are counted without the end of the sentence. `no_repeat`, `bad_endings` and
+    `neutral` give way where nothing else is left; the other rules never do.
 
     Attributes:
         method: "beam" looks for likely sequences, "sample" draws them at random.
@@ -187,6 +187,8 @@ class DecodingConfig(Config):
         ban: words that no caption has.
         inflections: whether `must` is content with another form of a word, and
             `ban` means all its forms.
+        neutral: the share of "man" in "man" and "woman" above which a man is called
+            one, else a person; see `captioner.neutral`. 0 leaves it to the model.
         temperature: of a sample; below 1 it is more predictable.
         top_k: a sample takes each word from so many likeliest; 0 is all.
         top_p: a sample takes each word from the likeliest that together reach this
@@ -207,6 +209,7 @@ class DecodingConfig(Config):
     must: tuple[str, ...] = ()
     ban: tuple[str, ...] = ()
     inflections: bool = False
+    neutral: float = Field(0.0, ge=0, le=1)
     temperature: float = Field(1.0, ge=0.01, le=100)
     top_k: int = Field(0, ge=0, le=1_000_000)
     top_p: float = Field(1.0, gt=0, le=1)

@@ -21,7 +21,6 @@ import numpy as np
 from captioner.choosing import (
     FOUND,
     NEVER,
-    SELDOM,
     beams,
     goal,
     pick,
@@ -29,6 +28,7 @@ from captioner.choosing import (
     samples,
     width,
 )
+from captioner.neutral import SELDOM
 
 
 class Sequences(NamedTuple):
@@ -49,7 +49,7 @@ class Sequences(NamedTuple):
     alpha: object
 
 
-def search(step, state, rules, *, vocab_size, regions, ops, noise=None):
+def search(step, state, rules, *, vocab_size, regions, ops, noise=None, bias=None):
     """Find sequences as the rules say.
 
     Beam search keeps the best `rules.beam_size` at each step. A sequence that ends
@@ -73,9 +73,12 @@ def search(step, state, rules, *, vocab_size, regions, ops, noise=None):
         regions: R.
         ops: see the module.
         noise: float32 (B, N, T) in [0, 1), for sampling only: uniform random.
+        bias: float32 (B, V), in nats, added to the scores of each image's words after
+            the prefix; of `NEVER` or less, a word does not occur in that image's
+            sequences, and `SELDOM` only where nothing else is left. None is 0.
 
     Returns:
-        Sequences.
+        Sequences, ordered by what was searched for: with a bias or neutral words.
 
     Source: Wu et al. 2016, arXiv:1609.08144, for the length penalty; Vijayakumar
         et al. 2016, arXiv:1610.02424, for diverse beams; Anderson et al. 2017,
@@ -85,7 +88,7 @@ def search(step, state, rules, *, vocab_size, regions, ops, noise=None):
     batch, rows, length = ops.shape(state[0])[0], width(rules), rules.max_words + 1
     choose = samples if rules.sampling else beams
     choose = choose(rules, vocab_size, noise, ops)
-    rate = rating(rules, vocab_size, ops)
+    rate = rating(rules, vocab_size, bias, ops)
     full = goal(rules)
 
     def ended(last, scores):
@@ -131,7 +134,8 @@ def search(step, state, rules, *, vocab_size, regions, ops, noise=None):
     )
     _, _, scores, *found = ops.while_loop(more, extend, start)[:6]
     tokens, word_log_probs, alphas = found
-    return _rank(scores, tokens, word_log_probs, alphas, rules, ops)
+    changed = bias is not None or rules.neutral is not None
+    return _rank(scores, tokens, word_log_probs, alphas, rules, changed, ops)
 
 
 def read(step, state, tokens, rules):
@@ -198,8 +202,11 @@ def _first_scores(rules):
     return scores
 
 
-def _rank(scores, tokens, word_log_probs, alphas, rules, ops):
-    """Order the sequences that are complete, by their normalised log-probability."""
+def _rank(scores, tokens, word_log_probs, alphas, rules, changed, ops):
+    """Order the sequences that are complete, by their normalised log-probability.
+
+    If what was searched for is not the model's own, by the normalised score of that.
+    """
     full = ops.convert_to_tensor(np.flatnonzero(goal(rules)).astype(np.int32))
     scores, tokens, word_log_probs, alphas = (
         ops.take(part, full, axis=1)
@@ -214,11 +221,13 @@ def _rank(scores, tokens, word_log_probs, alphas, rules, ops):
     word_log_probs = ops.where(real, word_log_probs, 0.0)
     log_probs = ops.sum(word_log_probs, axis=-1)
     lengths = ops.maximum(ops.sum(ops.cast(real, "float32"), axis=-1), 1.0)
+    broken = SELDOM * ops.round((scores - log_probs) / SELDOM)  # rules
+    wanted = scores - broken if changed else log_probs
     if rules.length_penalty == "average":
-        ranks = log_probs / lengths
+        ranks = wanted / lengths
     else:
-        ranks = log_probs / ((5.0 + lengths) / 6.0) ** rules.length_penalty
-    ranks = ranks + SELDOM * ops.round((scores - log_probs) / SELDOM)  # rules broken
+        ranks = wanted / ((5.0 + lengths) / 6.0) ** rules.length_penalty
+    ranks = ranks + broken
     order = ops.argsort(-ops.where(exists, ranks, NEVER), axis=-1)
     log_probs = ops.where(exists, log_probs, NEVER)
     alphas = ops.where(real[..., None], alphas, 0.0)

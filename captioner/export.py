@@ -329,7 +329,9 @@ class _WholeRuntime:
     def look(self, features: list[np.ndarray]) -> np.ndarray:
         return features[0]
 
-    def search(self, looked: np.ndarray, rules: Rules, noise: None) -> Sequences:
+    def search(
+        self, looked: np.ndarray, rules: Rules, noise: None = None, bias: Any = None
+    ) -> Sequences:
         found = self.run(looked)
         return Sequences(*(np.asarray(found[name]) for name in Sequences._fields))
 

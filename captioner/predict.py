@@ -57,7 +57,13 @@ class Runtime(Protocol):
     def look(self, features: list[np.ndarray]) -> Any:
         """Get ready to write about features; what is made is for the other two."""
 
-    def search(self, looked: Any, rules: Rules, noise: np.ndarray | None) -> Sequences:
+    def search(
+        self,
+        looked: Any,
+        rules: Rules,
+        noise: np.ndarray | None = None,
+        bias: np.ndarray | None = None,
+    ) -> Sequences:
         """Search for captions, as `captioner.decoding.search`."""
 
     def read(self, looked: Any, tokens: Sequence[int], rules: Rules) -> np.ndarray:

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from captioner.config import DecodingConfig
+from captioner.neutral import Neutral, make_neutral
 from shared.config import revise_config
 from shared.english import forms, spelt_like
 from shared.errors import AppError
@@ -43,8 +44,8 @@ class Sampling(NamedTuple):
 class Rules(NamedTuple):
     """One search: ids and numbers alone, so that it can be a key of a cache.
 
-    Words are counted without eos. `no_repeat` and `ending_ids` give way where nothing
-    else is left; the other rules never do.
+    Words are counted without eos. `no_repeat`, `ending_ids` and `neutral` give way
+    where nothing else is left; the other rules never do.
 
     Attributes:
         bos_id, eos_id, pad_id: the special tokens.
@@ -59,6 +60,7 @@ class Rules(NamedTuple):
         no_repeat: so many tokens in a row do not occur twice; 0 allows it.
         prefix_ids: how every sequence starts; may hold unk although it is banned.
         must_ids: of each group, one token or more occurs, in any order.
+        neutral: when people are named neutrally; None is as the model says.
         sampling: None for a beam search.
     """
 
@@ -76,6 +78,7 @@ class Rules(NamedTuple):
     no_repeat: int = 0
     prefix_ids: tuple[int, ...] = ()
     must_ids: tuple[tuple[int, ...], ...] = ()
+    neutral: Neutral | None = None
     sampling: Sampling | None = None
 
 
@@ -119,6 +122,7 @@ def make_rules(decoding: DecodingConfig, vocabulary: Vocabulary) -> Rules:
         top_k = decoding.top_k if decoding.top_k < len(vocabulary) else 0
         sampling = Sampling(decoding.temperature, top_k, decoding.top_p)
     endings = {_normal(word) for word in decoding.bad_endings} - {*SPECIAL_WORDS}
+    wanted = {word for words in must for word in words}
     return Rules(
         bos_id=BOS,
         eos_id=EOS,
@@ -135,6 +139,9 @@ def make_rules(decoding: DecodingConfig, vocabulary: Vocabulary) -> Rules:
         no_repeat=decoding.no_repeat,
         prefix_ids=tuple(vocabulary.ids.get(word, UNK) for word in prefix),
         must_ids=tuple(ids(words) for words in must),
+        neutral=make_neutral(decoding.neutral, vocabulary.ids, banned, wanted)
+        if decoding.neutral
+        else None,
         sampling=sampling,
     )
 

@@ -44,7 +44,7 @@ class Search(keras.Model):
     Call arguments:
         inputs: dict of "images" uint8 (B, H, W, 3) or "features" (B, R, D), one for
             each captioner in a tuple if there are several; for sampling also
-            "noise", as of `captioner.decoding.search`.
+            "noise", and if wanted "bias", as of `captioner.decoding.search`.
 
     Returns:
         Sequences.
@@ -76,6 +76,7 @@ class Search(keras.Model):
             regions=self.captioners[0].encoder.regions,
             ops=ops,
             noise=inputs.get("noise"),
+            bias=inputs.get("bias"),
         )
 
 
@@ -112,7 +113,7 @@ class KerasRuntime:
         self.fused = fused and keras.backend.backend() == "tensorflow"
         self._halves = 2 if self.fused and batch_size % 2 == 0 else 1
         self._pool = ThreadPoolExecutor(self._halves)
-        self._searches: dict[Rules, Search] = {}
+        self._searches: dict[tuple[Rules, bool], Search] = {}
         self._lock = Lock()
 
     def encode(self, images: np.ndarray) -> list[np.ndarray]:
@@ -125,7 +126,11 @@ class KerasRuntime:
         return [_fill(array, self.batch_size) for array in features]
 
     def search(
-        self, looked: list[np.ndarray], rules: Rules, noise: np.ndarray | None
+        self,
+        looked: list[np.ndarray],
+        rules: Rules,
+        noise: np.ndarray | None = None,
+        bias: np.ndarray | None = None,
     ) -> Sequences:
         """Search for captions; every batch has the batch size's rows."""
         halves: list[dict[str, Any]] = [
@@ -134,17 +139,17 @@ class KerasRuntime:
                 *(np.split(f, self._halves) for f in looked), strict=True
             )
         ]
-        if noise is not None:
-            noise = _fill(noise, self.batch_size)
-            for half, numbers in zip(
-                halves, np.split(noise, self._halves), strict=True
-            ):
-                half["noise"] = numbers
+        for name, numbers in (("noise", noise), ("bias", bias)):
+            if numbers is not None:
+                parts = np.split(_fill(numbers, self.batch_size), self._halves)
+                for half, part in zip(halves, parts, strict=True):
+                    half[name] = part
         with self._lock:
-            model = self._searches.get(rules) or self._compile(rules, halves[0])
+            model = self._searches.get((rules, bias is None))
+            model = model or self._compile(rules, halves[0])
         found = self._pool.map(lambda half: _run(model, half, self.batch_size), halves)
-        parts = [map(ops.convert_to_numpy, half) for half in found]
-        return Sequences(*map(np.concatenate, zip(*parts, strict=True)))
+        both = [map(ops.convert_to_numpy, half) for half in found]
+        return Sequences(*map(np.concatenate, zip(*both, strict=True)))
 
     def _compile(self, rules: Rules, inputs: dict[str, Any]) -> Search:
         """Make a search and run it once; the last few are kept."""
@@ -152,7 +157,7 @@ class KerasRuntime:
         if self.fused:
             model.compile(jit_compile=True)
             _run(model, inputs, self.batch_size)
-        self._searches[rules] = model
+        self._searches[rules, "bias" not in inputs] = model
         if len(self._searches) > 8:
             self._searches.pop(next(iter(self._searches)))
         return model

@@ -80,7 +80,11 @@ class LiteRTRuntime:
         ]
 
     def search(
-        self, looked: list[Memory], rules: Rules, noise: np.ndarray | None
+        self,
+        looked: list[Memory],
+        rules: Rules,
+        noise: np.ndarray | None = None,
+        bias: np.ndarray | None = None,
     ) -> Sequences:
         """Search for captions."""
         step, state = self._start(looked, width(rules))
@@ -92,6 +96,7 @@ class LiteRTRuntime:
             regions=looked[0]["regions"].shape[1],
             ops=arrays,
             noise=noise,
+            bias=bias,
         )
 
     def read(

@@ -895,6 +895,8 @@ SEARCHES = {
     "--must dog --must cat": {"must": ["dog", "cat"]},
     "--ban dog --ban zebra": {"ban": ["dog", "zebra"]},
     "--must dogs --inflections": {"must": ["dogs"], "inflections": True},
+    "--neutral": {"neutral": 0.8},
+    "--no-neutral": {"neutral": 0},
     "--num-captions 3": {},
     "--num-captions 4": {"beam_size": 4},
     "--num-captions 4 --beam-size 5": {"beam_size": 5},

@@ -17,8 +17,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from captioner import arrays
-from captioner.choosing import FOUND, width
+from captioner.choosing import FOUND, NEVER, width
 from captioner.decoding import ensemble, read, search
+from captioner.neutral import Neutral, Sides
 from captioner.rules import Rules, Sampling
 
 PAD, UNK, BOS, EOS = range(4)
@@ -98,6 +99,15 @@ class Toy:
         return [self.next(image, tokens[:t])[word] for t, word in enumerate(tokens)]
 
 
+class BiasedToy(Toy):
+    """A toy of which each image is searched with a bias (V,) of its own."""
+
+    def __init__(self, seed, words, images=2):
+        super().__init__(seed, words, images)
+        self.bias = np.random.default_rng(seed).normal(0, 3, (images, 4 + words))
+        self.bias = self.bias.astype("float32")
+
+
 # What the rules mean, for whole sequences.
 
 
@@ -131,17 +141,25 @@ class Sentence(NamedTuple):
     tokens: tuple[int, ...]
     log_prob: float
     breaches: int = 0
+    extra: float = 0.0  # wanted so much more than it is likely
 
     @property
     def score(self):
-        return self.log_prob - SELDOM * self.breaches
+        return self.log_prob + self.extra - SELDOM * self.breaches
 
     def rank(self, penalty):
+        total = self.log_prob + self.extra
         if penalty == "average":
-            mean = self.log_prob / len(self.tokens)
+            mean = total / len(self.tokens)
         else:
-            mean = self.log_prob / ((5 + len(self.tokens)) / 6) ** penalty
+            mean = total / ((5 + len(self.tokens)) / 6) ** penalty
         return mean - SELDOM * self.breaches
+
+
+def sentence_of(toy, image, rules, tokens):
+    log_prob = sum(toy.word_log_probs(image, tokens))
+    total = sum(wanted(toy, image, rules, tokens[:t])[w] for t, w in enumerate(tokens))
+    return Sentence(tokens, log_prob, breaches(rules, tokens), total - log_prob)
 
 
 def best_first(sentences, rules):
@@ -158,9 +176,7 @@ def everything(toy, image, rules):
     )
     return best_first(
         [
-            Sentence(
-                tokens, sum(toy.word_log_probs(image, tokens)), breaches(rules, tokens)
-            )
+            sentence_of(toy, image, rules, tokens)
             for tokens in every
             if keeps(rules, tokens)
         ],
@@ -169,6 +185,37 @@ def everything(toy, image, rules):
 
 
 # What the rules mean, word by word.
+
+
+def wanted(toy, image, rules, tokens):
+    """float64 (V,), what a search goes by instead of `toy.next`."""
+    scores = toy.next(image, tokens)
+    if len(tokens) < len(rules.prefix_ids):
+        return scores
+    if rules.neutral:
+        scores = plain_neutral(scores, rules.neutral, tokens)
+    return scores + toy.bias[image] if isinstance(toy, BiasedToy) else scores
+
+
+def plain_neutral(scores, neutral, tokens):
+    """The scores of words, with people in neutral words where they are unclear."""
+    probs, becomes = np.exp(scores), {}
+    for pair in (*neutral.ages, *neutral.sexes):
+        both = probs[[*pair.one, *pair.other]].sum()
+        for side in (pair.one, pair.other):
+            if probs[[*side]].sum() / both < neutral.margin:
+                becomes = {word: pair.neutral for word in side} | becomes
+    given = Counter()
+    for word, other in becomes.items():
+        given[other] += probs[word]
+    found = scores.copy()
+    for word, more in given.items():
+        assert word not in becomes
+        found[word] = np.log(probs[word] + more)
+    pronouns = ((neutral.he, neutral.male), (neutral.she, neutral.female))
+    unsaid = [said for said, sex in pronouns if not {*sex} & {*tokens}]
+    found[[*becomes, *itertools.chain(*unsaid)]] -= SELDOM
+    return found
 
 
 def price(rules, tokens, word):
@@ -200,14 +247,14 @@ def said_of(rules, tokens):
 
 
 def plain_greedy(toy, image, rules):
-    tokens, paid = (), 0
+    tokens = ()
     while tokens[-1:] != (EOS,):
-        scores = toy.next(image, tokens)
+        scores = wanted(toy, image, rules, tokens)
         prices = [price(rules, tokens, word) for word in range(toy.vocab_size)]
         options = [word for word, cost in enumerate(prices) if cost is not None]
         word = max(options, key=lambda word: scores[word] - SELDOM * prices[word])
-        tokens, paid = (*tokens, word), paid + prices[word]
-    return Sentence(tokens, sum(toy.word_log_probs(image, tokens)), paid)
+        tokens = (*tokens, word)
+    return sentence_of(toy, image, rules, tokens)
 
 
 def plain_search(toy, image, rules):
@@ -239,12 +286,14 @@ def plain_search(toy, image, rules):
 
 
 def grow(toy, image, rules, sentence):
-    tokens, log_prob, paid = sentence
-    scores = toy.next(image, tokens)
+    tokens, log_prob, paid, extra = sentence
+    scores, searched = toy.next(image, tokens), wanted(toy, image, rules, tokens)
     for word in range(toy.vocab_size):
         cost = price(rules, tokens, word)
         if cost is not None:
-            yield Sentence((*tokens, word), log_prob + scores[word], paid + cost)
+            more = extra + searched[word] - scores[word]
+            total = log_prob + scores[word]
+            yield Sentence((*tokens, word), total, paid + cost, more)
 
 
 # The search, and what holds for every result.
@@ -253,6 +302,7 @@ def grow(toy, image, rules, sentence):
 def run(toy, rules, ops, images=None, noise=None):
     """For each image the sentences found, after all that must be true of them."""
     images = range(len(toy.tables)) if images is None else images
+    bias = getattr(toy, "bias", None)
     calls, step = [], toy.stepper(ops)
 
     def counted(tokens, state):
@@ -267,6 +317,7 @@ def run(toy, rules, ops, images=None, noise=None):
         regions=REGIONS,
         ops=ops,
         noise=noise,
+        bias=None if bias is None else ops.convert_to_tensor(bias[list(images)]),
     )
     found = type(found)(*(keras.ops.convert_to_numpy(part) for part in found))
     sentences = [
@@ -302,7 +353,8 @@ def read_sentence(toy, image, rules, found, i, k):
     np.testing.assert_allclose(log_prob, word_log_probs.sum(), atol=1e-4)
     looks = [toy.look(image, tokens[:t]) for t in range(length)]
     np.testing.assert_array_equal(alpha[:length], looks)
-    return Sentence(tokens, log_prob, breaches(rules, tokens))
+    expected = sentence_of(toy, image, rules, tokens)
+    return expected._replace(log_prob=log_prob)
 
 
 def check_results(sentences, found, rules):
@@ -560,6 +612,136 @@ def test_a_prefix_may_be_all_there_is_to_say(ops):
         assert [s.tokens for s in found] == [(5, 4, EOS)]
 
 
+# A bias of each image's own.
+
+
+@on_both
+@quick
+@given(seeds, any_rules(words=2, max_words=4))
+def test_a_wide_beam_finds_all_in_the_order_of_the_bias(ops, seed, rules):
+    toy = BiasedToy(seed, words=2)
+    found = run(toy, rules._replace(beam_size=3 + 9 + 27 + 81), ops)
+    for image, mine in enumerate(found):
+        every = everything(toy, image, rules)
+        check_same(mine, every)
+        penalty = rules.length_penalty
+        ranks = [s.rank(penalty) for s in mine], [s.rank(penalty) for s in every]
+        np.testing.assert_allclose(*ranks, atol=1e-2)
+
+
+@on_both
+@quick
+@given(seeds, st.data())
+def test_a_narrow_beam_with_a_bias_is_the_plain_search(ops, seed, data):
+    groups, beams, must = data.draw(
+        st.sampled_from([(1, 3, 0), (2, 2, 0), (1, 1, 0), (1, 2, 1)])
+    )
+    rules = any_rules(words=4, beam_size=groups * beams, groups=groups, must=must)
+    rules = data.draw(rules)
+    toy = BiasedToy(seed, words=4)
+    for image, found in enumerate(run(toy, rules, ops)):
+        check_same(found, plain_search(toy, image, rules))
+
+
+@on_both
+@pytest.mark.parametrize("never", [-np.inf, -1e30, NEVER])
+def test_what_the_bias_bans_is_not_said_of_that_image(ops, never):
+    toy, rules = BiasedToy(3, words=4), make_rules(beam_size=4)
+    toy.tables[..., [4, 5]] += 9
+    toy.bias[:] = 0
+    toy.bias[0, 4], toy.bias[1, 5] = never, never
+    first, second = ({w for s in row for w in s.tokens} for row in run(toy, rules, ops))
+    assert 4 not in first and 5 in first
+    assert 5 not in second and 4 in second
+
+
+@on_both
+def test_what_the_bias_wants_seldom_gives_way(ops):
+    toy, rules = BiasedToy(3, words=2), make_rules(min_words=5, banned_ids=(UNK,))
+    toy.bias[:] = 0
+    toy.bias[0, [4, 5]], toy.bias[1, [4]] = -SELDOM, -SELDOM
+    (first,), (second,) = run(toy, rules, ops)
+    assert len(first.tokens) == len(second.tokens) == 6
+    assert second.tokens == (5,) * 5 + (EOS,)
+
+
+@on_both
+def test_the_prefix_is_said_whatever_the_bias(ops):
+    toy = BiasedToy(3, words=4)
+    toy.bias[:] = 0
+    toy.bias[:, 4] = -np.inf
+    for found in run(toy, make_rules(prefix_ids=(4, 4), beam_size=2), ops):
+        assert all(s.tokens.count(4) == 2 for s in found)
+
+
+@on_both
+def test_no_bias_is_none(ops):
+    rules = make_rules(beam_size=3, ending_ids=(4,), no_repeat=2)
+    toy = BiasedToy(5, words=4)
+    toy.bias[:] = 0
+    plain = run(Toy(5, words=4), rules, ops)
+    for mine, expected in zip(run(toy, rules, ops), plain, strict=True):
+        assert [s.tokens for s in mine] == [s.tokens for s in expected]
+
+
+# People in neutral words. 4 is a person, 5 a man, 6 a woman, 7 a boy, 8 a girl, 9 a
+# child, 10 his, 11 her.
+
+NEUTRAL = Neutral(
+    margin=0.8,
+    sexes=(Sides(4, (5,), (6,)), Sides(9, (7,), (8,))),
+    ages=(Sides(4, (5, 6), (7, 8, 9)),),
+    male=(5, 7),
+    female=(6, 8),
+    he=(10,),
+    she=(11,),
+)
+
+
+@on_both
+@pytest.mark.parametrize("margin", [0.5, 0.6, 0.8, 1.0])
+@quick
+@given(seed=seeds, prefix=st.lists(st.integers(4, 11), max_size=3))
+def test_neutral_words_are_the_plain_search(ops, margin, seed, prefix):
+    neutral = NEUTRAL._replace(margin=margin)
+    rules = make_rules(
+        beam_size=4,
+        banned_ids=(UNK,),
+        prefix_ids=tuple(prefix),
+        neutral=neutral,
+        length_penalty="average",
+    )
+    toy = Toy(seed, words=8)
+    toy.tables[..., EOS] -= 2
+    for image, found in enumerate(run(toy, rules, ops)):
+        check_same(found, plain_search(toy, image, rules))
+
+
+@on_both
+def test_only_a_clear_sex_is_named(ops):
+    rules = make_rules(max_words=1, neutral=NEUTRAL._replace(ages=()), beam_size=1)
+    toy = Toy(0, words=8)
+    toy.tables[:] = -20
+    toy.tables[..., [5, 6]] = np.log([[[0.7, 0.3]], [[0.9, 0.1]]])
+    (unclear,), (clear,) = run_tokens(toy, rules, ops)
+    assert (unclear, clear) == ((4, EOS), (5, EOS))
+    (guess,), _ = run_tokens(toy, rules._replace(neutral=None), ops)
+    assert guess == (5, EOS)
+
+
+def run_tokens(toy, rules, ops):
+    found = search(
+        toy.stepper(ops),
+        toy.state(width(rules), ops),
+        rules,
+        vocab_size=toy.vocab_size,
+        regions=REGIONS,
+        ops=ops,
+    )
+    tokens = keras.ops.convert_to_numpy(found.tokens).tolist()
+    return [[tuple(t for t in row if t != PAD) for row in rows] for rows in tokens]
+
+
 # Words that must occur.
 
 
@@ -780,6 +962,10 @@ STRATEGIES = {
     "repeats": make_rules(beam_size=3, no_repeat=2, prefix_ids=(4, 5)),
     "groups": make_rules(beam_size=4, groups=2, diversity=1.0, min_words=2),
     "must": make_rules(beam_size=2, must_ids=((4,), (5, 6)), banned_ids=(UNK,)),
+    "neutral": make_rules(
+        beam_size=3,
+        neutral=Neutral(0.8, (Sides(4, (5,), (6,)),), (), (5,), (6,), (8,), (7,)),
+    ),
     "samples": make_rules(beam_size=3, sampling=Sampling(0.9, 6, 0.95)),
 }
 every_strategy = pytest.mark.parametrize("name", STRATEGIES)

@@ -5,6 +5,7 @@ import unicodedata
 import pytest
 
 from captioner.config import DecodingConfig
+from captioner.neutral import Neutral, Sides
 from captioner.rules import Rules, Sampling, make_rules, prefix_words
 from shared.config import revise_config
 from shared.errors import AppError
@@ -35,6 +36,63 @@ def test_a_request_of_nothing_is_a_plain_beam_search():
         banned_ids=(UNK,),
         ending_ids=ids("a the of on with is"),  # those of BAD_ENDINGS that are known
     )
+
+
+PEOPLE = Vocabulary(
+    [
+        *SPECIAL_WORDS,
+        *[
+            "a",
+            "person",
+            "man",
+            "guy",
+            "woman",
+            "boy",
+            "girl",
+            "kid",
+            "child",
+            "his",
+            "herself",
+        ],
+    ]
+)
+A, PERSON, MAN, GUY, WOMAN, BOY, GIRL, KID, CHILD, HIS, HERSELF = range(4, 15)
+
+
+def neutral(vocabulary=PEOPLE, margin=0.8, **changes):
+    decoding = revise_config(DecodingConfig(), {"neutral": margin, **changes}, "It")
+    return make_rules(decoding, vocabulary).neutral
+
+
+def test_the_words_that_tell_sex_and_age_are_those_that_are_known():
+    assert neutral() == Neutral(
+        margin=0.8,
+        sexes=(
+            Sides(PERSON, (MAN, GUY), (WOMAN,)),
+            Sides(CHILD, (BOY,), (GIRL,)),
+        ),
+        ages=(Sides(PERSON, (MAN, GUY, WOMAN), (BOY, GIRL, CHILD, KID)),),
+        male=(MAN, GUY, BOY),
+        female=(WOMAN, GIRL),
+        he=(HIS,),
+        she=(HERSELF,),
+    )
+
+
+def test_nothing_is_neutral_unless_it_is_wanted_and_can_be():
+    assert neutral(margin=0) is None
+    assert DecodingConfig().neutral == 0  # as bundles without it were made
+    assert neutral(Vocabulary([*SPECIAL_WORDS, "a", "dog", "man"])) is None
+
+
+def test_what_cannot_be_said_stands_for_nothing_and_what_must_be_is():
+    assert neutral(ban=("child",)).sexes[1].neutral == KID
+    banned = neutral(ban=("child", "kid", "person"))
+    assert (banned.sexes, banned.ages) == ((), ())
+    wanted = neutral(must=("girl", "his"))
+    assert wanted.sexes == (Sides(PERSON, (MAN, GUY), (WOMAN,)),)
+    assert wanted.ages[0].other == (BOY, CHILD, KID)
+    assert wanted.he == () and wanted.female == (WOMAN, GIRL)
 
 
 def test_numbers_are_handed_on():

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import photo, tiny_config, tiny_model, write_tiny
+from conftest import VOCABULARY, photo, tiny_config, tiny_model, write_tiny
 from PIL import Image
 
 from captioner.predict import load_bundle, load_captioner, why_not_litert
@@ -23,6 +23,7 @@ from shared import bundles
 from shared.errors import AppError
 from shared.manifests import digest
 from shared.quiet import muted
+from shared.text import SPECIAL_WORDS, Vocabulary
 
 ROOT = Path(__file__).parents[1]
 KINDS = {
@@ -152,6 +153,46 @@ def test_both_runtimes_say_the_same(pair_of, kind, search):
     if search == "prefix":
         assert all(c.text.startswith("A zebra's dog") for one in second for c in one)
     assert len({c.text for captions in second for c in captions}) > 1
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_both_runtimes_heed_the_bias_of_each_photo(pair_of, kind):
+    images = np.stack([pair_of(kind)[0].read(photo(seed)) for seed in range(2)])
+    bias = np.zeros((2, len(VOCABULARY)), np.float32)
+    bias[0, VOCABULARY.ids["dog"]], bias[1, VOCABULARY.ids["hat"]] = -1e9, -1e9
+    bias[:, VOCABULARY.ids["grass"]] = [2, -2]
+    found = []
+    for captioner in pair_of(kind):
+        looked, (_, rules) = captioner.look(images).found, captioner.request()
+        plain = captioner.runtime.search(looked, rules)
+        tokens, log_probs, *_ = captioner.runtime.search(looked, rules, bias=bias)
+        assert (tokens[:2] != plain.tokens[:2]).any()
+        assert VOCABULARY.ids["dog"] not in tokens[0]
+        assert VOCABULARY.ids["hat"] not in tokens[1]
+        found.append((tokens[:2], log_probs[:2]))
+    np.testing.assert_array_equal(found[0][0], found[1][0])
+    np.testing.assert_allclose(found[0][1], found[1][1], atol=1e-3)
+
+
+def test_both_runtimes_name_people_neutrally(tmp_path):
+    words = Vocabulary(
+        [*SPECIAL_WORDS, *["a", "person", "man", "woman", "his", "her", "hat"]]
+    )
+    config = tiny_config({}, neutral=1.0, beam_size=2)
+    folder = tmp_path / "bundle"
+    add_part(write_tiny(folder, config, tiny_model(config, 3, words), words))
+    found = [
+        flat(load_captioner(folder, runtime=name).caption_all(map(photo, range(7))))
+        for name in ("keras", "litert")
+    ]
+    check_same(*found)
+    said = {word for captions in found[0] for one in captions for word in one.words}
+    assert "person" in said and not said & {"man", "woman", "his", "her"}
+    guesses = load_captioner(folder).caption_all(map(photo, range(7)), neutral=0)
+    said = {
+        word for captions in flat(guesses) for one in captions for word in one.words
+    }
+    assert said & {"man", "woman", "his", "her"}
 
 
 @pytest.mark.parametrize("kind", KINDS)
