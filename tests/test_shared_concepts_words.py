@@ -5,6 +5,7 @@ from shared.concepts.words import (
     Mentions,
     broader_words,
     coco_words,
+    imagenet_names,
     imagenet_words,
     read_concepts,
 )
@@ -55,3 +56,21 @@ def test_only_what_is_looked_for_is_found_and_unknown_words_have_forms():
     mentions = Mentions(["dog", "jumping", "gizmo"])
     assert mentions.find(["a", "cat", "saw", "gizmos"]) == {"gizmo"}
     assert mentions.find(["the", "dogs", "jumped"]) == {"dog", "jumping"}
+
+
+def test_verbs_are_no_things_and_what_is_no_thing_has_all_its_forms():
+    mentions = Mentions(["watch", "swing", "watching", "run", "person", "child", "boy"])
+    assert mentions.find(["boys", "watching", "runners"]) == {
+        *("boy", "child", "person", "watching")
+    }
+    assert mentions.find(["a", "watch", "on", "a", "swing"]) == {"watch", "swing"}
+    assert mentions.find(["swinging"]) == set()
+    for form in ("run", "runs", "ran", "running"):
+        assert mentions.find([form]) == {"run"}
+    assert mentions.named(["boy"]) == {"boy"}
+
+
+def test_imagenet_is_known_by_all_its_names():
+    assert imagenet_names()["tabby"] == "cat"
+    assert imagenet_names()["grey whale"] == imagenet_words()[147]
+    assert {*imagenet_names().values()} <= {*imagenet_words()}

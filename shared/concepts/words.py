@@ -57,6 +57,16 @@ def imagenet_words() -> tuple[str, ...]:
 
 
 @cache
+def imagenet_names() -> dict[str, str]:
+    """Everyday words of ImageNet's classes, by each of their names in lower case."""
+    return {
+        name.lower().replace("-", " "): row["word"]
+        for row in reversed(_rows("imagenet.tsv"))
+        for name in row["label"].split(", ")
+    }
+
+
+@cache
 def coco_words() -> tuple[str, ...]:
     """Everyday words of the 80 classes that COCO's detectors know, in their order."""
     return tuple(row["word"] for row in _rows("coco.tsv"))
@@ -74,17 +84,27 @@ class Mentions:
     """Find the concepts that a sentence mentions.
 
     Args:
-        words: the concepts to find; those that `read_concepts` does not know have no
-            other words, but all their forms.
+        words: the concepts to find. Those of `read_concepts` are things: they are
+            found by all their names, in the singular and the plural, but not by verbs
+            spelt alike ("watching", "a dressed table"). Others are found in all their
+            forms: "run" in "runs", "ran" and "running".
     """
 
     def __init__(self, words: Iterable[str]):
         concepts = read_concepts()
+        self._words = list(dict.fromkeys(words))
         self._names: dict[tuple[str, ...], str] = {}
-        for word in words:
+        for word in self._words:
             known = concepts.get(word)
             for name in (word, *(known.also if known else ())):
                 self._names.setdefault(_bases(name.split(" ")), word)
+        for word in self._words:  # a thing of that name goes first
+            if word not in concepts:
+                self._names.setdefault((_deed(word),), word)
+        self._wider = {
+            word: frozenset({word, *broader_words(word)}.intersection(self._words))
+            for word in self._words
+        }
 
     def find(self, said: Sequence[str]) -> set[str]:
         """Give the concepts mentioned, narrow ones with what they are a kind of.
@@ -97,6 +117,14 @@ class Mentions:
         Args:
             said: words of a sentence, in lower case.
         """
+        return {wider for word in self.named(said) for wider in self._wider[word]}
+
+    def named(self, said: Sequence[str]) -> set[str]:
+        """Give the concepts whose own names are said, without what they are a kind of.
+
+        Args:
+            said: as of `find`.
+        """
         bases = _bases(said)
         found: set[str] = set()
         start = 0
@@ -104,16 +132,32 @@ class Mentions:
             for length in range(min(LONGEST, len(bases) - start), 0, -1):
                 word = self._names.get(bases[start : start + length])
                 if word is not None:
-                    found |= {word, *broader_words(word)} & set(self._names.values())
+                    found.add(word)
                     start += length - 1
                     break
             start += 1
         return found
 
 
+_DEED = "to "
+
+
+def _deed(word: str) -> str:
+    return _DEED + _bases([word])[0].removeprefix(_DEED)
+
+
 def _bases(words: Sequence[str]) -> tuple[str, ...]:
-    """Singulars and infinitives, so that all forms of a word are the same."""
-    return tuple(read_word(word).base or word for word in words)
+    """Singulars and infinitives, so that all forms of a word are the same.
+
+    What can only be a verb's form, such as "watching", is "to watch".
+    """
+    read = map(read_word, words)
+    return tuple(
+        (found.base if found.noun or found.describes else _DEED + found.base)
+        if found.base and found.base != word
+        else word
+        for word, found in zip(words, read, strict=True)
+    )
 
 
 def _rows(name: str) -> list[dict[str, str]]:
