@@ -368,6 +368,78 @@ def train(
 
 
 @app.command()
+def teach(
+    data: Annotated[
+        list[str],
+        typer.Option(metavar="DIR", help="Photos and captions; several times: more."),
+    ],
+    teacher: Annotated[
+        Path,
+        typer.Option(metavar="FILE", help="An ONNX detector of COCO's 80 things."),
+    ],
+    out: Annotated[
+        Path,
+        typer.Option("--output", "-o", metavar="DIR", help="The folder to write."),
+    ],
+    photos: Annotated[
+        list[str] | None,
+        typer.Option(metavar="DIR", help="Photos without captions, to learn from."),
+    ] = None,
+    labelled: Annotated[
+        list[str] | None,
+        typer.Option(metavar="DIR", help="Photos of what their file or folder names."),
+    ] = None,
+    encoder: Annotated[
+        str, typer.Option(metavar="NAME", help="What looks at photos.")
+    ] = "efficientnet_lite2",
+    encoder_weights: Annotated[
+        str, typer.Option(metavar="imagenet|FILE", help="Its weights.")
+    ] = "imagenet",
+    image_size: Annotated[
+        int, typer.Option(metavar="N", min=32, max=1024, help="What it looks at, px.")
+    ] = 224,
+    cache: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="For features and answers; default: in OUT."),
+    ] = None,
+    seed: Annotated[int, typer.Option(metavar="N", min=0)] = 0,
+) -> None:
+    """Teach the concepts that models are told: which words a photo shows.
+
+    A detector's answers teach things, captions teach scenes, actions and colours, and
+    ImageNet's classes come with an EfficientNet-Lite of an .npz file. The same command
+    goes on where an interrupted one stopped. Prints the folder.
+    """
+    with muted():
+        from shared.concepts import teach as teaching
+        from shared.concepts.teachers import OnnxTeacher
+        from shared.efficientnet_lite import SCALES, read_classifier
+        from shared.encoders import Encoder
+    from captioner.data import read_dataset
+    from captioner.inputs import find_photos
+
+    sources = [teaching.captioned(name, read_dataset(name)) for name in data]
+    for folders, has_labels in ((photos, False), (labelled, True)):
+        for name in folders or ():
+            paths = find_photos([name], True, bytes, say)
+            sources.append(teaching.uncaptioned(name, paths, has_labels))
+    knows = encoder in SCALES and encoder_weights.endswith(".npz")
+    with TrainingProgress() as progress:
+        folder = teaching.teach(
+            sources,
+            Encoder(encoder, image_size, encoder_weights),
+            read_classifier(encoder_weights) if knows else None,
+            OnnxTeacher(teacher),
+            out,
+            cache=cache,
+            seed=seed,
+            announce=progress.announce,
+            tick=progress.tick,
+        )
+    print(folder)
+
+
+@app.command()
 def evaluate(
     context: typer.Context,
     data: Data,

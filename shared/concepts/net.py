@@ -1,0 +1,299 @@
+"""The concept net: which everyday words a photo shows, each with its probability.
+
+    region features f_r
+      -> things      t = lse_r(T relu(H f_r)) - log(R) / 2 + U relu(W [mean f, max f])
+         detectors   d = the same, further rows: learnt from captions
+         classes     c = softmax(C mean f): ImageNet's
+      -> witnesses of a word, in log odds:
+         z_1  the sum of sigmoid(t) over its things      a detector taught them
+         z_2  the sum of c over its classes
+         z_3  d of its own detector
+      -> said  = sigmoid(a . z + a_0)     one caption of the photo would mention it
+         there = sigmoid(b . z + b_0)     it can be seen
+
+A word has the witnesses that `shared.concepts.table` names, and weights of its own.
+
+Source: Fang et al. 2015, arXiv:1411.4952, for detectors of words learnt from captions
+and combined over regions; there a noisy-or, here a soft maximum.
+"""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import keras
+import numpy as np
+from keras import layers, ops
+
+from shared.concepts.table import CLASSES, THINGS, Table, read_table
+from shared.errors import AppError
+from shared.weights import load_weights
+
+REGION_UNITS, POOLED_UNITS = 256, 256
+START = -6.0  # log odds of a word in a region, before anything is learnt
+ABOUT = "teach.json"  # how the net was taught
+LEAST = 1e-4  # of a probability, so that log odds stay within 9.2
+WITNESSES = ("things", "classes", "detector")
+
+
+class Seen(NamedTuple):
+    """What a photo shows, or one of several witnesses says so.
+
+    Axes: B batch, V words.
+
+    Attributes:
+        said: float32 (B, V), probability that one human caption mentions the word.
+        there: float32 (B, V), probability that it can be seen.
+    """
+
+    said: Any
+    there: Any
+
+
+class TaughtHead(keras.Model):
+    """Log odds of things and words, from what detectors and captions taught.
+
+    Axes: B batch, R regions, D feature size, N outputs.
+
+    Args:
+        outputs: N.
+
+    Call arguments:
+        features: float (B, R, D).
+
+    Returns:
+        float32 (B, N).
+    """
+
+    def __init__(self, outputs: int, **kwargs: Any):
+        super().__init__(**kwargs)
+        self.region_hidden = layers.Dense(REGION_UNITS, activation="relu")
+        # Most words are on few photos.
+        seldom = keras.initializers.Constant(START)
+        self.from_region = layers.Dense(outputs, bias_initializer=seldom)
+        self.pooled_hidden = layers.Dense(POOLED_UNITS, activation="relu")
+        self.from_pooled = layers.Dense(outputs, use_bias=False)
+        self.region_dropout = layers.Dropout(0.3)
+        self.pooled_dropout = layers.Dropout(0.3)
+
+    def build(self, features_shape: Sequence[int | None]) -> None:
+        """Create the weights."""
+        size = features_shape[-1]
+        assert size is not None
+        self.region_hidden.build((None, None, size))
+        self.from_region.build((None, None, REGION_UNITS))
+        self.pooled_hidden.build((None, 2 * size))
+        self.from_pooled.build((None, POOLED_UNITS))
+        self.built = True
+
+    def parts(self, features: Any, training: bool = False) -> tuple[Any, Any]:
+        """Give log odds (B, R, N) of each region, and what the whole adds (B, N).
+
+        A region's are those that the photo would have if all regions were like it,
+        but for half of log R; see `call`.
+        """
+        hidden = self.region_dropout(self.region_hidden(features), training=training)
+        pooled = ops.concatenate(
+            [ops.mean(features, axis=1), ops.max(features, axis=1)], axis=-1
+        )
+        whole = self.pooled_dropout(self.pooled_hidden(pooled), training=training)
+        return self.from_region(hidden), self.from_pooled(whole)
+
+    def call(self, features: Any, training: bool = False) -> Any:
+        """Join the regions by a soft maximum, and add what the whole says."""
+        regions, whole = self.parts(features, training)
+        return ops.logsumexp(regions, axis=1) - _half_log(features) + whole
+
+
+class ConceptNet(keras.Model):
+    """Say which words a photo shows; see the top of this room.
+
+    Axes: B batch, R regions, D feature size, V words.
+
+    Args:
+        table: the words and their witnesses.
+
+    Attributes:
+        table: as given.
+        words: V of them.
+
+    Call arguments:
+        features: float (B, R, D), of the encoder that it was taught with.
+
+    Returns:
+        Seen.
+    """
+
+    def __init__(self, table: Table, **kwargs: Any):
+        super().__init__(**kwargs)
+        self.table = table
+        self.words = tuple(row.word for row in table)
+        self._things = _Sums([row.things for row in table])
+        self._classes = _Sums([row.classes for row in table])
+        numbers = [row.detector for row in table]
+        self._detectors = [THINGS + (number or 0) for number in numbers]
+        self.has = np.array(
+            [
+                [bool(row.things) for row in table],
+                [bool(row.classes) for row in table],
+                [number is not None for number in numbers],
+            ],
+            np.float32,
+        )  # (witnesses, V)
+        count = sum(number is not None for number in numbers)
+        self.head = TaughtHead(THINGS + max(1, count), name="head")
+        self.classifier = (
+            layers.Dense(CLASSES, activation="softmax", name="classifier")
+            if any(row.classes for row in table)
+            else None
+        )
+        self.say = Judge(len(table), name="say")
+        self.see = Judge(len(table), name="see")
+
+    def build(self, features_shape: Sequence[int | None]) -> None:
+        """Create the weights."""
+        self.head.build(features_shape)
+        if self.classifier:
+            self.classifier.build((None, features_shape[-1]))
+        self.say.build(None)
+        self.see.build(None)
+        self.built = True
+
+    def call(self, features: Any) -> Seen:
+        """Give the probabilities of all words."""
+        taught = ops.sigmoid(self.head(features))
+        classes = None
+        if self.classifier:
+            classes = self.classifier(ops.mean(features, axis=1))
+        witnesses = self.witnesses(taught, classes)
+        return Seen(self.say(witnesses), self.see(witnesses))
+
+    def witnesses(self, taught: Any, classes: Any | None) -> list[Any]:
+        """Give each witness's log odds (B, V) of each word; 0 where it knows nothing.
+
+        Args:
+            taught: float (B, N), probabilities of the head.
+            classes: float (B, 1000), of the classifier, if there is one.
+        """
+        things = self._things(taught[..., :THINGS])
+        heard = ops.take(taught, self._detectors, axis=-1)
+        named = heard if classes is None else self._classes(classes)
+        probs = (things, named, heard)
+        return [_log_odds(p) * known for p, known in zip(probs, self.has, strict=True)]
+
+    def where(self, features: Any) -> Any:
+        """Say roughly where each word is: float32 (B, R, V).
+
+        It is the probability that the word would have if the rest of the photo were
+        like the region; 0 for words that only ImageNet's classes witness.
+        """
+        regions, whole = self.head.parts(features)
+        odds = regions + _half_log(features) + whole[:, None]
+        probs = ops.sigmoid(odds)  # (B, R, N)
+        heard = ops.take(probs, self._detectors, axis=-1)
+        things = self._things(probs[..., :THINGS])
+        own = [bool(row.things and not row.within) for row in self.table]
+        first = np.array(own, np.float32)
+        second = self.has[2] * (1 - first)
+        third = self.has[0] * (1 - first) * (1 - second)
+        return ops.minimum(things, 1.0) * (first + third) + heard * second
+
+
+class Judge(layers.Layer):
+    """Weigh what the witnesses say of each word: sigmoid(a . z + a_0).
+
+    Axes: B batch, V words.
+
+    Args:
+        words: V.
+
+    Call arguments:
+        witnesses: log odds, float (B, V) of each of `WITNESSES`.
+
+    Returns:
+        float32 (B, V), probabilities.
+    """
+
+    def __init__(self, words: int, **kwargs: Any):
+        super().__init__(**kwargs)
+        self.words = words
+
+    def build(self, witnesses_shape: Any) -> None:
+        """Create the weights, (V,) each: a bundle rounds vectors hardly at all."""
+        names = (*WITNESSES, "bias")
+        self.parts = [
+            self.add_weight(name=name, shape=(self.words,), initializer="zeros")
+            for name in names
+        ]
+        self.built = True
+
+    def call(self, witnesses: Sequence[Any]) -> Any:
+        """Weigh, and turn log odds into probabilities."""
+        *scales, odds = self.parts
+        for scale, witness in zip(scales, witnesses, strict=True):
+            odds = odds + scale * witness
+        return ops.sigmoid(odds)
+
+
+class _Sums:
+    """Sums of probabilities over sets of classes that lie within or beside each other.
+
+    In the right order each set is a row of neighbours, and its sum the difference of
+    two running sums.
+
+    Raises:
+        ValueError: if two sets overlap.
+    """
+
+    def __init__(self, sets: Sequence[tuple[int, ...]]):
+        ordered = sorted({s for s in sets if s}, key=lambda s: (-len(s), s))
+        inside: dict[int, list[int]] = {}
+        for number, members in enumerate(ordered):
+            for member in members:
+                inside.setdefault(member, []).append(number)
+        self.order = sorted(inside, key=lambda member: (inside[member], member))
+        place = {member: i for i, member in enumerate(self.order)}
+        self.starts = [min((place[m] for m in s), default=0) for s in sets]
+        sizes = (len(set(members)) for members in sets)
+        self.ends = [a + b for a, b in zip(self.starts, sizes, strict=True)]
+        for start, end, members in zip(self.starts, self.ends, sets, strict=True):
+            if {*self.order[start:end]} != {*members}:
+                raise ValueError(f"`sets` overlap. Received: {members}")
+
+    def __call__(self, probs: Any) -> Any:
+        """Sum (..., classes) to (..., sets)."""
+        chosen = ops.take(probs, self.order or [0], axis=-1)
+        running = ops.cumsum(chosen, axis=-1)
+        running = ops.concatenate([running[..., :1] * 0.0, running], axis=-1)
+        ends = ops.take(running, self.ends, axis=-1)
+        return ends - ops.take(running, self.starts, axis=-1)
+
+
+def _half_log(features: Any) -> Any:
+    """Half the logarithm of R, which may be known only when the net runs."""
+    return 0.5 * ops.log(ops.cast(ops.shape(features)[1], "float32"))
+
+
+def _log_odds(probs: Any) -> Any:
+    probs = ops.clip(probs, LEAST, 1.0 - LEAST)
+    return ops.log(probs) - ops.log(1.0 - probs)
+
+
+def load_concepts(folder: Path) -> ConceptNet:
+    """Load what `captioner teach` wrote.
+
+    Raises:
+        AppError: if the folder holds none.
+    """
+    net = ConceptNet(read_table(folder))
+    try:
+        size = int(json.loads((folder / ABOUT).read_text("utf-8"))["feature_size"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise AppError(
+            f"{folder / ABOUT} does not say how long features are: {error!s:.200}. "
+            "Make the concepts anew with `captioner teach`."
+        ) from error
+    net.build((None, None, size))
+    load_weights(folder, net)
+    return net

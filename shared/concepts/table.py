@@ -1,0 +1,140 @@
+"""The structure of a concept net, as a table for people to read: `concepts.tsv`.
+
+A line for each word, with what witnesses it:
+
+    word      in the singular or the infinitive
+    things    classes of COCO's detection that it stands for, those of narrower words
+              among them: of "vehicle" those of cars, trains ...; of a word that has
+              none, that of the nearest broader word that is such a class
+    within    that broader word, such as "person" for "man", or empty
+    classes   classes of ImageNet, those of narrower words among them
+    detector  the number of its own detector, learnt from captions, or empty
+"""
+
+import csv
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from shared.concepts.words import broader_words, coco_words, imagenet_words
+from shared.errors import AppError
+from shared.files import replace_file
+
+TABLE = "concepts.tsv"
+THINGS, CLASSES = 80, 1000  # of COCO and of ImageNet
+
+
+class Row(NamedTuple):
+    """A word, and what witnesses it; see above."""
+
+    word: str
+    things: tuple[int, ...] = ()
+    within: str = ""
+    classes: tuple[int, ...] = ()
+    detector: int | None = None
+
+
+Table = tuple[Row, ...]
+
+
+def make_table(words: Iterable[str], heard: Iterable[str], classifies: bool) -> Table:
+    """Find the witnesses of each word.
+
+    Args:
+        words: in the order that they will have.
+        heard: those of them that get a detector of their own.
+        classifies: whether the encoder has ImageNet's classifier.
+    """
+    words = list(words)
+    things, detected = _places(coco_words()), {*coco_words()}
+    classes = _places(imagenet_words()) if classifies else {}
+    numbers = {word: i for i, word in enumerate(heard)}
+    rows = []
+    for word in words:
+        within = ""
+        if word not in things:
+            within = next((w for w in broader_words(word) if w in detected), "")
+        found = things.get(within or word, ())
+        rows.append(Row(word, found, within, classes.get(word, ()), numbers.get(word)))
+    return tuple(rows)
+
+
+def _places(words: Sequence[str]) -> dict[str, tuple[int, ...]]:
+    """Give for each word, and each broader one, the numbers of its classes."""
+    places: dict[str, list[int]] = {}
+    for number, word in enumerate(words):
+        for one in (word, *broader_words(word)):
+            places.setdefault(one, []).append(number)
+    return {word: tuple(numbers) for word, numbers in places.items()}
+
+
+def write_table(folder: Path, table: Table) -> None:
+    """Write `concepts.tsv` into a folder.
+
+    Raises:
+        OSError: if it cannot be written.
+    """
+    with (
+        replace_file(folder / TABLE) as new,
+        new.open("w", encoding="utf-8", newline="") as file,
+    ):
+        writer = csv.writer(file, delimiter="\t", lineterminator="\n")
+        writer.writerow(Row._fields)
+        for row in table:
+            numbers = (
+                " ".join(map(str, places)) for places in (row.things, row.classes)
+            )
+            things, classes = numbers
+            detector = "" if row.detector is None else row.detector
+            writer.writerow([row.word, things, row.within, classes, detector])
+
+
+def read_table(folder: Path) -> Table:
+    """Read `concepts.tsv` of a folder.
+
+    Raises:
+        AppError: if it is missing or not as described above.
+    """
+    path = folder / TABLE
+    try:
+        with path.open(encoding="utf-8", newline="") as file:
+            lines = list(csv.reader(file, delimiter="\t"))
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise _refusal(path, str(error)) from error
+    if not lines or tuple(lines[0]) != Row._fields:
+        raise _refusal(path, f"its first line is not {' '.join(Row._fields)}")
+    try:
+        table = tuple(map(_read_row, lines[1:]))
+    except (ValueError, TypeError) as error:
+        raise _refusal(path, str(error)) from error
+    detectors = [row.detector for row in table if row.detector is not None]
+    if sorted(detectors) != list(range(len(detectors))):
+        raise _refusal(path, "its detectors are not numbered 0, 1, 2 ...")
+    if not table or len({row.word for row in table}) != len(table):
+        raise _refusal(path, "it has no words, or one twice")
+    return table
+
+
+def _read_row(line: Sequence[str]) -> Row:
+    word, things, within, classes, detector = line
+    return Row(
+        word,
+        _read_numbers(things, THINGS),
+        within,
+        _read_numbers(classes, CLASSES),
+        int(detector) if detector else None,
+    )
+
+
+def _read_numbers(text: str, end: int) -> tuple[int, ...]:
+    numbers = tuple(map(int, text.split()))
+    if not all(0 <= number < end for number in numbers):
+        raise ValueError(f"{text!r:.60} has numbers that are not in 0..{end - 1}")
+    return numbers
+
+
+def _refusal(path: Path, reason: str) -> AppError:
+    return AppError(
+        f"{path} is no table of concepts: {reason}. Get the model again, or make its "
+        "concepts anew with `captioner teach`."
+    )

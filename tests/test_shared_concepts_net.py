@@ -1,0 +1,206 @@
+import json
+
+import keras
+import numpy as np
+import pytest
+
+from shared.concepts import net as rooms
+from shared.concepts.net import ABOUT, ConceptNet, TaughtHead, load_concepts
+from shared.concepts.table import (
+    Row,
+    make_table,
+    read_table,
+    write_table,
+)
+from shared.concepts.words import coco_words, imagenet_words, read_concepts
+from shared.errors import AppError
+from shared.weights import write_weights
+
+WORDS = ["person", "man", "cat", "animal", "teapot", "red", "race car", "vehicle"]
+TABLE = make_table(WORDS, ["man", "red", "cat"], classifies=True)
+REGIONS, SIZE = 4, 6
+
+
+@pytest.fixture(autouse=True)
+def small(monkeypatch):
+    monkeypatch.setattr(rooms, "REGION_UNITS", 5)
+    monkeypatch.setattr(rooms, "POOLED_UNITS", 3)
+
+
+def make_net(table=TABLE):
+    keras.utils.set_random_seed(0)
+    net = ConceptNet(table)
+    net.build((None, None, SIZE))
+    rng = np.random.default_rng(1)
+    for weight in net.weights:
+        weight.assign(rng.normal(0, 0.7, weight.shape))
+    return net
+
+
+@pytest.fixture
+def features():
+    return np.random.default_rng(2).normal(size=(3, REGIONS, SIZE)).astype(np.float32)
+
+
+def sigmoid(x):
+    return 1 / (1 + np.exp(-x))
+
+
+def test_the_table_names_the_witnesses_of_words_and_of_what_they_are_a_kind_of():
+    rows = {row.word: row for row in TABLE}
+    assert rows["person"].things == (0,)
+    assert rows["man"] == Row("man", (0,), "person", (), 0)
+    assert rows["red"] == Row("red", detector=1)
+    assert rows["cat"].things == (coco_words().index("cat"),)
+    assert rows["cat"].classes == (281, 282, 283, 284, 285)
+    assert set(rows["animal"].things) == {14, 15, 16, 17, 18, 19, 20, 21, 22, 23}
+    assert set(rows["animal"].classes) > set(rows["cat"].classes)
+    assert rows["race car"].within == "car"
+    assert rows["race car"].classes == (imagenet_words().index("race car"),)
+    assert rows["vehicle"].things[:8] == (1, 2, 3, 4, 5, 6, 7, 8)
+    assert rows["teapot"] == Row("teapot", classes=(849,))
+    no_classes = make_table(WORDS, [], classifies=False)
+    assert not any(row.classes for row in no_classes)
+
+
+def test_a_table_survives_the_disk_and_others_are_refused(tmp_path):
+    write_table(tmp_path, TABLE)
+    assert read_table(tmp_path) == TABLE
+    path = tmp_path / "concepts.tsv"
+    text = path.read_text()
+    for broken, reason in [
+        ("", "first line"),
+        (text.replace("word\t", "term\t"), "first line"),
+        (text + "dog\t80\t\t\t\n", "not in 0..79"),
+        (text + "dog\t\t\t1000\t\n", "not in 0..999"),
+        (text + "dog\t\t\t\t7\n", "not numbered"),
+        (text + "cat\t\t\t\t\n", "one twice"),
+        (text + "dog\t\n", "not enough values"),
+        (text.splitlines()[0] + "\n", "no words"),
+    ]:
+        path.write_text(broken)
+        with pytest.raises(AppError, match=reason):
+            read_table(tmp_path)
+    path.unlink()
+    with pytest.raises(AppError, match="captioner teach"):
+        read_table(tmp_path)
+
+
+def test_the_head_joins_regions_by_a_soft_maximum(features):
+    head = TaughtHead(7)
+    head.build((None, None, SIZE))
+    regions = np.maximum(features @ head.region_hidden.kernel.numpy(), 0)
+    regions = regions @ head.from_region.kernel.numpy() + head.from_region.bias.numpy()
+    pooled = np.concatenate([features.mean(1), features.max(1)], -1)
+    whole = np.maximum(pooled @ head.pooled_hidden.kernel.numpy(), 0)
+    expected = np.log(np.exp(regions).sum(1) / np.sqrt(REGIONS))
+    expected += whole @ head.from_pooled.kernel.numpy()
+    np.testing.assert_allclose(head(features), expected, atol=1e-5)
+    same = np.repeat(features[:, :1], 9, axis=1)  # more regions alike say more
+    few = keras.ops.convert_to_numpy(head.parts(same[:, :1])[0])[:, 0]
+    whole = keras.ops.convert_to_numpy(head.parts(same[:, :1])[1])
+    np.testing.assert_allclose(head(same), few + whole + np.log(3), atol=1e-5)
+
+
+def test_the_net_equals_a_recomputation_in_numpy(features):
+    net = make_net()
+    taught = sigmoid(keras.ops.convert_to_numpy(net.head(features)))
+    logits = features.mean(1) @ net.classifier.kernel.numpy()
+    logits = logits + net.classifier.bias.numpy()
+    classes = np.exp(logits) / np.exp(logits).sum(-1, keepdims=True)
+    for judge, found in zip((net.say, net.see), net(features), strict=True):
+        scales = dict(zip((*rooms.WITNESSES, "bias"), judge.parts, strict=True))
+        for place, row in enumerate(TABLE):
+            odds = scales["bias"].numpy()[place]
+            for name, probs, numbers in [
+                ("things", taught[:, :80], row.things),
+                ("classes", classes, row.classes),
+                (
+                    "detector",
+                    taught[:, 80:],
+                    () if row.detector is None else (row.detector,),
+                ),
+            ]:
+                if numbers:
+                    prob = probs[:, list(numbers)].sum(-1).clip(1e-4, 1 - 1e-4)
+                    odds = odds + scales[name].numpy()[place] * np.log(
+                        prob / (1 - prob)
+                    )
+            np.testing.assert_allclose(found[:, place], sigmoid(odds), atol=1e-4)
+
+
+def test_where_points_at_regions_by_things_then_by_detectors(features):
+    net = make_net()
+    where = keras.ops.convert_to_numpy(net.where(features))
+    assert where.shape == (3, REGIONS, len(WORDS))
+    regions, whole = map(keras.ops.convert_to_numpy, net.head.parts(features))
+    probs = sigmoid(regions + whole[:, None] + 0.5 * np.log(REGIONS))
+    place = WORDS.index
+    np.testing.assert_allclose(where[..., place("person")], probs[..., 0], atol=1e-5)
+    np.testing.assert_allclose(where[..., place("man")], probs[..., 80], atol=1e-5)
+    np.testing.assert_allclose(where[..., place("race car")], probs[..., 2], atol=1e-5)
+    assert (where[..., place("teapot")] == 0).all()
+    assert where.max() <= 1
+
+
+def test_a_net_of_an_encoder_without_classes(features):
+    table = make_table(["person", "red"], ["red"], classifies=False)
+    net = make_net(table)
+    assert net.classifier is None
+    assert net(features).said.shape == (3, 2)
+
+
+def test_sums_find_every_set_of_the_real_tables_and_refuse_others():
+    table = make_table(read_concepts(), [], classifies=True)
+    probs = np.random.default_rng(0).random((2, 5, 1000)).astype(np.float32)
+    for sets, size in [
+        ([row.things for row in table], 80),
+        ([row.classes for row in table], 1000),
+    ]:
+        found = keras.ops.convert_to_numpy(rooms._Sums(sets)(probs[..., :size]))
+        for place, numbers in enumerate(sets):
+            expected = probs[..., list(numbers)].sum(-1)
+            np.testing.assert_allclose(found[..., place], expected, atol=1e-3)
+    with pytest.raises(ValueError, match="overlap"):
+        rooms._Sums([(1, 2), (2, 3), (1, 3)])
+
+
+def test_a_net_comes_back_from_its_folder(tmp_path, features):
+    net = make_net()
+    write_table(tmp_path, TABLE)
+    write_weights(tmp_path, net)
+    with pytest.raises(AppError, match=r"teach\.json"):
+        load_concepts(tmp_path)
+    (tmp_path / ABOUT).write_text(json.dumps({"feature_size": SIZE}))
+    again = load_concepts(tmp_path)
+    assert again.words == tuple(WORDS)
+    for one, other in zip(net(features), again(features), strict=True):
+        np.testing.assert_allclose(one, other, atol=0.02)  # weights of a byte
+    (tmp_path / ABOUT).write_text(json.dumps({"feature_size": SIZE + 1}))
+    with pytest.raises(AppError, match="do not fit"):
+        load_concepts(tmp_path)
+
+
+def test_litert_gives_the_same(tmp_path, features):
+    import tensorflow as tf
+    from ai_edge_litert.interpreter import Interpreter
+
+    net = make_net()
+
+    def look(features):
+        seen = net(features)
+        return {"said": seen.said, "there": seen.there, "where": net.where(features)}
+
+    module = tf.Module()
+    module.net, module.tracked = net, [weight.value for weight in net.weights]
+    spec = tf.TensorSpec((None, REGIONS, SIZE), tf.float32, "features")
+    module.look = tf.function(look).get_concrete_function(spec)
+    tf.saved_model.save(module, str(tmp_path), signatures={"look": module.look})
+    converter = tf.lite.TFLiteConverter.from_saved_model(
+        str(tmp_path), signature_keys=["look"]
+    )
+    converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS]
+    run = Interpreter(model_content=converter.convert()).get_signature_runner()
+    found = run(features=features)
+    for name, expected in look(features).items():
+        np.testing.assert_allclose(found[name], expected, atol=1e-4)
