@@ -188,6 +188,13 @@ def caption(
             help="A person, unless it is clearly a man, a woman, a boy or a girl.",
         ),
     ] = None,
+    grounding: Annotated[
+        bool,
+        typer.Option(
+            "--grounding/--no-grounding",
+            help="Name only what is seen, of a model with concepts.",
+        ),
+    ] = True,
     sample: Annotated[
         bool, typer.Option("--sample", help="Draw captions at random.")
     ] = False,
@@ -569,6 +576,8 @@ def _search_changes(given: dict[str, Any]) -> dict[str, Any]:
         changes["length_penalty"] = _number_or_word(changes["length_penalty"])
     if given["neutral"] is not None:
         changes["neutral"] = CLEAR if given["neutral"] else 0
+    if not given["grounding"]:
+        changes |= dict.fromkeys(("people", "animals", "things", "support"), 0)
     return changes | ({"method": "sample"} if given["sample"] else {})
 
 

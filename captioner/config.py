@@ -167,8 +167,9 @@ class StageConfig(Config):
 class DecodingConfig(Config):
     """How captions are searched for, unless the user says otherwise.
 
-    Words are counted without the end of the sentence. `no_repeat`, `bad_endings` and
-    `neutral` give way where nothing else is left; the other rules never do.
+    Words are counted without the end of the sentence. `no_repeat`, `bad_endings`,
+    `neutral` and what is said of what is there give way where nothing else is left; the
+    other rules never do.
 
     Attributes:
         method: "beam" looks for likely sequences, "sample" draws them at random.
@@ -189,6 +190,11 @@ class DecodingConfig(Config):
             `ban` means all its forms.
         neutral: the share of "man" in "man" and "woman" above which a man is called
             one, else a person; see `captioner.neutral`. 0 leaves it to the model.
+        people, animals, things: words for them are not said where what they name is
+            less surely there, 0 to 1; 0 allows them. This and `support` are for
+            models with concepts, see `captioner.grounding`.
+        support: nats that a word costs for every nat of the logarithm of how surely
+            what it names is there.
         temperature: of a sample; below 1 it is more predictable.
         top_k: a sample takes each word from so many likeliest; 0 is all.
         top_p: a sample takes each word from the likeliest that together reach this
@@ -210,6 +216,10 @@ class DecodingConfig(Config):
     ban: tuple[str, ...] = ()
     inflections: bool = False
     neutral: float = Field(0.0, ge=0, le=1)
+    people: float = Field(0.35, ge=0, le=1)
+    animals: float = Field(0.2, ge=0, le=1)
+    things: float = Field(0.0, ge=0, le=1)
+    support: float = Field(0.0, ge=0, le=10)
     temperature: float = Field(1.0, ge=0.01, le=100)
     top_k: int = Field(0, ge=0, le=1_000_000)
     top_p: float = Field(1.0, gt=0, le=1)

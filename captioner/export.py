@@ -329,6 +329,9 @@ class _WholeRuntime:
     def look(self, features: list[np.ndarray]) -> np.ndarray:
         return features[0]
 
+    def seen(self, looked: np.ndarray) -> None:
+        """It does not tell."""
+
     def search(
         self, looked: np.ndarray, rules: Rules, noise: None = None, bias: Any = None
     ) -> Sequences:

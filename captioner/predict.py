@@ -18,6 +18,7 @@ import numpy as np
 from captioner.choosing import FOUND
 from captioner.config import CaptionerConfig, DecodingConfig
 from captioner.decoding import Sequences
+from captioner.grounding import Grounding
 from captioner.rules import Rules, make_rules
 from captioner.runtime_litert import EXPORT, FILES, LiteRTRuntime
 from shared import bundles, litert
@@ -56,6 +57,13 @@ class Runtime(Protocol):
 
     def look(self, features: list[np.ndarray]) -> Any:
         """Get ready to write about features; what is made is for the other two."""
+
+    def seen(self, looked: Any) -> Any:
+        """Give what the photos show, or None of a model without concepts.
+
+        It has `said` and `there`, float32 (B, C): of each concept how probable it is
+        that a caption mentions it, and that it can be seen.
+        """
 
     def search(
         self,
@@ -179,6 +187,7 @@ class PhotoCaptioner:
         vocabulary: its words.
         runtime: what runs it.
         batch_size: photos at a time.
+        concepts: the words of its concept net, if it has one.
 
     Every method takes `changes`: other values for the fields of `DecodingConfig`,
     such as `beam_size=5` or `prefix="a photo of"`, for this call alone.
@@ -193,11 +202,14 @@ class PhotoCaptioner:
         vocabulary: Vocabulary,
         runtime: Runtime,
         batch_size: int = 8,
+        concepts: Sequence[str] = (),
     ):
         self.config = config
         self.vocabulary = vocabulary
         self.runtime = runtime
         self.batch_size = batch_size
+        self.concepts = tuple(concepts)
+        self.grounding = Grounding(vocabulary.words, concepts) if concepts else None
         self.request()  # a bundle's own rules may be impossible
 
     def request(self, **changes: Any) -> tuple[DecodingConfig, Rules]:
@@ -331,7 +343,11 @@ class PhotoCaptioner:
         """
         images, found = looked
         noise = _draw(images, decoding.seed, rules) if rules.sampling else None
-        sequences = self.runtime.search(found, rules, noise)
+        bias, seen = None, self.runtime.seen(found) if self.grounding else None
+        if self.grounding and seen is not None:
+            wanted = {word for words in rules.must_ids for word in words}
+            bias = self.grounding.bias(seen, decoding, wanted)
+        sequences = self.runtime.search(found, rules, noise, bias)
         captions = to_captions(sequences, self.vocabulary, decoding.prefix)
         captions = captions[: len(images)]
         if not all(captions):

@@ -125,6 +125,9 @@ class KerasRuntime:
         """Get ready to write about features."""
         return [_fill(array, self.batch_size) for array in features]
 
+    def seen(self, looked: list[np.ndarray]) -> None:
+        """Give what the photos show: nothing is known."""
+
     def search(
         self,
         looked: list[np.ndarray],

@@ -79,6 +79,9 @@ class LiteRTRuntime:
             for (_, start, _), rows in zip(self._nets, features, strict=True)
         ]
 
+    def seen(self, looked: list[Memory]) -> None:
+        """Give what the photos show: nothing is known."""
+
     def search(
         self,
         looked: list[Memory],

@@ -9,6 +9,7 @@ import urllib.error
 import urllib.request
 from contextlib import contextmanager
 from pathlib import Path
+from types import SimpleNamespace
 
 import hypothesis
 import numpy as np
@@ -25,7 +26,7 @@ from captioner.config import (
 from shared import names, trial
 from shared.config import format_config
 from shared.shapes import write_captioned_shapes as write_shapes
-from shared.text import SPECIAL_WORDS, Vocabulary
+from shared.text import EOS, SPECIAL_WORDS, Vocabulary
 from vqa.answers import AnswerSpace
 from vqa.config import AnsweringConfig, NetConfig, VqaConfig
 from vqa.config import EncoderConfig as VqaEncoderConfig
@@ -258,6 +259,92 @@ class FakeRuntime:
             scores[np.arange(len(tokens)), best] = 2
         alpha = np.tile(np.float32([0.1, 0.2, 0.3, 0.4]), (len(tokens), self.hops, 1))
         return Scores(joint, scores, alpha)
+
+
+class ConceptRuntime:
+    """A captioner with concepts: says one of a few sentences, whatever it sees.
+
+    Args:
+        sentences: word ids -> probability.
+        vocab_size: words, special ones included.
+        seen: `said` and `there`, float (C,), the same of every photo.
+    """
+
+    name = "fake"
+
+    def __init__(self, sentences, vocab_size, seen):
+        self.sentences, self.vocab_size = sentences, vocab_size
+        self._seen = seen
+
+    def encode(self, images):
+        return [np.zeros((len(images), 4, 3), np.float32)]
+
+    def look(self, features):
+        return features[0]
+
+    def seen(self, looked):
+        return SimpleNamespace(
+            **{
+                name: np.tile(np.float32(probs), (len(looked), 1))
+                for name, probs in self._seen.items()
+            }
+        )
+
+    def search(self, looked, rules, noise=None, bias=None):
+        from captioner import arrays
+        from captioner.choosing import width
+        from captioner.decoding import search
+
+        said = np.full((len(looked), width(rules), rules.max_words + 2), -1)
+
+        def step(tokens, state):
+            said, place = state[0].copy(), int(state[1].max())
+            said[..., place] = tokens
+            log_probs = np.full((*tokens.shape, self.vocab_size), -30, np.float32)
+            for index in np.ndindex(tokens.shape):
+                before = tuple(said[index][1 : place + 1])
+                for sentence, prob in self.sentences.items():
+                    if sentence[:place] == before and place < len(sentence):
+                        old = np.exp(log_probs[(*index, sentence[place])])
+                        log_probs[(*index, sentence[place])] = np.log(old + prob)
+            log_probs -= arrays.logsumexp(log_probs, -1)[..., None]
+            alpha = np.full((*tokens.shape, 4), 0.25, np.float32)
+            return log_probs, alpha, (said, state[1] + 1)
+
+        return search(
+            step,
+            (said, np.zeros(said.shape[:2], int)),
+            rules,
+            vocab_size=self.vocab_size,
+            regions=4,
+            ops=arrays,
+            noise=noise,
+            bias=bias,
+        )
+
+
+def concept_captioner(sentences, there, said=None, **config):
+    """A captioner without weights that says the likeliest that it may.
+
+    Args:
+        sentences: sentence -> probability.
+        there, said: concept -> probability; `said` is as `there` by default.
+        config: changes to its recipe.
+    """
+    from captioner.predict import PhotoCaptioner
+
+    known = dict.fromkeys(word for text in sentences for word in text.split())
+    vocabulary = Vocabulary([*SPECIAL_WORDS, *known])
+    ids = {
+        (*(vocabulary.ids[word] for word in text.split()), EOS): prob
+        for text, prob in sentences.items()
+    }
+    seen = {"there": [*there.values()], "said": [*(said or there).values()]}
+    runtime = ConceptRuntime(ids, len(vocabulary), seen)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(names.ENCODERS, "patches", names.Source(patches, "unit"))
+        recipe = tiny_config().model_copy(update=config)
+    return PhotoCaptioner(recipe, vocabulary, runtime, concepts=[*there])
 
 
 def fake_answerer(vocabulary=VQA_VOCABULARY, space=VQA_SPACE, **settings):

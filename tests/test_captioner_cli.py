@@ -897,6 +897,7 @@ SEARCHES = {
     "--must dogs --inflections": {"must": ["dogs"], "inflections": True},
     "--neutral": {"neutral": 0.8},
     "--no-neutral": {"neutral": 0},
+    "--no-grounding": {"people": 0, "animals": 0, "things": 0, "support": 0},
     "--num-captions 3": {},
     "--num-captions 4": {"beam_size": 4},
     "--num-captions 4 --beam-size 5": {"beam_size": 5},

@@ -10,6 +10,7 @@ A tabby, a tiger cat and an Egyptian cat are all a "cat", which is an "animal".
 """
 
 import csv
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cache
 from importlib import resources
@@ -48,6 +49,26 @@ def read_concepts() -> dict[str, Concept]:
         )
         for row in _rows("words.tsv")
     }
+
+
+def names_of(concept: Concept) -> set[str]:
+    """Give all names of a concept, in the singular and the plural.
+
+    For those that go by it without the lexicon of `shared.english`: the plurals of its
+    other names are regular ones, and some of them are no words: "surfs".
+    """
+    plurals = {_regular_plural(name) for name in (concept.word, *concept.also)}
+    return {concept.word, concept.plural, *concept.also, *plurals}
+
+
+def _regular_plural(noun: str) -> str:
+    if noun.endswith("man") and noun != "human":
+        return noun.removesuffix("man") + "men"
+    if re.search("[^aeiou]y$", noun):
+        return noun.removesuffix("y") + "ies"
+    if re.search("(oa|al|wi)fe?$", noun):  # loaf, calf, wife
+        return re.sub("fe?$", "ves", noun)
+    return noun + ("es" if re.search("([sxz]|[cs]h)$", noun) else "s")
 
 
 @cache

@@ -1,0 +1,171 @@
+"""What the words of a caption claim that a photo shows, and whether it is there.
+
+A concept net says of everyday words how surely each can be seen in a photo, and how
+surely a caption would mention it. A search is told of every word of its vocabulary that
+names such a thing: "puppies" is about a dog, "surfer" and "his" are about a person.
+
+Axes: B images, V words of the vocabulary, C concepts, K claims.
+"""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
+
+from captioner.config import DecodingConfig
+from captioner.neutral import SELDOM
+from shared.concepts.words import broader_words, coco_words, names_of, read_concepts
+
+PERSON, ANIMAL, THING, OTHER = "person", "animal", "thing", "other"
+PRONOUNS = (
+    *("he", "him", "his", "himself", "she", "her", "hers", "herself"),
+    *("someone", "somebody", "everyone", "everybody", "anyone", "anybody"),
+)
+LEAST = 1e-3  # of a probability, so that what is not there costs at most 7 nats
+
+
+class Grounding:
+    """The words of a vocabulary that name concepts.
+
+    A word is supported by the likeliest of all concepts that it may be about: "dog" by
+    a dog or a hot dog. What is a kind of person or animal is where the nearest one is
+    that detectors know: a surfer where a person is, a poodle where a dog is.
+
+    Args:
+        words: the vocabulary.
+        concepts: the words of the concept net, in the order of its probabilities.
+    """
+
+    def __init__(self, words: Sequence[str], concepts: Sequence[str]):
+        claims = _find_claims(words, concepts)
+        kinds = sorted(set(claims.values()))
+        numbers = {claim: i for i, claim in enumerate(kinds, start=1)}
+        self._claims = np.array(
+            [numbers[claims[w]] if w in claims else 0 for w in words], np.int32
+        )  # (V,)
+        longest = max((len(places) for _, places in kinds), default=1)
+        self._places = np.array(
+            [[0] * longest, *(np.resize(places, longest) for _, places in kinds)],
+            np.int32,
+        )  # (1 + K, places), filled up by repeating them
+        self._kinds = ["", *(kind for kind, _ in kinds)]
+
+    def support(self, probs: np.ndarray) -> np.ndarray:
+        """Give how surely what each word names is seen, or said.
+
+        Args:
+            probs: float (B, C), of the concepts.
+
+        Returns:
+            float32 (B, V); NaN for words that name nothing.
+        """
+        return self._by_claim(probs)[:, self._claims]
+
+    def bias(
+        self, seen: Any, decoding: DecodingConfig, wanted: Iterable[int] = ()
+    ) -> np.ndarray | None:
+        """Tell a search what is there.
+
+        Words for people, animals and things that are less surely there than the search
+        asks for cost as much as a broken rule; things are those that detectors know.
+        All words that name something cost `decoding.support` times the logarithm of
+        how surely that is seen or said.
+
+        Args:
+            seen: `there` and `said` of the concepts, float (B, C).
+            decoding: how the search goes.
+            wanted: ids of words that somebody asks for, seen or not.
+
+        Returns:
+            float32 (B, V), as of `captioner.decoding.search`; None if it would be 0.
+        """
+        least = {
+            PERSON: decoding.people,
+            ANIMAL: decoding.animals,
+            THING: decoding.things,
+        }
+        thresholds = [least.get(kind, 0.0) for kind in self._kinds]
+        if not (any(thresholds) or decoding.support):
+            return None
+        with np.errstate(invalid="ignore"):  # of what is NaN, nothing is known
+            there = self._by_claim(seen.there)
+            found = np.where(there < thresholds, SELDOM, 0.0)
+            if decoding.support:
+                surest = np.fmax(there, self._by_claim(seen.said))
+                found += decoding.support * np.log(np.fmax(surest, LEAST))
+        found[:, 0] = 0.0
+        bias = found.astype(np.float32)[:, self._claims]
+        bias[:, list(wanted)] = 0.0
+        return bias
+
+    def _by_claim(self, probs: np.ndarray) -> np.ndarray:
+        """Give float (B, 1 + K), the probability of each claim, NaN of the first."""
+        found = np.asarray(probs)[:, self._places].max(axis=2)
+        found[:, 0] = np.nan
+        return found
+
+
+Claim = tuple[str, tuple[int, ...]]  # a kind, and the places of concepts
+
+
+def _find_claims(words: Iterable[str], concepts: Sequence[str]) -> dict[str, Claim]:
+    """Find for each word what it is about, and which concepts tell of that."""
+    whole: dict[str, str] = dict.fromkeys(PRONOUNS, PERSON)
+    parts: dict[str, set[str]] = {}  # words of longer names
+    for word, concept in read_concepts().items():
+        for name in names_of(concept):
+            if " " not in name:
+                whole.setdefault(name, word)
+                continue
+            for part in name.split(" "):
+                parts.setdefault(part, set()).add(word)
+    witnesses = _Witnesses(concepts)
+    claims: dict[str, Claim] = {}
+    for word in words:
+        if word not in whole:
+            continue
+        kind, found = witnesses.of(whole[word])
+        if found and kind != PERSON:
+            found = found.union(*(witnesses.of(o)[1] for o in parts.get(word, ())))
+        if found:
+            claims[word] = kind, tuple(sorted(witnesses.places[one] for one in found))
+    return claims
+
+
+class _Witnesses:
+    """Which concepts tell whether a thing is there.
+
+    Args:
+        concepts: as of `Grounding`.
+    """
+
+    def __init__(self, concepts: Sequence[str]):
+        self.places = {word: i for i, word in enumerate(concepts)}
+        self._detected = {*coco_words()} & {*concepts}
+        self._below: dict[str, set[str]] = {}
+        for word in concepts:
+            for broader in broader_words(word):
+                self._below.setdefault(broader, set()).add(word)
+        self._found: dict[str, tuple[str, set[str]]] = {}
+
+    def of(self, word: str) -> tuple[str, set[str]]:
+        """Give the kind of a thing, and the concepts that tell of it, if any do."""
+        if word not in self._found:
+            self._found[word] = self._find(word)
+        return self._found[word]
+
+    def _find(self, word: str) -> tuple[str, set[str]]:
+        line = [word, *broader_words(word)]
+        if PERSON in line:
+            return PERSON, {PERSON} & self._detected
+        if word == ANIMAL:
+            return ANIMAL, self._with_below(word)
+        if ANIMAL in line and (seen := [w for w in line if w in self._detected]):
+            return ANIMAL, {seen[0]}
+        # Of a thing that has no witness itself, narrower ones say too little.
+        nearest = next((one for one in line if one in self.places), "")
+        found = self._with_below(word) if nearest == word else {nearest} - {""}
+        return THING if found & self._detected else OTHER, found
+
+    def _with_below(self, word: str) -> set[str]:
+        return ({word} | self._below.get(word, set())) & self.places.keys()
