@@ -5,13 +5,14 @@ same kinds of witnesses share one as a prior, so that a word that few photos hav
 not follow chance; Platt 1999 with the pooling of a hierarchical model.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 import numpy as np
 
 from shared.concepts.lessons import UNKNOWN
 
-STEPS = 12  # of Newton's method, which then moves no digit that matters
+STEPS = 30  # of Newton's method; the last ones move no digit that matters
 SCALE_PRECISION, BIAS_PRECISION = 30.0, 1.0  # of a word about its kind
 CHUNK = 64  # words at a time
 
@@ -44,71 +45,119 @@ def calibrate(
         prior = _pooled(odds[use][:, :, words], targets[:, words], weights)
         for start in range(0, len(words), CHUNK):
             some = words[start : start + CHUNK]
-            each = _words(odds[use][:, :, some], targets[:, some], weights, prior)
+            each = _each(odds[use][:, :, some], targets[:, some], weights, prior)
             found[np.array([*use, len(odds)])[:, None], some] = each.T
     return found.astype(np.float32)
 
 
 def _pooled(odds: np.ndarray, targets: np.ndarray, weights: np.ndarray) -> np.ndarray:
     """Fit one regression for all words; float (W + 1,)."""
-    theta = np.zeros((1, len(odds) + 1))
-    precision = np.full(len(odds) + 1, 1e-3)
     parts = [slice(i, i + CHUNK) for i in range(0, targets.shape[1], CHUNK)]
-    for _ in range(STEPS):
+
+    def derive(theta: np.ndarray) -> Derivatives:
         found = [
-            _derivatives(odds[..., part], targets[:, part], weights, theta)
-            for part in parts
+            _derive(odds[..., part], targets[:, part], weights, theta) for part in parts
         ]
-        slope = np.sum([one.sum(0, keepdims=True) for one, _ in found], axis=0)
-        curve = np.sum([one.sum(0, keepdims=True) for _, one in found], axis=0)
-        theta = _step(theta, slope, curve, theta * 0.0, precision)
-    return theta[0]
+        sums = (
+            np.sum([each.sum(0) for each in one], 0) for one in zip(*found, strict=True)
+        )
+        return Derivatives(*(one[None] for one in sums))
+
+    precision = np.full(len(odds) + 1, 1e-3)
+    return _maximise(derive, np.zeros((1, len(odds) + 1)), precision)[0]
 
 
-def _words(
+def _total(parts: Sequence[np.ndarray]) -> np.ndarray:
+    """Sum over the words of all parts; one is left."""
+    return np.concatenate(parts).sum(axis=0, keepdims=True)
+
+
+def _each(
     odds: np.ndarray, targets: np.ndarray, weights: np.ndarray, prior: np.ndarray
 ) -> np.ndarray:
     """Fit a regression for each word, drawn to the prior; float (V, W + 1)."""
-    theta = np.tile(prior, (targets.shape[1], 1))
     precision = np.array([SCALE_PRECISION] * len(odds) + [BIAS_PRECISION])
-    for _ in range(STEPS):
-        slope, curve = _derivatives(odds, targets, weights, theta)
-        theta = _step(theta, slope, curve, prior, precision)
-    return theta
+    start = np.tile(prior, (targets.shape[1], 1))
+    return _maximise(
+        lambda theta: _derive(odds, targets, weights, theta), start, precision
+    )
 
 
-def _derivatives(
+class Derivatives(NamedTuple):
+    """A weighed log likelihood, for each of V regressions, and how it changes.
+
+    Attributes:
+        value: float (V,).
+        slope: float (V, W + 1).
+        curve: float (V, W + 1, W + 1), the second derivatives' negative.
+    """
+
+    value: np.ndarray
+    slope: np.ndarray
+    curve: np.ndarray
+
+
+def _derive(
     odds: np.ndarray, targets: np.ndarray, weights: np.ndarray, theta: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
-    """First (V, W + 1) and second derivatives of the weighed log likelihood.
+) -> Derivatives:
+    """Differentiate the log likelihood.
 
     Args:
         theta: float (V, W + 1); or (1, W + 1), the same for all words.
     """
     theta = np.broadcast_to(theta, (targets.shape[1], theta.shape[1]))
-    inputs = np.concatenate([odds, np.ones_like(odds[:1])])  # (W + 1, P, V)
-    total = np.einsum("wpv,vw->pv", inputs[:-1], theta[:, :-1]) + theta[:, -1]
-    probs = 1.0 / (1.0 + np.exp(-total.clip(-30, 30)))
+    ones = np.ones((1, *targets.shape), odds.dtype)
+    inputs = np.concatenate([odds, ones])  # (W + 1, P, V)
+    total = np.einsum("wpv,vw->pv", inputs, theta)
     known = weights[:, None] * (targets != UNKNOWN)
-    slope = np.einsum("wpv,pv->vw", inputs, known * (targets - probs))
-    spread = known * probs * (1 - probs)
-    curve = np.stack(
-        [np.einsum("pv,wpv->vw", spread * one, inputs) for one in inputs], axis=1
+    value = known * (targets * total - np.logaddexp(0.0, total))
+    probs = np.exp(-np.logaddexp(0.0, -total))
+    spread = known * probs * (1.0 - probs)
+    return Derivatives(
+        value.sum(0),
+        np.einsum("wpv,pv->vw", inputs, known * (targets - probs)),
+        np.stack([np.einsum("pv,wpv->vw", spread * i, inputs) for i in inputs], axis=1),
     )
-    return slope, curve
 
 
-def _step(
-    theta: np.ndarray,
-    slope: np.ndarray,
-    curve: np.ndarray,
+def _maximise(
+    derive: Callable[[np.ndarray], Derivatives],
     prior: np.ndarray,
     precision: np.ndarray,
 ) -> np.ndarray:
-    """Take a step of Newton's method, at most 2 in each number."""
-    slope = slope - precision * (theta - prior)
-    curve = curve + np.diag(precision)
-    return theta + np.linalg.solve(curve, slope[..., None])[..., 0].clip(-2, 2)
+    """Find the likeliest numbers by Newton's method, from the prior's mean on.
+
+    A step that leads down is halved until it does not.
+
+    Args:
+        prior: float (V, W + 1), the mean.
+        precision: float (W + 1,), one over the prior's variance.
+    """
+
+    def weigh(theta: np.ndarray) -> Derivatives:
+        value, slope, curve = derive(theta)
+        off = theta - prior
+        return Derivatives(
+            value - 0.5 * (precision * off**2).sum(1),
+            slope - precision * off,
+            curve + np.diag(precision),
+        )
+
+    best, length = prior, np.ones(len(prior))
+    here = weigh(best)
+    for _ in range(STEPS):
+        step = np.linalg.solve(here.curve, here.slope[..., None])[..., 0]
+        tried = best + length[:, None] * step
+        there = weigh(tried)
+        up = there.value >= here.value
+        best = np.where(up[:, None], tried, best)
+        length = np.where(up, np.minimum(1.0, 2.0 * length), 0.5 * length)
+        here = Derivatives(
+            np.where(up, there.value, here.value),
+            np.where(up[:, None], there.slope, here.slope),
+            np.where(up[:, None, None], there.curve, here.curve),
+        )
+    return best
 
 
 def area_under_curve(scores: np.ndarray, positive: np.ndarray) -> float:
