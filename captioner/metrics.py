@@ -1,4 +1,4 @@
-"""How close captions come to what people wrote: BLEU, ROUGE-L and CIDEr-D.
+"""How close captions come to what people wrote: BLEU, ROUGE-L, CIDEr-D and CHAIR.
 
 The functions on words score from 0 to 1 (CIDEr-D from 0 to 10) and equal the
 official COCO scorer on the same words. `score_captions` takes plain sentences
@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from captioner.chair import Chair, chair
 from captioner.cider import CiderD
 from captioner.results import read_results
 from shared.errors import AppError
@@ -117,6 +118,7 @@ class Report:
         mean_length: words in a caption.
         protocol: how the scores were computed, in a sentence.
         warnings: reasons to doubt the scores or the captions.
+        chair: how often captions name what is not there; None if they name nothing.
     """
 
     scores: Mapping[str, float]
@@ -127,10 +129,11 @@ class Report:
     mean_length: float
     protocol: str
     warnings: tuple[str, ...] = ()
+    chair: Chair | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Everything, ready for JSON."""
-        return asdict(self)
+        return asdict(self) | {"chair": self.chair and self.chair._asdict()}
 
     def __str__(self) -> str:
         fewest, most = self.references_per_image
@@ -140,6 +143,7 @@ class Report:
             for name, score in self.scores.items()
         ]
         lines += [
+            *([str(self.chair)] if self.chair else []),
             "",
             f"{self.images} images, {each} references each",
             f"{self.distinct_captions} different captions from "
@@ -200,6 +204,7 @@ def score_captions(
             *_doubts(hypotheses, distinct),
             *_unspaced(references.values(), units),
         ),
+        chair=chair(captions, references) if units == "word" else None,
     )
 
 
