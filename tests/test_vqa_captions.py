@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from shared.errors import AppError
-from vqa.questions.captions import read_captions
+from vqa.questions.captions import read_captions, read_labelled
 
 
 def put_photos(folder: Path, *names: str) -> None:
@@ -115,3 +115,30 @@ def test_no_folder_and_a_folder_without_captions(tmp_path):
         read_captions(tmp_path / "x")
     with pytest.raises(AppError, match="no captions in a known form"):
         read_captions(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("name", "caption"),
+    [
+        ("accordion/image_01.jpg", "a accordion"),
+        ("n02123045_tabby.jpg", "a cat"),
+        ("a/n04467665_trailer_truck.png", "a semi truck"),
+        ("cougar_face/3.jpeg", "a cougar"),
+        ("dogs/my cat.jpg", "a cat"),
+    ],
+)
+def test_names_of_files_and_folders_are_labels(tmp_path, name, caption):
+    for other in ("beds/1.jpg", "buses/x y.PNG", "who knows.jpg", name):
+        (tmp_path / other).parent.mkdir(exist_ok=True, parents=True)
+        (tmp_path / other).touch()
+    found = {photo.name: photo for photo in read_labelled(tmp_path)}
+    assert found[name].captions == (caption,)
+    assert found["beds/1.jpg"].captions == ("a bed",)
+    assert set(found) == {"beds/1.jpg", "buses/x y.PNG", name}
+    assert {photo.split for photo in found.values()} == {"train", "dev"}
+
+
+def test_photos_whose_names_say_nothing_are_no_data_set(tmp_path):
+    (tmp_path / "IMG_001.jpg").touch()
+    with pytest.raises(AppError, match="no photos named by everyday things"):
+        read_labelled(tmp_path)

@@ -385,14 +385,16 @@ def test_questions_are_made(capsys, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     calls = []
 
-    def write(source, out):
-        calls.append((source, out))
+    def write(source, out, labelled):
+        calls.append((source, out, labelled))
         return "12 questions"
 
     monkeypatch.setattr("vqa.questions.making.write_questions", write)
     status, out, _ = run(capsys, "questions", "photos", "-o", "q.jsonl")
     assert (status, out) == (0, ["12 questions"])
-    assert calls == [("photos", Path("q.jsonl"))]
+    run(capsys, "questions", "photos", "-o", "r.jsonl", "--labels")
+    out = [Path("q.jsonl"), Path("r.jsonl")]
+    assert calls == [("photos", out[0], False), ("photos", out[1], True)]
     Path("q.jsonl").write_text("")
     assert "--overwrite" in run(capsys, "questions", "photos", "-o", "q.jsonl")[2][0]
     assert "Accepted are .jsonl" in run(capsys, "questions", "p", "-o", "q.csv")[2][0]

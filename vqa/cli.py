@@ -210,6 +210,10 @@ def questions(
     output: Annotated[
         Path, typer.Option("--output", "-o", metavar="FILE", help="Write .jsonl.")
     ],
+    labels: Annotated[
+        bool,
+        typer.Option(help="No captions: files or folders are named by what is shown."),
+    ] = False,
     overwrite: Overwrite = False,
 ) -> None:
     """Make questions with answers from captions, to train on.
@@ -223,7 +227,7 @@ def questions(
 
     check_target(output, overwrite, (".jsonl",))
     context.with_resource(hold(output, "`vqa questions`"))
-    print(write_questions(source, output))
+    print(write_questions(source, output, labels))
 
 
 @app.command()

@@ -146,18 +146,24 @@ class Mentions:
         Args:
             said: as of `find`.
         """
+        return {word for _, _, word in self.places(said)}
+
+    def places(self, said: Sequence[str]) -> Iterator[tuple[int, int, str]]:
+        """Yield start, end and concept of each mention, in order.
+
+        Args:
+            said: as of `find`.
+        """
         bases = _bases(said)
-        found: set[str] = set()
         start = 0
         while start < len(bases):
             for length in range(min(LONGEST, len(bases) - start), 0, -1):
                 word = self._names.get(bases[start : start + length])
                 if word is not None:
-                    found.add(word)
+                    yield start, start + length, word
                     start += length - 1
                     break
             start += 1
-        return found
 
 
 _DEED = "to "

@@ -1,10 +1,18 @@
-"""Photos with people's captions, to make questions from."""
+"""Photos with people's captions, or with labels, to make questions from."""
 
+import re
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 from shared.captioned import read_files
+from shared.concepts.words import Mentions, imagenet_names, read_concepts
+from shared.errors import AppError
+from shared.images import IMAGE_SUFFIXES
 from shared.reading import Split
+from shared.splits import draw_dev
+
+_WNID = re.compile(r"^n\d{8}_")  # of WordNet, before the name of a class of ImageNet
 
 
 @dataclass(frozen=True)
@@ -41,3 +49,49 @@ def read_captions(source: str | Path) -> list[Captioned]:
         if captions and isinstance(record.image, Path) and record.image.is_file():
             found.append(Captioned(record.name, record.image, captions, record.split))
     return found
+
+
+def read_labelled(folder: Path) -> list[Captioned]:
+    """Read photos that are named, or lie in folders named, by the one thing they show.
+
+    What a name says becomes a caption: "a cat" of `cats/003.jpg` or of
+    `n02123045_tabby.jpg`. Photos whose names say nothing of `shared.concepts.words` are
+    left out. About one in ten is dev, see `shared.splits`.
+
+    Raises:
+        AppError: if none is left.
+    """
+    files = sorted(f for f in folder.rglob("*") if f.suffix.lower() in IMAGE_SUFFIXES)
+    names = {file: file.relative_to(folder).as_posix() for file in files}
+    shown = {file: word for file in files if (word := _label(file))}
+    if not shown:
+        raise AppError(
+            f"{folder} holds no photos named by everyday things. Name them, or "
+            "their folders, by what they show: cats/003.jpg, or accordion.jpg."
+        )
+    dev = draw_dev(names[file] for file in shown)
+    return [
+        Captioned(
+            names[file],
+            file,
+            (f"a {word}",),
+            "dev" if names[file] in dev else "train",
+        )
+        for file, word in shown.items()
+    ]
+
+
+@cache
+def _known() -> Mentions:
+    return Mentions(read_concepts())
+
+
+def _label(file: Path) -> str:
+    """The concept that a photo's name tells, or else that of its folder; or ""."""
+    for name in (_WNID.sub("", file.stem), file.parent.name):
+        said = re.sub(r"[_-]+", " ", name).lower().strip()
+        if said in imagenet_names():
+            return imagenet_names()[said]
+        if words := [word for *_, word in _known().places(said.split())]:
+            return words[-1]
+    return ""

@@ -15,10 +15,11 @@ import numpy as np
 from shared.errors import AppError
 from vqa.questions.absence import Absence
 from vqa.questions.asking import Asked, Photo, open_questions
-from vqa.questions.captions import Captioned, read_captions
+from vqa.questions.captions import Captioned, read_captions, read_labelled
 from vqa.questions.claims import ASKED_KINDS, Claim, Unsaid, photo_claims
 from vqa.questions.deeds import subject_claims
 from vqa.questions.facts import KIND_OF, read_facts
+from vqa.questions.naming import name_questions, presence_questions, read_names
 from vqa.questions.templates import CLAIMS
 
 FEWEST_PHOTOS = 12
@@ -51,7 +52,8 @@ def make_questions(
     Args:
         captioned: photos with captions, best five each, some of them in split train.
         seed: of the choice of questions and wordings.
-        most: questions about one photo, at most; up to half of them for yes or no.
+        most: questions about one photo, at most; up to half of them for yes or no. As
+            many again ask what things there are, half of them for yes or no.
         most_alike: questions about one thing, such as "is there a dog?", that yes
             answers, at most; as many are answered by no.
 
@@ -71,11 +73,25 @@ def make_questions(
         for photo in photos
     ]
     unsaid = _unsaid(photos, captioned)
-    for split in ("train", "dev", "test"):
-        here = [i for i, photo in enumerate(captioned) if photo.split == split]
+    splits = [
+        [i for i, photo in enumerate(captioned) if photo.split == split]
+        for split in ("train", "dev", "test")
+    ]
+    for here in splits:
         chosen = _yes_no(photos, unsaid, here, most_alike, rng)
         for i, questions in _thinned(chosen, most // 2, rng).items():
             asked[i] = asked[i][: most - len(questions)] + questions
+    named = [read_names(photo.captions) for photo in captioned]
+    for questions, one in zip(asked, named, strict=True):
+        known = {question.asked.text for question in questions}
+        new = (q for q in name_questions(one, rng) if q.text not in known)
+        questions += map(_Question, _unlike(new, most // 2, rng))
+    for here in splits:
+        before = [{question.asked.text for question in asked[i]} for i in here]
+        names = [named[i] for i in here]
+        found = presence_questions(names, before, rng, most_alike, most // 2)
+        for claimed in found:
+            asked[here[claimed.photo]].append(_Question(claimed.asked))
     return [
         _row(photo, question.asked)
         for photo, questions in zip(captioned, asked, strict=True)
@@ -83,11 +99,50 @@ def make_questions(
     ]
 
 
-def write_questions(source: str | Path, out: Path) -> str:
+def ask_texts(
+    captions: Sequence[str], *, seed: int = 1, most: int = 8
+) -> list[list[Asked]]:
+    """Make questions with answers of captions that have no photos.
+
+    What a single caption leaves unsaid may well be there; only what the concepts that
+    are made up for it leave out, too, is surely not. So of the claims, those about
+    things are as `vqa.questions.naming` makes them, the others need no such knowledge.
+
+    Args:
+        captions: each of a photo of its own.
+        seed: of the choice of questions and wordings.
+        most: questions of one caption, at most; as many again name things, and as many
+            ask with yes or no whether they are there.
+
+    Returns:
+        the questions of each caption.
+    """
+    rng = Random(seed)
+    photos = [Photo(read_facts([caption]), rng) for caption in captions]
+    found = [list(_unlike(open_questions(photo), most, rng)) for photo in photos]
+    named = [read_names([caption]) for caption in captions]
+    for asked, one in zip(found, named, strict=True):
+        texts = {question.text for question in asked}
+        new = (q for q in name_questions(one, rng) if q.text not in texts)
+        asked += _unlike(new, most, rng)
+    unknown = [Unsaid({}, {})] * len(photos)
+    chosen = _yes_no(photos, unknown, range(len(photos)), len(photos), rng)
+    for i, questions in _thinned(chosen, most // 2, rng).items():
+        found[i] += (question.asked for question in questions)
+    known = [{question.text for question in asked} for asked in found]
+    for claimed in presence_questions(named, known, rng, len(photos), most):
+        found[claimed.photo].append(claimed.asked)
+    return found
+
+
+def write_questions(source: str | Path, out: Path, labelled: bool = False) -> str:
     """Make questions of a captioned data set and write them, one JSON object a line.
 
     Photos are named by their paths below the folder of `out`, or, if they do not lie
     there, by their paths below their own folder; then they have to be put beside it.
+
+    Args:
+        source: as of `read_captions`; or if `labelled`, of `read_labelled`.
 
     Returns:
         what was made, for people to read.
@@ -96,7 +151,7 @@ def write_questions(source: str | Path, out: Path) -> str:
         AppError: if the data set cannot be read, has no photos in split train, or `out`
             cannot be written.
     """
-    captioned = read_captions(source)
+    captioned = read_labelled(Path(source)) if labelled else read_captions(source)
     if not any(photo.split == "train" for photo in captioned):
         raise AppError(
             f"{source} has no photos in split train. Questions are made by what is "

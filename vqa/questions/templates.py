@@ -342,3 +342,101 @@ CLAIMS: dict[str, tuple[str, ...]] = {
     ),
     "shirt": ("{is} {who} wearing a shirt?", "{does} {who} have a shirt on?"),
 }
+
+NAMES: dict[str, tuple[str, ...]] = {
+    # what is to be named -> wordings
+    "thing": (
+        "what is in the picture?",
+        "what is in the photo?",
+        "what is in this image?",
+        "what is this?",
+        "what's this?",
+        "what is shown in the picture?",
+        "what does the picture show?",
+        "what can you see?",
+        "what do you see?",
+        "what can you see in the picture?",
+    ),
+    "kind": (
+        "what {kind} is this?",
+        "what kind of {kind} is this?",
+        "what {kind} is in the picture?",
+        "which {kind} is this?",
+        "what {kind} can you see?",
+        "what type of {kind} is this?",
+        "what {kind} is shown?",
+    ),
+    "animal": (
+        "what animal is this?",
+        "what animal is this?",
+        "what animals are these?",
+        "what animal is in the picture?",
+        "what animals are in the picture?",
+        "which animal is this?",
+        "what kind of animal is this?",
+        "what animal can you see?",
+        "what animals are there?",
+        "what animal is there?",
+    ),
+    "vehicle": (
+        "what vehicle is this?",
+        "what vehicles are these?",
+        "what kind of vehicle is this?",
+        "what vehicle is in the picture?",
+        "what vehicle can you see?",
+        "what vehicles are there?",
+    ),
+    "food": (
+        "what food is this?",
+        "what food is this?",
+        "what kind of food is this?",
+        "what food is in the picture?",
+        "what food can you see?",
+        "what food is there?",
+        "what is there to eat?",
+    ),
+    "held": (
+        "what is {joint} the {holder}?",
+        "what is {joint} the {holder}?",
+        "what's {joint} the {holder}?",
+        "what can you see {joint} the {holder}?",
+    ),
+    "held food": (
+        "what is {joint} the {holder}?",
+        "what is {joint} the {holder}?",
+        "what food is {joint} the {holder}?",
+        "what kind of food is {joint} the {holder}?",
+    ),
+    "room": (
+        "what room is this?",
+        "what room is this?",
+        "which room is this?",
+        "what kind of room is this?",
+        "what room is shown?",
+        "where is this?",
+        "where was this picture taken?",
+    ),
+}
+
+PRESENCE: dict[str, tuple[str, ...]] = {
+    # how a thing is counted -> wordings of whether it is there
+    "one": (
+        "is there {a_thing}?",
+        "is there {a_thing} in the picture?",
+        "are there any {things}?",
+        "can you see {a_thing}?",
+        "is there {a_thing} in the photo?",
+        "are there {things} in the picture?",
+        "do you see {a_thing}?",
+        "are there {things}?",
+        "is there {a_thing} in this image?",
+        "can you see any {things}?",
+    ),
+    "any": (
+        "is there any {thing}?",
+        "is there {thing} in the picture?",
+        "can you see {thing}?",
+        "is there {thing}?",
+        "do you see any {thing}?",
+    ),
+}
