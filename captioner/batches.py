@@ -1,18 +1,37 @@
-"""Training batches: photos with their captions as ids, in an order fixed by seeds."""
+"""Training batches: photos with their captions as ids, in an order fixed by seeds.
+
+Captions without photos come in batches of their own, each after one of photos.
+"""
 
 from collections.abc import Callable, Iterator, Sequence
+from typing import NamedTuple
 
 import numpy as np
 from PIL import Image
 
 from captioner.data import Record
+from shared.concepts.imagined import Imagined
 from shared.features import Features, read_again
 from shared.images import Resize
 from shared.text import BOS, Vocabulary
 
 Batch = dict[str, np.ndarray]
-# rows int (B,), random source -> the batch's "features" or "images"
+# rows int (B,), random source -> the batch's "features" or "images"; maybe "said"
 Look = Callable[[np.ndarray, np.random.Generator], Batch]
+
+
+class Drawn(NamedTuple):
+    """A batch to learn from.
+
+    Attributes:
+        rows: int (B,), of the photos; None of captions without photos.
+        batch: what is seen, as of `captioner.model.Captioner`, without tokens.
+        targets: int32 (B, K, T), captions without bos.
+    """
+
+    rows: np.ndarray | None
+    batch: Batch
+    targets: np.ndarray
 
 
 class Captions:
@@ -60,16 +79,67 @@ def shift(targets: np.ndarray) -> np.ndarray:
     return np.concatenate([bos, targets[..., :-1]], axis=-1)
 
 
-def look_up(features: Features) -> Look:
-    """Take features from a cache, in one of its views at random."""
+class Texts:
+    """Captions without photos, as ids, and what their photos would show.
+
+    Args:
+        sources: captions, as words; each source gives as many as the others.
+        mentioned: for each of them the concepts that it mentions.
+        vocabulary, max_length: as of `Captions`.
+        imagined: makes up the probabilities of concepts.
+    """
+
+    def __init__(
+        self,
+        sources: Sequence[Sequence[list[str]]],
+        mentioned: Sequence[Sequence[Sequence[int]]],
+        vocabulary: Vocabulary,
+        max_length: int,
+        imagined: Imagined,
+    ):
+        self.mentioned = mentioned
+        self.imagined = imagined
+        self.tokens = [
+            np.stack([vocabulary.encode(words, max_length) for words in captions])
+            for captions in sources
+        ]
+
+    def draw(self, count: int, rng: np.random.Generator) -> Drawn:
+        """Draw captions, each a photo of its own with one caption."""
+        chosen = [
+            (source, int(rng.integers(len(self.tokens[source]))))
+            for source in rng.integers(len(self.tokens), size=count)
+        ]
+        said = [
+            self.imagined.draw(self.mentioned[source][row], rng)[:, 0]
+            for source, row in chosen
+        ]
+        tokens = np.stack([self.tokens[source][row] for source, row in chosen])
+        return Drawn(None, {"said": np.stack(said)}, tokens[:, None])
+
+
+def look_up(
+    features: Features, said: np.ndarray | None = None, blind: float = 0.0
+) -> Look:
+    """Take features from a cache, in one of its views at random.
+
+    Args:
+        said: float (N, C), what the photos show, for a model with concepts.
+        blind: share of the photos whose regions are hidden.
+    """
 
     def look(rows: np.ndarray, rng: np.random.Generator) -> Batch:
         views = rng.integers(features.array.shape[1], size=len(rows))
-        return {
+        batch = {
             "features": np.stack(
                 [features.array[r, v] for r, v in zip(rows, views, strict=True)]
             )
         }
+        if said is not None:
+            batch["said"] = said[rows]
+        if blind:
+            batch["seen"] = (rng.random(len(rows)) >= blind).astype(np.float32)
+        return batch
 
     return look
 
@@ -104,6 +174,26 @@ def _augment(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     return pixels.clip(0, 255).astype(np.uint8)
 
 
+def count_turns(sources: Sequence[int], balance: float) -> np.ndarray:
+    """Say how often photos come in an epoch, so that small data sets count for more.
+
+        turns of a set = (size of the largest / its size) ** (1 - balance), rounded
+
+    Args:
+        sources: of each photo, the data set that it comes from.
+        balance: 1 is once each; 0 draws as many photos from each set.
+
+    Returns:
+        int (photos,), at least 1.
+
+    Source: Conneau & Lample 2019, arXiv:1901.07291, who mix languages by a power of
+        their sizes.
+    """
+    sizes = np.bincount(sources)
+    turns = (sizes.max() / np.maximum(sizes, 1)) ** (1 - balance)
+    return np.rint(turns).astype(int)[np.asarray(sources)]
+
+
 def epoch_batches(
     look: Look,
     captions: Captions,
@@ -112,7 +202,10 @@ def epoch_batches(
     count: int,
     seeds: Sequence[int],
     start: int = 0,
-) -> Iterator[tuple[np.ndarray, Batch, np.ndarray]]:
+    turns: np.ndarray | None = None,
+    texts: Texts | None = None,
+    texts_count: int = 0,
+) -> Iterator[Drawn]:
     """Go once through the photos, in an order that only the seeds decide.
 
     The photos left over by full batches are other ones each epoch.
@@ -122,13 +215,19 @@ def epoch_batches(
         count: captions drawn of each, K.
         seeds: of this epoch.
         start: batches to leave out at the front, because they were done before.
-
-    Yields:
-        rows int (B,), what `look` gives, and targets int32 (B, K, T).
+        turns: int (photos,), how often each photo comes; None is once.
+        texts: captions without photos.
+        texts_count: how many of them follow each batch of photos, as a batch.
     """
-    photos = len(captions.rows)
-    order = np.random.default_rng(seeds).permutation(photos)
-    for step in range(start, photos // batch_size):
-        rows = order[step * batch_size : (step + 1) * batch_size]
+    order = np.arange(len(captions.rows))
+    order = order if turns is None else np.repeat(order, turns)
+    order = np.random.default_rng(seeds).permutation(order)
+    each = 2 if texts_count else 1
+    for step in range(start, len(order) // batch_size * each):
         rng = np.random.default_rng([*seeds, step + 1])  # 0 is the order's
-        yield rows, look(rows, rng), captions.draw(rows, count, rng)
+        turn, is_text = divmod(step, each)
+        if is_text and texts:
+            yield texts.draw(texts_count, rng)
+            continue
+        rows = order[turn * batch_size : (turn + 1) * batch_size]
+        yield Drawn(rows, look(rows, rng), captions.draw(rows, count, rng))

@@ -76,6 +76,14 @@ FromBundle = Annotated[
 Data = Annotated[
     str, typer.Option(metavar="DIR", help="Photos and captions, or their annotations.")
 ]
+DataSets = Annotated[
+    list[str],
+    typer.Option(
+        "--data",
+        metavar="DIR",
+        help="Photos and captions, or their annotations; may be repeated.",
+    ),
+]
 
 
 def _print_version(wanted: bool) -> None:
@@ -325,7 +333,7 @@ def data(
 
 @app.command()
 def train(
-    data: Data,
+    data: DataSets,
     out: Annotated[
         Path, typer.Option(metavar="DIR", help="The run; one that exists goes on.")
     ],
@@ -335,6 +343,14 @@ def train(
     encoder_weights: Annotated[
         str | None,
         typer.Option(metavar="imagenet|none|FILE", help="Instead of the recipe's."),
+    ] = None,
+    concepts: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="What `teach` wrote, for a recipe with them."),
+    ] = None,
+    texts: Annotated[
+        list[str] | None,
+        typer.Option(metavar="FILE", help="Captions without photos; may be repeated."),
     ] = None,
     from_bundle: FromBundle = None,
     cache: Annotated[
@@ -362,6 +378,8 @@ def train(
             data,
             out,
             encoder_weights=encoder_weights,
+            concepts=concepts,
+            texts=texts or (),
             from_bundle=from_bundle,
             cache=cache,
             announce=progress.announce,
@@ -370,7 +388,7 @@ def train(
     print(bundle)
     say(
         "To caption faster, and without TensorFlow: "
-        f"captioner export {quote(str(bundle))} --format litert --data {quote(data)}"
+        f"captioner export {quote(str(bundle))} --format litert --data {quote(data[0])}"
     )
 
 

@@ -4,6 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
+from shared.concepts.config import ConceptsConfig
 from shared.config import Config
 from shared.names import CellName, EncoderName
 
@@ -125,6 +126,9 @@ class StageConfig(Config):
         clip_norm: highest norm of a step's gradient.
         label_smoothing: share of the target spread over all words.
         attention_penalty: weight of the doubly stochastic regulariser.
+        blind: share of the photos whose regions are hidden, so that a decoder with
+            concepts learns to listen to them.
+        texts: share of captions without photos among all that the stage learns from.
         average: momentum of the running mean of the weights, which is what is
             validated and kept; 0 keeps the weights themselves.
         augment: whether photos are mirrored, and cropped and brightened if the
@@ -146,6 +150,8 @@ class StageConfig(Config):
     clip_norm: float = Field(5.0, gt=0, le=1e9)
     label_smoothing: Rate = 0.0
     attention_penalty: float = Field(0.0, ge=0, le=1e6)
+    blind: Rate = 0.0
+    texts: Rate = 0.0
     average: Rate = 0.0
     augment: bool = True
 
@@ -261,11 +267,17 @@ class FinetuneConfig(Config):
         precision: of the decoder's arithmetic in training; "mixed_bfloat16" is
             faster on processors with AMX and on GPUs. Weights are always float32.
         vocabulary: which new words are learnt.
+        balance: how several data sets are mixed: the photos drawn from each in an
+            epoch are as its size to this power, none less than once. 1 draws each
+            photo once, 0 as many from all.
+        texts: files of captions without photos, see `captioner.texts`.
         stages: trained one after the other.
     """
 
     about: str = ""
     seed: Seed = 1
+    balance: float = Field(0.5, ge=0, le=1)
+    texts: tuple[str, ...] = ()
     precision: Literal["float32", "mixed_bfloat16"] = "float32"
     vocabulary: VocabularyConfig = VocabularyConfig()
     stages: Stages
@@ -283,6 +295,7 @@ class CaptionerConfig(FinetuneConfig):
 
     Attributes:
         encoder, decoder: the net.
+        concepts: how the decoder is told what the photo shows; None is not at all.
         unsure: captions of less confidence are not to be relied on, see
             `captioner.calibration`; training finds it, 0 is unknown.
         decoding: how it is used.
@@ -291,6 +304,7 @@ class CaptionerConfig(FinetuneConfig):
     unsure: float = Field(0.0, ge=0, lt=1)
     encoder: EncoderConfig
     decoder: DecoderConfig
+    concepts: ConceptsConfig | None = None
     decoding: DecodingConfig = DecodingConfig()
 
 
@@ -323,6 +337,16 @@ def find_contradictions(recipe: CaptionerConfig, whole: bool) -> list[str]:
                     f"stage are not shared in equal parts by decoding.groups "
                     f"{decoding.groups}. Give a multiple of {decoding.groups}."
                 )
+        if (stage.texts or stage.blind) and whole and not recipe.concepts:
+            found.append(
+                f"{place}: `texts` and `blind` are about concepts, and the recipe has "
+                "no [concepts]. Leave them out, or add it."
+            )
+        if stage.encoder_rate and recipe.concepts:
+            found.append(
+                f"{place}.encoder_rate: the concepts are read from the features of the "
+                "encoder as it is, so it cannot be trained. Leave it out."
+            )
         if whole and stage.attention_penalty and not recipe.decoder.attention_units:
             found.append(
                 f"{place}.attention_penalty: the decoder has no attention "

@@ -99,15 +99,17 @@ def _stage(
     batch = min(stage.batch_size, max(1, train))
     steps = train // batch
     joint = stage.encoder_rate > 0
-    photo = stage.captions * TOKENS * token * BACKWARD
+    captions = stage.captions / (1 - stage.texts)
+    photo = captions * TOKENS * token * BACKWARD
     if stage.objective == "self_critical":  # which searches first
         photo *= 2
     if joint:
         photo += READ + (look - READ) * BACKWARD
+    steps_time = STEP * (2 if stage.texts else 1)
     search = TOKENS * (recipe.decoding.beam_size * token + STEP / 60)
     chosen = dev * (search + (look if joint else 0))
     weights = _decoder(recipe, words) + 2e6
-    epoch = steps * (STEP + batch * photo) + chosen + SAVE * weights
+    epoch = steps * (steps_time + batch * photo) + chosen + SAVE * weights
     return stage.epochs * epoch + (PREPARE_JOINT if joint else PREPARE)
 
 

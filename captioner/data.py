@@ -50,6 +50,29 @@ def read_dataset(source: str | Path) -> list[Record]:
     return read_files(source)
 
 
+def read_datasets(sources: Sequence[str]) -> list[Record]:
+    """Read several data sets, to learn from them together.
+
+    Returns:
+        records in the order of the sources, each with the place of its source; names
+        that several sources have begin with a number.
+
+    Raises:
+        AppError: as `read_dataset`.
+    """
+    sets = [read_dataset(source) for source in sources]
+    count = Counter(record.name for records in sets for record in records)
+    return [
+        replace(
+            record,
+            name=f"{place}/{record.name}" if count[record.name] > 1 else record.name,
+            source=place,
+        )
+        for place, records in enumerate(sets)
+        for record in records
+    ]
+
+
 def select(records: Iterable[Record], split: str) -> list[Record]:
     """Keep one split's records that have a caption, without captions that hold no word.
 

@@ -27,6 +27,7 @@ from captioner.rules import Rules, make_rules
 from captioner.runtime_keras import KerasRuntime, Search
 from captioner.runtime_litert import GRAPHS, LiteRTRuntime
 from shared import bundles
+from shared.concepts.table import Seen
 from shared.errors import AppError
 from shared.images import read_image
 from shared.locks import hold
@@ -233,6 +234,11 @@ class _Parts(tf.Module):
     def __init__(self, model: Captioner):
         super().__init__()
         self.encoder, self.decoder = model.encoder, model.decoder
+        self.concepts, self.vectors = model.concepts, None
+        if slots := self.decoder.slots:
+            # Found here, so that the graph need not hold the vectors of all words.
+            table = self.decoder.embedding.embeddings
+            self.vectors = ops.convert_to_numpy(slots.vectors(table))
         self.tracked = [weight.value for weight in model.weights]
 
     def signatures(self) -> dict[str, Any]:
@@ -250,6 +256,7 @@ class _Parts(tf.Module):
                 name,
             )
             for name, value in memory.structured_outputs.items()
+            if name not in Seen._fields
         }
         tokens = tf.TensorSpec((None, None), tf.int32, "tokens")
         return {
@@ -262,14 +269,20 @@ class _Parts(tf.Module):
         return {"features": self.encoder(images)}
 
     def start(self, features: Any) -> dict[str, Any]:
-        memory, state = self.decoder.start(features, 1)
+        seen = self.concepts(features) if self.concepts else None
+        memory, state = self.decoder.start(
+            features, 1, said=seen and seen.said, vectors=self.vectors
+        )
         states = {f"state_{i}": part[:, 0] for i, part in enumerate(state)}
-        return {"regions": memory.regions, "keys": memory.keys, **states}
+        kept = {n: v for n, v in memory._asdict().items() if v is not None}
+        return {**kept, **states, **(seen._asdict() if seen else {})}
 
-    def step(self, tokens: Any, regions: Any, keys: Any, **states: Any) -> Any:
-        state = tuple(states[f"state_{i}"] for i in range(len(states)))
+    def step(self, tokens: Any, **found: Any) -> Any:
+        memory = Memory(**{n: found[n] for n in Memory._fields if n in found})
+        count = sum(name.startswith("state_") for name in found)
+        state = tuple(found[f"state_{i}"] for i in range(count))
         words = self.decoder.embedding(tokens)
-        hidden, state, alpha = self.decoder.step(words, state, Memory(regions, keys))
+        hidden, state, alpha = self.decoder.step(words, state, memory)
         log_probs = ops.log_softmax(self.decoder.predict(hidden))
         states = {f"state_{i}": part for i, part in enumerate(state)}
         return {"log_probs": log_probs, "alpha": alpha, **states}

@@ -8,8 +8,10 @@ from keras import layers, ops
 from captioner.config import CaptionerConfig, DecoderConfig
 from shared.attention import RegionAttention
 from shared.cells import CELLS
+from shared.concepts.net import ConceptNet
+from shared.concepts.slots import ConceptSlots
 from shared.encoders import Encoder
-from shared.text import PAD
+from shared.text import PAD, Vocabulary
 
 
 class Memory(NamedTuple):
@@ -17,6 +19,8 @@ class Memory(NamedTuple):
 
     regions: keras.KerasTensor  # float (B, R, P)
     keys: keras.KerasTensor  # float (B, R, attention units); unused without it
+    concepts: keras.KerasTensor | None = None  # float (B, S, concept units)
+    concept_keys: keras.KerasTensor | None = None  # float (B, S, attention units)
 
 
 class Decoder(keras.layers.Layer):
@@ -36,29 +40,48 @@ class Decoder(keras.layers.Layer):
     A tied decoder has L_o = E transposed. Of several layers, the lowest reads the
     words and z, the highest is h_t in the equations.
 
+    With concepts (You et al. 2016), the likeliest words of the photo are a second
+    memory g_s, see `shared.concepts.slots`; a second z, attended and gated in the same
+    way, stands beside the first in all three places, and [mean(f), mean(g)] gives h_0.
+    Of what was never seen, f_r is a learnt vector: captions without photos teach how
+    to speak of the concepts alone.
+
     Axes: B images, K sequences per image, T tokens, R regions, D feature size,
-    P projected size, E word size, U units, V words.
+    P projected size, E word size, U units, V words, C concepts, S slots.
 
     Args:
         config: sizes and dropout.
         vocab_size: V.
+        slots: how concepts are attended to; None is a decoder without them.
 
     Call arguments:
-        features: float (B, R, D).
+        features: float (B, R, D), or None where there are no images.
         tokens: int32 (B, K, T), each starting with bos.
+        said: float (B, C), for each concept the probability that a caption says it.
+        seen: float (B,), 1 where the image may be looked at, 0 where only `said` may;
+            None is 1.
 
     Returns:
         logits: float32 (B, K, T, V), of the word after each token.
         alpha: float32 (B, K, T, R), attention while it was chosen; uniform
-            without attention.
+            without attention, and (B, K, T, 1) without images.
 
     Source: Xu et al. 2015, arXiv:1502.03044; Vinyals et al. 2015,
-        arXiv:1411.4555; Press & Wolf 2017, arXiv:1608.05859, for the tying.
+        arXiv:1411.4555; Press & Wolf 2017, arXiv:1608.05859, for the tying; You et
+        al. 2016, arXiv:1603.03925, for the concepts; Feng et al. 2019,
+        arXiv:1811.10787, for captions without photos.
     """
 
-    def __init__(self, config: DecoderConfig, vocab_size: int, **kwargs):
+    def __init__(
+        self,
+        config: DecoderConfig,
+        vocab_size: int,
+        slots: ConceptSlots | None = None,
+        **kwargs,
+    ):
         super().__init__(**kwargs)
         self.attends = config.attention_units > 0
+        self.slots = slots
         self.vocab_size = vocab_size
         self.project = layers.Dense(config.region_units, activation="relu")
         self.embedding = layers.Embedding(
@@ -77,6 +100,11 @@ class Decoder(keras.layers.Layer):
             self.from_context = layers.Dense(config.embed_dim, use_bias=False)
         else:
             self.from_image = layers.Dense(config.embed_dim)
+        if slots:
+            units = slots.mix.units
+            self.concept_attention = RegionAttention(config.attention_units or units)
+            self.concept_gate = layers.Dense(units, activation="sigmoid")
+            self.from_concepts = layers.Dense(config.embed_dim, use_bias=False)
         self.from_hidden = layers.Dense(config.embed_dim)
         self.to_words = None if config.tied else layers.Dense(vocab_size)
         self.region_dropout = layers.Dropout(config.region_dropout)
@@ -91,18 +119,30 @@ class Decoder(keras.layers.Layer):
         words = (None, None, self.embedding.output_dim)
         self.embedding.build()
         hidden = (None, None, units)
-        inputs = words
+        read, summary = words[-1], projected[-1]
+        if self.slots:
+            count, size = self.slots.count, self.slots.mix.units
+            concepts = (None, count, size)
+            self.slots.build((None, len(self.slots.tokens)), words[1:])
+            keys = (None, count, self.concept_attention.units)
+            self.concept_attention.build(concepts, keys, hidden)
+            self.concept_gate.build(hidden)
+            self.from_concepts.build(concepts)
+            read, summary = read + size, summary + size
+            self.unseen = self.add_weight(
+                name="unseen", shape=(projected[-1],), initializer="glorot_uniform"
+            )
         if self.attends:
             self.attention.build(
                 projected, (None, regions, self.attention.units), hidden
             )
-            self.to_state.build((None, projected[-1]))
+            self.to_state.build((None, summary))
             self.gate.build(hidden)
-            context = (None, None, projected[-1])
-            self.from_context.build(context)
-            inputs = (None, None, words[-1] + context[-1])
+            self.from_context.build(projected)
+            read += projected[-1]
         else:
-            self.from_image.build((None, projected[-1]))
+            self.from_image.build((None, summary))
+        inputs = (None, None, read)
         for cell in self.cells:
             cell.build(inputs)
             inputs = hidden
@@ -115,34 +155,70 @@ class Decoder(keras.layers.Layer):
             self.to_words.build(words)
         self.built = True
 
-    def start(self, features, sequences, training=False):
+    def start(
+        self,
+        features,
+        sequences,
+        training=False,
+        said=None,
+        seen=None,
+        vectors=None,
+    ):
         """Prepare an image for `sequences` sequences.
 
         Args:
-            features: float (B, R, D).
+            features: float (B, R, D), or None.
             sequences: K.
+            said: float (B, C), needed by a decoder with concepts.
+            seen: float (B,), or None.
+            vectors: float (C, E), of the concepts, if they are known already.
 
         Returns:
             memory: Memory.
             state: tuple of float (B, K, U), each cell's states, lowest cell first.
         """
-        features = self.region_dropout(features, training=training)
-        regions = self.project(features)
-        mean = ops.mean(regions, axis=1)
+        if features is None:
+            regions = self._look_at_nothing(said)
+        else:
+            features = self.region_dropout(features, training=training)
+            regions = self.project(features)
+        if seen is not None:
+            seen = ops.cast(seen, regions.dtype)[:, None, None]
+            regions = seen * regions + (1 - seen) * ops.cast(self.unseen, seen.dtype)
+        summary = ops.mean(regions, axis=1)
+        concepts, concept_keys = None, None
+        if self.slots:
+            if vectors is None:
+                vectors = self.slots.vectors(self._table(regions.dtype))
+            concepts = self.slots(said, vectors)
+            concept_keys = self.concept_attention.keys(concepts)
+            summary = ops.concatenate([summary, ops.mean(concepts, axis=1)], axis=-1)
+        keys = self.attention.keys(regions) if self.attends else regions
+        memory = Memory(regions, keys, concepts, concept_keys)
+        units = self.cells[0].units
         if self.attends:
-            memory = Memory(regions, self.attention.keys(regions))
-            units = self.cells[0].units
-            states = self.to_state(mean)
+            states = self.to_state(summary)
             count = states.shape[-1] // units
             state = tuple(ops.split(states, count, axis=-1)) if count > 1 else (states,)
         else:
-            memory = Memory(regions, regions)
-            zeros = ops.repeat(ops.zeros_like(mean[:, :1]), self.cells[0].units, axis=1)
-            state = (zeros,) * sum(cell.state_count for cell in self.cells)
-            _, state = self._advance(self.from_image(mean), state)
+            image = self.from_image(summary)[:, None]
+            zeros = ops.repeat(ops.zeros_like(image[..., :1]), units, axis=-1)
+            nothing = (zeros,) * sum(cell.state_count for cell in self.cells)
+            _, state, _ = self.step(image, nothing, memory)
+            state = tuple(part[:, 0] for part in state)
         return memory, tuple(
             ops.repeat(part[:, None, :], sequences, axis=1) for part in state
         )
+
+    def _look_at_nothing(self, said):
+        """Give the regions (B, 1, P) of images that are not there: all are alike."""
+        unseen = ops.cast(self.unseen, self.compute_dtype)
+        return ops.tile(unseen[None, None], (ops.shape(said)[0], 1, 1))
+
+    def _table(self, dtype):
+        """Give the vectors of all words (V, E)."""
+        # float32 weights, so that a half-precision policy applies here as well
+        return ops.cast(self.embedding.embeddings, dtype)
 
     def step(self, words, state, memory):
         """Read one word vector per sequence.
@@ -157,20 +233,25 @@ class Decoder(keras.layers.Layer):
             state: the new state.
             alpha: float (B, K, R).
         """
-        if not self.attends:
-            top, state = self._advance(words, state)
-            ones = ops.ones_like(top[..., :1])
-            regions = memory.regions.shape[1]
-            return (
-                words + self.from_hidden(top),
-                state,
-                ops.tile(ones / regions, (1, 1, regions)),
-            )
         last = state[-self.cells[-1].state_count]
-        context, alpha = self.attention(memory.regions, memory.keys, last)
-        context = self.gate(last) * context
-        top, state = self._advance(ops.concatenate([words, context], axis=-1), state)
-        hidden = words + self.from_hidden(top) + self.from_context(context)
+        read, told, alpha = [words], [], None
+        if self.attends:
+            context, alpha = self.attention(memory.regions, memory.keys, last)
+            context = self.gate(last) * context
+            read, told = [*read, context], [self.from_context(context)]
+        if self.slots:
+            context, _ = self.concept_attention(
+                memory.concepts, memory.concept_keys, last
+            )
+            context = self.concept_gate(last) * context
+            read, told = [*read, context], [*told, self.from_concepts(context)]
+        inputs = ops.concatenate(read, axis=-1) if told else words
+        top, state = self._advance(inputs, state)
+        hidden = sum(told, words + self.from_hidden(top))
+        if alpha is None:
+            regions = memory.regions.shape[1]
+            ones = ops.ones_like(top[..., :1])
+            alpha = ops.tile(ones / regions, (1, 1, regions))
         return hidden, state, alpha
 
     def _advance(self, inputs, state):
@@ -187,14 +268,12 @@ class Decoder(keras.layers.Layer):
         hidden = self.output_dropout(ops.tanh(hidden), training=training)
         if self.to_words is not None:
             return ops.cast(self.to_words(hidden), "float32")
-        # float32 weights, so that a half-precision policy applies here as well
-        table = ops.cast(self.embedding.embeddings, hidden.dtype)
-        logits = ops.matmul(hidden, ops.transpose(table))
+        logits = ops.matmul(hidden, ops.transpose(self._table(hidden.dtype)))
         return ops.cast(logits, "float32") + ops.cast(self.bias, "float32")
 
-    def call(self, features, tokens, training=False):
+    def call(self, features, tokens, said=None, seen=None, training=False):
         """Read whole captions, each word after seeing the true one before it."""
-        memory, state = self.start(features, tokens.shape[1], training)
+        memory, state = self.start(features, tokens.shape[1], training, said, seen)
         words = self.embed_dropout(self.embedding(tokens), training=training)
         hidden, alpha = [], []
         for t in range(tokens.shape[2]):
@@ -206,40 +285,60 @@ class Decoder(keras.layers.Layer):
 
 
 class Captioner(keras.Model):
-    """Encoder and decoder, trained as one.
+    """Encoder, concept net and decoder, as one.
 
     Args:
         encoder: the convolutional net.
         decoder: the recurrent one.
+        concepts: tells the words that a photo shows; for a decoder with concepts. It
+            is never trained here.
 
     Call arguments:
         inputs: dict of "images" uint8 (B, H, W, 3), or "features" (B, R, D) where
-            they are known already; and "tokens" int32 (B, K, T), from bos on.
+            they are known already, or neither of captions without photos; "tokens"
+            int32 (B, K, T), from bos on; and for a decoder with concepts, "said"
+            (B, C) where it is known already, and "seen" (B,), see `Decoder`.
 
     Returns:
         logits and alpha, as of `Decoder`.
     """
 
-    def __init__(self, encoder: Encoder, decoder: Decoder):
+    def __init__(
+        self, encoder: Encoder, decoder: Decoder, concepts: ConceptNet | None = None
+    ):
         super().__init__(name="captioner")
         self.encoder = encoder
+        self.concepts = concepts
+        if concepts:
+            if not concepts.built:
+                concepts.build((None, encoder.regions, encoder.feature_size))
+            concepts.trainable = False
         self.decoder = decoder
         decoder.build((None, encoder.regions, encoder.feature_size))
         self.built = True
         self.label_smoothing = 0.0
         self.attention_penalty = 0.0
 
-    def features(self, inputs):
-        """Give float (B, R, D), computed only where "features" is missing."""
-        return (
-            inputs["features"]
-            if "features" in inputs
-            else self.encoder(inputs["images"])
-        )
+    def look(self, inputs):
+        """Give features (B, R, D), and what they show, where either is not known.
+
+        Returns:
+            float (B, R, D), or None of captions without photos; float (B, C), or None
+            of a decoder without concepts.
+        """
+        features, said = inputs.get("features"), inputs.get("said")
+        if features is None and "images" in inputs:
+            features = self.encoder(inputs["images"])
+        if said is None and self.concepts:
+            said = self.concepts(features).said
+        return features, said
 
     def call(self, inputs, training=False):
         """Give logits and attention for known captions."""
-        return self.decoder(self.features(inputs), inputs["tokens"], training=training)
+        features, said = self.look(inputs)
+        return self.decoder(
+            features, inputs["tokens"], said, inputs.get("seen"), training=training
+        )
 
     def compute_loss(
         self, x=None, y=None, y_pred=None, sample_weight=None, training=True
@@ -252,28 +351,36 @@ class Captioner(keras.Model):
         """
         logits, alpha = y_pred
         loss = caption_loss(logits, y, self.label_smoothing, sample_weight)
-        if self.attention_penalty:
+        if self.attention_penalty and alpha.shape[-1] > 1:  # there are photos
             loss += self.attention_penalty * attention_loss(alpha, y)
         return loss
 
 
 def build_captioner(
-    config: CaptionerConfig, vocab_size: int, encoder: Encoder | None
+    config: CaptionerConfig,
+    vocabulary: Vocabulary,
+    encoder: Encoder | None,
+    concepts: ConceptNet | None = None,
 ) -> Captioner:
     """Make an untrained captioner.
 
     Args:
+        vocabulary: the words that it will say.
         encoder: None is that of the config, with random weights.
+        concepts: for a config with concepts.
     """
     if encoder is None:
         encoder = Encoder(config.encoder.name, config.encoder.image_size, None)
     usual = keras.config.dtype_policy()
     keras.config.set_dtype_policy(config.precision)
     try:  # the decoder's parts take the policy that is in force
-        decoder = Decoder(config.decoder, vocab_size, name="decoder")
+        slots = None
+        if config.concepts and concepts:
+            slots = ConceptSlots(config.concepts, concepts.words, vocabulary)
+        decoder = Decoder(config.decoder, len(vocabulary), slots, name="decoder")
     finally:
         keras.config.set_dtype_policy(usual)
-    return Captioner(encoder, decoder)
+    return Captioner(encoder, decoder, concepts)
 
 
 def caption_loss(logits, targets, label_smoothing=0.0, weights=None):

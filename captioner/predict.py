@@ -22,6 +22,7 @@ from captioner.grounding import Grounding
 from captioner.rules import Rules, make_rules
 from captioner.runtime_litert import EXPORT, FILES, LiteRTRuntime
 from shared import bundles, litert
+from shared.concepts.table import TABLE, Seen, read_table
 from shared.config import parse_config, revise_config
 from shared.errors import AppError
 from shared.images import ImageSource, read_image
@@ -58,12 +59,8 @@ class Runtime(Protocol):
     def look(self, features: list[np.ndarray]) -> Any:
         """Get ready to write about features; what is made is for the other two."""
 
-    def seen(self, looked: Any) -> Any:
-        """Give what the photos show, or None of a model without concepts.
-
-        It has `said` and `there`, float32 (B, C): of each concept how probable it is
-        that a caption mentions it, and that it can be seen.
-        """
+    def seen(self, looked: Any) -> Seen | None:
+        """Give what the photos show, or None of a model without concepts."""
 
     def search(
         self,
@@ -474,7 +471,7 @@ def load_captioner(
     names = FILES if runtime == "litert" else None
     read = [_read_bundle(folder, names) for folder in folders]
     _check_alike(folders, read)
-    config, vocabulary = read[0]
+    config, vocabulary, concepts = read[0]
     if changes:
         decoding = revise_config(config.decoding, changes, "The request")
         config = config.model_copy(update={"decoding": decoding})
@@ -484,7 +481,7 @@ def load_captioner(
         if runtime == "litert"
         else _load_keras(folders, read, batch_size)
     )
-    return PhotoCaptioner(config, vocabulary, loaded, batch_size)
+    return PhotoCaptioner(config, vocabulary, loaded, batch_size, concepts)
 
 
 def why_not_litert(folders: Sequence[Path]) -> str:
@@ -498,7 +495,7 @@ def read_config(folder: Path) -> CaptionerConfig:
     Raises:
         AppError: if there is no bundle, or it is damaged.
     """
-    return _read_bundle(folder, [bundles.CONFIG])[0]
+    return _read_bundle(folder, [bundles.CONFIG]).config
 
 
 def load_bundle(folder: Path) -> tuple[CaptionerConfig, Vocabulary, "Captioner"]:
@@ -507,15 +504,21 @@ def load_bundle(folder: Path) -> tuple[CaptionerConfig, Vocabulary, "Captioner"]
     Raises:
         AppError: if there is no bundle, it is damaged, or Keras is missing.
     """
-    config, vocabulary = _read_bundle(folder, None)
+    config, vocabulary, _ = _read_bundle(folder, None)
     with importing_keras():
         from captioner.runtime_keras import load_net
-    return config, vocabulary, load_net(folder, config, len(vocabulary))
+    return config, vocabulary, load_net(folder, config, vocabulary)
 
 
-def _read_bundle(
-    folder: Path, names: Sequence[str] | None
-) -> tuple[CaptionerConfig, Vocabulary]:
+class _Texts(NamedTuple):
+    """What of a bundle is text; `concepts` are the words of its concept net."""
+
+    config: CaptionerConfig
+    vocabulary: Vocabulary
+    concepts: tuple[str, ...]
+
+
+def _read_bundle(folder: Path, names: Sequence[str] | None) -> _Texts:
     """Check a bundle, or only the files `names` of it, and read what is text."""
     texts = [bundles.CONFIG, bundles.VOCABULARY]
     found = bundles.check_bundle(
@@ -528,18 +531,20 @@ def _read_bundle(
         config = config.model_copy(update={"unsure": MEASURED_LATER[weights]})
     text = bundles.read_text(folder, bundles.VOCABULARY)
     vocabulary = Vocabulary.parse(text, folder / bundles.VOCABULARY)
+    concepts: tuple[str, ...] = ()
+    if config.concepts:
+        bundles.check_bundle(folder, "captioner", [TABLE])
+        concepts = tuple(row.word for row in read_table(folder))
     if names is None:
         bundles.check_size(folder, config.decoder.least_weights(len(vocabulary)))
     try_files(folder, {name: found[name] for name in names or [bundles.WEIGHTS]})
-    return config, vocabulary.in_units(config.vocabulary.units)
+    return _Texts(config, vocabulary.in_units(config.vocabulary.units), concepts)
 
 
-def _check_alike(
-    folders: Sequence[Path], read: Sequence[tuple[CaptionerConfig, Vocabulary]]
-) -> None:
+def _check_alike(folders: Sequence[Path], read: Sequence[_Texts]) -> None:
     """Refuse bundles that cannot vote together."""
-    config, vocabulary = read[0]
-    for other, (encoder, words) in zip(folders, read, strict=True):
+    config, vocabulary, _ = read[0]
+    for other, (encoder, words, _) in zip(folders, read, strict=True):
         if words.words != vocabulary.words:
             raise AppError(
                 f"{other} does not have the words of {folders[0]}: "
@@ -555,23 +560,23 @@ def _check_alike(
             )
 
 
-def _load_litert(
-    folders: Sequence[Path], read: Sequence[tuple[CaptionerConfig, Vocabulary]]
-) -> Runtime:
+def _load_litert(folders: Sequence[Path], read: Sequence[_Texts]) -> Runtime:
     runtime = LiteRTRuntime(folders, threads=max(1, usable_processors() - 1))
-    runtime.check([config for config, _ in read], len(read[0][1]))
+    runtime.check(
+        [texts.config for texts in read],
+        len(read[0].vocabulary),
+        [len(texts.concepts) for texts in read],
+    )
     return runtime
 
 
 def _load_keras(
-    folders: Sequence[Path],
-    read: Sequence[tuple[CaptionerConfig, Vocabulary]],
-    batch_size: int,
+    folders: Sequence[Path], read: Sequence[_Texts], batch_size: int
 ) -> Runtime:
     with importing_keras():
         from captioner.runtime_keras import KerasRuntime, load_net
     models = [
-        load_net(folder, config, len(vocabulary))
-        for folder, (config, vocabulary) in zip(folders, read, strict=True)
+        load_net(folder, texts.config, texts.vocabulary)
+        for folder, texts in zip(folders, read, strict=True)
     ]
     return KerasRuntime(models, batch_size, fused=True)

@@ -51,6 +51,10 @@ def further(known: CaptionerConfig, source: str) -> CaptionerConfig:
         AppError: if it is refused.
     """
     recipe = adapt_recipe(known, source, FinetuneConfig, FINETUNE)
+    if known.concepts and source == FINETUNE:
+        # Its concepts are read from the features of the encoder as it is.
+        stages = tuple(stage for stage in recipe.stages if not stage.encoder_rate)
+        recipe = recipe.model_copy(update={"stages": stages})
     if "units" in recipe.vocabulary.model_fields_set:
         return recipe
     units = {"units": known.vocabulary.units}

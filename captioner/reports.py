@@ -26,7 +26,7 @@ def describe_run(
     recipe: CaptionerConfig,
     learn: Sequence[Record],
     dev: Sequence[Record],
-    data: str,
+    data: Sequence[str],
     started_from: str | Path,
     progress: Progress,
     report: Report,
@@ -35,7 +35,7 @@ def describe_run(
     packages = ("sightread", "keras", "tensorflow", "numpy", "pillow")
     return {
         "data": {
-            "source": Path(data).resolve().name,
+            "source": ", ".join(Path(source).resolve().name for source in data),
             "train_photos": len(learn),
             "train_captions": sum(len(record.captions) for record in learn),
             "dev_photos": len(dev),

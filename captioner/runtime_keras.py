@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from threading import Lock
-from typing import Any
+from typing import Any, NamedTuple
 
 import keras
 import numpy as np
@@ -16,11 +16,16 @@ from captioner.config import CaptionerConfig
 from captioner.decoding import Sequences, ensemble, search
 from captioner.model import Captioner, build_captioner
 from captioner.rules import Rules
+from shared.concepts.net import ConceptNet
+from shared.concepts.table import Seen, read_table
 from shared.errors import AppError
+from shared.text import Vocabulary
 from shared.weights import load_weights
 
 
-def load_net(folder: Path, config: CaptionerConfig, vocab_size: int) -> Captioner:
+def load_net(
+    folder: Path, config: CaptionerConfig, vocabulary: Vocabulary
+) -> Captioner:
     """Build the model of a checked bundle.
 
     Raises:
@@ -28,7 +33,10 @@ def load_net(folder: Path, config: CaptionerConfig, vocab_size: int) -> Captione
     """
     # Half precision is for training; not every processor has it.
     config = config.model_copy(update={"precision": "float32"})
-    model = build_captioner(config, vocab_size, None)
+    concepts = None
+    if config.concepts:
+        concepts = ConceptNet(read_table(folder))
+    model = build_captioner(config, vocabulary, None, concepts)
     load_weights(folder, model)
     return model
 
@@ -43,8 +51,9 @@ class Search(keras.Model):
 
     Call arguments:
         inputs: dict of "images" uint8 (B, H, W, 3) or "features" (B, R, D), one for
-            each captioner in a tuple if there are several; for sampling also
-            "noise", and if wanted "bias", as of `captioner.decoding.search`.
+            each captioner in a tuple if there are several; "said", as of the first
+            captioner, where it is known already; for sampling also "noise", and if
+            wanted "bias", as of `captioner.decoding.search`.
 
     Returns:
         Sequences.
@@ -61,12 +70,14 @@ class Search(keras.Model):
         given = given if isinstance(given, (tuple, list)) else (given,)
         started = []
         for index, captioner in enumerate(self.captioners):
-            features = (
-                captioner.encoder(inputs["images"])
+            seen = (
+                {"images": inputs["images"]}
                 if given[0] is None
-                else given[index]
+                else {"features": given[index]}
             )
-            started.append(_start(captioner.decoder, features, width(self.rules)))
+            if index == 0 and "said" in inputs:
+                seen["said"] = inputs["said"]
+            started.append(_start(captioner, seen, width(self.rules)))
         step, state = ensemble(started, ops)
         return search(
             step,
@@ -80,15 +91,29 @@ class Search(keras.Model):
         )
 
 
-def _start(decoder, features, sequences):
+def _start(captioner, inputs, sequences):
     """Give a step function of `captioner.decoding`, and the state before it."""
-    memory, state = decoder.start(features, sequences)
+    decoder = captioner.decoder
+    features, said = captioner.look(inputs)
+    memory, state = decoder.start(features, sequences, said=said)
 
     def step(tokens, state):
         hidden, state, alpha = decoder.step(decoder.embedding(tokens), state, memory)
         return ops.log_softmax(decoder.predict(hidden)), alpha, state
 
     return step, state
+
+
+class Looked(NamedTuple):
+    """Photos that were looked at.
+
+    Attributes:
+        features: float32 (batch size, R, D), for each model.
+        seen: what they show, for models with concepts.
+    """
+
+    features: list[np.ndarray]
+    seen: Seen | None
 
 
 class KerasRuntime:
@@ -121,16 +146,22 @@ class KerasRuntime:
         batch = _fill(images, self.batch_size)
         return [_run(model.encoder, batch, self.batch_size) for model in self.models]
 
-    def look(self, features: list[np.ndarray]) -> list[np.ndarray]:
+    def look(self, features: list[np.ndarray]) -> Looked:
         """Get ready to write about features."""
-        return [_fill(array, self.batch_size) for array in features]
+        filled = [_fill(array, self.batch_size) for array in features]
+        seen = None
+        if concepts := self.models[0].concepts:
+            told = _run(concepts, filled[0], self.batch_size)
+            seen = Seen(*map(ops.convert_to_numpy, told))
+        return Looked(filled, seen)
 
-    def seen(self, looked: list[np.ndarray]) -> None:
-        """Give what the photos show: nothing is known."""
+    def seen(self, looked: Looked) -> Seen | None:
+        """Give what the photos show, as the first model's concept net tells."""
+        return looked.seen
 
     def search(
         self,
-        looked: list[np.ndarray],
+        looked: Looked,
         rules: Rules,
         noise: np.ndarray | None = None,
         bias: np.ndarray | None = None,
@@ -139,9 +170,13 @@ class KerasRuntime:
         halves: list[dict[str, Any]] = [
             {"features": features}
             for features in zip(
-                *(np.split(f, self._halves) for f in looked), strict=True
+                *(np.split(f, self._halves) for f in looked.features), strict=True
             )
         ]
+        if looked.seen:
+            said = np.split(looked.seen.said, self._halves)
+            for half, part in zip(halves, said, strict=True):
+                half["said"] = part
         for name, numbers in (("noise", noise), ("bias", bias)):
             if numbers is not None:
                 parts = np.split(_fill(numbers, self.batch_size), self._halves)
@@ -165,13 +200,11 @@ class KerasRuntime:
             self._searches.pop(next(iter(self._searches)))
         return model
 
-    def read(
-        self, looked: list[np.ndarray], tokens: Sequence[int], rules: Rules
-    ) -> np.ndarray:
+    def read(self, looked: Looked, tokens: Sequence[int], rules: Rules) -> np.ndarray:
         """Give log-probabilities float32 (batch size, T + 1, V) of the next words."""
         started = [
-            _start(model.decoder, ops.convert_to_tensor(features), 1)
-            for model, features in zip(self.models, looked, strict=True)
+            _start(model, {"features": ops.convert_to_tensor(features)}, 1)
+            for model, features in zip(self.models, looked.features, strict=True)
         ]
         step, state = ensemble(started, ops)
         found = decoding.read(step, state, tokens, rules)

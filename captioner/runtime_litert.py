@@ -7,6 +7,9 @@ A bundle's LiteRT part is three graphs, written by `captioner.export`:
     step.tflite     tokens (B, N), regions, keys, states -> log_probs (B, N, V),
                     alpha (B, N, R), states
 
+With concepts, the second gives also concepts and concept_keys, which the third reads
+as it does regions and keys, and said and there (1, C), see `shared.concepts`.
+
 The first two see one photo at a time: LiteRT is as fast so, and what is found in
 a photo does not depend on its batch.
 """
@@ -22,12 +25,14 @@ from captioner.choosing import width
 from captioner.config import CaptionerConfig
 from captioner.decoding import Sequences, ensemble, search
 from captioner.rules import Rules
+from shared.concepts.table import Seen
 from shared.litert import PART, Graph, Spec, Specs, check_encoder
 
 EXPORT = "captioner export"
 GRAPHS = ("encoder", "start", "step")
 FILES = tuple(f"{PART}/{graph}.tflite" for graph in GRAPHS)
 
+MEMORY = ("regions", "keys", "concepts", "concept_keys")  # what each step reads
 Memory = dict[str, np.ndarray]  # what start.tflite gives, for a batch
 
 
@@ -54,14 +59,22 @@ class LiteRTRuntime:
         ]
         self.vocab_sizes = [s.outputs["log_probs"].shape[-1] for *_, s in self._nets]
 
-    def check(self, configs: Sequence[CaptionerConfig], vocab_size: int) -> None:
+    def check(
+        self,
+        configs: Sequence[CaptionerConfig],
+        vocab_size: int,
+        concepts: Sequence[int],
+    ) -> None:
         """Make sure that the graphs are those of such models.
+
+        Args:
+            concepts: how many each model knows.
 
         Raises:
             AppError: if they are not; the message names what differs.
         """
-        for net, config in zip(self._nets, configs, strict=True):
-            _check(net, config, vocab_size)
+        for net, config, count in zip(self._nets, configs, concepts, strict=True):
+            _check(net, config, vocab_size, count)
 
     def encode(self, images: np.ndarray) -> list[np.ndarray]:
         """Give the features float32 (B, R, D) of images, for each model."""
@@ -79,8 +92,12 @@ class LiteRTRuntime:
             for (_, start, _), rows in zip(self._nets, features, strict=True)
         ]
 
-    def seen(self, looked: list[Memory]) -> None:
-        """Give what the photos show: nothing is known."""
+    def seen(self, looked: list[Memory]) -> Seen | None:
+        """Give what the photos show, as the first model's concept net tells."""
+        first = looked[0]
+        if "said" not in first:
+            return None
+        return Seen(*(first[name] for name in Seen._fields))
 
     def search(
         self,
@@ -118,7 +135,9 @@ class LiteRTRuntime:
         return ensemble(started, arrays)
 
 
-def _check(net: Sequence[Graph], config: CaptionerConfig, vocab_size: int) -> None:
+def _check(
+    net: Sequence[Graph], config: CaptionerConfig, vocab_size: int, concepts: int
+) -> None:
     encoder, start, step = net
     features = check_encoder(encoder, config.encoder.image_size)
     regions, decoder = features.shape[1], config.decoder
@@ -127,9 +146,18 @@ def _check(net: Sequence[Graph], config: CaptionerConfig, vocab_size: int) -> No
 
     def memory(rows: int) -> Specs:
         sizes = {"regions": decoder.region_units, "keys": keys}
-        return {n: Spec("float32", (rows, regions, size)) for n, size in sizes.items()}
+        specs = {n: Spec("float32", (rows, regions, size)) for n, size in sizes.items()}
+        if config.concepts:
+            size = config.concepts.units
+            slots = min(config.concepts.slots, concepts)
+            keys_size = decoder.attention_units or size
+            specs["concepts"] = Spec("float32", (rows, slots, size))
+            specs["concept_keys"] = Spec("float32", (rows, slots, keys_size))
+        return specs
 
     one = {name: Spec("float32", (1, units)) for name in names}
+    if config.concepts:
+        one |= {name: Spec("float32", (1, concepts)) for name in Seen._fields}
     start.check({"features": features}, memory(1) | one)
     states = {name: Spec("float32", (-1, -1, units)) for name in names}
     used = {name: spec for name, spec in memory(-1).items() if name in step.inputs}
@@ -145,7 +173,7 @@ def _check(net: Sequence[Graph], config: CaptionerConfig, vocab_size: int) -> No
 
 def _start(graph: Graph, memory: Memory, sequences: int) -> Any:
     names = _state_names(memory)
-    fixed = {n: memory[n] for n in graph.inputs if n in ("regions", "keys")}
+    fixed = {name: memory[name] for name in graph.inputs if name in MEMORY}
 
     def step(tokens: np.ndarray, state: tuple[np.ndarray, ...]) -> Any:
         found = graph(

@@ -17,7 +17,7 @@ import numpy as np
 from captioner.calibration import choose_threshold
 from captioner.config import CaptionerConfig, find_contradictions
 from captioner.cost import estimate_cost, measure_rate
-from captioner.data import Record, read_dataset, select
+from captioner.data import Record, read_datasets, select
 from captioner.datacheck import report_cost
 from captioner.metrics import CiderD, score_captions
 from captioner.model import Captioner, build_captioner
@@ -30,6 +30,9 @@ from captioner.trainer import Trainer
 from shared import bundles
 from shared.briefing import count_rare, name_clipped, name_rare, warn_of_few
 from shared.checkpoints import Progress
+from shared.concepts.net import ConceptNet, load_concepts
+from shared.concepts.table import TABLE, Seen, format_table
+from shared.concepts.teach import read_fitted
 from shared.config import format_config, read_config
 from shared.encoders import Encoder
 from shared.errors import AppError
@@ -45,6 +48,7 @@ from shared.runs import (
     sign,
 )
 from shared.text import SPECIAL_WORDS, Vocabulary, split_words
+from shared.texts import read_texts
 from shared.training import check_blocks, grow
 
 VOCABULARY = bundles.VOCABULARY
@@ -54,10 +58,12 @@ ANOTHER = "<another>"  # stands for the words that will be learnt
 
 def train(
     config: str | None,
-    data: str,
+    data: str | Path | Sequence[str | Path],
     out: Path,
     *,
     encoder_weights: str | None = None,
+    concepts: Path | None = None,
+    texts: Sequence[str] = (),
     from_bundle: Path | None = None,
     cache: Path | None = None,
     announce: Callable[[str], None] = print,
@@ -68,9 +74,12 @@ def train(
     Args:
         config: a recipe's name or file; None with `from_bundle` is the recipe for
             fine-tuning.
-        data: as of `captioner.data.read_dataset`.
+        data: a data set, or several, each as of `captioner.data.read_dataset`.
         out: the run's folder.
         encoder_weights: used instead of the recipe's.
+        concepts: what `captioner teach` wrote, for a recipe with concepts.
+        texts: files of captions without photos, see `shared.texts`; none are those of
+            the recipe.
         from_bundle: a trained captioner to start from; the recipe is then a
             `FinetuneConfig`, the vocabulary grows, and old words keep their vectors.
         cache: folder for features; None is `features` in the run's folder.
@@ -83,9 +92,11 @@ def train(
     Raises:
         AppError: if the recipe, the data or the run's folder is refused.
     """
-    start = _read_recipe(config, encoder_weights, from_bundle)
+    start = _read_recipe(config, encoder_weights, concepts, texts, from_bundle)
+    several = [data] if isinstance(data, (str, Path)) else data
+    sources = [str(source) for source in several]
     with hold_run(out, "`captioner train`", announce):
-        return _train(start, data, out, cache or out / "features", announce, tick)
+        return _train(start, sources, out, cache or out / "features", announce, tick)
 
 
 class Start(NamedTuple):
@@ -94,6 +105,9 @@ class Start(NamedTuple):
     Attributes:
         recipe: all of it.
         encoder: with its weights.
+        concepts: the concept net of this encoder, for a recipe with concepts.
+        fitted: what it tells of the photos that taught it, as if it did not know
+            them, by their digests.
         words: what the vocabulary begins with, in the recipe's units.
         model: what is trained further, if anything is.
         origin: for the card: a bundle, or the encoder's weights.
@@ -101,46 +115,79 @@ class Start(NamedTuple):
 
     recipe: CaptionerConfig
     encoder: Encoder
+    concepts: ConceptNet | None
+    fitted: Mapping[str, Seen]
     words: Vocabulary
     model: Captioner | None
     origin: str | Path
 
 
 def _read_recipe(
-    config: str | None, encoder_weights: str | None, from_bundle: Path | None
+    config: str | None,
+    encoder_weights: str | None,
+    concepts: Path | None,
+    texts: Sequence[str],
+    from_bundle: Path | None,
 ) -> Start:
     """Read a recipe, and refuse all in it that cannot be trained."""
     if from_bundle is not None:
-        if encoder_weights is not None:
+        if encoder_weights is not None or concepts is not None:
             raise AppError(
-                "A model that goes on with --from brings its encoder: leave out "
-                "--encoder-weights."
+                "A model that goes on with --from brings its encoder and concepts: "
+                "leave out --encoder-weights and --concepts."
             )
         known, vocabulary, model = load_bundle(from_bundle)
         source = config or FINETUNE
-        recipe = further(known, source)
+        recipe = _name_texts(further(known, source), texts)
         words = vocabulary.in_units(recipe.vocabulary.units)
-        start = Start(recipe, model.encoder, words, model, from_bundle)
+        start = Start(
+            recipe, model.encoder, model.concepts, {}, words, model, from_bundle
+        )
         _check_recipe(source, recipe, whole=False)
         keras.utils.set_random_seed(recipe.seed)
     elif config is None:
         raise AppError("Give a recipe with --config, or a bundle with --from.")
     else:
         recipe = read_config(config, CaptionerConfig, "captioner-")
+        recipe = _name_texts(recipe, texts)
         _check_recipe(config, recipe, whole=True)
         keras.utils.set_random_seed(recipe.seed)
         name, size = recipe.encoder.name, recipe.encoder.image_size
         weights = encoder_weights or recipe.encoder.weights
         encoder = Encoder(name, size, None if weights == "none" else weights)
+        net, fitted = _read_concepts(config, recipe, concepts)
         words = Vocabulary(SPECIAL_WORDS, recipe.vocabulary.units)
-        start = Start(recipe, encoder, words, None, weights)
+        start = Start(recipe, encoder, net, fitted, words, None, weights)
     check_blocks(start.encoder, {s.name: s.encoder_from for s in recipe.stages})
     return start
+
+
+def _name_texts(recipe: CaptionerConfig, texts: Sequence[str]) -> CaptionerConfig:
+    return recipe.model_copy(update={"texts": tuple(texts)}) if texts else recipe
+
+
+def _read_concepts(
+    source: str, recipe: CaptionerConfig, folder: Path | None
+) -> tuple[ConceptNet | None, Mapping[str, Seen]]:
+    """Read what `captioner teach` wrote, if the recipe has use for it."""
+    if (folder is None) != (recipe.concepts is None):
+        raise AppError(
+            f"{source} has no [concepts]: leave out --concepts, or add it."
+            if folder
+            else f"{source} has [concepts]: give with --concepts the folder that "
+            "`captioner teach` wrote, or leave them out of the recipe."
+        )
+    return (load_concepts(folder), read_fitted(folder)) if folder else (None, {})
 
 
 def _check_recipe(source: str, recipe: CaptionerConfig, whole: bool) -> None:
     """Refuse what cannot be trained, whatever words will be learnt."""
     refuse(source, find_contradictions(recipe, whole))
+    if any(stage.texts for stage in recipe.stages) and not recipe.texts:
+        raise AppError(
+            f"{source} learns from captions without photos: name files of them with "
+            "--texts, or in its `texts`; or set the `texts` of its stages to 0."
+        )
     decoding, units = recipe.decoding, recipe.vocabulary.units
     texts = [*decoding.must, *decoding.ban, decoding.prefix]
     words = dict.fromkeys(word for text in texts for word in split_words(text, units))
@@ -152,19 +199,20 @@ def _check_recipe(source: str, recipe: CaptionerConfig, whole: bool) -> None:
 
 def _train(
     start: Start,
-    data: str,
+    data: Sequence[str],
     out: Path,
     cache: Path,
     announce: Callable[[str], None],
     tick: Callable[[str, int, int, int, float], None],
 ) -> Path:
     recipe = start.recipe
-    records = read_dataset(data)
+    records = read_datasets(data)
+    texts = read_texts(recipe.texts)
     learn, dev = select(records, "train"), select(records, "dev")
     resumed = open_run(out, recipe, _data_hash(learn + dev), [VOCABULARY])
     learn, dev = leave_out_broken(out, learn, dev, announce)
     min_count = recipe.vocabulary.min_count
-    vocabulary = _choose_words(out, learn, min_count, start.words, resumed)
+    vocabulary = _choose_words(out, learn, texts, min_count, start.words, resumed)
     make_rules(recipe.decoding, vocabulary)  # now that its words are known
     for line in _summary(min_count, vocabulary, learn, dev):
         announce(line)
@@ -175,7 +223,7 @@ def _train(
         cost = estimate_cost(recipe, *sizes, measure_rate())
         announce(report_cost(cost, "this recipe"))
     fresh = None if start.model else start.encoder
-    model = build_captioner(recipe, len(vocabulary), fresh)
+    model = build_captioner(recipe, vocabulary, fresh, start.concepts)
     if start.model:
         grow(start.model, model)
     elif start.origin == "none":
@@ -190,9 +238,21 @@ def _train(
         [r.name for r in dev],
         digest_photos(r.image for r in learn + dev),
         vocabulary.words,
+        *texts,
     )
     trainer = Trainer(
-        recipe, model, vocabulary, learn, dev, out, cache, announce, tick, signature
+        recipe,
+        model,
+        vocabulary,
+        learn,
+        dev,
+        out,
+        cache,
+        announce,
+        tick,
+        signature,
+        start.fitted,
+        texts,
     )
     if start.model and not resumed:
         trainer.progress.before = _score_start(start, dev, announce)
@@ -227,7 +287,12 @@ def _data_hash(records: Sequence[Record]) -> str:
 
 
 def _choose_words(
-    out: Path, learn: Sequence[Record], min_count: int, first: Vocabulary, resumed: bool
+    out: Path,
+    learn: Sequence[Record],
+    texts: Sequence[Sequence[str]],
+    min_count: int,
+    first: Vocabulary,
+    resumed: bool,
 ) -> Vocabulary:
     """Make the run's vocabulary; a run with a checkpoint keeps its own."""
     path = out / VOCABULARY
@@ -240,6 +305,7 @@ def _choose_words(
             "Give that one with --from, or another folder with --out."
         )
     sentences = _split(learn, first)
+    sentences += [first.split(text) for source in texts for text in source]
     vocabulary = Vocabulary.from_sentences(sentences, min_count, first.words)
     if len(vocabulary) == len(SPECIAL_WORDS):
         raise AppError(
@@ -282,13 +348,15 @@ def _finish(
     vocabulary: Vocabulary,
     learn: Sequence[Record],
     dev: Sequence[Record],
-    data: str,
+    data: Sequence[str],
     started_from: str | Path,
     progress: Progress,
     out: Path,
 ) -> Path:
     """Write the bundle of the model that came out, with its scores, and draw it."""
     bundle = out / "bundle"
+    concepts = model.concepts
+    more = {TABLE: format_table(concepts.table)} if concepts else {}
 
     def write(card: str) -> None:
         bundles.write_bundle(
@@ -298,6 +366,7 @@ def _finish(
             vocabulary=read_part(out / VOCABULARY),
             model=model,
             card=card,
+            more=more,
         )
 
     # What is scored is what was written, rounded weights and all.

@@ -2,7 +2,8 @@
 
 import json
 import time
-from collections.abc import Callable, Iterator, Sequence
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
@@ -13,9 +14,11 @@ import numpy as np
 from keras import ops
 
 from captioner.batches import (
-    Batch,
     Captions,
+    Drawn,
     Look,
+    Texts,
+    count_turns,
     epoch_batches,
     look_up,
     read_images,
@@ -25,13 +28,17 @@ from captioner.cider import CiderD
 from captioner.config import CaptionerConfig, StageConfig
 from captioner.data import Record
 from captioner.model import Captioner
-from captioner.predict import to_captions
+from captioner.predict import Caption, to_captions
 from captioner.reward import SelfCritic
 from captioner.rules import make_rules
 from captioner.runtime_keras import Search
 from shared.checkpoints import Progress, load_arrays, load_progress, save_arrays
+from shared.concepts.imagined import Imagined
+from shared.concepts.net import ConceptNet
+from shared.concepts.table import Seen
+from shared.concepts.words import Mentions
 from shared.features import Features, PhotosLost, extract_features
-from shared.runs import BEST, CHECKPOINT
+from shared.runs import BEST, CHECKPOINT, digest_photos
 from shared.text import Vocabulary
 from shared.training import (
     ahead,
@@ -44,8 +51,8 @@ from shared.training import (
 )
 
 LOGGED = ("loss", "dev_cider_d", "dev_distinct")
-# rows int (B,), what `Look` gives, targets int32 (B, K, T)
-Drawn = tuple[np.ndarray, Batch, np.ndarray]
+TOLD_AT_ONCE = 128  # photos
+PERSON = "person"  # whose being there or not a made-up photo must agree about
 
 
 class Trainer:
@@ -61,6 +68,9 @@ class Trainer:
         tick: told of every step: stage name, epoch from 0, step from 1, steps, loss
             (the mean reward, in a self-critical stage).
         signature: of what is learnt from, see `shared.runs.sign`.
+        fitted: for a model with concepts: what is told of training photos that taught
+            the concept net, by their digests, see `shared.concepts`.
+        texts: captions without photos, a list for each source.
     """
 
     def __init__(
@@ -75,6 +85,8 @@ class Trainer:
         announce: Callable[[str], None] = print,
         tick: Callable[[str, int, int, int, float], None] = lambda *_: None,
         signature: str = "",
+        fitted: Mapping[str, Seen] | None = None,
+        texts: Sequence[Sequence[str]] = (),
     ):
         self.config = config
         self.model = model
@@ -87,9 +99,18 @@ class Trainer:
         self.tick = tick
         self.progress = Progress(signature=signature)
         self.captions = Captions(records, vocabulary, config.vocabulary.max_words + 1)
-        self.dev_cider = CiderD(
-            [[vocabulary.split(c) for c in r.captions] for r in dev]
-        )
+        self.turns = count_turns([r.source for r in records], config.balance)
+        self.fitted = fitted or {}
+        self.sentences = texts
+        # Of each data set by itself: what words are rare depends on the set.
+        self.dev_sets = [
+            [i for i, r in enumerate(dev) if r.source == source]
+            for source in sorted({r.source for r in dev})
+        ]
+        self.dev_ciders = [
+            CiderD([[vocabulary.split(c) for c in dev[i].captions] for i in rows])
+            for rows in self.dev_sets
+        ]
 
     def train(self) -> Progress:
         """Run all stages, or what is left of them; the model ends as the best."""
@@ -148,23 +169,68 @@ class Trainer:
         model.compile(optimizer=optimizer, jit_compile=False)
 
     def _steps(self, stage: StageConfig) -> int:
-        return len(self.records) // self._batch_size(stage)
+        steps = int(self.turns.sum()) // self._batch_size(stage)
+        return 2 * steps if stage.texts else steps
 
     def _batch_size(self, stage: StageConfig) -> int:
         return min(stage.batch_size, len(self.records))
 
-    def _look(self, stage: StageConfig) -> tuple[Look, Look]:
-        """How to see the training photos, and how the dev photos."""
+    def _look(self, stage: StageConfig) -> tuple[Look, Look, Texts | None]:
+        """How to see the training photos, how the dev photos, and what to read."""
         encoder = self.config.encoder
         if stage.encoder_rate:
             size, resize = encoder.image_size, encoder.resize
             return (
                 read_images(self.records, size, resize, stage.augment),
                 read_images(self.dev, size, resize, False),
+                None,
             )
+        learn = self._features(self.records, stage.augment)
+        dev = self._features(self.dev, False)
+        if not self.model.concepts:
+            return look_up(learn), look_up(dev), None
+        said = self._said(learn)
         return (
-            look_up(self._features(self.records, stage.augment)),
-            look_up(self._features(self.dev, False)),
+            look_up(learn, said, stage.blind),
+            look_up(dev),
+            self._texts(said) if stage.texts else None,
+        )
+
+    def _said(self, features: Features) -> np.ndarray:
+        """Give float16 (photos, C): what the training photos show, as if unknown."""
+        concepts = self.model.concepts
+        assert concepts
+        said = _tell(concepts, features)
+        if self.fitted:
+            digests = digest_photos(record.image for record in self.records)
+            for row, digest in enumerate(digests):
+                if digest in self.fitted:
+                    said[row] = self.fitted[digest].said
+        return said
+
+    def _texts(self, said: np.ndarray) -> Texts:
+        assert self.model.concepts
+        vocabulary, words = self.vocabulary, self.model.concepts.words
+        places = {word: place for place, word in enumerate(words)}
+        mentions = Mentions(words)
+
+        def find(sentence: list[str]) -> list[int]:
+            return [places[word] for word in mentions.find(sentence)]
+
+        photos = np.repeat(np.arange(len(self.records)), self.turns)
+        mentioned = [
+            [find(vocabulary.split(c)) for c in r.captions] for r in self.records
+        ]
+        imagined = Imagined(
+            said[photos][..., None], [mentioned[p] for p in photos], places.get(PERSON)
+        )
+        sources = [[vocabulary.split(c) for c in source] for source in self.sentences]
+        return Texts(
+            sources,
+            [[find(words) for words in source] for source in sources],
+            vocabulary,
+            self.config.vocabulary.max_words + 1,
+            imagined,
         )
 
     def _features(self, records: Sequence[Record], mirrored: bool) -> Features:
@@ -182,14 +248,14 @@ class Trainer:
 
     def _run_stage(self, stage: StageConfig) -> None:
         progress = self.progress
-        see_train, see_dev = self._look(stage)
+        see_train, see_dev, texts = self._look(stage)
         rules = make_rules(self.config.decoding, self.vocabulary)
         score = Search([self.model], rules)
         learn = self._objective(stage)
         while progress.epoch < stage.epochs and progress.waited < stage.patience:
             started, first = time.monotonic(), progress.step
             losses = run_epoch(
-                self._epoch(stage, see_train),
+                self._epoch(stage, see_train, texts),
                 learn,
                 progress,
                 save=self._save,
@@ -197,16 +263,18 @@ class Trainer:
             )
             seconds = time.monotonic() - started
             with interrupts_wait():  # till the epoch is saved
-                cider, distinct = self._keep_best(score, see_dev)
+                ciders, distinct = self._keep_best(score, see_dev)
                 record: dict[str, Any] = {
                     "stage": stage.name,
                     "epoch": progress.epoch + 1,
                     "loss": float(np.mean(losses)) if losses else None,
                     "steps": progress.step - first,
                     "seconds": round(seconds, 1),
-                    "dev_cider_d": round(cider, 3),
+                    "dev_cider_d": round(float(np.mean(ciders)), 3),
                     "dev_distinct": distinct,
                 }
+                if len(ciders) > 1:
+                    record["dev_sets"] = [round(cider, 3) for cider in ciders]
                 progress.history.append(record)
                 progress.epoch, progress.step = progress.epoch + 1, 0
                 self._save()
@@ -214,12 +282,16 @@ class Trainer:
             log_scalars(self.run / "logs", len(progress.history), scalars)
             self.announce(json.dumps(record))
 
-    def _keep_best(self, search: Search, look: Look) -> tuple[float, int]:
-        """Validate the averaged weights, and keep them if they are the best so far."""
+    def _keep_best(self, search: Search, look: Look) -> tuple[list[float], int]:
+        """Validate the averaged weights, and keep them if they are the best so far.
+
+        With several data sets, the mean of their scores decides.
+        """
         model, progress = self.model, self.progress
         current = [ops.convert_to_numpy(v) for v in model.trainable_variables]
         model.optimizer.finalize_variable_values(model.trainable_variables)
-        cider, distinct = self._validate(search, look)
+        ciders, distinct = self._validate(search, look)
+        cider = float(np.mean(ciders))
         progress.waited += 1
         # 0 is no score: with a photo or two to choose by, there is no other.
         if not progress.best or cider > progress.best:
@@ -227,10 +299,13 @@ class Trainer:
             save_arrays(self.run / BEST, model.variables, {})
         for variable, value in zip(model.trainable_variables, current, strict=True):
             variable.assign(value)
-        return cider, distinct
+        return ciders, distinct
 
-    def _epoch(self, stage: StageConfig, look: Look) -> Iterator[Drawn]:
+    def _epoch(
+        self, stage: StageConfig, look: Look, texts: Texts | None
+    ) -> Iterator[Drawn]:
         progress = self.progress
+        captions = self._batch_size(stage) * stage.captions
         return ahead(
             epoch_batches(
                 look,
@@ -239,53 +314,67 @@ class Trainer:
                 count=stage.captions,
                 seeds=[self.config.seed, progress.stage, progress.epoch],
                 start=progress.step,
+                turns=self.turns,
+                texts=texts,
+                texts_count=round(captions * stage.texts / (1 - stage.texts)),
             )
         )
 
     def _objective(self, stage: StageConfig) -> Callable[[Drawn], float]:
         """What a step does with a batch; it gives the loss, or the reward."""
-        if stage.objective == "self_critical":
-            decoding, beams = self.config.decoding, stage.captions
-            critic = SelfCritic(
-                self.model, self.vocabulary, decoding, beams, self.records
-            )
-
-            def improve(drawn: Drawn) -> float:
-                rows, batch, _ = drawn
-                tokens, weights, reward = critic.judge(rows, batch)
-                x = {**batch, "tokens": shift(tokens)}
-                take_step(self.model, x, tokens, weights)
-                return reward
-
-            return improve
 
         def learn(drawn: Drawn) -> float:
-            _, batch, targets = drawn
-            x = {**batch, "tokens": shift(targets)}
-            return take_step(self.model, x, targets, None)
+            x = {**drawn.batch, "tokens": shift(drawn.targets)}
+            with warnings.catch_warnings():
+                # Without photos, what projects them learns nothing, and there is only
+                # one region to attend to.
+                warnings.filterwarnings("ignore", "(?s).*(Gradients do not|a softmax)")
+                return take_step(self.model, x, drawn.targets, None)
 
-        return learn
+        if stage.objective == "cross_entropy":
+            return learn
+        decoding, beams = self.config.decoding, stage.captions
+        critic = SelfCritic(self.model, self.vocabulary, decoding, beams, self.records)
 
-    def _validate(self, search: Search, look: Look) -> tuple[float, int]:
+        def improve(drawn: Drawn) -> float:
+            if drawn.rows is None:  # nothing to search for
+                return learn(drawn)
+            tokens, weights, reward = critic.judge(drawn.rows, drawn.batch)
+            x = {**drawn.batch, "tokens": shift(tokens)}
+            take_step(self.model, x, tokens, weights)
+            return reward
+
+        return improve
+
+    def _validate(self, search: Search, look: Look) -> tuple[list[float], int]:
         """Caption the dev photos freely.
 
         Returns:
-            CIDEr-D in percent, and the number of different captions.
+            CIDEr-D of each data set in percent, and the number of different captions.
         """
-        scores, texts = [], set()
+        found: list[Caption] = []
         rng = np.random.default_rng(0)
         size = min(32, len(self.dev))
         for start in range(0, len(self.dev), size):
             # The last batch is filled with rows seen before: one shape to compile.
             rows = np.minimum(np.arange(start, start + size), len(self.dev) - 1)
-            found = search.predict_on_batch(look(rows, rng))
-            for row, captions in zip(
-                rows[: len(self.dev) - start],
-                to_captions(found, self.vocabulary),
-                strict=False,
-            ):
+            sequences = search.predict_on_batch(look(rows, rng))
+            for captions in to_captions(sequences, self.vocabulary):
                 if not captions:
                     check_numbers(np.array(np.nan))
-                scores.append(self.dev_cider.score(int(row), captions[0].words))
-                texts.add(captions[0].text)
-        return 100 * float(np.mean(scores)), len(texts)
+                found.append(captions[0])
+        found = found[: len(self.dev)]
+        ciders = [
+            100 * np.mean([cider.score(i, found[r].words) for i, r in enumerate(rows)])
+            for cider, rows in zip(self.dev_ciders, self.dev_sets, strict=True)
+        ]
+        return list(map(float, ciders)), len({caption.text for caption in found})
+
+
+def _tell(concepts: ConceptNet, features: Features) -> np.ndarray:
+    """Give float16 (photos, C), what is said of photos."""
+    told = []
+    for start in range(0, len(features), TOLD_AT_ONCE):
+        batch = np.asarray(features.array[start : start + TOLD_AT_ONCE, 0])
+        told.append(ops.convert_to_numpy(concepts.predict_on_batch(batch).said))
+    return np.concatenate(told).astype(np.float16)

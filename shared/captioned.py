@@ -47,6 +47,7 @@ class Record:
         split: train, dev or test.
         id: as the source numbers its photos; None if it does not.
         is_drawn: whether the split was drawn by the name, as the source has no dev.
+        source: which of several data sets it comes from, from 0.
     """
 
     name: str
@@ -55,6 +56,7 @@ class Record:
     split: Split
     id: int | str | None = None
     is_drawn: bool = False
+    source: int = 0
 
 
 def read_files(source: str | Path) -> list[Record]:

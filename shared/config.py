@@ -142,8 +142,11 @@ def _check(values: Mapping[str, Any], schema: type[C], name: str) -> C:
 
 
 def format_config(config: Config) -> str:
-    """Write a config as TOML that `parse_config` reads back, defaults included."""
-    return _table(config.model_dump(mode="json"), "")
+    """Write a config as TOML that `parse_config` reads back, defaults included.
+
+    What is None is left out, as TOML has no word for it: it must be the default.
+    """
+    return _table(config.model_dump(mode="json", exclude_none=True), "")
 
 
 def _table(values: dict[str, Any], path: str) -> str:

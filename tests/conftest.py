@@ -24,6 +24,8 @@ from captioner.config import (
     StageConfig,
 )
 from shared import names, trial
+from shared.concepts.config import ConceptsConfig
+from shared.concepts.table import TABLE, format_table, make_table
 from shared.config import format_config
 from shared.shapes import write_captioned_shapes as write_shapes
 from shared.text import EOS, SPECIAL_WORDS, Vocabulary
@@ -49,6 +51,7 @@ VQA_VOCABULARY = Vocabulary(
         *("yes", "no", "red", "blue", "2"),
     ]
 )
+CONCEPTS = ("person", "dog", "hat", "grass")
 ROOT = Path(__file__).parent.parent
 
 
@@ -98,12 +101,13 @@ def small_net():
         yield
 
 
-def tiny_config(decoder=None, encoder="patches", **decoding):
+def tiny_config(decoder=None, encoder="patches", concepts=None, **decoding):
     """A recipe whose search is ruled by the model alone."""
     sizes = {"units": 8, "embed_dim": 6, "region_units": 8, "attention_units": 4}
     return CaptionerConfig(
         encoder=EncoderConfig(name=encoder, weights="none", image_size=32),
         decoder=DecoderConfig(**sizes | (decoder or {})),
+        concepts=concepts and ConceptsConfig(**concepts),
         decoding=DecodingConfig(**{"max_words": 6, "bad_endings": (), **decoding}),
         stages=(StageConfig(name="only", epochs=1, learning_rate=0.1),),
     )
@@ -116,7 +120,12 @@ def tiny_model(config, seed=2, vocabulary=VOCABULARY):
     from captioner.model import build_captioner
 
     keras.utils.set_random_seed(seed)
-    net = build_captioner(config, len(vocabulary), None)
+    concepts = None
+    if config.concepts:
+        from shared.concepts.net import ConceptNet
+
+        concepts = ConceptNet(make_table(CONCEPTS, CONCEPTS, False))
+    net = build_captioner(config, vocabulary, None, concepts)
     for weight in net.trainable_variables:
         weight.assign(weight * 3)
     return net
@@ -134,6 +143,7 @@ def write_tiny(folder, config, model, vocabulary=VOCABULARY):
         vocabulary=text,
         model=model,
         card="# A captioner\n",
+        more={TABLE: format_table(model.concepts.table)} if model.concepts else None,
     )
     return folder
 

@@ -6,12 +6,15 @@ from PIL import Image
 
 from captioner.batches import (
     Captions,
+    Texts,
+    count_turns,
     epoch_batches,
     look_up,
     read_images,
     shift,
 )
 from captioner.data import Record
+from shared.concepts.imagined import Imagined
 from shared.features import Features
 from shared.images import read_image
 from shared.text import BOS, EOS, PAD, UNK, Vocabulary
@@ -173,3 +176,84 @@ def test_the_order_depends_on_the_seeds_alone(features):
 @pytest.mark.parametrize("start", range(4))
 def test_an_epoch_goes_on_in_the_middle(features, start):
     assert epoch(features, start=start) == epoch(features)[start:]
+
+
+def test_what_is_known_of_photos_comes_with_them(features):
+    said = np.arange(14).reshape(7, 2)
+    look, rng = look_up(features, said, blind=0.25), np.random.default_rng(0)
+    rows = np.array([3, 0, 3])
+    found = [look(rows, rng) for _ in range(400)]
+    assert all((one["said"] == said[rows]).all() for one in found)
+    seen = np.concatenate([one["seen"] for one in found])
+    assert set(seen) == {0, 1}
+    assert 0.7 < seen.mean() < 0.8
+    assert look_up(features, said)(rows, rng).keys() == {"features", "said"}
+
+
+@pytest.mark.parametrize(
+    ("balance", "expected"), [(1, [1, 1]), (0.5, [1, 3]), (0, [1, 9])]
+)
+def test_small_sets_count_for_more(balance, expected):
+    turns = count_turns([0] * 90 + [1] * 10, balance)
+    assert turns.tolist() == [expected[0]] * 90 + [expected[1]] * 10
+
+
+def test_photos_come_as_often_as_they_should(features):
+    turns = np.array([1, 3, 1, 1, 2, 1, 1])
+    batches = epoch_batches(
+        look_up(features),
+        captions(*[2] * 7),
+        batch_size=2,
+        count=1,
+        seeds=[0],
+        turns=turns,
+    )
+    rows = [row for drawn in batches for row in drawn.rows.tolist()]
+    assert np.bincount(rows).tolist() == turns.tolist()
+
+
+def texts():
+    """Two sources, the first one much larger; words are told as their concepts."""
+    vocabulary = Vocabulary([*Vocabulary.from_sentences([]).words, *WORDS])
+    first, second = [["a", "b"]] * 50, [["c"], ["d"]]
+    told = np.eye(7, dtype=np.float16)[..., None] * 0.9
+    return Texts(
+        [first, second],
+        [[[0]] * 50, [[2], [3]]],
+        vocabulary,
+        LENGTH,
+        Imagined(told, [[[place]] for place in range(7)]),
+    )
+
+
+def test_sources_of_texts_give_equally_many():
+    drawn = texts().draw(400, np.random.default_rng(0))
+    assert drawn.rows is None
+    assert drawn.batch["said"].shape == (400, 7)
+    assert drawn.targets.shape == (400, 1, LENGTH)
+    firsts = drawn.targets[:, 0, 0].tolist()
+    assert 170 < firsts.count(4) < 230
+    assert firsts.count(6) + firsts.count(7) == 400 - firsts.count(4)
+    for row, said in zip(firsts, drawn.batch["said"], strict=True):
+        assert said.argmax() == row - 4
+
+
+@pytest.mark.parametrize("start", range(7))
+def test_texts_follow_photos(features, start):
+    def run(start):
+        batches = epoch_batches(
+            look_up(features),
+            captions(*[2] * 7),
+            batch_size=2,
+            count=2,
+            seeds=[0],
+            start=start,
+            texts=texts(),
+            texts_count=3,
+        )
+        return [(d.rows is None, d.targets.shape, d.targets.tolist()) for d in batches]
+
+    whole = run(0)
+    assert [is_text for is_text, *_ in whole] == [False, True] * 3
+    assert {shape for _, shape, _ in whole} == {(2, 2, LENGTH), (3, 1, LENGTH)}
+    assert run(start) == whole[start:]

@@ -852,7 +852,9 @@ def test_train_shows_where_it_stands(capsys, monkeypatch):
     ]
     assert asked == {
         "config": "tiny",
-        "data": "d",
+        "data": ["d"],
+        "concepts": None,
+        "texts": (),
         "out": Path("r"),
         "encoder_weights": "none",
         "from_bundle": None,

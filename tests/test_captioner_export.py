@@ -37,6 +37,8 @@ RECIPES = {
         },
     ),
     "stacked": ({"layers": 2}, {"length_penalty": 1.5}),
+    "told": ({}, {"concepts": {"slots": 3, "units": 6}}),
+    "only told": ({"attention_units": 0}, {"concepts": {"slots": 9, "units": 6}}),
 }
 
 

@@ -11,7 +11,9 @@ from keras import ops
 
 from captioner.config import DecoderConfig
 from captioner.model import Captioner, Decoder, attention_loss, caption_loss
-from shared.text import BOS, EOS, PAD
+from shared.concepts.config import ConceptsConfig
+from shared.concepts.slots import ConceptSlots
+from shared.text import BOS, EOS, PAD, SPECIAL_WORDS, Vocabulary
 from shared.training import build_optimizer
 
 B, K, T, R, D, V = 2, 3, 5, 4, 6, 11
@@ -22,6 +24,10 @@ KINDS = [
     for count in (1, 2)
     for tied in (True, False)
 ]
+KINDS += [{"attention_units": attention, "slots": 3} for attention in (0, 7)]
+# The fifth has two words; the last one has a word that is not known.
+CONCEPTS = ["w4", "w5", "person", "w6", "w7 w8", "w9", "unheard"]
+WORDS = Vocabulary([*SPECIAL_WORDS, *(f"w{i}" for i in range(4, V - 1)), "person"])
 
 
 def name_of(kind):
@@ -31,9 +37,13 @@ def name_of(kind):
 every_kind = pytest.mark.parametrize("kind", KINDS, ids=name_of)
 
 
-def make(kind=KINDS[-1], seed=0, scale=0.5, **changes):
+def make(kind=KINDS[7], seed=0, scale=0.5, **changes):
     """A decoder with weights that are all random, biases as well."""
-    decoder = Decoder(DecoderConfig(**{**SIZES, **kind, **changes}), V)
+    kind = {**SIZES, **kind, **changes}
+    slots = None
+    if count := kind.pop("slots", 0):
+        slots = ConceptSlots(ConceptsConfig(slots=count, units=6), CONCEPTS, WORDS)
+    decoder = Decoder(DecoderConfig(**kind), V, slots)
     decoder.build((None, R, D))
     rng = np.random.default_rng(seed)
     decoder.set_weights([rng.normal(0, scale, w.shape) for w in decoder.weights])
@@ -49,7 +59,14 @@ def inputs(seed=1, regions=R, size=D):
 
 
 def run(decoder, features, tokens, **options):
+    if decoder.slots:
+        options.setdefault("said", said())
     return [ops.convert_to_numpy(x) for x in decoder(features, tokens, **options)]
+
+
+def said(seed=4):
+    rng = np.random.default_rng(seed)
+    return rng.uniform(0.001, 1, (B, len(CONCEPTS))).astype("float32")
 
 
 class Plain:
@@ -76,35 +93,61 @@ class Plain:
             new.append((x, c))
         return new
 
-    def attend(self, f, h):
-        layer = self.decoder.attention
+    def attend(self, f, h, layer):
         keys = self.dense(layer.from_features, f)
         hidden = np.tanh(keys + self.dense(layer.from_query, h))
         e = np.exp(self.dense(layer.score, hidden)[:, 0])
         return e / e.sum()
 
-    def __call__(self, features, tokens):
+    def name(self, said, table):
+        """The likeliest concepts, "person" first, as vectors (S, units)."""
+        order = sorted(range(len(CONCEPTS) - 1), key=lambda c: -said[c])
+        order = [2] + [c for c in order if c != 2]
+        rows = []
+        for c in order[: self.decoder.slots.count]:
+            words = [table[WORDS.ids[word]] for word in CONCEPTS[c].split()]
+            p = float(np.clip(said[c], 0.003, 0.997))
+            rows.append([*np.mean(words, axis=0), said[c], np.log(p / (1 - p)) / 5])
+        mix = self.decoder.slots.mix
+        return self.dense(mix, np.array(rows), lambda x: np.maximum(x, 0))
+
+    def __call__(self, features, tokens, said=None, seen=1):
         d = self.decoder
         (table,) = d.embedding.get_weights()
         f = self.dense(d.project, features, lambda x: np.maximum(x, 0))
+        if not seen:
+            f[:] = ops.convert_to_numpy(d.unseen)
         units, count = d.cells[0].units, len(d.cells)
+        g = self.name(said, table) if d.slots else None
+        summary = f.mean(0) if g is None else np.concatenate([f.mean(0), g.mean(0)])
+
+        def tell(h):
+            e = self.attend(g, h, d.concept_attention) @ g
+            return self.dense(d.concept_gate, h, self.sigmoid) * e
+
         if d.attends:
-            start = self.dense(d.to_state, f.mean(0), np.tanh)
+            start = self.dense(d.to_state, summary, np.tanh)
             start = start.reshape(count, 2, units)
             state = [(h, c) for h, c in start]
         else:
-            state = [(np.zeros(units), np.zeros(units))] * count
-            state = self.advance(self.dense(d.from_image, f.mean(0)), state)
+            nothing = np.zeros(units)
+            x = self.dense(d.from_image, summary)
+            x = x if g is None else np.concatenate([x, tell(nothing)])
+            state = self.advance(x, [(nothing, nothing)] * count)
         logits, alphas = [], []
         for token in tokens:
             y, alpha = table[token], np.full(len(f), 1 / len(f))
             x, hidden = y, y
             if d.attends:
                 last = state[-1][0]
-                alpha = self.attend(f, last)
+                alpha = self.attend(f, last, d.attention)
                 z = self.dense(d.gate, last, self.sigmoid) * (alpha @ f)
                 x = np.concatenate([y, z])
                 hidden = y + self.dense(d.from_context, z)
+            if g is not None:
+                z = tell(state[-1][0])
+                x = np.concatenate([x, z])
+                hidden = hidden + self.dense(d.from_concepts, z)
             state = self.advance(x, state)
             hidden = np.tanh(hidden + self.dense(d.from_hidden, state[-1][0]))
             if d.to_words is None:
@@ -124,7 +167,7 @@ def test_equals_the_equations(kind):
     plain = Plain(decoder)
     for b in range(B):
         for k in range(K):
-            expected = plain(features[b], tokens[b, k])
+            expected = plain(features[b], tokens[b, k], said()[b])
             np.testing.assert_allclose(logits[b, k], expected[0], atol=1e-4)
             np.testing.assert_allclose(alpha[b, k], expected[1], atol=1e-5)
 
@@ -149,7 +192,9 @@ def test_sequences_of_an_image_do_not_see_one_another(kind):
     logits, alpha = run(decoder, features, tokens)
     for b in range(B):
         for k in range(K):
-            alone = run(decoder, features[b : b + 1], tokens[b : b + 1, k : k + 1])
+            told = {"said": said()[b : b + 1]} if decoder.slots else {}
+            one = features[b : b + 1], tokens[b : b + 1, k : k + 1]
+            alone = run(decoder, *one, **told)
             np.testing.assert_allclose(alone[0][0, 0], logits[b, k], atol=1e-5)
             np.testing.assert_allclose(alone[1][0, 0], alpha[b, k], atol=1e-5)
 
@@ -160,7 +205,7 @@ def test_word_by_word_gives_the_logits_of_whole_captions(kind):
     decoder = make(kind)
     features, tokens = inputs()
     logits, _ = run(decoder, features, tokens)
-    memory, state = decoder.start(features, K)
+    memory, state = decoder.start(features, K, said=said())
     assert all(tuple(part.shape) == (B, K, SIZES["units"]) for part in state)
     order = np.arange(K)
     for t in range(T):
@@ -170,6 +215,37 @@ def test_word_by_word_gives_the_logits_of_whole_captions(kind):
         np.testing.assert_allclose(found, logits[:, order, t], atol=1e-5)
         order = order[[1, 2, 0]]
         state = tuple(ops.take(part, np.array([1, 2, 0]), axis=1) for part in state)
+
+
+@pytest.mark.parametrize("attention_units", [0, 7])
+def test_what_is_not_seen_is_not_looked_at(attention_units):
+    decoder = make(attention_units=attention_units, slots=3)
+    features, tokens = inputs()
+    seen = np.array([1, 0], np.float32)
+    logits, _ = run(decoder, features, tokens, seen=seen)
+    plain = Plain(decoder)
+    for b in range(B):
+        for k in range(K):
+            expected, _ = plain(features[b], tokens[b, k], said()[b], seen[b])
+            np.testing.assert_allclose(logits[b, k], expected, atol=1e-4)
+    without, _ = run(decoder, None, tokens)
+    np.testing.assert_allclose(without[1], logits[1], atol=1e-5)
+
+
+def test_concepts_that_tell_nothing_change_nothing():
+    """Only the likeliest are read, and none with a word that is not known."""
+    decoder = make(attention_units=7, slots=3)
+    features, tokens = inputs()
+    told = said()
+    expected, _ = run(decoder, features, tokens, said=told)
+    told[:, -1] = 1 - told[:, -1]
+    for row in told:
+        others = [c for c in np.argsort(-row) if c not in (2, len(CONCEPTS) - 1)]
+        row[others[2:]] *= 0.9
+    found, _ = run(decoder, features, tokens, said=told)
+    np.testing.assert_array_equal(found, expected)
+    told[:, 2] = 1e-3  # a person, whose slot is there whatever is told
+    assert (run(decoder, features, tokens, said=told)[0] != expected).any(-1).all()
 
 
 def test_regions_may_come_in_any_order():
@@ -184,11 +260,14 @@ def test_regions_may_come_in_any_order():
 @every_kind
 def test_a_new_decoder_knows_nothing(kind):
     keras.utils.set_random_seed(0)
-    config = DecoderConfig(units=16, embed_dim=16, region_units=16, **kind)
-    decoder = Decoder(config, 200)
+    wide = {"units": 16, "embed_dim": 16, "region_units": 16, **kind}
+    slots = None
+    if count := wide.pop("slots", 0):
+        slots = ConceptSlots(ConceptsConfig(slots=count, units=6), CONCEPTS, WORDS)
+    decoder = Decoder(DecoderConfig(**wide), 200, slots)
     features, _ = inputs()
     tokens = np.random.default_rng(0).integers(4, 200, (B, 8, 9)).astype("int32")
-    logits, _ = decoder(np.abs(features), tokens[:, :, :-1])
+    logits, _ = run(decoder, np.abs(features), tokens[:, :, :-1])
     loss = caption_loss(logits, tokens[:, :, 1:])
     assert float(loss) == pytest.approx(np.log(200), abs=0.1)
 
@@ -280,7 +359,7 @@ def test_padding_changes_nothing(kind):
     for smoothing in (0.0, 0.1):
         losses = []
         for words, goals in ((tokens, targets), longer):
-            logits, alpha = decoder(features, words)
+            logits, alpha = run(decoder, features, words)
             losses.append(float(caption_loss(logits, goals, smoothing)))
             losses.append(float(attention_loss(alpha, goals)))
         np.testing.assert_allclose(losses[:2], losses[2:], atol=1e-5)
@@ -332,7 +411,7 @@ def test_the_training_loss_is_made_of_its_parts():
         assert float(loss) == pytest.approx(float(expected), abs=1e-5)
 
 
-@pytest.mark.parametrize("kind", KINDS[::3], ids=name_of)
+@pytest.mark.parametrize("kind", KINDS[:8:3], ids=name_of)
 def test_weights_survive_a_file(kind, tmp_path):
     first, second = captioner(0, **kind), captioner(1, **kind)
     path = tmp_path / "model.weights.h5"

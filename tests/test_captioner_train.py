@@ -21,6 +21,8 @@ from PIL import Image
 
 from captioner import train as train_module
 from captioner import trainer
+from captioner.batches import Texts, shift
+from captioner.config import CaptionerConfig
 from captioner.data import read_dataset, select
 from captioner.metrics import score_captions
 from captioner.model import build_captioner
@@ -30,11 +32,16 @@ from captioner.train import _find_unsure, train
 from shared import encoders, training
 from shared.bundles import add_part, has_part
 from shared.checkpoints import save_arrays
+from shared.concepts.imagined import Imagined
+from shared.concepts.net import ConceptNet, load_concepts
+from shared.concepts.table import TABLE, format_table, make_table
+from shared.config import parse_config
 from shared.errors import AppError
 from shared.runs import hold_run
 from shared.shapes import COLOURS, draw_shape
 from shared.text import SPECIAL_WORDS, Vocabulary
 from shared.training import grow
+from shared.weights import write_weights
 
 TOP = """
 seed = 3
@@ -118,7 +125,7 @@ class Run:
         options.setdefault("config", self.recipe(*stages, top=top))
         return train(
             options.pop("config"),
-            str(data or self.data),
+            data or str(self.data),
             self.folder / out,
             announce=self.said.append,
             **options,
@@ -128,6 +135,34 @@ class Run:
 @pytest.fixture
 def run(tmp_path, data):
     return Run(tmp_path, data)
+
+
+TOLD = {**FROZEN, "texts": 0.5, "blind": 0.3}
+WITH_CONCEPTS = TOP + "\n[concepts]\nslots = 3\nunits = 6\nalways = []\n"
+SHAPES = ("circle", "square", "red", "green", "blue")
+
+
+@pytest.fixture(scope="session")
+def concepts(tmp_path_factory):
+    """What `captioner teach` writes, here of a net that knows nothing."""
+    folder = tmp_path_factory.mktemp("concepts")
+    keras.utils.set_random_seed(1)
+    net = ConceptNet(make_table(SHAPES, SHAPES, False))
+    net.build((None, 16, 16))
+    write_weights(folder, net)
+    (folder / TABLE).write_text(format_table(net.table))
+    (folder / "teach.json").write_text('{"feature_size": 16}')
+    nothing = np.zeros((0, len(SHAPES)), np.float16)
+    arrays = {"photos": np.zeros(0, "U32"), "said": nothing, "there": nothing}
+    np.savez(folder / "fitted.npz", **arrays)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def texts(tmp_path_factory):
+    path = tmp_path_factory.mktemp("texts") / "captions.txt"
+    path.write_text("a blue square\na yellow square\na red circle\n" * 20)
+    return str(path)
 
 
 @pytest.fixture
@@ -213,26 +248,102 @@ def test_the_tiny_recipe_learns_shapes_and_leaves_all_it_should(tmp_path):
     assert any("192 photos to learn from, 48 to choose by" in text for text in said)
 
 
+@pytest.mark.slow
+def test_concepts_and_texts_come_along(run, data, concepts, texts, tmp_path):
+    other = write_shapes(tmp_path / "others", 30)
+    bundle = run(
+        {**TOLD, "epochs": 1},
+        {**CRITICAL, "epochs": 1, "texts": 0.4},
+        top=WITH_CONCEPTS,
+        data=[str(data), str(other)],
+        concepts=concepts,
+        texts=[texts],
+    )
+    assert (bundle / TABLE).read_text() == (concepts / TABLE).read_text()
+    captioner = load_captioner(bundle)
+    assert captioner.concepts == SHAPES
+    assert "yellow" in captioner.vocabulary.ids  # which no photo shows
+    record = json.loads((run.folder / "run" / "run.json").read_text())
+    assert record["data"]["source"] == "shapes, others"
+    for epoch in record["history"]:
+        assert epoch["dev_cider_d"] == pytest.approx(
+            np.mean(epoch["dev_sets"]), abs=2e-3
+        )
+    # 48 and 24 photos, the fewer ones as often; so many texts after each ten
+    assert [epoch["steps"] for epoch in record["history"]] == [14, 14]
+
+
+def test_concepts_and_recipe_go_together(run, concepts, texts):
+    given = {"concepts": concepts, "texts": [texts]}
+    with pytest.raises(AppError, match=r"has no \[concepts\]: leave out --concepts"):
+        run(FROZEN, concepts=concepts)
+    with pytest.raises(AppError, match="give with --concepts the folder"):
+        run(FROZEN, top=WITH_CONCEPTS)
+    with pytest.raises(AppError, match=r"`texts` and `blind` are about concepts"):
+        run(TOLD, texts=[texts])
+    with pytest.raises(AppError, match="name files of them with --texts"):
+        run(TOLD, top=WITH_CONCEPTS, concepts=concepts)
+    with pytest.raises(AppError, match="so it cannot be trained"):
+        run(JOINT, top=WITH_CONCEPTS, **given)
+    with pytest.raises(AppError, match="is no table of concepts"):
+        run(FROZEN, top=WITH_CONCEPTS, concepts=run.folder)
+    assert not (run.folder / "run").exists()
+
+
+def test_texts_alone_teach_to_speak_of_what_is_told(concepts):
+    """A net that never sees a photo says what its concepts say."""
+    keras.utils.set_random_seed(3)
+    vocabulary = Vocabulary([*SPECIAL_WORDS, "a", *SHAPES])
+    config = parse_config(WITH_CONCEPTS + format_stages([FROZEN]), CaptionerConfig, "")
+    model = build_captioner(config, vocabulary, None, load_concepts(concepts))
+    wanted = [
+        ["a", colour, shape] for colour in SHAPES[2:] for shape in ("circle", "square")
+    ]
+    places = {word: place for place, word in enumerate(SHAPES)}
+    mentioned = [[places[word] for word in words[1:]] for words in wanted]
+    told = np.array([[0.9 * (c in row) + 0.05 for c in range(5)] for row in mentioned])
+    imagined = Imagined(told[..., None], [[row] for row in mentioned])
+    source = Texts([wanted], [mentioned], vocabulary, 4, imagined)
+    model.compile(optimizer=keras.optimizers.Adam(0.02), jit_compile=False)
+    rng = np.random.default_rng(0)
+    for _ in range(120):
+        drawn = source.draw(24, rng)
+        x = {**drawn.batch, "tokens": shift(drawn.targets)}
+        model.train_on_batch(x, drawn.targets)
+    said, targets = (
+        told.astype("float32"),
+        np.concatenate([vocabulary.encode(words, 4)[None, None] for words in wanted]),
+    )
+    logits, _ = model({"said": said, "tokens": shift(targets)})
+    assert (ops.convert_to_numpy(logits).argmax(-1) == targets).all()
+
+
 CASES = {
     "frozen": ([FROZEN], 6),
     "joint": ([JOINT], 5),
     "reward": ([{**FROZEN, "epochs": 1}, CRITICAL], 7),
     "boundary": ([FROZEN, JOINT], 8),
+    "told": ([TOLD], 9),
     "second stage": ([{**FROZEN, "epochs": 1}, {**JOINT, "average": 0.9}], 7),
 }
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("case", CASES)
-def test_a_run_broken_off_ends_as_one_that_was_not(run, monkeypatch, case):
+def test_a_run_broken_off_ends_as_one_that_was_not(
+    run, monkeypatch, case, concepts, texts
+):
     stages, steps = CASES[case]
-    run(*stages, out="whole")
+    given = {}
+    if case == "told":
+        given = {"top": WITH_CONCEPTS, "concepts": concepts, "texts": [texts]}
+    run(*stages, out="whole", **given)
     monkeypatch.setattr(training, "CHECKPOINT_SECONDS", -1)  # after every step
     with pytest.raises(Killed):
-        run(*stages, out="broken", tick=kill_after(steps))
+        run(*stages, out="broken", tick=kill_after(steps), **given)
     assert not (run.folder / "broken" / "bundle").exists()
     run.said.clear()
-    run(*stages, out="broken")
+    run(*stages, out="broken", **given)
     assert any(text.startswith("Going on with stage") for text in run.said)
 
     whole, broken = run.folder / "whole", run.folder / "broken"
@@ -243,7 +354,7 @@ def test_a_run_broken_off_ends_as_one_that_was_not(run, monkeypatch, case):
             np.testing.assert_allclose(first[key], second[key], atol=1e-5, rtol=1e-4)
     first, second = progress_of(whole), progress_of(broken)
     for epoch in (*first.pop("history"), *second.pop("history")):
-        assert epoch["steps"] <= 4
+        assert epoch["steps"] <= 8
     assert first == pytest.approx(second)
 
 
@@ -475,7 +586,7 @@ def test_a_bad_recipe_is_refused_before_anything_is_written(run, old, new, match
 def test_what_a_stage_cannot_do_is_refused_before_the_data_is_read(
     run, monkeypatch, stage, old, new, match
 ):
-    monkeypatch.setattr(train_module, "read_dataset", None)
+    monkeypatch.setattr(train_module, "read_datasets", None)
     with pytest.raises(AppError, match=match):
         run(FROZEN, {**JOINT, **stage}, CRITICAL, top=TOP.replace(old, new, 1))
     assert not (run.folder / "run").exists()
@@ -488,7 +599,7 @@ def test_a_word_that_cannot_be_said_is_refused_before_the_features(run):
 
 
 def test_a_second_training_is_refused_before_it_reads_data(run, monkeypatch):
-    monkeypatch.setattr(train_module, "read_dataset", None)
+    monkeypatch.setattr(train_module, "read_datasets", None)
     with (
         hold_run(run.folder / "run", "`vqa train`"),
         pytest.raises(AppError, match=r"run is in use by `vqa train`: process"),
@@ -726,14 +837,14 @@ def test_only_a_joint_stage_trains_the_encoder(run):
 @pytest.mark.parametrize("tied", [True, False])
 @pytest.mark.parametrize("attention_units", [0, 2])
 def test_growing_keeps_what_was_learnt(tmp_path, tied, attention_units):
-    from captioner.config import CaptionerConfig
-    from shared.config import parse_config
-
     config = parse_config(TOP + format_stages([FROZEN]), CaptionerConfig, "recipe")
     changes = {"tied": tied, "attention_units": attention_units}
     decoder = config.decoder.model_copy(update=changes)
     config = config.model_copy(update={"decoder": decoder})
-    old, new = build_captioner(config, 6, None), build_captioner(config, 9, None)
+    old, new = (
+        build_captioner(config, Vocabulary([*SPECIAL_WORDS, *"abcde"[:count]]), None)
+        for count in (2, 5)
+    )
     fresh = values(new.weights)
     grow(old, new)
     for before, start, after in zip(
@@ -822,7 +933,7 @@ def test_a_captioner_learns_new_words_and_keeps_the_old(run, tmp_path):
 def test_a_run_from_another_model_is_not_gone_on_with(begun):
     words = Vocabulary([*SPECIAL_WORDS, "horse"])
     with pytest.raises(AppError, match=r"started from another model"):
-        train_module._choose_words(begun.folder / "run", [], 1, words, True)
+        train_module._choose_words(begun.folder / "run", [], [], 1, words, True)
 
 
 def test_curves_are_drawn_of_epochs_without_a_loss(tmp_path):

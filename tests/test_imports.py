@@ -16,8 +16,8 @@ ROOMS = {
 WITH_KERAS = {
     f"{package}.{room}"
     for package, rooms in {
-        "shared": "attention cells checkpoints concepts.net concepts.teach "
-        "efficientnet_lite encoders features training weights",
+        "shared": "attention cells checkpoints concepts.net concepts.slots "
+        "concepts.teach efficientnet_lite encoders features training weights",
         "captioner": "batches export model reports reward runtime_keras train trainer",
         "vqa": "batches export model reports runtime_keras train trainer",
     }.items()

@@ -709,7 +709,7 @@ def captioner_bundle(tmp_path, monkeypatch):
     )
     words = Vocabulary([*SPECIAL_WORDS, "dog"])
     words.save(tmp_path / "words")
-    model = build_captioner(config, len(words), None)
+    model = build_captioner(config, words, None)
     text = (tmp_path / "words").read_text()
     folder = tmp_path / "bundle"
     return write(folder, model, config=format_config(config), vocabulary=text), model

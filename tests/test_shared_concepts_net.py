@@ -8,9 +8,9 @@ from shared.concepts import net as rooms
 from shared.concepts.net import ABOUT, ConceptNet, TaughtHead, load_concepts
 from shared.concepts.table import (
     Row,
+    format_table,
     make_table,
     read_table,
-    write_table,
 )
 from shared.concepts.words import coco_words, imagenet_words, read_concepts
 from shared.errors import AppError
@@ -64,7 +64,7 @@ def test_the_table_names_the_witnesses_of_words_and_of_what_they_are_a_kind_of()
 
 
 def test_a_table_survives_the_disk_and_others_are_refused(tmp_path):
-    write_table(tmp_path, TABLE)
+    (tmp_path / "concepts.tsv").write_text(format_table(TABLE))
     assert read_table(tmp_path) == TABLE
     path = tmp_path / "concepts.tsv"
     text = path.read_text()
@@ -167,7 +167,7 @@ def test_sums_find_every_set_of_the_real_tables_and_refuse_others():
 
 def test_a_net_comes_back_from_its_folder(tmp_path, features):
     net = make_net()
-    write_table(tmp_path, TABLE)
+    (tmp_path / "concepts.tsv").write_text(format_table(TABLE))
     write_weights(tmp_path, net)
     with pytest.raises(AppError, match=r"teach\.json"):
         load_concepts(tmp_path)

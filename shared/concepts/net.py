@@ -20,13 +20,13 @@ and combined over regions; there a noisy-or, here a soft maximum.
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import keras
 import numpy as np
 from keras import layers, ops
 
-from shared.concepts.table import CLASSES, THINGS, Table, read_table
+from shared.concepts.table import CLASSES, THINGS, Seen, Table, read_table
 from shared.errors import AppError
 from shared.weights import load_weights
 
@@ -35,20 +35,6 @@ START = -6.0  # log odds of a word in a region, before anything is learnt
 ABOUT = "teach.json"  # how the net was taught
 LEAST = 1e-4  # of a probability, so that log odds stay within 9.2
 WITNESSES = ("things", "classes", "detector")
-
-
-class Seen(NamedTuple):
-    """What a photo shows, or one of several witnesses says so.
-
-    Axes: B batch, V words.
-
-    Attributes:
-        said: float32 (B, V), probability that one human caption mentions the word.
-        there: float32 (B, V), probability that it can be seen.
-    """
-
-    said: Any
-    there: Any
 
 
 class TaughtHead(keras.Model):

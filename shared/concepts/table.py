@@ -12,13 +12,13 @@ A line for each word, with what witnesses it:
 """
 
 import csv
+import io
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from shared.concepts.words import broader_words, coco_words, imagenet_words
 from shared.errors import AppError
-from shared.files import replace_file
 
 TABLE = "concepts.tsv"
 THINGS, CLASSES = 80, 1000  # of COCO and of ImageNet
@@ -35,6 +35,20 @@ class Row(NamedTuple):
 
 
 Table = tuple[Row, ...]
+
+
+class Seen(NamedTuple):
+    """What a photo shows, or one of several witnesses says so.
+
+    Axes: B batch, V words.
+
+    Attributes:
+        said: float32 (B, V), probability that one human caption mentions the word.
+        there: float32 (B, V), probability that it can be seen.
+    """
+
+    said: Any
+    there: Any
 
 
 def make_table(words: Iterable[str], heard: Iterable[str], classifies: bool) -> Table:
@@ -68,25 +82,16 @@ def _places(words: Sequence[str]) -> dict[str, tuple[int, ...]]:
     return {word: tuple(numbers) for word, numbers in places.items()}
 
 
-def write_table(folder: Path, table: Table) -> None:
-    """Write `concepts.tsv` into a folder.
-
-    Raises:
-        OSError: if it cannot be written.
-    """
-    with (
-        replace_file(folder / TABLE) as new,
-        new.open("w", encoding="utf-8", newline="") as file,
-    ):
-        writer = csv.writer(file, delimiter="\t", lineterminator="\n")
-        writer.writerow(Row._fields)
-        for row in table:
-            numbers = (
-                " ".join(map(str, places)) for places in (row.things, row.classes)
-            )
-            things, classes = numbers
-            detector = "" if row.detector is None else row.detector
-            writer.writerow([row.word, things, row.within, classes, detector])
+def format_table(table: Table) -> str:
+    """Give the text of `concepts.tsv`."""
+    text = io.StringIO(newline="")
+    writer = csv.writer(text, delimiter="\t", lineterminator="\n")
+    writer.writerow(Row._fields)
+    for row in table:
+        things, classes = (" ".join(map(str, p)) for p in (row.things, row.classes))
+        detector = "" if row.detector is None else row.detector
+        writer.writerow([row.word, things, row.within, classes, detector])
+    return text.getvalue()
 
 
 def read_table(folder: Path) -> Table:

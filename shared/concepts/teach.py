@@ -31,8 +31,15 @@ from shared.concepts import lessons
 from shared.concepts.calibrate import area_under_curve, calibrate
 from shared.concepts.judging import PERSON, judge, judge_person
 from shared.concepts.lessons import UNKNOWN, Photo
-from shared.concepts.net import ABOUT, ConceptNet, Seen, TaughtHead, load_concepts
-from shared.concepts.table import THINGS, Table, make_table, write_table
+from shared.concepts.net import ABOUT, ConceptNet, TaughtHead, load_concepts
+from shared.concepts.table import (
+    TABLE,
+    THINGS,
+    Seen,
+    Table,
+    format_table,
+    make_table,
+)
 from shared.concepts.teachers import Teacher, ask
 from shared.efficientnet_lite import Classifier
 from shared.encoders import Encoder
@@ -279,7 +286,7 @@ class _Run:
             found = calibrate(odds, goal[learn], lesson.weights[learn], net.has > 0)
             for weight, values in zip(judge_.parts, found, strict=True):
                 weight.assign(values)
-        write_table(self.out, table)
+        write_text(self.out / TABLE, format_table(table))
         write_weights(self.out, net)
         fitted = Seen(
             *(ops.convert_to_numpy(j(list(odds))) for j in (net.say, net.see))
