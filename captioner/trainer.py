@@ -18,7 +18,6 @@ from captioner.batches import (
     Drawn,
     Look,
     Texts,
-    count_turns,
     epoch_batches,
     look_up,
     read_images,
@@ -38,6 +37,7 @@ from shared.concepts.net import ConceptNet
 from shared.concepts.table import Seen
 from shared.concepts.words import Mentions
 from shared.features import Features, PhotosLost, extract_features
+from shared.mixing import count_turns
 from shared.runs import BEST, CHECKPOINT, digest_photos
 from shared.text import Vocabulary
 from shared.training import (

@@ -7,7 +7,6 @@ from PIL import Image
 from captioner.batches import (
     Captions,
     Texts,
-    count_turns,
     epoch_batches,
     look_up,
     read_images,
@@ -188,14 +187,6 @@ def test_what_is_known_of_photos_comes_with_them(features):
     assert set(seen) == {0, 1}
     assert 0.7 < seen.mean() < 0.8
     assert look_up(features, said)(rows, rng).keys() == {"features", "said"}
-
-
-@pytest.mark.parametrize(
-    ("balance", "expected"), [(1, [1, 1]), (0.5, [1, 3]), (0, [1, 9])]
-)
-def test_small_sets_count_for_more(balance, expected):
-    turns = count_turns([0] * 90 + [1] * 10, balance)
-    assert turns.tolist() == [expected[0]] * 90 + [expected[1]] * 10
 
 
 def test_photos_come_as_often_as_they_should(features):
