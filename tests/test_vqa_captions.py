@@ -138,6 +138,15 @@ def test_names_of_files_and_folders_are_labels(tmp_path, name, caption):
     assert {photo.split for photo in found.values()} == {"train", "dev"}
 
 
+def test_linked_folders_are_labels_too(tmp_path):
+    (tmp_path / "far" / "cats").mkdir(parents=True)
+    (tmp_path / "far" / "cats" / "1.jpg").touch()
+    (tmp_path / "here").mkdir()
+    (tmp_path / "here" / "linked").symlink_to(tmp_path / "far")
+    (found,) = read_labelled(tmp_path / "here")
+    assert (found.name, found.captions) == ("linked/cats/1.jpg", ("a cat",))
+
+
 def test_photos_whose_names_say_nothing_are_no_data_set(tmp_path):
     (tmp_path / "IMG_001.jpg").touch()
     with pytest.raises(AppError, match="no photos named by everyday things"):

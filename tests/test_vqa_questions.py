@@ -579,3 +579,21 @@ def test_a_caption_without_a_photo_is_asked_about_what_it_says():
         assert set(claims) <= {"no"}
     for asked in found:
         assert len({one.text for one in asked}) == len(asked)
+
+
+def test_what_only_the_names_know_is_not_denied():
+    captions = {"dog": "A dog runs.", "cat": "A cat sits.", "bus": "A bus stops."}
+    said = [*captions.values(), "A leopard."] * 15
+    photos = [
+        Captioned(f"{i}.jpg", Path(f"{i}.jpg"), (text,) * 5, "train")
+        for i, text in enumerate(said)
+    ]
+    asked = [
+        row
+        for row in make_questions(photos)
+        if "animal" in row["question"] and row["answer_type"] == "yes/no"
+    ]
+    assert {row["answers"][0] for row in asked} == {"yes", "no"}
+    for row in asked:
+        if "A leopard." in said[int(row["image"].removesuffix(".jpg"))]:
+            assert row["answers"] == ["yes"]

@@ -1,5 +1,6 @@
 """Photos with people's captions, or with labels, to make questions from."""
 
+import os
 import re
 from dataclasses import dataclass
 from functools import cache
@@ -61,7 +62,12 @@ def read_labelled(folder: Path) -> list[Captioned]:
     Raises:
         AppError: if none is left.
     """
-    files = sorted(f for f in folder.rglob("*") if f.suffix.lower() in IMAGE_SUFFIXES)
+    files = sorted(
+        Path(place, name)
+        for place, _, names in os.walk(folder, followlinks=True)
+        for name in names
+        if Path(name).suffix.lower() in IMAGE_SUFFIXES
+    )
     names = {file: file.relative_to(folder).as_posix() for file in files}
     shown = {file: word for file in files if (word := _label(file))}
     if not shown:

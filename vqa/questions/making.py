@@ -19,12 +19,19 @@ from vqa.questions.captions import Captioned, read_captions, read_labelled
 from vqa.questions.claims import ASKED_KINDS, Claim, Unsaid, photo_claims
 from vqa.questions.deeds import subject_claims
 from vqa.questions.facts import KIND_OF, read_facts
-from vqa.questions.naming import name_questions, presence_questions, read_names
+from vqa.questions.naming import (
+    Named,
+    name_questions,
+    presence_questions,
+    read_names,
+)
 from vqa.questions.templates import CLAIMS
+from vqa.questions.wording import spaced
 
 FEWEST_PHOTOS = 12
 """Things and actions that fewer photos have are not asked for with yes or no."""
 
+_ONES = 0.2  # share of the counts of one that captions without photos are asked for
 _ANSWERS_SHOWN, _EXAMPLES_SHOWN = 10, 2
 
 
@@ -73,15 +80,15 @@ def make_questions(
         for photo in photos
     ]
     unsaid = _unsaid(photos, captioned)
+    named = [read_names(photo.captions) for photo in captioned]
     splits = [
         [i for i, photo in enumerate(captioned) if photo.split == split]
         for split in ("train", "dev", "test")
     ]
     for here in splits:
-        chosen = _yes_no(photos, unsaid, here, most_alike, rng)
+        chosen = _yes_no(photos, named, unsaid, here, most_alike, rng)
         for i, questions in _thinned(chosen, most // 2, rng).items():
             asked[i] = asked[i][: most - len(questions)] + questions
-    named = [read_names(photo.captions) for photo in captioned]
     for questions, one in zip(asked, named, strict=True):
         known = {question.asked.text for question in questions}
         new = (q for q in name_questions(one, rng) if q.text not in known)
@@ -119,20 +126,27 @@ def ask_texts(
     """
     rng = Random(seed)
     photos = [Photo(read_facts([caption]), rng) for caption in captions]
-    found = [list(_unlike(open_questions(photo), most, rng)) for photo in photos]
+    opened = ([q for q in open_questions(p) if _tells(q, rng)] for p in photos)
+    found = [list(_unlike(iter(asked), most, rng)) for asked in opened]
     named = [read_names([caption]) for caption in captions]
     for asked, one in zip(found, named, strict=True):
         texts = {question.text for question in asked}
         new = (q for q in name_questions(one, rng) if q.text not in texts)
         asked += _unlike(new, most, rng)
     unknown = [Unsaid({}, {})] * len(photos)
-    chosen = _yes_no(photos, unknown, range(len(photos)), len(photos), rng)
+    here = range(len(photos))
+    chosen = _yes_no(photos, named, unknown, here, len(photos), rng)
     for i, questions in _thinned(chosen, most // 2, rng).items():
         found[i] += (question.asked for question in questions)
     known = [{question.text for question in asked} for asked in found]
     for claimed in presence_questions(named, known, rng, len(photos), most):
         found[claimed.photo].append(claimed.asked)
     return found
+
+
+def _tells(asked: Asked, rng: Random) -> bool:
+    """Keep few of the answers "1": nobody counts one, and concepts tell no numbers."""
+    return asked.kind != "count" or asked.answer != "1" or rng.random() < _ONES
 
 
 def write_questions(source: str | Path, out: Path, labelled: bool = False) -> str:
@@ -233,6 +247,7 @@ def _unsaid(photos: Sequence[Photo], captioned: Sequence[Captioned]) -> list[Uns
 
 def _yes_no(
     photos: Sequence[Photo],
+    named: Sequence[Named],
     unsaid: Sequence[Unsaid],
     here: Sequence[int],
     most_alike: int,
@@ -243,6 +258,9 @@ def _yes_no(
     for i in here:
         for claims in (photo_claims, subject_claims):
             for claim in claims(photos[i], unsaid[i]):
+                denies = claim.kind == "presence" and not claim.verdict.truth
+                if denies and named[i].mentions(spaced(claim.about)):
+                    continue  # by a word that the grammar does not know
                 pool[claim.key][claim.verdict.truth].append((i, claim))
     chosen: dict[int, list[_Question]] = defaultdict(list)
     for _, sides in sorted(pool.items()):

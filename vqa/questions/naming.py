@@ -82,6 +82,11 @@ class Named(NamedTuple):
     held: Counter[tuple[str, str, str]]
     captions: int
 
+    def mentions(self, thing: str) -> bool:
+        """Whether a thing is mentioned, by whatever name."""
+        places = _mentions().places(thing.split())
+        return any(word in self.votes for *_, word in places)
+
     def leaves(self) -> list[str]:
         """The narrowest words: dog, not animal."""
         wider = {broad for word in self.votes for broad in broader_words(word)}
