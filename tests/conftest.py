@@ -175,8 +175,16 @@ def dense_model(inputs, units, seed=0):
     return model
 
 
+VQA_CONCEPTS = ("person", "dog", "hat", "grass")
+
+
 def tiny_vqa_config(
-    objective="answers", loss="softmax", answering=None, encoder="patches", **net
+    objective="answers",
+    loss="softmax",
+    answering=None,
+    encoder="patches",
+    concepts=None,
+    **net,
 ):
     """A recipe for the encoder `patches`, of 4 x 4 regions."""
     sizes = {"units": 8, "embed_dim": 6, "question_units": 8}
@@ -185,6 +193,7 @@ def tiny_vqa_config(
         encoder=VqaEncoderConfig(name=encoder, weights="none", image_size=32),
         vocabulary=VqaVocabularyConfig(max_words=6),
         net=NetConfig(**sizes | net),
+        concepts=concepts and ConceptsConfig(**concepts),
         objective=objective,
         loss=loss,
         answering=AnsweringConfig(**answering or {}),
@@ -200,9 +209,17 @@ def tiny_vqa_model(config, seed=1, vocabulary=VQA_VOCABULARY, space=VQA_SPACE):
 
     keras.utils.set_random_seed(seed)
     space = space if config.objective == "answers" else None
-    net = build_net(config, vocabulary, space, None)
+    concepts = None
+    if config.concepts:
+        from shared.concepts.net import ConceptNet
+
+        concepts = ConceptNet(make_table(VQA_CONCEPTS, VQA_CONCEPTS, False))
+    net = build_net(config, vocabulary, space, None, concepts)
     for weight in net.trainable_variables:
         weight.assign(weight * 2)
+    for weight in concepts.weights if concepts else ():
+        values = np.random.default_rng(seed).normal(size=weight.shape)
+        weight.assign(values)
     return net
 
 
@@ -211,6 +228,9 @@ def write_tiny_vqa(folder, config, model, vocabulary=VQA_VOCABULARY, space=VQA_S
     from shared.bundles import write_bundle
 
     answers = "".join(f"{answer}\n" for answer in space.answers)
+    more = {"answers.txt": answers} if config.objective == "answers" else {}
+    if config.concepts:
+        more[TABLE] = format_table(model.concepts.table)
     write_bundle(
         folder,
         task="vqa",
@@ -218,7 +238,7 @@ def write_tiny_vqa(folder, config, model, vocabulary=VQA_VOCABULARY, space=VQA_S
         vocabulary="".join(f"{word}\n" for word in vocabulary.words),
         model=model,
         card="# A VQA model\n",
-        more={"answers.txt": answers} if config.objective == "answers" else {},
+        more=more,
     )
     return folder
 
@@ -242,7 +262,7 @@ class FakeRuntime:
         self.looks += 1
         return np.full((4, 3), image.mean(), np.float32)
 
-    def answer(self, features, tokens):
+    def answer(self, features, tokens, asked=None):
         if self.stop is not None and self.stop < len(tokens):
             raise self.error
         self.stop = self.stop and self.stop - len(tokens)

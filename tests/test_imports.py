@@ -19,7 +19,8 @@ WITH_KERAS = {
         "shared": "attention cells checkpoints concepts.net concepts.slots "
         "concepts.teach efficientnet_lite encoders features training weights",
         "captioner": "batches export model reports reward runtime_keras train trainer",
-        "vqa": "batches export model reports runtime_keras train trainer",
+        "vqa": "batches evidence export model reader reports runtime_keras train "
+        "trainer",
     }.items()
     for room in rooms.split()
 }

@@ -4,12 +4,17 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from shared.concepts.imagined import Imagined
 from shared.features import Features
 from shared.images import read_image
 from shared.text import EOS, PAD, SPECIAL_WORDS, UNK, Vocabulary
 from vqa.answers import AnswerSpace
+from vqa.asked import Concepts
 from vqa.batches import (
+    DOUBT,
+    Drawn,
     Questions,
+    Texts,
     _augment,
     all_batches,
     epoch_batches,
@@ -24,6 +29,8 @@ from vqa.config import (
     VqaConfig,
 )
 from vqa.data import Record
+from vqa.questions.asking import Asked
+from vqa.texts import TextSource
 from vqa.words import MAX_ANSWER_WORDS, answer_words, encode_answers
 
 SIZE = 16
@@ -362,3 +369,112 @@ def test_all_questions_are_gone_through_once(features, size, count):
             )
         assert (drawn.weights[rows < 0] == 0).all()
     assert sorted(seen) == list(range(28))
+
+
+CONCEPTS = Concepts(["cat", "dog", "grass"])
+
+
+def test_questions_tell_which_concepts_they_mention():
+    records = [record("is it a dog or a cat?", "up"), record("what is up?", "up")]
+    questions = Questions(records, VOCABULARY, SPACE, recipe(), concepts=CONCEPTS)
+    drawn = questions.take([np.array([1, 0, -1])], STRAIGHT)
+    found = [[0, 0, 0, 0], [2, 1, 0, 0], [0, 0, 0, 0]]
+    np.testing.assert_array_equal(drawn.inputs["asked"], [found])
+    assert drawn.inputs["asked"].dtype == np.int32
+
+
+def test_what_may_be_there_is_not_denied():
+    asked = np.array([[[1, 0], [2, 0], [1, 2], [0, 0]]] * 2, np.int32)
+    denies = np.array([[True, True, True, True], [False] * 4])
+    drawn = Drawn({"asked": asked}, None, np.ones((2, 4), np.float32), denies)
+    there = np.array([[DOUBT + 0.1, DOUBT - 0.1, 0.9]] * 2)
+    found = drawn.believe(there).weights
+    np.testing.assert_array_equal(found, [[0, 1, 0, 1], [1, 1, 1, 1]])
+
+
+def test_only_made_up_denials_are_doubted():
+    rows = [
+        record("a dog?", "no", question_type="presence"),
+        record("a dog?", "yes", question_type="presence"),
+        record("a dog?", "no"),
+    ]
+    questions = Questions(rows, VOCABULARY, SPACE, recipe(), concepts=CONCEPTS)
+    assert questions.denies.tolist() == [True, False, False]
+    drawn = questions.take([np.array([0, 1, 2, -1])], STRAIGHT)
+    assert drawn.denies.tolist() == [[True, False, False, False]]
+
+
+def texts():
+    """Two captions that a photo of a cat stands in for."""
+    told = np.zeros((3, 3, 2), np.float32)
+    told[0] = [(0.9, 0.8), (0.1, 0.2), (0.3, 0.4)]
+    source = TextSource(
+        ["a cat", "a dog"],
+        [
+            [Asked("naming", "what is up?", "left", 1.0)],
+            [
+                Asked("naming", "what is a?", "right", 0.5),
+                Asked("presence", "a cat?", "no", 1.0),
+                Asked("naming", "what?", "unknown", 1.0),
+            ],
+        ],
+    )
+    space = AnswerSpace(["left", "right", "no"])
+    imagined = Imagined(told, [[[0]], [], []])
+    return Texts([source], VOCABULARY, space, recipe(), CONCEPTS, imagined)
+
+
+def test_captions_without_photos_become_questions_about_made_up_ones():
+    batch, drawn = texts().draw(40, 3, np.random.default_rng(0))
+    assert set(batch) == {"said", "there"}
+    assert batch["said"].shape == batch["there"].shape == (40, 3)
+    assert drawn.inputs["tokens"].shape == (40, 3, 5)
+    cats = batch["said"][:, 0] == np.float32(0.9)
+    assert 5 < cats.sum() < 35
+    for row in range(40):
+        said = drawn.weights[row].nonzero()[0]
+        answers = drawn.targets[row][said].argmax(axis=-1)
+        if cats[row]:
+            assert answers.tolist() == [0]
+        else:  # what the dog has taken over is told of no cat any more
+            assert batch["said"][row, 1] == np.float32(0.9)
+            assert sorted(answers) == [1, 2]
+            weights = dict(zip(answers, drawn.weights[row][said], strict=True))
+            assert weights == {1: 0.5, 2: 1.0}
+
+
+def test_texts_depend_on_the_seed_alone():
+    draws = [texts().draw(9, 2, np.random.default_rng(seed)) for seed in (0, 0, 1)]
+    assert same(draws[:1], draws[1:2])
+    assert not same(draws[:1], draws[2:])
+
+
+def test_questions_without_photos_follow_those_about_photos(features):
+    look = look_up(features)
+    found = epoch(look, texts=texts(), texts_share=0.75)
+    assert len(found) == 6
+    for place, (batch, drawn) in enumerate(found):
+        assert ("said" in batch) == (place % 2 == 1)
+        if place % 2:  # three times 2 photos x 3 questions, 6 of each caption
+            assert drawn.inputs["tokens"].shape == (3, 6, 5)
+    photos = [pair for pair in found if "features" in pair[0]]
+    assert same(found[2:], epoch(look, texts=texts(), texts_share=0.75, start=2))
+    assert len(photos) == 3
+
+
+def test_photos_of_small_sets_come_more_often(features):
+    turns = np.array([1, 1, 1, 1, 1, 1, 3])
+    found = epoch(look_up(features), turns=turns, batch_size=1)
+    assert len(found) == 9
+
+
+def test_what_is_told_comes_with_the_photos_and_some_are_hidden(features):
+    told = np.random.default_rng(0).random((7, 3, 2)).astype(np.float16)
+    look = look_up(features, told, blind=0.5)
+    rows = np.array([4, 1])
+    batch = look(rows, np.zeros(2, bool), np.random.default_rng(0))
+    np.testing.assert_array_equal(batch["said"], told[rows, :, 0].astype(np.float32))
+    np.testing.assert_array_equal(batch["there"], told[rows, :, 1].astype(np.float32))
+    seen = [look(rows, np.zeros(2, bool), np.random.default_rng(i)) for i in range(50)]
+    assert 0.3 < np.mean([one["seen"] for one in seen]) < 0.7
+    assert "seen" not in look_up(features)(rows, np.zeros(2, bool), None)

@@ -10,6 +10,7 @@ from vqa.calibration import (
     Bin,
     calibration_error,
     choose_threshold,
+    draw_evenly,
     fit_temperature,
     reliability,
     to_confidence,
@@ -175,3 +176,9 @@ def test_honest_answers_have_no_calibration_error():
     assert len(bins) == 10
     assert sum(one.questions for one in bins) == 20000
     assert calibration_error(bins) < 0.02
+
+
+def test_no_data_set_decides_alone():
+    assert draw_evenly([0] * 5000).tolist() == list(range(5000))
+    rows = draw_evenly([0] * 5000 + [1] * 300)
+    assert rows.tolist() == [*range(0, 5000, 3), *range(5000, 5300)]

@@ -419,7 +419,13 @@ def test_train_and_export_get_their_options(capsys, tmp_path, monkeypatch):
     assert (status, out, err[0]) == (0, ["r/bundle"], "a sentence")
     assert err[-1].endswith("vqa export r/bundle --format litert --data d")
     own = {"encoder_weights": None, "from_bundle": SHIPPED, "cache": Path("c")}
-    assert calls == [(("vqa-tiny", "d", Path("r")), own)]
+    own |= {"concepts": None, "texts": (), "captions": ()}
+    assert calls == [(("vqa-tiny", ["d"], Path("r")), own)]
+    words += " --data e --concepts c --texts t --texts u --captions v"
+    run(capsys, *words.split())
+    assert calls[-1][0][1] == ["d", "e"]
+    found = {name: calls[-1][1][name] for name in ("concepts", "texts", "captions")}
+    assert found == {"concepts": Path("c"), "texts": ["t", "u"], "captions": ["v"]}
 
     def export(*words, announce, **options):
         calls.append((words, options))

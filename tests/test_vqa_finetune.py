@@ -52,7 +52,7 @@ def start(tmp_path_factory, small_net):
 
 
 def tune(start, data, out, config=None):
-    return train(config, str(data), out, from_bundle=start, announce=lambda _: None)
+    return train(config, [str(data)], out, from_bundle=start, announce=lambda _: None)
 
 
 def test_the_recipe_leaves_the_encoder_as_it_is_and_takes_small_steps():
@@ -105,7 +105,7 @@ def test_what_is_scored_is_what_is_shipped(start, data, tmp_path, monkeypatch):
     records = read_dataset(data)
     few = [r for r in records if r.split == "dev"][: LEAST - 1]
     few += [r for r in records if r.split == "train"]
-    monkeypatch.setattr("vqa.train.read_dataset", lambda _: few)
+    monkeypatch.setattr("vqa.train.read_datasets", lambda _: few)
     scored, answer_dev = [], Trainer.answer_dev
 
     def spy(self):

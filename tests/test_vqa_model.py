@@ -15,21 +15,22 @@ from keras import ops
 
 from shared import encoders
 from shared.bundles import write_bundle
+from shared.concepts.config import ConceptsConfig
 from shared.config import format_config
 from shared.text import PAD, SPECIAL_WORDS, UNK, Vocabulary
 from shared.training import build_optimizer
 from vqa.answers import AnswerSpace
 from vqa.config import EncoderConfig, NetConfig, StageConfig, VqaConfig
+from vqa.evidence import Evidence, Facts, tell
 from vqa.model import (
     IMPOSSIBLE,
-    SPREAD,
     Answerer,
-    QuestionReader,
     Vqa,
     answer_loss,
     nothing,
 )
 from vqa.predict import load_bundle
+from vqa.reader import SPREAD, QuestionReader
 from vqa.runtime_keras import build_net
 
 B, N, S, R, D, V = 2, 3, 5, 4, 6, 11
@@ -41,6 +42,9 @@ SIZES = {
     "attention_units": 3,
 }
 ANSWERS = np.array([[4, 0], [5, 6], [7, 0], [8, 4], [9, 10], [1, 0]], np.int32)
+CONCEPTS = ("w4", "w5 w6", "person", "w7")
+
+TOLD = Vocabulary([*SPECIAL_WORDS, "w4", "w5", "w6", "w7", "w8", "w9", "person"])
 KINDS = [
     {"hops": 2},
     {"hops": 0, "layers": 2},
@@ -125,13 +129,34 @@ def read(reader, tokens):
     return dense(reader.to_question, np.concatenate(states), np.tanh)
 
 
-def answer(net, features, tokens):
+def told(net, said, odds, asked, seen):
+    """What concepts say to one question: g_s, m, and the odds of all answers."""
+    evidence = net.evidence
+    (table,) = net.reader.embedding.get_weights()
+    order = sorted(range(len(CONCEPTS)), key=lambda c: -said[c])
+    order = [CONCEPTS.index("person")] + [c for c in order if CONCEPTS[c] != "person"]
+    rows = []
+    for c in order[: evidence.slots.count]:
+        words = [table[TOLD.ids[word]] for word in CONCEPTS[c].split()]
+        p = float(np.clip(said[c], 0.003, 0.997))
+        rows.append([*np.mean(words, axis=0), said[c], np.log(p / (1 - p)) / 5])
+    g = dense(evidence.slots.mix, np.array(rows), relu)
+    about = odds[[c - 1 for c in asked if c]]
+    m = np.array([*about.min(0), *about.mean(0), 1]) if len(about) else np.zeros(5)
+    names = evidence.names
+    return g, m, np.where(names[:, None] >= 0, odds[np.maximum(names, 0)], 0)
+
+
+def answer(net, features, tokens, facts=None):
     """The equations of `Answerer`, for one photo and one question, in float64.
 
     Returns the joint vector, the scores of all answers, and alpha (H, R).
     """
     config = net.config
     f = features.astype(float)
+    if facts is not None:
+        g, m, named = told(net, *facts)
+        f = f if facts[-1] else np.tile(net.unseen.numpy(), (len(f), 1))
     seen = [shorten(net, f.mean(0))]
     f = shorten(net, f)
     q = query = read(net.reader, tokens)
@@ -140,12 +165,23 @@ def answer(net, features, tokens):
         places = {1: [0.0], 4: [-0.5, 0.5]}[len(f)]
         f = np.hstack([f, [(x, y) for y in places for x in places]])
         f = dense(net.project, f, np.tanh)
-    for layer in net.attentions:
+
+    def weigh(layer, f):
         hidden = np.tanh(dense(layer.from_features, f) + dense(layer.from_query, query))
         e = np.exp(dense(layer.score, hidden)[:, 0])
-        alphas.append(e / e.sum())
-        seen.append(alphas[-1] @ f)
-        query = query + seen[-1]
+        return e / e.sum()
+
+    for hop, layer in enumerate(net.attentions):
+        alphas.append(weigh(layer, f))
+        context = alphas[-1] @ f
+        seen.append(context)
+        if facts is not None:
+            seen.append(weigh(net.concept_attentions[hop], g) @ g)
+            if hop + 1 < config.hops:
+                context = context + dense(net.from_concepts[hop], seen[-1])
+        query = query + context
+    if facts is not None:
+        seen.append(m)
     if not alphas:
         alphas = [np.full(len(features), 1 / len(features))]
     v = dense(net.from_photo, np.concatenate(seen), np.tanh)
@@ -161,6 +197,8 @@ def answer(net, features, tokens):
             net.answers, net.residual.numpy(), net.bias.numpy(), strict=True
         )
     ]
+    if facts is not None:
+        scores = np.array(scores) + named @ dense(net.evidence.gate, q)
     return joint, np.array(scores), np.array(alphas)
 
 
@@ -207,6 +245,52 @@ def test_an_answerer_equals_its_equations(kind):
         np.testing.assert_allclose(alpha[b, n], expected[2], atol=1e-5)
     np.testing.assert_allclose(explained, scores, atol=1e-6)
     np.testing.assert_allclose(alpha.sum(-1), 1, atol=1e-5)
+
+
+def with_concepts(kind=KINDS[0], seed=0):
+    config = ConceptsConfig(slots=3, units=6)
+    names = np.array([0, -1, 2, 1, -1, 3], np.int32)
+    evidence = Evidence(config, CONCEPTS, TOLD, names)
+    net = Answerer(NetConfig(**{**SIZES, **kind}), V, ANSWERS, evidence)
+    net.build((None, R, D))
+    return randomise(net, seed)
+
+
+def facts(seed=3):
+    """Told of photos, and asked about them; the second photo is not seen."""
+    rng = np.random.default_rng(seed)
+    said, there = rng.uniform(0.001, 1, (2, B, len(CONCEPTS))).astype("float32")
+    asked = rng.integers(0, len(CONCEPTS) + 1, (B, N, 4)).astype("int32")
+    asked[0, 0] = 0
+    return said, there, asked, np.array([1, 0], np.float32)
+
+
+def given(said, there, asked, seen=None):
+    return Facts(tell(*map(ops.convert_to_tensor, (said, there))), asked, seen)
+
+
+@every_kind
+def test_an_answerer_with_concepts_equals_its_equations(kind):
+    net = with_concepts(kind)
+    features, tokens = inputs()
+    said, there, asked, seen = facts()
+    scores, alpha = run(net, features, tokens, None, given(said, there, asked, seen))
+    probs = np.clip(np.stack([said, there], axis=-1), 0.003, 0.997)
+    odds = np.log(probs / (1 - probs)) / 5
+    for b, n in np.ndindex(B, N):
+        about = said[b], odds[b], asked[b, n], seen[b]
+        _, expected, weights = answer(net, features[b], tokens[b, n], about)
+        np.testing.assert_allclose(scores[b, n], expected, atol=5e-4)
+        np.testing.assert_allclose(alpha[b, n], weights, atol=1e-5)
+
+
+def test_photos_that_are_not_seen_leave_no_trace():
+    net = with_concepts()
+    features, tokens = inputs()
+    one = run(net, features, tokens, None, given(*facts()))
+    two = run(net, features + 1, tokens, None, given(*facts()))
+    np.testing.assert_array_equal(one[0][1], two[0][1])
+    assert (one[0][0] != two[0][0]).any()
 
 
 @every_kind

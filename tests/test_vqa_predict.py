@@ -8,6 +8,7 @@ from importlib.util import find_spec
 import numpy as np
 import pytest
 from conftest import (
+    VQA_CONCEPTS,
     VQA_SPACE,
     VQA_VOCABULARY,
     fake_answerer,
@@ -24,6 +25,7 @@ from shared.errors import AppError
 from shared.text import SPECIAL_WORDS, Vocabulary, split_words
 from vqa import predict
 from vqa.answers import AnswerSpace
+from vqa.asked import Concepts
 from vqa.export import write_graphs
 from vqa.predict import NOT_SURE, Asked, PhotoAnswerer, load_bundle, load_vqa
 from vqa.runtime_keras import KerasRuntime
@@ -57,9 +59,16 @@ def pointer(small_net):
     return with_keras(config, tiny_vqa_model(config))
 
 
+@pytest.fixture(scope="module")
+def told(small_net):
+    config = tiny_vqa_config(concepts={"slots": 3, "units": 6})
+    return with_keras(config, tiny_vqa_model(config))
+
+
 def with_keras(config, model):
     space = VQA_SPACE if config.objective == "answers" else None
-    return PhotoAnswerer(config, VQA_VOCABULARY, space, KerasRuntime(model))
+    concepts = Concepts(VQA_CONCEPTS) if config.concepts else None
+    return PhotoAnswerer(config, VQA_VOCABULARY, space, KerasRuntime(model), concepts)
 
 
 def changed(answerer, **answering):
@@ -111,6 +120,30 @@ def test_a_reply_ranks_the_answers_of_the_model(answerer):
         assert reply.notes == ()
         best.add(reply.answer)
     assert len(best) > 1  # it sees its photos
+
+
+def test_a_model_with_concepts_answers_by_what_the_question_mentions(told):
+    model = told.runtime.model
+    for seed in range(3):
+        for question in (COLOR, "is the dog red?", MANY):
+            arrays = as_arrays(told, photo(seed), question)
+            mentioned = Concepts(VQA_CONCEPTS).find(split_words(question))
+            found = model({**arrays, "asked": mentioned[None, None]})
+            (expected, _) = (ops.convert_to_numpy(scores)[0, 0] for scores in found)
+            reply = told.ask(photo(seed), question)
+            expected = dict(zip(VQA_SPACE.answers, softmax(expected), strict=True))
+            assert by_text(reply.answers) == pytest.approx(expected, abs=1e-4)
+
+
+def test_a_bundle_with_concepts_answers_as_before(told, tmp_path):
+    bundle = write_tiny_vqa(tmp_path / "bundle", told.config, told.runtime.model)
+    loaded = load_vqa(bundle, runtime="keras")
+    assert loaded.concepts.words == VQA_CONCEPTS
+    first, second = (one.ask(photo(0), COLOR) for one in (told, loaded))
+    assert by_text(second.answers) == pytest.approx(by_text(first.answers), abs=0.01)
+    (bundle / "concepts.tsv").unlink()
+    with pytest.raises(AppError, match=r"concepts\.tsv"):
+        load_vqa(bundle, runtime="keras")
 
 
 def test_the_twin_guesses_the_same_of_every_photo(answerer):
@@ -517,15 +550,18 @@ def written(answerer, folder):
 
 @pytest.mark.slow
 @pytest.mark.skipif(not find_spec("ai_edge_litert"), reason="LiteRT is not installed")
-@pytest.mark.parametrize("name", ["answerer", "chooser", "pointer"])
+@pytest.mark.parametrize("name", ["answerer", "chooser", "pointer", "told"])
 def test_litert_answers_as_keras_does(name, request, tmp_path):
     answerer = request.getfixturevalue(name)
     light = written(answerer, tmp_path)
-    other = PhotoAnswerer(answerer.config, VQA_VOCABULARY, answerer.space, light)
+    other = PhotoAnswerer(
+        answerer.config, VQA_VOCABULARY, answerer.space, light, answerer.concepts
+    )
     options = {
         "answerer": [{}, {"choices": ("red", "no")}, {"choices": ("red dog", "hat")}],
         "chooser": [{"choices": ("red dog", "a blue hat", "2")}],
         "pointer": [{"boxes": BOXES}],
+        "told": [{}, {"choices": ("red", "no")}],
     }[name]
     for seed in range(3):
         for question in (COLOR, IS_IT, MANY):

@@ -21,11 +21,16 @@ from PIL import Image
 
 from shared import encoders, training
 from shared.checkpoints import save_arrays
+from shared.concepts.net import ConceptNet
+from shared.concepts.table import TABLE, format_table, make_table, read_table
 from shared.config import parse_config
 from shared.errors import AppError
+from shared.runs import digest_photos
 from shared.shapes import COLOURS, draw_shape
+from shared.shapes import write_captioned_shapes as write_shapes
 from shared.text import SPECIAL_WORDS, Vocabulary
 from shared.training import grow
+from shared.weights import write_weights
 from vqa import train as train_module
 from vqa import trainer
 from vqa.answers import AnswerSpace
@@ -33,6 +38,7 @@ from vqa.config import VqaConfig
 from vqa.data import Record, read_dataset, select
 from vqa.metrics import score_answers
 from vqa.predict import load_bundle, load_vqa
+from vqa.questions.captions import read_captions
 from vqa.reports import (
     Outcome,
     draw_curves,
@@ -78,6 +84,9 @@ JOINT = {
     "encoder_from": "norm",
     "augment": True,
 }
+TOLD = {**FROZEN, "texts": 0.5, "blind": 0.3}
+WITH_CONCEPTS = TOP + "\n[concepts]\nslots = 3\nunits = 6\nalways = []\n"
+SHAPES = ("circle", "square", "red", "green", "blue")
 LEARNING = {
     "name": "all",
     "epochs": 20,
@@ -135,7 +144,7 @@ class Run:
         options.setdefault("config", self.recipe(*stages, head=head, top=top))
         return train(
             options.pop("config"),
-            str(data or self.data),
+            data or str(self.data),
             self.folder / out,
             announce=self.said.append,
             **options,
@@ -186,7 +195,7 @@ def kill_after(steps):
 @pytest.mark.slow
 def test_the_tiny_recipe_learns_shapes_and_leaves_all_it_should(tmp_path):
     data, out, said = write_asked_shapes(tmp_path / "photos", 90), tmp_path / "run", []
-    bundle = train("vqa-tiny", str(data), out, announce=said.append)
+    bundle = train("vqa-tiny", [str(data)], out, announce=said.append)
 
     assert bundle == out / "bundle"
     assert {path.name for path in out.iterdir()} == {
@@ -267,20 +276,27 @@ CASES = {
     "frozen": ([FROZEN], "", 6),
     "joint": ([{**JOINT, "average": 0.9}], 'loss = "soft"', 5),
     "boundary": ([{**FROZEN, "epochs": 1}, JOINT], "", 4),
+    "told": ([TOLD], "", 5),
 }
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("case", CASES)
-def test_a_run_broken_off_ends_as_one_that_was_not(run, monkeypatch, case):
+def test_a_run_broken_off_ends_as_one_that_was_not(
+    run, monkeypatch, case, concepts, captions, texts
+):
     stages, head, steps = CASES[case]
-    run(*stages, out="whole", head=head)
+    given = {"head": head}
+    if case == "told":
+        given |= {"top": WITH_CONCEPTS, "concepts": concepts, "texts": [texts]}
+        given["captions"] = [str(captions)]
+    run(*stages, out="whole", **given)
     monkeypatch.setattr(training, "CHECKPOINT_SECONDS", -1)  # after every step
     with pytest.raises(Killed):
-        run(*stages, out="broken", head=head, tick=kill_after(steps))
+        run(*stages, out="broken", tick=kill_after(steps), **given)
     assert not (run.folder / "broken" / "bundle").exists()
     run.said.clear()
-    run(*stages, out="broken", head=head)
+    run(*stages, out="broken", **given)
     assert any(text.startswith("Going on with stage") for text in run.said)
 
     whole, broken = run.folder / "whole", run.folder / "broken"
@@ -425,7 +441,7 @@ def test_choices_can_be_learnt(run, tmp_path):
 @pytest.mark.slow
 def test_boxes_can_be_learnt(run, tmp_path, monkeypatch):
     records = with_boxes(tmp_path / "boxes")
-    monkeypatch.setattr(train_module, "read_dataset", lambda _: records)
+    monkeypatch.setattr(train_module, "read_datasets", lambda _: records)
     run(LEARNING, head='objective = "boxes"', top=without_dropout())
     history = json.loads((run.folder / "run" / "run.json").read_text())["history"]
     assert max(epoch["dev_accuracy"] for epoch in history) > 90
@@ -557,7 +573,7 @@ def test_a_run_one_of_whose_photos_was_replaced_is_not_gone_on_with(
 
 
 def test_what_a_stage_cannot_do_is_refused_before_the_data_is_read(run, monkeypatch):
-    monkeypatch.setattr(train_module, "read_dataset", None)
+    monkeypatch.setattr(train_module, "read_datasets", None)
     stage = {**FROZEN, "encoder_rate": 0.1, "encoder_from": "nrom"}
     with pytest.raises(AppError, match=r"stages\.frozen\.encoder_from: .*'nrom'"):
         run(stage)
@@ -599,7 +615,7 @@ def test_a_recipe_has_to_be_given(run, tmp_path):
         run(config="vqa-tin")
     with pytest.raises(AppError, match=r"--config, or a bundle with --from"):
         run(config=None)
-    with pytest.raises(AppError, match=r"brings its encoder: leave out"):
+    with pytest.raises(AppError, match=r"brings its encoder and concepts: leave out"):
         run(config=None, from_bundle=tmp_path / "missing", encoder_weights="none")
     with pytest.raises(AppError, match=r"No trained model in .*missing"):
         run(config=None, from_bundle=tmp_path / "missing")
@@ -623,7 +639,7 @@ def test_questions_of_another_kind_are_refused(run, objective, needs):
 
 def test_boxes_without_answers_are_no_answers(run, tmp_path, monkeypatch):
     records = with_boxes(tmp_path / "boxes")
-    monkeypatch.setattr(train_module, "read_dataset", lambda _: records)
+    monkeypatch.setattr(train_module, "read_datasets", lambda _: records)
     with pytest.raises(AppError, match=r"every question needs answers. .*'Which is"):
         run(FROZEN)
 
@@ -755,9 +771,9 @@ def test_a_run_from_another_model_is_not_gone_on_with(begun):
     )
     other = Vocabulary([*SPECIAL_WORDS, "horse"])
     with pytest.raises(AppError, match=r"started from another model"):
-        train_module._choose_words(
-            begun.folder / "run", [], recipe, train_module.Words(other, None), True
-        )
+        words = train_module.Words(other, None)
+        start = train_module.Start(recipe, None, None, {}, words, None, "")
+        train_module._choose_words(begun.folder / "run", [], [], recipe, start, True)
 
 
 def test_accuracy_by_hand():
@@ -838,3 +854,88 @@ def test_a_card_shows_the_scores_before_beside_those_after(start):
     card = write_card(run, tiny_vqa_config(), Vocabulary(SPECIAL_WORDS), None)
     assert ("| 0.0 | 100.0 | 0.0 | 1 |" in card) == bool(start), card
     assert ("exact match | 100.0 | 0.0 | 1 |" in card) == (not start)
+
+
+@pytest.fixture(scope="session")
+def captions(tmp_path_factory):
+    """Captioned photos of shapes."""
+    return write_shapes(tmp_path_factory.mktemp("captions") / "captioned", 20)
+
+
+@pytest.fixture(scope="session")
+def texts(tmp_path_factory):
+    path = tmp_path_factory.mktemp("texts") / "captions.txt"
+    path.write_text("a cat on a blue couch\na zebra\na man rides a horse\n" * 20)
+    return str(path)
+
+
+@pytest.fixture(scope="session")
+def concepts(tmp_path_factory, captions):
+    """What `captioner teach` writes, here of a net that knows nothing."""
+    folder = tmp_path_factory.mktemp("concepts")
+    keras.utils.set_random_seed(1)
+    words = (*SHAPES, "cat", "zebra", "horse", "person")
+    net = ConceptNet(make_table(words, words, False))
+    net.build((None, 16, 16))
+    write_weights(folder, net)
+    (folder / TABLE).write_text(format_table(net.table))
+    (folder / "teach.json").write_text('{"feature_size": 16}')
+    digests = digest_photos(photo.image for photo in read_captions(captions))
+    told = np.random.default_rng(0).random((2, len(digests), len(words)))
+    said, there = told.astype(np.float16)
+    arrays = {"photos": np.array(digests), "said": said, "there": there}
+    np.savez(folder / "fitted.npz", **arrays)
+    return folder
+
+
+@pytest.mark.slow
+def test_concepts_and_texts_come_along(run, data, concepts, captions, texts, tmp_path):
+    other = write_asked_shapes(tmp_path / "others", 10)
+    bundle = run(
+        TOLD,
+        top=WITH_CONCEPTS,
+        data=[str(data), str(other)],
+        concepts=concepts,
+        captions=[str(captions)],
+        texts=[texts],
+    )
+    assert (bundle / TABLE).read_text() == (concepts / TABLE).read_text()
+    answerer = load_vqa(bundle)
+    assert answerer.concepts.words == read_words(concepts)
+    assert {"zebra", "horse"} <= set(answerer.space.answers)  # which no photo shows
+    record = json.loads((run.folder / "run" / "run.json").read_text())
+    assert record["data"]["source"] == "shapes, others"
+    assert len(record["history"]) == 2
+    reply = answerer.ask(np.zeros((32, 32, 3), np.uint8), "is there a zebra?")
+    assert reply.notes == ()  # it has learnt such questions
+
+
+def read_words(folder):
+    return tuple(row.word for row in read_table(folder))
+
+
+def test_concepts_and_recipe_go_together(run, concepts, texts, captions):
+    given = {"concepts": concepts, "texts": [texts], "captions": [str(captions)]}
+    with pytest.raises(AppError, match=r"has no \[concepts\]: leave out --concepts"):
+        run(FROZEN, concepts=concepts)
+    with pytest.raises(AppError, match="give with --concepts the folder"):
+        run(FROZEN, top=WITH_CONCEPTS)
+    with pytest.raises(AppError, match=r"`texts` and `blind` are about concepts"):
+        run(TOLD, texts=[texts])
+    with pytest.raises(AppError, match="name files of them with --texts"):
+        run(TOLD, top=WITH_CONCEPTS, concepts=concepts)
+    with pytest.raises(AppError, match="so it cannot be trained"):
+        run(JOINT, top=WITH_CONCEPTS, **given)
+    head = 'objective = "boxes"'
+    with pytest.raises(AppError, match='they bear on the objective "answers" alone'):
+        run(FROZEN, top=WITH_CONCEPTS, head=head, concepts=concepts)
+    assert not (run.folder / "run").exists()
+
+
+def test_texts_need_captions_of_photos_that_taught(run, concepts, texts, tmp_path):
+    given = {"concepts": concepts, "texts": [texts], "top": WITH_CONCEPTS}
+    with pytest.raises(AppError, match="`captions`: none"):
+        run(TOLD, **given)
+    other = write_shapes(tmp_path / "strange", 12, 9)
+    with pytest.raises(AppError, match=r"`captions`: .*strange"):
+        run(TOLD, out="again", captions=[str(other)], **given)

@@ -1,4 +1,7 @@
-"""Training batches: photos with their questions as ids, in an order fixed by seeds."""
+"""Training batches: photos with their questions as ids, in an order fixed by seeds.
+
+Questions without photos come in batches of their own, each after one of photos.
+"""
 
 from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
@@ -6,15 +9,21 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image
 
+from shared.concepts.imagined import Imagined
 from shared.features import Features, read_again
 from shared.images import Resize, StoredImage
 from shared.text import PAD, UNK, Vocabulary, split_words
 from vqa.answers import AnswerSpace, normalize
+from vqa.asked import Concepts
 from vqa.config import VqaConfig
 from vqa.data import Record
+from vqa.texts import TextSource
 from vqa.words import encode_answers
 
 SIDES = ("left", "right")
+DOUBT = 0.3  # a thing that is there with this chance is not denied, whoever left it out
+TEXT_QUESTIONS = 6  # of a caption, in a batch
+PRESENCE = "presence"  # kind of the questions made for what captions leave out
 
 Batch = dict[str, np.ndarray]
 # rows int (B,), mirrored bool (B,), random source -> "features" or "images"
@@ -25,16 +34,34 @@ class Drawn(NamedTuple):
     """Questions of a batch. Axes: B photos, N questions, S words, A answers.
 
     Attributes:
-        inputs: "tokens" int32 (B, N, S), padded with empty questions; and "choices",
-            as of `vqa.model.Answerer`, where the objective has them.
+        inputs: "tokens" int32 (B, N, S), padded with empty questions; "choices", as of
+            `vqa.model.Answerer`, where the objective has them; and "asked" int32 (B, N,
+            M), see `vqa.asked`, for a net with concepts.
         targets: float32 (B, N, A): how right each answer or choice is.
         weights: float32 (B, N): 0 for an empty question, or one that no answer of the
             vocabulary is right for.
+        denies: bool (B, N), whether "no" is right only because no caption mentions the
+            thing.
     """
 
     inputs: Batch
     targets: np.ndarray
     weights: np.ndarray
+    denies: np.ndarray
+
+    def believe(self, there: np.ndarray) -> "Drawn":
+        """Leave out what is denied though it may be there, by the concepts.
+
+        Args:
+            there: float (B, V), the probability that it is.
+        """
+        asked = self.inputs["asked"]
+        probs = np.take_along_axis(
+            there[:, None], np.maximum(asked - 1, 0).reshape(len(there), 1, -1), -1
+        ).reshape(asked.shape)
+        likely = np.where(asked > 0, probs, 0.0).max(axis=-1) > DOUBT
+        weights = np.where(self.denies & likely, 0.0, self.weights)
+        return self._replace(weights=weights.astype(np.float32))
 
 
 class Questions:
@@ -45,11 +72,13 @@ class Questions:
         space: the answers that can be given; None where they come with the question.
         config: the recipe.
         sizes: width and height of each photo by name, in pixels; for boxes alone.
+        concepts: of a net with concepts.
 
     Attributes:
         photos: a record of each photo, in the order of their first questions.
         members: for each photo, the indexes of its records.
         tokens: int32 (records, S).
+        sources: int (records,), the data set that each comes from.
     """
 
     def __init__(
@@ -59,6 +88,7 @@ class Questions:
         space: AnswerSpace | None,
         config: VqaConfig,
         sizes: dict[str, tuple[int, int]] | None = None,
+        concepts: Concepts | None = None,
     ):
         first: dict[str, int] = {}
         members: list[list[int]] = []
@@ -76,6 +106,14 @@ class Questions:
                 for record in records
             ]
         )
+        self.asked = (
+            concepts.find_all([record.question for record in records])
+            if concepts
+            else None
+        )
+        self.denies = np.array(
+            [r.question_type == PRESENCE and r.answers[:1] == ("no",) for r in records]
+        )
         self.choices = _choices(records, vocabulary, config, sizes or {})
         if self.choices is None and space is not None:
             self.scores = [_scores(record, space, config) for record in records]
@@ -87,6 +125,7 @@ class Questions:
             ]
             self.width = 0 if self.choices is None else self.choices.shape[1]
         self.weights = np.array([record.weight for record in records], np.float32)
+        self.sources = np.array([record.source for record in records])
         self._other_side = _swap_words(vocabulary)
         self._other_answer = _swap_answers(space) if space else np.zeros(0, int)
 
@@ -104,6 +143,8 @@ class Questions:
         empty = rows < 0
         tokens = np.where(empty[..., None], PAD, self.tokens[rows])
         inputs = {"tokens": tokens.astype(np.int32)}
+        if self.asked is not None:
+            inputs["asked"] = np.where(empty[..., None], 0, self.asked[rows])
         targets = np.zeros((*rows.shape, self.width), np.float32)
         for place in np.argwhere(~empty):
             for answer, score in self.scores[rows[tuple(place)]].items():
@@ -115,7 +156,7 @@ class Questions:
         self._mirror(inputs, targets, mirrored)
         known = ~empty & (targets.max(axis=-1, initial=0.0) > 0)
         weights = np.where(known, self.weights[rows], 0.0).astype(np.float32)
-        return Drawn(inputs, targets, weights)
+        return Drawn(inputs, targets, weights, self.denies[rows] & ~empty)
 
     def _mirror(self, inputs: Batch, targets: np.ndarray, mirrored: np.ndarray) -> None:
         if not mirrored.any():
@@ -141,6 +182,97 @@ class Questions:
                 ],
                 axis=-1,
             )
+
+
+class Texts:
+    """Questions made from captions without photos, and what their photos would show.
+
+    Args:
+        sources: each gives as many as the others.
+        vocabulary, space, config, concepts: as of `Questions`.
+        imagined: makes up what is told of a photo, said and there, for a caption.
+    """
+
+    def __init__(
+        self,
+        sources: Sequence[TextSource],
+        vocabulary: Vocabulary,
+        space: AnswerSpace,
+        config: VqaConfig,
+        concepts: Concepts,
+        imagined: Imagined,
+    ):
+        self.imagined = imagined
+        self.width = len(space)
+        self.mentioned = [
+            [concepts.mention(split_words(caption)) for caption in source.captions]
+            for source in sources
+        ]
+        length = config.vocabulary.max_words
+        flat = [[one for asked in source.asked for one in asked] for source in sources]
+        self._ends = [np.cumsum([len(a) for a in s.asked]) for s in sources]
+        self._asked = [concepts.find_all([one.text for one in a]) for a in flat]
+        self._tokens = [
+            _encode([one.text for one in a], vocabulary, length) for a in flat
+        ]
+        self._answers = [
+            np.array([space.ids.get(normalize(one.answer), -1) for one in a])
+            for a in flat
+        ]
+        self._weights = [np.array([one.weight for one in a], np.float32) for a in flat]
+        self._denies = [
+            np.array([one.kind == PRESENCE and one.answer == "no" for one in a])
+            for a in flat
+        ]
+
+    def draw(
+        self, captions: int, count: int, rng: np.random.Generator
+    ) -> tuple[Batch, Drawn]:
+        """Draw captions, and questions of each.
+
+        Args:
+            captions: B.
+            count: N; of more questions some are drawn, fewer are padded.
+        """
+        told, rows = [], []
+        sources = rng.integers(len(self.mentioned), size=captions)
+        for source in sources:
+            place = int(rng.integers(len(self.mentioned[source])))
+            told.append(self.imagined.draw(self.mentioned[source][place], rng))
+            ends = self._ends[source]
+            members = np.arange(ends[place - 1] if place else 0, ends[place])
+            rows.append(_pad(rng.permutation(members)[:count], count))
+        empty = np.stack(rows) < 0
+
+        def take(arrays: Sequence[np.ndarray], nothing: int) -> np.ndarray:
+            found = np.stack([arrays[s][r] for s, r in zip(sources, rows, strict=True)])
+            hidden = empty.reshape(empty.shape + (1,) * (found.ndim - 2))
+            return np.where(hidden, nothing, found)
+
+        answers = take(self._answers, -1)
+        targets = np.zeros((captions, count, self.width), np.float32)
+        known = np.argwhere(answers >= 0)
+        targets[(*known.T, answers[tuple(known.T)])] = 1.0
+        weights = np.where(answers >= 0, take(self._weights, 0), 0.0)
+        inputs = {
+            "tokens": take(self._tokens, PAD).astype(np.int32),
+            "asked": take(self._asked, 0).astype(np.int32),
+        }
+        both = np.stack(told).astype(np.float32)  # (B, V, 2)
+        batch = {"said": both[..., 0], "there": both[..., 1]}
+        denies = take(self._denies, 0).astype(bool)
+        drawn = Drawn(inputs, targets, weights.astype(np.float32), denies)
+        return batch, drawn.believe(batch["there"])
+
+
+def _encode(
+    questions: Sequence[str], vocabulary: Vocabulary, length: int
+) -> np.ndarray:
+    known: dict[str, np.ndarray] = {}
+    for question in questions:
+        if question not in known:
+            known[question] = vocabulary.encode(split_words(question), length)
+    return np.stack([known[question] for question in questions])
 
 
 def _scores(record: Record, space: AnswerSpace, config: VqaConfig) -> dict[int, float]:
@@ -203,16 +335,29 @@ def _swap_answers(space: AnswerSpace) -> np.ndarray:
     )
 
 
-def look_up(features: Features) -> Look:
-    """Take features from a cache, mirrored ones from its second view."""
+def look_up(
+    features: Features, told: np.ndarray | None = None, blind: float = 0.0
+) -> Look:
+    """Take features from a cache, mirrored ones from its second view.
+
+    Args:
+        told: float (photos, V, 2), said and there, for a net with concepts.
+        blind: share of the photos that may not be looked at.
+    """
 
     def look(rows: np.ndarray, mirrored: np.ndarray, rng: np.random.Generator) -> Batch:
         views = mirrored.astype(int)
-        return {
+        batch = {
             "features": np.stack(
                 [features.array[r, v] for r, v in zip(rows, views, strict=True)]
             )
         }
+        if told is not None:
+            both = told[rows].astype(np.float32)
+            batch |= {"said": both[..., 0], "there": both[..., 1]}
+        if blind:
+            batch["seen"] = (rng.random(len(rows)) >= blind).astype(np.float32)
+        return batch
 
     return look
 
@@ -258,6 +403,9 @@ def epoch_batches(
     mirror: bool,
     seeds: Sequence[int],
     start: int = 0,
+    turns: np.ndarray | None = None,
+    texts: Texts | None = None,
+    texts_share: float = 0.0,
 ) -> Iterator[tuple[Batch, Drawn]]:
     """Go once through the photos, in an order that only the seeds decide.
 
@@ -269,21 +417,35 @@ def epoch_batches(
         mirror: whether half of the photos are mirrored.
         seeds: of this epoch.
         start: batches to leave out at the front, because they were done before.
+        turns: int (photos,), how often each photo comes; None is once.
+        texts: questions without photos; a batch of them follows each of photos.
+        texts_share: how many they are, of all questions.
 
     Yields:
         what `look` gives, and what is asked about it.
     """
-    photos = len(questions.members)
-    order = np.random.default_rng(seeds).permutation(photos)
-    for step in range(start, photos // batch_size):
-        rows = order[step * batch_size : (step + 1) * batch_size]
+    order = np.arange(len(questions.members))
+    order = order if turns is None else np.repeat(order, turns)
+    order = np.random.default_rng(seeds).permutation(order)
+    each = 2 if texts else 1
+    captions = round(
+        batch_size * count / TEXT_QUESTIONS * texts_share / (1 - texts_share)
+    )
+    for step in range(start, len(order) // batch_size * each):
+        turn, is_text = divmod(step, each)
         rng = np.random.default_rng([*seeds, step + 1])  # 0 is the order's
+        if is_text and texts:
+            yield texts.draw(max(1, captions), TEXT_QUESTIONS, rng)
+            continue
+        rows = order[turn * batch_size : (turn + 1) * batch_size]
         mirrored = (rng.random(batch_size) < 0.5) & mirror
         chosen = [
             _pad(rng.permutation(questions.members[r])[:count], count) for r in rows
         ]
         drawn = questions.take(chosen, mirrored)
-        yield look(rows, mirrored, rng), drawn
+        batch = look(rows, mirrored, rng)
+        there = batch.get("there")
+        yield batch, drawn if there is None else drawn.believe(there)
 
 
 def all_batches(

@@ -3,6 +3,7 @@
 Nothing here knows the model; NumPy alone.
 """
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -10,6 +11,7 @@ import numpy as np
 UNSURE_BELOW = 0.2  # "not sure" is said where fewer answers than this are right
 BINS = 10
 HIGHEST = 0.99  # threshold, so that something can still be said
+MOST_OF_EACH = 2000  # questions of a data set, where there are several
 LEAST = 20  # questions that a threshold or a bin of the report stands on
 
 
@@ -28,6 +30,23 @@ class Bin(NamedTuple):
     questions: int
     confidence: float
     right: float
+
+
+def draw_evenly(sources: Sequence[int]) -> np.ndarray:
+    """Draw questions to calibrate on, such that no data set decides alone.
+
+    Args:
+        sources: of each question, the data set that it comes from.
+
+    Returns:
+        int, places of questions: all of one data set; of several, at most
+        `MOST_OF_EACH`, from the first to the last at even distances.
+    """
+    numbers = np.asarray(sources)
+    sets = [np.flatnonzero(numbers == source) for source in np.unique(numbers)]
+    if len(sets) > 1:
+        sets = [rows[:: -(-len(rows) // MOST_OF_EACH)] for rows in sets]
+    return np.sort(np.concatenate(sets))
 
 
 def to_confidence(

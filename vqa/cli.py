@@ -42,6 +42,12 @@ ProtocolName = Annotated[
 ]
 Wups = Annotated[bool, typer.Option("--wups", help="WUPS, too; needs NLTK's WordNet.")]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace files.")]
+DataSets = Annotated[
+    list[str],
+    typer.Option(
+        "--data", metavar="DIR", help="Photos and questions, or their file; repeatable."
+    ),
+]
 Data = Annotated[
     str, typer.Option(metavar="DIR", help="Photos and questions, or their file.")
 ]
@@ -282,12 +288,30 @@ def data(
 
 @app.command()
 def train(
-    data: Data,
+    data: DataSets,
     out: Annotated[
         Path, typer.Option(metavar="DIR", help="The run; one that exists goes on.")
     ],
     config: Annotated[
         str | None, typer.Option(metavar="NAME|FILE", help="The recipe.")
+    ] = None,
+    concepts: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR", help="What `captioner teach` wrote, for a recipe with them."
+        ),
+    ] = None,
+    texts: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="FILE", help="Captions without photos, to ask about; repeatable."
+        ),
+    ] = None,
+    captions: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="DIR", help="Captioned photos that taught the concepts; repeatable."
+        ),
     ] = None,
     encoder_weights: Annotated[
         str | None,
@@ -327,6 +351,9 @@ def train(
             config,
             data,
             out,
+            concepts=concepts,
+            texts=texts or (),
+            captions=captions or (),
             encoder_weights=encoder_weights,
             from_bundle=from_bundle,
             cache=cache,
@@ -336,7 +363,7 @@ def train(
     print(bundle)
     say(
         "To answer faster, and without TensorFlow: "
-        f"vqa export {quote(str(bundle))} --format litert --data {quote(data)}"
+        f"vqa export {quote(str(bundle))} --format litert --data {quote(data[0])}"
     )
 
 

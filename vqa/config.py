@@ -4,6 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
+from shared.concepts.config import ConceptsConfig
 from shared.config import Config
 from shared.names import CellName, EncoderName
 
@@ -151,6 +152,10 @@ class StageConfig(Config):
         mirror: whether photos are mirrored half of the time, with left and right
             exchanged in their questions and answers.
         augment: whether photos are cropped and brightened, if the encoder is trained.
+        blind: share of the photos whose regions are hidden, for a net with concepts: it
+            learns to listen to them.
+        texts: share of the questions without photos among all that the stage learns
+            from.
     """
 
     name: str = Field(pattern=r"^[a-z0-9_-]+$")
@@ -169,6 +174,8 @@ class StageConfig(Config):
     average: Rate = 0.0
     mirror: bool = True
     augment: bool = False
+    blind: Rate = 0.0
+    texts: Rate = 0.0
 
     @model_validator(mode="after")
     def _encoder_is_trained_or_not(self) -> "StageConfig":
@@ -211,10 +218,20 @@ class FinetuneConfig(Config):
             processors with AMX and on GPUs. Weights are always float32.
         vocabulary: which new words and answers are learnt.
         stages: trained one after the other.
+        balance: how several data sets are mixed: the photos drawn from each in an
+            epoch are as its size to this power, none less than once. 1 draws each
+            photo once, 0 as many from all.
+        texts: files of captions without photos, see `shared.texts`, to make questions
+            of.
+        captions: captioned data sets whose photos taught the concept net: what it
+            tells of them is made up for `texts` by.
     """
 
     about: str = ""
     seed: Seed = 1
+    balance: float = Field(0.5, ge=0, le=1)
+    texts: tuple[str, ...] = ()
+    captions: tuple[str, ...] = ()
     precision: Literal["float32", "mixed_bfloat16"] = "float32"
     vocabulary: VocabularyConfig = VocabularyConfig()
     stages: Stages
@@ -241,10 +258,12 @@ class VqaConfig(FinetuneConfig):
             all that people gave, by how many did (Teney et al. 2018,
             arXiv:1708.02711).
         answering: how the model is used.
+        concepts: how questions are told what the photo shows; None is not at all.
     """
 
     encoder: EncoderConfig
     net: NetConfig
+    concepts: ConceptsConfig | None = None
     members: int = Field(1, ge=1, le=20)
     objective: Literal["answers", "choices", "boxes"] = "answers"
     loss: Literal["softmax", "soft"] = "softmax"
@@ -266,6 +285,11 @@ def find_contradictions(recipe: VqaConfig, whole: bool) -> list[str]:
         whole: whether all of it was just read, none being that of a model.
     """
     found, net = [], recipe.net
+    if recipe.concepts and recipe.objective != "answers":
+        found.append(
+            'concepts: they bear on the objective "answers" alone, not on '
+            f'"{recipe.objective}". Leave them out.'
+        )
     usual = VocabularyConfig()
     if whole and recipe.objective != "answers":
         alone = f'is about the objective "answers", not "{recipe.objective}"'
@@ -284,6 +308,16 @@ def find_contradictions(recipe: VqaConfig, whole: bool) -> list[str]:
         )
     for stage in recipe.stages:
         place = f"stages.{stage.name}"
+        if (stage.texts or stage.blind) and whole and not recipe.concepts:
+            found.append(
+                f"{place}: `texts` and `blind` are about concepts, and the recipe has "
+                "no [concepts]. Leave them out, or add it."
+            )
+        if stage.encoder_rate and recipe.concepts:
+            found.append(
+                f"{place}.encoder_rate: the concepts are read from the features of the "
+                "encoder as it is, so it cannot be trained. Leave it out."
+            )
         if stage.augment and not stage.encoder_rate:
             found.append(
                 f"{place}.augment: photos change only where the encoder is trained, "

@@ -3,7 +3,7 @@
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fnmatch import filter as fnfilter
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -41,6 +41,7 @@ class Record:
             top, right, bottom in pixels of the photo as stored upright.
         right: index of the right choice or box; None if there are none, or unknown.
         weight: how much the question counts in training.
+        source: which of several data sets it comes from, from 0.
     """
 
     name: str
@@ -55,6 +56,32 @@ class Record:
     boxes: tuple[Box, ...] = ()
     right: int | None = None
     weight: float = 1.0
+    source: int = 0
+
+
+def read_datasets(sources: Sequence[str]) -> list[Record]:
+    """Read several data sets, to learn from them together.
+
+    Returns:
+        records in the order of the sources, each with the place of its source; of
+        several, names and ids begin with it.
+
+    Raises:
+        AppError: as `read_dataset`.
+    """
+    sets = [read_dataset(source) for source in sources]
+    if len(sets) == 1:
+        return sets[0]
+    return [
+        replace(
+            record,
+            name=f"{place}/{record.name}",
+            id=f"{place}/{record.id}",
+            source=place,
+        )
+        for place, records in enumerate(sets)
+        for record in records
+    ]
 
 
 def read_dataset(source: str | Path) -> list[Record]:

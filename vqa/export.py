@@ -17,6 +17,7 @@ from shared.images import read_image
 from shared.litert import PART
 from shared.locks import hold
 from shared.quiet import muted
+from vqa.asked import MOST, Concepts
 from vqa.data import Record, read_dataset, select
 from vqa.evaluate import ask_records, score_records
 from vqa.model import Vqa, nothing
@@ -91,6 +92,7 @@ def _export(
     announce: Callable[[str], None],
 ) -> Check:
     config, vocabulary, space, model = load_bundle(folder)
+    concepts = Concepts(model.concepts.words) if model.concepts else None
     records = read_dataset(data)
     questions = select(records, "dev")
     learnt = [record for record in records if record.split == "train"] or questions
@@ -98,7 +100,7 @@ def _export(
 
     def answer(name: str, runtime: Runtime) -> list[dict[str, Any]]:
         announce(f"answering {len(questions)} questions with {name}")
-        answerer = PhotoAnswerer(config, vocabulary, space, runtime)
+        answerer = PhotoAnswerer(config, vocabulary, space, runtime, concepts)
         return ask_records(answerer, questions)
 
     def score(found: Sequence[dict[str, Any]]) -> float:
@@ -221,6 +223,8 @@ class _Parts(tf.Module):
         shape = (1, self.model.encoder.regions, self.model.encoder.feature_size)
         features = tf.TensorSpec(shape, tf.float32, "features")
         tokens = tf.TensorSpec((1, None, max_words), tf.int32, "tokens")
+        asked = [tf.TensorSpec((1, None, MOST), tf.int32, "asked")]
+        asked = asked if self.model.concepts else []
         boxes = tf.TensorSpec((1, 1, None, 4), tf.float32, "boxes")
         words = tf.TensorSpec((None, None), tf.int32, "choices")
         choose = (
@@ -230,7 +234,9 @@ class _Parts(tf.Module):
         )
         return {
             "encoder": tf.function(self.encode).get_concrete_function(images),
-            "answer": tf.function(self.answer).get_concrete_function(features, tokens),
+            "answer": tf.function(self.answer).get_concrete_function(
+                features, tokens, *asked
+            ),
             "blind": tf.function(self.guess).get_concrete_function(tokens),
             "choose": choose,
         }
@@ -238,8 +244,8 @@ class _Parts(tf.Module):
     def encode(self, images: Any) -> dict[str, Any]:
         return {"features": self.model.encoder(images)}
 
-    def answer(self, features: Any, tokens: Any) -> dict[str, Any]:
-        return _named(*self.model.explain(features, tokens))
+    def answer(self, features: Any, tokens: Any, asked: Any = None) -> dict[str, Any]:
+        return _named(*self.model.explain(features, tokens, asked))
 
     def guess(self, tokens: Any) -> dict[str, Any]:
         return _named(*self.blind.explain(nothing(tokens), tokens))

@@ -1,125 +1,23 @@
 """The VQA model: an encoder, a net that answers, and its twin that sees nothing."""
 
 import math
+from collections.abc import Sequence
 
 import keras
 import numpy as np
 from keras import layers, ops
 
 from shared.attention import RegionAttention
-from shared.cells import CELLS
+from shared.concepts.net import ConceptNet
 from shared.encoders import Encoder
-from shared.text import PAD, UNK
+from shared.text import PAD, Vocabulary
+from vqa.asked import Concepts
 from vqa.config import NetConfig, VqaConfig
+from vqa.evidence import ASKED_FIGURES, Evidence, Facts, tell
+from vqa.reader import QuestionReader
+from vqa.words import encode_answers
 
 IMPOSSIBLE = -1e9  # score of a choice that only fills the others' row
-SPREAD = 40503  # brings pairs of ids into slots; Knuth's, 2 ** 16 / golden ratio, odd
-
-
-class QuestionReader(keras.layers.Layer):
-    """Read a question, word after word, into a vector.
-
-        (h, c)_s = cell(E word_s, (h, c)_{s-1})    where word s is real
-        q        = tanh(W [h_S, c_S, sum over s of E_bag word_s,
-                              sum over s of E_pair slot(word_s, word_{s+1})] + b)
-
-    With several cells on one another, the final h and c of all of them are put side
-    by side (Antol et al. 2015: "deeper LSTM Q"). The bag of words is there only if
-    the recipe says so: what a question is about is learnt from it in a tenth of the
-    steps that the cell needs, which then adds the order of the words. So are the
-    pairs of words: from few questions, that is a better way to learn what follows
-    what. A pair has one of so many slots; which, its ids decide, and some share one.
-
-    Axes: B photos, N questions per photo, S words, Q question size.
-
-    Call arguments:
-        tokens: int32 (B, N, S), padded at the end.
-
-    Returns:
-        float (B, N, Q).
-    """
-
-    def __init__(self, config: NetConfig, vocab_size: int, **kwargs):
-        super().__init__(**kwargs)
-        self.embedding = layers.Embedding(
-            vocab_size,
-            config.embed_dim,
-            embeddings_initializer=keras.initializers.RandomNormal(stddev=0.5),
-        )
-        self.cells = [CELLS[config.cell](config.units) for _ in range(config.layers)]
-        self.bag = (
-            layers.Embedding(
-                vocab_size,
-                config.bag_units,
-                embeddings_initializer=keras.initializers.RandomNormal(stddev=0.2),
-            )
-            if config.bag_units
-            else None
-        )
-        self.pairs = (
-            layers.Embedding(
-                config.pairs,
-                config.bag_units,
-                embeddings_initializer=keras.initializers.RandomNormal(stddev=0.1),
-            )
-            if config.pairs
-            else None
-        )
-        self.to_question = layers.Dense(config.question_units, activation="tanh")
-        self.word_dropout = config.word_dropout
-        self.embed_dropout = layers.Dropout(config.embed_dropout)
-        self.seeds = keras.random.SeedGenerator()
-
-    def build(self, tokens_shape=None):
-        """Create the weights."""
-        inputs = (None, None, self.embedding.output_dim)
-        self.embedding.build()
-        for cell in self.cells:
-            cell.build(inputs)
-            inputs = (None, None, cell.units)
-        size = sum(cell.state_count * cell.units for cell in self.cells)
-        if self.bag:
-            self.bag.build()
-            size += self.bag.output_dim
-        if self.pairs:
-            self.pairs.build()
-            size += self.pairs.output_dim
-        self.to_question.build((None, None, size))
-        self.built = True
-
-    def call(self, tokens, training=False):
-        """Give the questions' vectors."""
-        real = ops.expand_dims(ops.not_equal(tokens, PAD), -1)  # (B, N, S, 1)
-        if training and self.word_dropout:
-            tokens = self._forget(tokens)
-        words = self.embed_dropout(self.embedding(tokens), training=training)
-        zeros = ops.zeros_like(ops.repeat(words[:, :, 0, :1], self.cells[0].units, -1))
-        states = [(zeros,) * cell.state_count for cell in self.cells]
-        for s in range(tokens.shape[2]):
-            inputs, mask = words[:, :, s], real[:, :, s]
-            for index, cell in enumerate(self.cells):
-                inputs, new = cell(inputs, states[index])
-                states[index] = tuple(
-                    ops.where(mask, after, before)
-                    for after, before in zip(new, states[index], strict=True)
-                )
-        found = [part for state in states for part in state]
-        if self.bag:
-            bag = self.bag(tokens)
-            found.append(ops.sum(bag * ops.cast(real, bag.dtype), axis=2))
-        if self.pairs:
-            slots = tokens[:, :, :-1] * SPREAD + tokens[:, :, 1:]
-            pairs = self.pairs(slots % self.pairs.input_dim)
-            pairs = ops.sum(pairs * ops.cast(real[:, :, 1:], pairs.dtype), axis=2)
-            found.append(self.embed_dropout(pairs, training=training))
-        return self.to_question(ops.concatenate(found, axis=-1))
-
-    def _forget(self, tokens):
-        draws = keras.random.uniform(ops.shape(tokens), seed=self.seeds)
-        forgotten = ops.logical_and(
-            draws < self.word_dropout, ops.not_equal(tokens, PAD)
-        )
-        return ops.where(forgotten, UNK, tokens)
 
 
 class Answerer(keras.layers.Layer):
@@ -138,7 +36,9 @@ class Answerer(keras.layers.Layer):
 
     r_a and b_a belong to the answers of the vocabulary; of any other answer they are
     0, so that it can be scored as well. With boxes, the score is j . tanh(W_b [mean
-    feature of the cells under the box, its corners and area] + b_b).
+    feature of the cells under the box, its corners and area] + b_b). With concepts,
+    every hop looks at them, too; v sees as well what it finds there and m, and n_a is
+    added to the score; see `Evidence`.
 
     Axes: B photos, N questions per photo, S words of a question, R regions, D
     feature size, J joint size, H hops, A answers, C choices, L words of an answer.
@@ -148,6 +48,7 @@ class Answerer(keras.layers.Layer):
         vocab_size: words, of questions and answers.
         answers: int32 (A, L), the words of the answers that can be given, padded; or
             None for a net that chooses among boxes.
+        evidence: what brings concepts to bear; None for a net without.
 
     Call arguments:
         features: float (B, R, D).
@@ -155,6 +56,7 @@ class Answerer(keras.layers.Layer):
         choices: what to choose from instead of the answers: int32 (B, N, C, L), their
             words, padded; or boxes float (B, N, C, 4): left, top, right, bottom, each
             0 to 1 of the photo's size. None is all answers.
+        facts: for a net with concepts, what is told of the photos.
 
     Returns:
         scores: float32 (B, N, A), or (B, N, C) for choices; before the softmax.
@@ -170,11 +72,13 @@ class Answerer(keras.layers.Layer):
         config: NetConfig,
         vocab_size: int,
         answers: np.ndarray | None,
+        evidence: Evidence | None = None,
         **kwargs,
     ):
         super().__init__(**kwargs)
         self.config = config
         self.answers = answers
+        self.evidence = evidence
         self.reader = QuestionReader(config, vocab_size)
         self.project = layers.Dense(config.question_units, activation="tanh")
         self.attentions = [
@@ -188,6 +92,13 @@ class Answerer(keras.layers.Layer):
         self.to_choice = layers.Dense(
             config.joint_units, use_bias=answers is None, activation=activation
         )
+        if evidence:
+            self.concept_attentions = [
+                RegionAttention(config.attention_units) for _ in range(config.hops)
+            ]
+            self.from_concepts = [
+                layers.Dense(config.question_units) for _ in range(config.hops - 1)
+            ]
         self.region_dropout = layers.Dropout(config.region_dropout)
         self.joint_dropout = layers.Dropout(config.joint_dropout)
 
@@ -206,6 +117,8 @@ class Answerer(keras.layers.Layer):
                 (None, None, asked),
             )
         seen = size + asked * len(self.attentions)
+        if self.evidence:
+            seen += self._build_evidence(self.evidence, size)
         self.from_photo.build((None, None, seen))
         if self.config.fusion != "concat":
             self.from_question.build((None, None, asked))
@@ -219,6 +132,24 @@ class Answerer(keras.layers.Layer):
                 self._add_answers(len(self.answers))
         self.built = True
 
+    def _build_evidence(self, evidence, size):
+        """Create what listens to concepts; give how much of it v sees."""
+        asked = self.config.question_units
+        slots, units = evidence.slots.count, evidence.units
+        evidence.build((None, self.reader.embedding.output_dim), asked)
+        for attention in self.concept_attentions:
+            attention.build(
+                (None, slots, units),
+                (None, slots, attention.units),
+                (None, None, asked),
+            )
+        for to_query in self.from_concepts:
+            to_query.build((None, None, units))
+        self.unseen = self.add_weight(
+            name="unseen", shape=(size,), initializer="random_normal"
+        )
+        return units * len(self.concept_attentions) + ASKED_FIGURES
+
     def _add_answers(self, count):
         """Create what belongs to the answers of the vocabulary."""
         units = self.config.joint_units
@@ -229,11 +160,11 @@ class Answerer(keras.layers.Layer):
         )
         self.bias = self.add_weight(name="bias", shape=(count,), initializer="zeros")
 
-    def call(self, features, tokens, choices=None, training=False):
+    def call(self, features, tokens, choices=None, facts=None, training=False):
         """Score answers or choices."""
-        joint, alpha = self.join(features, tokens, training)
+        joint, named, alpha = self.join(features, tokens, facts, training)
         if choices is None:
-            scores = self.score(joint)
+            scores = self.score(joint, named)
         else:
             among_boxes = self.answers is None
             vectors = (
@@ -246,42 +177,71 @@ class Answerer(keras.layers.Layer):
             scores = ops.where(real, ops.cast(scores, "float32"), IMPOSSIBLE)
         return ops.cast(scores, "float32"), alpha
 
-    def join(self, features, tokens, training=False):
+    def join(self, features, tokens, facts=None, training=False):
         """Let questions meet photos.
 
         Returns:
             joint: float (B, N, J).
+            named: float (B, N, A), what concepts add to the scores of the vocabulary's
+                answers; None for a net without.
             alpha: as of the call.
         """
         question = self.reader(tokens, training=training)
+        if facts is not None:
+            features = self._hide(features, facts.seen)
         whole = self._shorten(ops.mean(features, axis=1, keepdims=True))
         whole = self.region_dropout(whole, training=training)
         seen = [whole + ops.zeros_like(question[..., :1])]  # (B, N, D)
+        found, alpha = self._look(features, question, facts, training)
+        joint = self._fuse(question, self.from_photo(ops.concatenate(seen + found, -1)))
+        joint = self.joint_dropout(joint, training=training)
+        named = self.evidence.point(facts.told, question) if self.evidence else None
+        return joint, named, alpha
+
+    def _look(self, features, question, facts, training):
+        """Look at regions and concepts, hop by hop: what is found, and alpha."""
         regions = self._see(features, training) if self.attentions else None
-        query, alphas = question, []
-        for attention in self.attentions:
+        if self.evidence:
+            embeddings = self.reader.embedding.embeddings
+            slots = self.evidence.attend(facts.told, embeddings)
+        query, found, alphas = question, [], []
+        for hop, attention in enumerate(self.attentions):
             context, alpha = attention(regions, attention.keys(regions), query)
-            query = query + context
-            seen.append(context)
+            found.append(context)
             alphas.append(alpha)
+            if self.evidence:
+                listen = self.concept_attentions[hop]
+                heard, _ = listen(slots, listen.keys(slots), query)
+                found.append(heard)
+                if hop < len(self.from_concepts):
+                    query = query + self.from_concepts[hop](heard)
+            query = query + context
+        if self.evidence:
+            found.append(self.evidence.mentioned(facts.told, facts.asked))
         if not self.attentions:
             even = np.full(features.shape[1], 1 / features.shape[1], np.float32)
             alphas.append(ops.zeros_like(question[..., :1]) + even)
-        joint = self._fuse(question, self.from_photo(ops.concatenate(seen, axis=-1)))
-        alpha = ops.cast(ops.stack(alphas, axis=2), "float32")
-        return self.joint_dropout(joint, training=training), alpha
+        return found, ops.cast(ops.stack(alphas, axis=2), "float32")
 
-    def explain(self, features, tokens):
+    def _hide(self, features, seen):
+        """Put what stands for nothing in place of photos that may not be looked at."""
+        if seen is None:
+            return features
+        seen = ops.cast(seen, features.dtype)[:, None, None]
+        return seen * features + (1 - seen) * ops.cast(self.unseen, features.dtype)
+
+    def explain(self, features, tokens, facts=None):
         """Give joint, scores of all answers, and alpha; see `vqa.runtime`."""
-        joint, alpha = self.join(features, tokens)
+        joint, named, alpha = self.join(features, tokens, facts)
         known = self.answers is not None and len(self.answers)
-        scores = self.score(joint) if known else joint[..., :0]
+        scores = self.score(joint, named) if known else joint[..., :0]
         return joint, scores, alpha
 
-    def score(self, joint):
+    def score(self, joint, named=None):
         """Score all answers of the vocabulary: float (B, N, A)."""
         vectors = self.encode(ops.convert_to_tensor(self.answers)) + self.residual
-        return ops.matmul(joint, ops.transpose(vectors)) + self.bias
+        scores = ops.matmul(joint, ops.transpose(vectors)) + self.bias
+        return scores if named is None else scores + named
 
     def encode(self, answers):
         """Turn answers' words, int32 (..., L), into vectors (..., J)."""
@@ -341,11 +301,16 @@ class Vqa(keras.Model):
         answerers: nets of the same sizes, at least one.
         blind: the twin.
         objective, soft: see `vqa.config.VqaConfig`.
+        concepts: tells the words that a photo shows, for answerers with concepts; it
+            is never trained here.
 
     Call arguments:
         inputs: dict of "images" uint8 (B, H, W, 3), or "features" (B, R, D) where
-            they are known already; "tokens" int32 (B, N, S); and "choices", where
-            the objective needs them.
+            they are known already, or neither of questions without photos; "tokens"
+            int32 (B, N, S); and "choices", where the objective needs them. With
+            concepts also "asked" int32 (B, N, M), see `vqa.asked`; "said" and "there"
+            float (B, V), where they are known already; and maybe "seen" float (B,), 0
+            where the photo may not be looked at.
 
     Returns:
         scores of each answerer, and of the twin, as of `Answerer`.
@@ -358,9 +323,15 @@ class Vqa(keras.Model):
         blind: Answerer,
         objective: str = "answers",
         soft: bool = False,
+        concepts: ConceptNet | None = None,
     ):
         super().__init__(name="vqa")
         self.encoder = encoder
+        self.concepts = concepts
+        if concepts:
+            if not concepts.built:
+                concepts.build((None, encoder.regions, encoder.feature_size))
+            concepts.trainable = False
         self.answerers = list(answerers)
         self.blind = blind
         self.objective = objective
@@ -371,32 +342,44 @@ class Vqa(keras.Model):
         self.built = True
         self.label_smoothing = 0.0
 
-    def features(self, inputs):
-        """Give float (B, R, D), computed only where "features" is missing."""
-        return (
-            inputs["features"]
-            if "features" in inputs
-            else self.encoder(inputs["images"])
-        )
+    def look(self, inputs):
+        """Give features (B, R, D), and Facts, computed only where they are missing."""
+        features, asked = inputs.get("features"), inputs.get("asked")
+        seen = inputs.get("seen")
+        if features is None and "images" in inputs:
+            features = self.encoder(inputs["images"])
+        if asked is None:
+            return features, None
+        if features is None:  # questions without photos
+            size = (1, self.encoder.regions, self.encoder.feature_size)
+            seen = ops.zeros_like(inputs["said"][:, 0])
+            features = seen[:, None, None] + ops.zeros(size)
+        if self.concepts and "said" not in inputs:
+            said, there = self.concepts(features)
+        else:
+            said, there = inputs["said"], inputs["there"]
+        return features, Facts(tell(said, there), asked, seen)
 
     def call(self, inputs, training=False):
         """Score answers, or choices, with and without the photo."""
         tokens, choices = inputs["tokens"], inputs.get("choices")
-        features = self.features(inputs)
+        features, facts = self.look(inputs)
         seen = [
-            answerer(features, tokens, choices, training=training)[0]
+            answerer(features, tokens, choices, facts, training=training)[0]
             for answerer in self.answerers
         ]
         guessed, _ = self.blind(nothing(tokens), tokens, choices, training=training)
         return (*seen, guessed)
 
-    def explain(self, features, tokens):
+    def explain(self, features, tokens, asked=None):
         """Give joint, scores of all answers, and alpha, of all answerers together.
 
         As `Answerer.explain`; joint is float (B, N, members * J), and its product with
         a vector of `encode` is the mean of the members' scores.
         """
-        found = [answerer.explain(features, tokens) for answerer in self.answerers]
+        inputs = {"features": features}
+        _, facts = self.look(inputs if asked is None else inputs | {"asked": asked})
+        found = [a.explain(features, tokens, facts) for a in self.answerers]
         joints, scores, alphas = zip(*found, strict=True)
         count = len(found)
         joint = ops.concatenate(joints, axis=-1) / count
@@ -436,31 +419,54 @@ def nothing(tokens):
 
 def build_vqa(
     config: VqaConfig,
-    vocab_size: int,
-    answers: np.ndarray | None,
+    vocabulary: Vocabulary,
+    answers: Sequence[str] | None,
     encoder: Encoder | None,
+    concepts: ConceptNet | None = None,
 ) -> Vqa:
     """Make an untrained model.
 
     Args:
-        vocab_size, answers: as of `Answerer`.
+        vocabulary: words of questions and answers.
+        answers: those that can be given; None for a net that chooses among boxes.
         encoder: None is that of the config, with random weights.
+        concepts: for a config with concepts.
     """
     if encoder is None:
         encoder = Encoder(config.encoder.name, config.encoder.image_size, None)
+    words = None if answers is None else encode_answers(answers, vocabulary)
+    count = len(vocabulary)
     usual = keras.config.dtype_policy()
     keras.config.set_dtype_policy(config.precision)
     try:  # the nets' parts take the policy that is in force
         answerers = [
-            Answerer(config.net, vocab_size, answers, name=f"answerer_{index}")
+            Answerer(
+                config.net,
+                count,
+                words,
+                _find_evidence(config, vocabulary, answers, concepts),
+                name=f"answerer_{index}",
+            )
             for index in range(config.members)
         ]
         # One region, as the twin has, needs no attention.
         sizes = config.net.model_copy(update={"hops": 0})
-        blind = Answerer(sizes, vocab_size, answers, name="blind")
+        blind = Answerer(sizes, count, words, name="blind")
     finally:
         keras.config.set_dtype_policy(usual)
-    return Vqa(encoder, answerers, blind, config.objective, config.soft)
+    return Vqa(encoder, answerers, blind, config.objective, config.soft, concepts)
+
+
+def _find_evidence(
+    config: VqaConfig,
+    vocabulary: Vocabulary,
+    answers: Sequence[str] | None,
+    concepts: ConceptNet | None,
+) -> Evidence | None:
+    if not config.concepts or not concepts:
+        return None
+    names = Concepts(concepts.words).name(answers or ())
+    return Evidence(config.concepts, concepts.words, vocabulary, names)
 
 
 def answer_loss(scores, targets, soft, label_smoothing, weights=None):

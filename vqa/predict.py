@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, get_args
 import numpy as np
 
 from shared import bundles, litert
+from shared.concepts.table import TABLE, read_table
 from shared.config import parse_config
 from shared.errors import AppError
 from shared.images import ImageSource, read_image
@@ -22,6 +23,7 @@ from shared.quiet import importing_keras
 from shared.text import Vocabulary
 from shared.trial import try_files
 from vqa.answers import AnswerSpace
+from vqa.asked import Concepts
 from vqa.calibration import to_confidence
 from vqa.config import VqaConfig
 from vqa.guard import Choices, check_choices, check_question, known_form, warnings
@@ -107,6 +109,7 @@ class PhotoAnswerer:
         vocabulary: its words.
         space: its answers; None where they come with the question.
         runtime: what runs it.
+        concepts: those of its concept net, if it has one.
     """
 
     def __init__(
@@ -115,11 +118,13 @@ class PhotoAnswerer:
         vocabulary: Vocabulary,
         space: AnswerSpace | None,
         runtime: Runtime,
+        concepts: Concepts | None = None,
     ):
         self.config = config
         self.vocabulary = vocabulary
         self.space = space
         self.runtime = runtime
+        self.concepts = concepts
 
     def ask(
         self,
@@ -234,7 +239,9 @@ class PhotoAnswerer:
             for words in good
         ]
         tokens = np.stack([self.vocabulary.encode(words, length) for words in read])
-        seen = self.runtime.answer(features, tokens)
+        about = self.concepts
+        mentioned = np.stack([about.find(words) for words in good]) if about else None
+        seen = self.runtime.answer(features, tokens, mentioned)
         guessed = self.runtime.guess(tokens) if blind else None
         replies: list[Reply | AppError] = []
         row = 0
@@ -405,11 +412,13 @@ def load_vqa(
         with importing_keras():
             from vqa.runtime_keras import KerasRuntime
         config, vocabulary, space, net = load_bundle(folder)
-        return PhotoAnswerer(config, vocabulary, space, KerasRuntime(net))
-    config, vocabulary, space = _read_bundle(folder, fast=True)
-    threads = max(1, usable_processors() - 1)
-    loaded = LiteRTRuntime(folder, threads, config, len(space) if space else 0)
-    return PhotoAnswerer(config, vocabulary, space, loaded)
+        concepts = Concepts(net.concepts.words) if net.concepts else None
+        loaded: Runtime = KerasRuntime(net)
+    else:
+        config, vocabulary, space, concepts = _read_bundle(folder, fast=True)
+        threads = max(1, usable_processors() - 1)
+        loaded = LiteRTRuntime(folder, threads, config, len(space) if space else 0)
+    return PhotoAnswerer(config, vocabulary, space, loaded, concepts)
 
 
 def why_not_litert(folder: Path) -> str:
@@ -425,7 +434,7 @@ def load_bundle(
     Raises:
         AppError: if there is no bundle, it is damaged, or Keras is missing.
     """
-    config, vocabulary, space = _read_bundle(folder, fast=False)
+    config, vocabulary, space, _ = _read_bundle(folder, fast=False)
     with importing_keras():
         from vqa.runtime_keras import load_net
     return config, vocabulary, space, load_net(folder, config, vocabulary, space)
@@ -433,7 +442,7 @@ def load_bundle(
 
 def _read_bundle(
     folder: Path, fast: bool
-) -> tuple[VqaConfig, Vocabulary, AnswerSpace | None]:
+) -> tuple[VqaConfig, Vocabulary, AnswerSpace | None, Concepts | None]:
     """Check a bundle, or only what the fast path needs of it, and read what is text."""
     texts = [bundles.CONFIG, bundles.VOCABULARY]
     bundles.check_bundle(folder, "vqa", texts)
@@ -441,6 +450,8 @@ def _read_bundle(
     config = parse_config(text, VqaConfig, str(folder / bundles.CONFIG))
     if config.objective == "answers":
         texts.append(ANSWERS)
+    if config.concepts:
+        texts.append(TABLE)
     names = [*texts, *FILES] if fast else None
     found = bundles.check_bundle(folder, "vqa", names)
     text = bundles.read_text(folder, bundles.VOCABULARY)
@@ -453,4 +464,7 @@ def _read_bundle(
         bundles.check_size(folder, least * config.members)
     tried = FILES if fast else [bundles.WEIGHTS]
     try_files(folder, {name: found[name] for name in tried})
-    return config, vocabulary, space
+    concepts = None
+    if config.concepts:
+        concepts = Concepts([row.word for row in read_table(folder)])
+    return config, vocabulary, space, concepts

@@ -58,7 +58,7 @@ def describe_run(
     learn: Sequence[Record],
     dev: Sequence[Record],
     space: AnswerSpace | None,
-    data: str,
+    data: Sequence[str],
     started_from: str | Path,
     progress: Progress,
     outcome: Outcome,
@@ -71,7 +71,7 @@ def describe_run(
     bins = reliability(confidence.max(axis=1), outcome.right)
     return {
         "data": {
-            "source": Path(data).resolve().name,
+            "source": ", ".join(Path(source).resolve().name for source in data),
             "train_photos": len({record.name for record in learn}),
             "train_questions": len(learn),
             "dev_photos": len({record.name for record in dev}),

@@ -27,8 +27,18 @@ class Runtime(Protocol):
     def look(self, image: np.ndarray) -> np.ndarray:
         """Give the features float32 (R, D) of an image uint8 (H, W, 3)."""
 
-    def answer(self, features: np.ndarray, tokens: np.ndarray) -> Scores:
-        """Score the answers to questions int32 (N, S) about one photo."""
+    def answer(
+        self,
+        features: np.ndarray,
+        tokens: np.ndarray,
+        asked: np.ndarray | None = None,
+    ) -> Scores:
+        """Score the answers to questions int32 (N, S) about one photo.
+
+        Args:
+            asked: int32 (N, M), the concepts that they mention, see `vqa.asked`; of a
+                model with concepts.
+        """
 
     def guess(self, tokens: np.ndarray) -> Scores:
         """The same by the twin that does not see the photo."""

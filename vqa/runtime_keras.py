@@ -7,6 +7,8 @@ import keras
 import numpy as np
 from keras import ops
 
+from shared.concepts.net import ConceptNet
+from shared.concepts.table import read_table
 from shared.encoders import Encoder
 from shared.text import Vocabulary
 from shared.weights import load_weights
@@ -14,7 +16,6 @@ from vqa.answers import AnswerSpace
 from vqa.config import VqaConfig
 from vqa.model import Answerer, Vqa, build_vqa, nothing
 from vqa.runtime import Scores
-from vqa.words import encode_answers
 
 ROWS = 8  # questions and choices are filled up to a multiple, so that few shapes occur
 
@@ -29,7 +30,8 @@ def load_net(
     """
     # Half precision is for training; not every processor has it.
     config = config.model_copy(update={"precision": "float32"})
-    model = build_net(config, vocabulary, space, None)
+    concepts = ConceptNet(read_table(folder)) if config.concepts else None
+    model = build_net(config, vocabulary, space, None, concepts)
     load_weights(folder, model)
     return model
 
@@ -39,12 +41,13 @@ def build_net(
     vocabulary: Vocabulary,
     space: AnswerSpace | None,
     encoder: Encoder | None,
+    concepts: ConceptNet | None = None,
 ) -> Vqa:
     """Make an untrained model for words and answers; see `vqa.model.build_vqa`."""
     answers = None
     if config.objective != "boxes":
-        answers = encode_answers(space.answers if space else (), vocabulary)
-    return build_vqa(config, len(vocabulary), answers, encoder)
+        answers = space.answers if space else ()
+    return build_vqa(config, vocabulary, answers, encoder, concepts)
 
 
 class Scorer(keras.Model):
@@ -56,8 +59,11 @@ class Scorer(keras.Model):
 
     def call(self, inputs):
         """Score answers."""
-        features = inputs.get("features", nothing(inputs["tokens"]))
-        return self.net.explain(features, inputs["tokens"])
+        tokens = inputs["tokens"]
+        features = inputs.get("features", nothing(tokens))
+        if "asked" in inputs:
+            return self.net.explain(features, tokens, inputs["asked"])
+        return self.net.explain(features, tokens)
 
 
 class KerasRuntime:
@@ -73,9 +79,15 @@ class KerasRuntime:
         """Give the features float32 (R, D) of an image uint8 (H, W, 3)."""
         return ops.convert_to_numpy(self.model.encoder.predict_on_batch(image[None]))[0]
 
-    def answer(self, features: np.ndarray, tokens: np.ndarray) -> Scores:
+    def answer(
+        self,
+        features: np.ndarray,
+        tokens: np.ndarray,
+        asked: np.ndarray | None = None,
+    ) -> Scores:
         """Score the answers to questions int32 (N, S) about one photo."""
-        return self._run(self._answer, tokens, features=features[None])
+        rows = {} if asked is None else {"asked": _fill(asked)[None]}
+        return self._run(self._answer, tokens, features=features[None], **rows)
 
     def guess(self, tokens: np.ndarray) -> Scores:
         """The same by the twin that does not see the photo."""
@@ -108,9 +120,13 @@ class KerasRuntime:
         return first, second
 
     def _run(self, scorer: Scorer, tokens: np.ndarray, **features: Any) -> Scores:
-        count = len(tokens)
-        filled = np.zeros((-(-count // ROWS) * ROWS, tokens.shape[1]), np.int32)
-        filled[:count] = tokens
-        found = scorer.predict_on_batch({"tokens": filled[None], **features})
-        joint, scores, alpha = (ops.convert_to_numpy(f)[0, :count] for f in found)
-        return Scores(joint, scores, alpha)
+        found = scorer.predict_on_batch({"tokens": _fill(tokens)[None], **features})
+        found = (ops.convert_to_numpy(part)[0, : len(tokens)] for part in found)
+        return Scores(*found)
+
+
+def _fill(rows: np.ndarray) -> np.ndarray:
+    """Fill up with rows of zeros."""
+    filled = np.zeros((-(-len(rows) // ROWS) * ROWS, rows.shape[1]), np.int32)
+    filled[: len(rows)] = rows
+    return filled

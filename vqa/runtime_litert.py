@@ -6,6 +6,7 @@ A bundle's LiteRT part, written by `vqa.export`:
     answer.tflite   features, tokens (1, N, S) -> joint (1, N, J), scores (1, N, A),
                     alpha (1, N, H, R)
     blind.tflite    tokens -> joint, scores, alpha, by the twin
+                    with concepts, asked (1, N, M), see `vqa.asked`, beside tokens
     choose.tflite   choices (C, L) -> vectors (C, J), blind_vectors; or, of a model that
                     points, features and boxes (1, 1, C, 4) -> the same
 
@@ -19,6 +20,7 @@ from threading import Lock
 import numpy as np
 
 from shared.litert import PART, Graph, Spec, Specs, check_encoder
+from vqa.asked import MOST
 from vqa.config import VqaConfig
 from vqa.runtime import Scores
 
@@ -56,9 +58,16 @@ class LiteRTRuntime:
         """Give the features float32 (R, D) of an image uint8 (H, W, 3)."""
         return self._encoder(images=image[None])["features"][0]
 
-    def answer(self, features: np.ndarray, tokens: np.ndarray) -> Scores:
+    def answer(
+        self,
+        features: np.ndarray,
+        tokens: np.ndarray,
+        asked: np.ndarray | None = None,
+    ) -> Scores:
         """Score the answers to questions int32 (N, S) about one photo."""
-        return _scores(self._answer(features=features[None], tokens=tokens[None]))
+        rows = {} if asked is None else {"asked": asked[None]}
+        found = self._answer(features=features[None], tokens=tokens[None], **rows)
+        return _scores(found)
 
     def guess(self, tokens: np.ndarray) -> Scores:
         """The same by the twin that does not see the photo."""
@@ -92,6 +101,8 @@ class LiteRTRuntime:
         joint, members = config.net.joint_units, config.members
         if graph == "answer":
             alpha = (max(1, config.net.hops), regions)
+            if config.concepts:
+                tokens |= {"asked": Spec("int32", (1, -1, MOST))}
             return seen | tokens, _said(members * joint, self._answers, alpha)
         if graph == "blind":
             return tokens, _said(joint, self._answers, (1, 1))

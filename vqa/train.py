@@ -9,7 +9,7 @@ import hashlib
 import json
 import tempfile
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -18,12 +18,17 @@ import numpy as np
 
 from shared import bundles
 from shared.briefing import count_rare, name_clipped, name_rare, warn_of_few
+from shared.concepts.imagined import Imagined
+from shared.concepts.net import ConceptNet, load_concepts
+from shared.concepts.table import TABLE, Seen, format_table
+from shared.concepts.teach import read_fitted
 from shared.config import format_config, read_config
 from shared.encoders import Encoder
 from shared.errors import AppError
 from shared.features import read_again
 from shared.files import write_text
 from shared.images import read_image
+from shared.mixing import count_turns
 from shared.runs import (
     adapt_recipe,
     digest_photos,
@@ -37,13 +42,20 @@ from shared.text import SPECIAL_WORDS, Vocabulary, split_words
 from shared.training import check_blocks, grow
 from shared.weights import write_weights
 from vqa.answers import AnswerSpace, most_common
-from vqa.batches import Questions
-from vqa.calibration import choose_threshold, fit_temperature, to_confidence
+from vqa.asked import Concepts
+from vqa.batches import Questions, Texts
+from vqa.calibration import (
+    choose_threshold,
+    draw_evenly,
+    fit_temperature,
+    to_confidence,
+)
 from vqa.config import AnsweringConfig, FinetuneConfig, VqaConfig, find_contradictions
-from vqa.data import Record, read_dataset, select
+from vqa.data import Record, read_datasets, select
 from vqa.guard import opening
 from vqa.model import Vqa
 from vqa.predict import load_bundle
+from vqa.questions.captions import read_captions
 from vqa.reports import (
     Outcome,
     describe_run,
@@ -53,12 +65,14 @@ from vqa.reports import (
     write_card,
 )
 from vqa.runtime_keras import build_net, load_net
+from vqa.texts import TextSource, read_text_sources
 from vqa.trainer import Trainer
 from vqa.words import ANSWERS, choose_vocabulary
 
 FINETUNE = "finetune-vqa"
 CAPTIONER = Path(__file__).parents[1] / "captioner" / "bundle"
 VOCABULARY = bundles.VOCABULARY
+PERSON = "person"  # whose being there or not a made-up photo must agree about
 LEAST_OPENING = 3  # questions that start so, for a kind to count as learnt
 
 
@@ -76,9 +90,12 @@ class Words(NamedTuple):
 
 def train(
     config: str | None,
-    data: str,
+    data: str | Sequence[str],
     out: Path,
     *,
+    concepts: Path | None = None,
+    texts: Sequence[str] = (),
+    captions: Sequence[str] = (),
     encoder_weights: str | None = None,
     from_bundle: Path | None = None,
     cache: Path | None = None,
@@ -90,8 +107,10 @@ def train(
     Args:
         config: a recipe's name or file; None with `from_bundle` is the recipe for
             fine-tuning.
-        data: as of `vqa.data.read_dataset`.
+        data: a data set as of `vqa.data.read_dataset`, or several.
         out: the run's folder.
+        concepts: what `captioner teach` wrote, for a recipe with concepts.
+        texts, captions: see `vqa.config.FinetuneConfig`; none are those of the recipe.
         encoder_weights: used instead of the recipe's.
         from_bundle: a trained model to start from; the recipe is then a
             `FinetuneConfig`, words and answers are added, and old ones keep theirs.
@@ -105,9 +124,12 @@ def train(
     Raises:
         AppError: if the recipe, the data or the run's folder is refused.
     """
-    start = _read_recipe(config, encoder_weights, from_bundle)
+    named = {"texts": tuple(texts), "captions": tuple(captions)}
+    start = _read_recipe(config, encoder_weights, concepts, named, from_bundle)
     with hold_run(out, "`vqa train`", announce):
-        return _train(start, data, out, cache or out / "features", announce, tick)
+        several = [data] if isinstance(data, (str, Path)) else data
+        sources = [str(source) for source in several]
+        return _train(start, sources, out, cache or out / "features", announce, tick)
 
 
 class Start(NamedTuple):
@@ -116,6 +138,9 @@ class Start(NamedTuple):
     Attributes:
         recipe: all of it.
         encoder: with its weights.
+        concepts: the concept net of this encoder, for a recipe with concepts.
+        fitted: what it tells of the photos that taught it, as if it did not know
+            them, by their digests.
         words: what is known from the beginning.
         model: what is trained further, if anything is.
         origin: for the card: a bundle, or the encoder's weights.
@@ -123,32 +148,40 @@ class Start(NamedTuple):
 
     recipe: VqaConfig
     encoder: Encoder
+    concepts: ConceptNet | None
+    fitted: Mapping[str, Seen]
     words: Words
     model: Vqa | None
     origin: str | Path
 
 
 def _read_recipe(
-    config: str | None, encoder_weights: str | None, from_bundle: Path | None
+    config: str | None,
+    encoder_weights: str | None,
+    concepts: Path | None,
+    named: Mapping[str, tuple[str, ...]],
+    from_bundle: Path | None,
 ) -> Start:
     """Read a recipe, and refuse all in it that cannot be trained."""
     if from_bundle is not None:
-        if encoder_weights is not None:
+        if encoder_weights is not None or concepts is not None:
             raise AppError(
-                "A model that goes on with --from brings its encoder: leave out "
-                "--encoder-weights."
+                "A model that goes on with --from brings its encoder and concepts: "
+                "leave out --encoder-weights and --concepts."
             )
         known, vocabulary, space, model = load_bundle(from_bundle)
         source = config or FINETUNE
-        recipe = adapt_recipe(known, source, FinetuneConfig, FINETUNE)
+        recipe = _name(adapt_recipe(known, source, FinetuneConfig, FINETUNE), named)
         words = Words(vocabulary, space)
-        start = Start(recipe, model.encoder, words, model, from_bundle)
+        start = Start(
+            recipe, model.encoder, model.concepts, {}, words, model, from_bundle
+        )
         refuse(source, find_contradictions(recipe, whole=False))
         keras.utils.set_random_seed(recipe.seed)
     elif config is None:
         raise AppError("Give a recipe with --config, or a bundle with --from.")
     else:
-        recipe = read_config(config, VqaConfig, "vqa-")
+        recipe = _name(read_config(config, VqaConfig, "vqa-"), named)
         refuse(config, find_contradictions(recipe, whole=True))
         keras.utils.set_random_seed(recipe.seed)
         weights = encoder_weights or recipe.encoder.weights
@@ -156,43 +189,74 @@ def _read_recipe(
             weights = str(CAPTIONER)
         name, size = recipe.encoder.name, recipe.encoder.image_size
         encoder = Encoder(name, size, None if weights == "none" else weights)
+        net, fitted = _read_concepts(config, recipe, concepts)
         nothing = Words(Vocabulary(SPECIAL_WORDS), None)
-        start = Start(recipe, encoder, nothing, None, weights)
+        start = Start(recipe, encoder, net, fitted, nothing, None, weights)
+    if any(stage.texts for stage in recipe.stages) and not recipe.texts:
+        raise AppError(
+            f"{config or FINETUNE} learns from captions without photos: name files of "
+            "them with --texts, or in its `texts`; or set the stages' `texts` to 0."
+        )
     check_blocks(start.encoder, {s.name: s.encoder_from for s in recipe.stages})
     return start
 
 
+def _name(recipe: VqaConfig, named: Mapping[str, tuple[str, ...]]) -> VqaConfig:
+    """Put in what is named on the command line."""
+    given = {key: paths for key, paths in named.items() if paths}
+    return recipe.model_copy(update=given) if given else recipe
+
+
+def _read_concepts(
+    source: str, recipe: VqaConfig, folder: Path | None
+) -> tuple[ConceptNet | None, Mapping[str, Seen]]:
+    """Read what `captioner teach` wrote, if the recipe has use for it."""
+    if (folder is None) != (recipe.concepts is None):
+        raise AppError(
+            f"{source} has no [concepts]: leave out --concepts, or add it."
+            if folder
+            else f"{source} has [concepts]: give with --concepts the folder that "
+            "`captioner teach` wrote, or leave them out of the recipe."
+        )
+    return (load_concepts(folder), read_fitted(folder)) if folder else (None, {})
+
+
 def _train(
     start: Start,
-    data: str,
+    data: Sequence[str],
     out: Path,
     cache: Path,
     announce: Callable[[str], None],
     tick: Callable[[str, int, int, int, float], None],
 ) -> Path:
     recipe = start.recipe
-    records = read_dataset(data)
+    records = read_datasets(data)
     learn, dev = select(records, "train"), select(records, "dev")
     _check_objective(recipe, learn + dev)
+    if recipe.texts:
+        announce(f"making questions of {', '.join(recipe.texts)}")
+    texts = read_text_sources(recipe.texts, recipe.seed)
     lists = [VOCABULARY, ANSWERS] if recipe.objective == "answers" else [VOCABULARY]
-    resumed = open_run(out, recipe, _data_hash(learn + dev), lists)
+    resumed = open_run(out, recipe, _data_hash(learn + dev, texts), lists)
     learn, dev = leave_out_broken(out, learn, dev, announce)
-    words = _choose_words(out, learn, recipe, start.words, resumed)
+    words = _choose_words(out, learn, texts, recipe, start, resumed)
     for line in _summary(recipe, words, learn, dev):
         announce(line)
     for line in name_clipped(recipe.stages, len({record.name for record in learn})):
         announce(line)
     sizes = _sizes(learn + dev) if recipe.objective == "boxes" else None
+    concepts = Concepts(start.concepts.words) if start.concepts else None
     to_learn, to_choose = (
-        Questions(part, *words, recipe, sizes) for part in (learn, dev)
+        Questions(part, *words, recipe, sizes, concepts) for part in (learn, dev)
     )
-    model = build_net(recipe, *words, None if start.model else start.encoder)
+    encoder = None if start.model else start.encoder
+    model = build_net(recipe, *words, encoder, start.concepts)
     if start.model:
         grow(start.model, model)
     elif start.origin == "none":
-        encoder = recipe.encoder
+        size, resize = recipe.encoder.image_size, recipe.encoder.resize
         photos = [record.image for record in to_learn.photos[:64]]
-        images = [read_again(p, encoder.image_size, encoder.resize) for p in photos]
+        images = [read_again(photo, size, resize) for photo in photos]
         model.encoder.calibrate(np.stack(images))
     signature = sign(
         [record.id for record in learn],
@@ -202,10 +266,20 @@ def _train(
         words.space.answers if words.space else (),
     )
     trainer = Trainer(
-        recipe, model, to_learn, to_choose, out, cache, announce, tick, signature
+        recipe,
+        model,
+        to_learn,
+        to_choose,
+        out,
+        cache,
+        announce,
+        tick,
+        signature,
+        start.fitted,
+        _imagine(recipe, texts, words, concepts, start.fitted),
     )
     if start.model and not resumed:
-        asked = Questions(dev, *start.words, recipe, sizes)
+        asked = Questions(dev, *start.words, recipe, sizes, concepts)
         before = Trainer(recipe, start.model, to_learn, asked, out, cache, announce)
         outcome = Outcome(*before.answer_dev())
         report = score_outcome(dev, outcome, start.words.space)
@@ -216,7 +290,46 @@ def _train(
             f"{score.questions} questions to choose by."
         )
     trainer.train()
-    return _finish(recipe, trainer, words, learn, dev, data, start.origin, out)
+    openings = _find_openings(learn, texts)
+    return _finish(
+        recipe, trainer, words, openings, learn, dev, data, start.origin, out
+    )
+
+
+def _imagine(
+    recipe: VqaConfig,
+    sources: Sequence[TextSource],
+    words: Words,
+    concepts: Concepts | None,
+    fitted: Mapping[str, Seen],
+) -> Texts | None:
+    """Make ready what is learnt from without photos."""
+    if not sources or not concepts or not words.space:
+        return None
+    told, mentioned, places = [], [], []
+    for place, source in enumerate(recipe.captions):
+        photos = [p for p in read_captions(source) if p.split == "train"]
+        digests = digest_photos(photo.image for photo in photos)
+        for photo, digest in zip(photos, digests, strict=True):
+            if digest in fitted:
+                told.append(np.stack(fitted[digest], axis=-1))
+                said = (split_words(caption) for caption in photo.captions)
+                mentioned.append([concepts.mention(caption) for caption in said])
+                places.append(place)
+    if not told:
+        raise AppError(
+            "What photos would show is made up for captions without photos by photos "
+            "that taught the concepts, and none of those was found in the recipe's "
+            f"`captions`: {', '.join(recipe.captions) or 'none'}. Name with --captions "
+            "captioned data sets that `captioner teach` was given."
+        )
+    rows = np.repeat(np.arange(len(told)), count_turns(places, recipe.balance))
+    imagined = Imagined(
+        np.stack(told)[rows],
+        [mentioned[row] for row in rows],
+        concepts.words.index(PERSON) if PERSON in concepts.words else None,
+    )
+    return Texts(sources, words.vocabulary, words.space, recipe, concepts, imagined)
 
 
 def _check_objective(recipe: VqaConfig, records: Sequence[Record]) -> None:
@@ -236,8 +349,10 @@ def _check_objective(recipe: VqaConfig, records: Sequence[Record]) -> None:
             )
 
 
-def _data_hash(records: Sequence[Record]) -> str:
+def _data_hash(records: Sequence[Record], texts: Sequence[TextSource] = ()) -> str:
     digest = hashlib.sha256()
+    for source in texts:
+        digest.update("\n".join(source.captions).encode())
     for r in records:
         asked = (r.name, r.split, r.question, r.choices, r.boxes)
         digest.update(repr((*asked, r.answers, r.right, r.weight)).encode())
@@ -245,16 +360,23 @@ def _data_hash(records: Sequence[Record]) -> str:
 
 
 def _choose_words(
-    out: Path, learn: Sequence[Record], recipe: VqaConfig, known: Words, resumed: bool
+    out: Path,
+    learn: Sequence[Record],
+    texts: Sequence[TextSource],
+    recipe: VqaConfig,
+    start: Start,
+    resumed: bool,
 ) -> Words:
     """Choose words and answers; a run with a checkpoint keeps its own."""
-    limits = recipe.vocabulary
+    limits, known = recipe.vocabulary, start.words
+    unseen = [one for source in texts for asked in source.asked for one in asked]
     space = known.space
     if recipe.objective == "answers":
         if resumed:
             space = AnswerSpace.load(out / ANSWERS)
         else:
-            given = (record.answers for record in learn)
+            given = [record.answers for record in learn]
+            given += [(one.answer,) for one in unseen]
             found = AnswerSpace.from_answers(given, limits.answers, limits.min_answers)
             old = space.answers if space else ()
             space = AnswerSpace(dict.fromkeys([*old, *found.answers]))
@@ -262,12 +384,13 @@ def _choose_words(
     if resumed:
         vocabulary = Vocabulary.load(out / VOCABULARY)
     else:
-        asked = [record.question for record in learn]
-        texts = list(space.answers if space else ())
+        asked = [record.question for record in learn] + [one.text for one in unseen]
+        needed = [*(space.answers if space else ())]
+        needed += start.concepts.words if start.concepts else ()
         if recipe.objective == "choices":
-            texts += [choice for record in learn for choice in record.choices]
+            needed += [choice for record in learn for choice in record.choices]
         vocabulary = choose_vocabulary(
-            asked, texts, limits.min_count, known.vocabulary.words
+            asked, needed, limits.min_count, known.vocabulary.words
         )
         text = "".join(f"{word}\n" for word in vocabulary.words)
         write_text(out / VOCABULARY, text)
@@ -318,14 +441,31 @@ def _summary(
     return [line for line in lines if line]
 
 
+def _find_openings(
+    learn: Sequence[Record], texts: Sequence[TextSource]
+) -> tuple[str, ...]:
+    """Find the kinds of questions that count as learnt."""
+    counts = Counter(opening(record.question) for record in learn)
+    for source in texts:
+        counts.update(opening(one.text) for asked in source.asked for one in asked)
+    found = (first for first, n in counts.items() if first and n >= LEAST_OPENING)
+    return tuple(sorted(found))
+
+
 def _calibrate(
-    recipe: VqaConfig, learn: Sequence[Record], outcome: Outcome
+    recipe: VqaConfig,
+    openings: tuple[str, ...],
+    dev: Sequence[Record],
+    outcome: Outcome,
 ) -> AnsweringConfig:
     """Find on the dev questions how sure the model may be.
 
-    Where they are too few, that stays as it was in the model it came from.
+    Several data sets count about the same. Where the questions are too few, that stays
+    as it was in the model it came from.
     """
     known = recipe.answering
+    rows = draw_evenly([record.source for record in dev])
+    outcome = Outcome(*(part[rows] for part in outcome))
     seen, guessed = (
         fit_temperature(scores, outcome.targets, recipe.soft, before)
         for scores, before in (
@@ -334,14 +474,11 @@ def _calibrate(
         )
     )
     confidence = to_confidence(outcome.seen, seen, recipe.soft).max(axis=1)
-    counts = Counter(opening(record.question) for record in learn)
     return AnsweringConfig(
         temperature=round(seen, 4),
         blind_temperature=round(guessed, 4),
         unsure=round(choose_threshold(confidence, outcome.right, known.unsure), 4),
-        openings=tuple(
-            sorted(first for first, n in counts.items() if first and n >= LEAST_OPENING)
-        ),
+        openings=openings,
     )
 
 
@@ -352,6 +489,8 @@ def _as_shipped(model: Vqa, recipe: VqaConfig, words: Words) -> Vqa:
     """
     with tempfile.TemporaryDirectory() as folder:
         write_weights(Path(folder), model)
+        for name, text in _lists(words, model.concepts).items():
+            write_text(Path(folder) / name, text)
         return load_net(Path(folder), recipe, *words)
 
 
@@ -359,16 +498,17 @@ def _finish(
     recipe: VqaConfig,
     trainer: Trainer,
     words: Words,
+    openings: tuple[str, ...],
     learn: list[Record],
     dev: list[Record],
-    data: str,
+    data: Sequence[str],
     started_from: str | Path,
     out: Path,
 ) -> Path:
     """Calibrate, write the bundle, and the reports on it."""
     trainer.model = _as_shipped(trainer.model, recipe, words)
     outcome = Outcome(*trainer.answer_dev())
-    answering = _calibrate(recipe, learn, outcome)
+    answering = _calibrate(recipe, openings, dev, outcome)
     recipe = recipe.model_copy(update={"answering": answering})
     run = describe_run(
         recipe, learn, dev, words.space, data, started_from, trainer.progress, outcome
@@ -381,9 +521,7 @@ def _finish(
         vocabulary="".join(f"{word}\n" for word in words.vocabulary.words),
         model=trainer.model,
         card=write_card(run, recipe, words.vocabulary, words.space),
-        more={ANSWERS: "".join(f"{a}\n" for a in words.space.answers)}
-        if words.space
-        else {},
+        more=_lists(words, trainer.model.concepts),
     )
     try:
         write_text(out / "run.json", json.dumps(run, indent=1) + "\n")
@@ -395,3 +533,13 @@ def _finish(
             "the same command writes them again."
         ) from error
     return bundle
+
+
+def _lists(words: Words, concepts: ConceptNet | None) -> dict[str, str]:
+    """Give what a bundle has beside its vocabulary: answers and concepts."""
+    found = {}
+    if words.space:
+        found[ANSWERS] = "".join(f"{answer}\n" for answer in words.space.answers)
+    if concepts:
+        found[TABLE] = format_table(concepts.table)
+    return found

@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
@@ -13,8 +13,10 @@ import numpy as np
 from keras import ops
 
 from shared.checkpoints import Progress, load_arrays, load_progress, save_arrays
+from shared.concepts.table import Seen
 from shared.features import Features, PhotosLost, extract_features
-from shared.runs import BEST, CHECKPOINT
+from shared.mixing import count_turns
+from shared.runs import BEST, CHECKPOINT, digest_photos
 from shared.training import (
     ahead,
     build_optimizer,
@@ -29,6 +31,7 @@ from vqa.batches import (
     Drawn,
     Look,
     Questions,
+    Texts,
     all_batches,
     epoch_batches,
     look_up,
@@ -38,6 +41,7 @@ from vqa.config import StageConfig, VqaConfig
 from vqa.model import Vqa
 
 BEST_BLIND = "best_blind.npz"
+TOLD_AT_ONCE = 64  # photos
 LOGGED = ("loss", "dev_accuracy", "dev_blind")
 
 
@@ -68,6 +72,9 @@ class Trainer:
         announce: told what happens, a sentence each.
         tick: told of every step: stage name, epoch from 0, step from 1, steps, loss.
         signature: of what is learnt from, see `shared.runs.sign`.
+        fitted: for a model with concepts: what is told of training photos that taught
+            the concept net, by their digests, see `shared.concepts.teach`.
+        texts: questions without photos.
     """
 
     def __init__(
@@ -81,6 +88,8 @@ class Trainer:
         announce: Callable[[str], None] = print,
         tick: Callable[[str, int, int, int, float], None] = lambda *_: None,
         signature: str = "",
+        fitted: Mapping[str, Seen] | None = None,
+        texts: Texts | None = None,
     ):
         self.config = config
         self.model = model
@@ -90,6 +99,9 @@ class Trainer:
         self.cache = cache
         self.announce = announce
         self.tick = tick
+        self.fitted = fitted or {}
+        self.texts = texts
+        self.turns = count_turns([r.source for r in learn.photos], config.balance)
         self.progress = VqaProgress(signature=signature)
 
     def train(self) -> VqaProgress:
@@ -168,7 +180,8 @@ class Trainer:
         model.compile(optimizer=optimizer, jit_compile=False)
 
     def _steps(self, stage: StageConfig) -> int:
-        return len(self.learn.photos) // self._batch_size(stage)
+        steps = int(self.turns.sum()) // self._batch_size(stage)
+        return 2 * steps if stage.texts else steps
 
     def _batch_size(self, stage: StageConfig) -> int:
         return min(stage.batch_size, len(self.learn.photos))
@@ -180,8 +193,12 @@ class Trainer:
         if stage.encoder_rate:
             augment = stage.augment and not plain
             return read_images(photos, encoder.image_size, encoder.resize, augment)
-        mirrored = stage.mirror and not plain
-        return look_up(self._features(photos, mirrored))
+        features = self._features(photos, stage.mirror and not plain)
+        if not self.model.concepts:
+            return look_up(features)
+        # What is told of dev photos is what will be told of those of users.
+        told = self._told(features, photos, {} if plain else self.fitted)
+        return look_up(features, told, 0.0 if plain else stage.blind)
 
     def _features(self, photos: Sequence[Any], mirrored: bool) -> Features:
         features = extract_features(
@@ -195,6 +212,23 @@ class Trainer:
         if features.broken:
             raise PhotosLost(list(features.broken.values()))
         return features
+
+    def _told(
+        self, features: Features, photos: Sequence[Any], fitted: Mapping[str, Seen]
+    ) -> np.ndarray:
+        """Give float16 (photos, V, 2): said and there, as if the photos were new."""
+        net = self.model.concepts
+        assert net
+        told = np.zeros((len(photos), len(net.words), 2), np.float16)
+        for start in range(0, len(photos), TOLD_AT_ONCE):
+            rows = slice(start, start + TOLD_AT_ONCE)
+            seen = net.predict_on_batch(features.array[rows, 0].astype(np.float32))
+            told[rows] = np.stack(seen, axis=-1)
+        if fitted:
+            for row, digest in enumerate(digest_photos(photos)):
+                if digest in fitted:
+                    told[row] = np.stack(fitted[digest], axis=-1)
+        return told
 
     def _run_stage(self, stage: StageConfig) -> None:
         progress = self.progress
@@ -233,7 +267,7 @@ class Trainer:
         current = [ops.convert_to_numpy(v) for v in model.trainable_variables]
         model.optimizer.finalize_variable_values(model.trainable_variables)
         seen, guessed, targets = self._answer(look, stage)
-        score, blind = accuracy(seen, targets), accuracy(guessed, targets)
+        score, blind = (self._score(scores, targets) for scores in (seen, guessed))
         progress.waited += 1
         if progress.best is None or score > progress.best:
             progress.best, progress.waited = score, 0
@@ -244,6 +278,18 @@ class Trainer:
         for variable, value in zip(model.trainable_variables, current, strict=True):
             variable.assign(value)
         return score, blind
+
+    def _score(self, scores: np.ndarray, targets: np.ndarray) -> float:
+        """Judge answers to the dev questions; with several sets, by their mean."""
+        sources = self.dev.sources
+        return float(
+            np.mean(
+                [
+                    accuracy(scores[sources == source], targets[sources == source])
+                    for source in np.unique(sources)
+                ]
+            )
+        )
 
     def _epoch(self, stage: StageConfig, look: Look) -> Iterator[tuple[Batch, Drawn]]:
         progress = self.progress
@@ -256,6 +302,9 @@ class Trainer:
                 mirror=stage.mirror,
                 seeds=[self.config.seed, progress.stage, progress.epoch],
                 start=progress.step,
+                turns=self.turns,
+                texts=self.texts if stage.texts else None,
+                texts_share=stage.texts,
             )
         )
 
