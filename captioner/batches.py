@@ -13,6 +13,7 @@ from captioner.data import Record
 from shared.concepts.imagined import Imagined
 from shared.features import Features, read_again
 from shared.images import Resize
+from shared.mixing import walk
 from shared.text import BOS, Vocabulary
 
 Batch = dict[str, np.ndarray]
@@ -199,15 +200,16 @@ def epoch_batches(
         texts: captions without photos.
         texts_count: how many of them follow each batch of photos, as a batch.
     """
-    order = np.arange(len(captions.rows))
-    order = order if turns is None else np.repeat(order, turns)
-    order = np.random.default_rng(seeds).permutation(order)
-    each = 2 if texts_count else 1
-    for step in range(start, len(order) // batch_size * each):
-        rng = np.random.default_rng([*seeds, step + 1])  # 0 is the order's
-        turn, is_text = divmod(step, each)
-        if is_text and texts:
+    steps = walk(
+        len(captions.rows),
+        batch_size,
+        seeds,
+        start=start,
+        turns=turns,
+        texts=texts is not None,
+    )
+    for rows, rng in steps:
+        if rows is not None:
+            yield Drawn(rows, look(rows, rng), captions.draw(rows, count, rng))
+        elif texts:
             yield texts.draw(texts_count, rng)
-            continue
-        rows = order[turn * batch_size : (turn + 1) * batch_size]
-        yield Drawn(rows, look(rows, rng), captions.draw(rows, count, rng))

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from shared.concepts.config import ConceptsConfig
+from shared.concepts.config import ConceptsConfig, contradicts
 from shared.config import Config
 from shared.names import CellName, EncoderName
 
@@ -270,7 +270,7 @@ class FinetuneConfig(Config):
         balance: how several data sets are mixed: the photos drawn from each in an
             epoch are as its size to this power, none less than once. 1 draws each
             photo once, 0 as many from all.
-        texts: files of captions without photos, see `captioner.texts`.
+        texts: files of captions without photos, see `shared.texts`.
         stages: trained one after the other.
     """
 
@@ -337,16 +337,12 @@ def find_contradictions(recipe: CaptionerConfig, whole: bool) -> list[str]:
                     f"stage are not shared in equal parts by decoding.groups "
                     f"{decoding.groups}. Give a multiple of {decoding.groups}."
                 )
-        if (stage.texts or stage.blind) and whole and not recipe.concepts:
-            found.append(
-                f"{place}: `texts` and `blind` are about concepts, and the recipe has "
-                "no [concepts]. Leave them out, or add it."
-            )
-        if stage.encoder_rate and recipe.concepts:
-            found.append(
-                f"{place}.encoder_rate: the concepts are read from the features of the "
-                "encoder as it is, so it cannot be trained. Leave it out."
-            )
+        found += contradicts(
+            place,
+            recipe.concepts,
+            listens=whole and (stage.texts > 0 or stage.blind > 0),
+            trains_encoder=stage.encoder_rate > 0,
+        )
         if whole and stage.attention_penalty and not recipe.decoder.attention_units:
             found.append(
                 f"{place}.attention_penalty: the decoder has no attention "

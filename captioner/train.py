@@ -30,9 +30,10 @@ from captioner.trainer import Trainer
 from shared import bundles
 from shared.briefing import count_rare, name_clipped, name_rare, warn_of_few
 from shared.checkpoints import Progress
-from shared.concepts.net import ConceptNet, load_concepts
+from shared.concepts.config import check_texts
+from shared.concepts.net import ConceptNet
 from shared.concepts.table import TABLE, Seen, format_table
-from shared.concepts.teach import read_fitted
+from shared.concepts.telling import read_taught
 from shared.config import format_config, read_config
 from shared.encoders import Encoder
 from shared.errors import AppError
@@ -155,7 +156,7 @@ def _read_recipe(
         name, size = recipe.encoder.name, recipe.encoder.image_size
         weights = encoder_weights or recipe.encoder.weights
         encoder = Encoder(name, size, None if weights == "none" else weights)
-        net, fitted = _read_concepts(config, recipe, concepts)
+        net, fitted = read_taught(config, concepts, recipe.concepts is not None)
         words = Vocabulary(SPECIAL_WORDS, recipe.vocabulary.units)
         start = Start(recipe, encoder, net, fitted, words, None, weights)
     check_blocks(start.encoder, {s.name: s.encoder_from for s in recipe.stages})
@@ -166,28 +167,10 @@ def _name_texts(recipe: CaptionerConfig, texts: Sequence[str]) -> CaptionerConfi
     return recipe.model_copy(update={"texts": tuple(texts)}) if texts else recipe
 
 
-def _read_concepts(
-    source: str, recipe: CaptionerConfig, folder: Path | None
-) -> tuple[ConceptNet | None, Mapping[str, Seen]]:
-    """Read what `captioner teach` wrote, if the recipe has use for it."""
-    if (folder is None) != (recipe.concepts is None):
-        raise AppError(
-            f"{source} has no [concepts]: leave out --concepts, or add it."
-            if folder
-            else f"{source} has [concepts]: give with --concepts the folder that "
-            "`captioner teach` wrote, or leave them out of the recipe."
-        )
-    return (load_concepts(folder), read_fitted(folder)) if folder else (None, {})
-
-
 def _check_recipe(source: str, recipe: CaptionerConfig, whole: bool) -> None:
     """Refuse what cannot be trained, whatever words will be learnt."""
     refuse(source, find_contradictions(recipe, whole))
-    if any(stage.texts for stage in recipe.stages) and not recipe.texts:
-        raise AppError(
-            f"{source} learns from captions without photos: name files of them with "
-            "--texts, or in its `texts`; or set the `texts` of its stages to 0."
-        )
+    check_texts(source, any(stage.texts for stage in recipe.stages), recipe.texts)
     decoding, units = recipe.decoding, recipe.vocabulary.units
     texts = [*decoding.must, *decoding.ban, decoding.prefix]
     words = dict.fromkeys(word for text in texts for word in split_words(text, units))

@@ -33,12 +33,12 @@ from captioner.rules import make_rules
 from captioner.runtime_keras import Search
 from shared.checkpoints import Progress, load_arrays, load_progress, save_arrays
 from shared.concepts.imagined import Imagined
-from shared.concepts.net import ConceptNet
 from shared.concepts.table import Seen
+from shared.concepts.telling import tell
 from shared.concepts.words import Mentions
 from shared.features import Features, PhotosLost, extract_features
-from shared.mixing import count_turns
-from shared.runs import BEST, CHECKPOINT, digest_photos
+from shared.mixing import count_steps, count_turns
+from shared.runs import BEST, CHECKPOINT
 from shared.text import Vocabulary
 from shared.training import (
     ahead,
@@ -51,8 +51,6 @@ from shared.training import (
 )
 
 LOGGED = ("loss", "dev_cider_d", "dev_distinct")
-TOLD_AT_ONCE = 128  # photos
-PERSON = "person"  # whose being there or not a made-up photo must agree about
 
 
 class Trainer:
@@ -102,6 +100,8 @@ class Trainer:
         self.turns = count_turns([r.source for r in records], config.balance)
         self.fitted = fitted or {}
         self.sentences = texts
+        self._said: np.ndarray | None = None
+        self._texts: Texts | None = None
         # Of each data set by itself: what words are rare depends on the set.
         self.dev_sets = [
             [i for i, r in enumerate(dev) if r.source == source]
@@ -169,8 +169,7 @@ class Trainer:
         model.compile(optimizer=optimizer, jit_compile=False)
 
     def _steps(self, stage: StageConfig) -> int:
-        steps = int(self.turns.sum()) // self._batch_size(stage)
-        return 2 * steps if stage.texts else steps
+        return count_steps(self.turns, self._batch_size(stage), stage.texts > 0)
 
     def _batch_size(self, stage: StageConfig) -> int:
         return min(stage.batch_size, len(self.records))
@@ -189,48 +188,30 @@ class Trainer:
         dev = self._features(self.dev, False)
         if not self.model.concepts:
             return look_up(learn), look_up(dev), None
-        said = self._said(learn)
+        if self._said is None:  # its encoder stays as it is, in all stages
+            photos = [record.image for record in self.records]
+            self._said = tell(self.model.concepts, learn, photos, self.fitted).said
+        if stage.texts and self._texts is None:
+            self._texts = self._imagine(self.model.concepts.words, self._said)
         return (
-            look_up(learn, said, stage.blind),
+            look_up(learn, self._said, stage.blind),
             look_up(dev),
-            self._texts(said) if stage.texts else None,
+            self._texts if stage.texts else None,
         )
 
-    def _said(self, features: Features) -> np.ndarray:
-        """Give float16 (photos, C): what the training photos show, as if unknown."""
-        concepts = self.model.concepts
-        assert concepts
-        said = _tell(concepts, features)
-        if self.fitted:
-            digests = digest_photos(record.image for record in self.records)
-            for row, digest in enumerate(digests):
-                if digest in self.fitted:
-                    said[row] = self.fitted[digest].said
-        return said
-
-    def _texts(self, said: np.ndarray) -> Texts:
-        assert self.model.concepts
-        vocabulary, words = self.vocabulary, self.model.concepts.words
-        places = {word: place for place, word in enumerate(words)}
-        mentions = Mentions(words)
-
-        def find(sentence: list[str]) -> list[int]:
-            return [places[word] for word in mentions.find(sentence)]
-
-        photos = np.repeat(np.arange(len(self.records)), self.turns)
-        mentioned = [
-            [find(vocabulary.split(c)) for c in r.captions] for r in self.records
-        ]
-        imagined = Imagined(
-            said[photos][..., None], [mentioned[p] for p in photos], places.get(PERSON)
-        )
-        sources = [[vocabulary.split(c) for c in source] for source in self.sentences]
+    def _imagine(self, concepts: Sequence[str], said: np.ndarray) -> Texts:
+        """Make ready what is learnt from without photos."""
+        split = self.vocabulary.split
+        captions = [[split(c) for c in record.captions] for record in self.records]
+        places = {word: place for place, word in enumerate(concepts)}
+        mentions = Mentions(concepts)
+        sources = [[split(text) for text in source] for source in self.sentences]
         return Texts(
             sources,
-            [[find(words) for words in source] for source in sources],
-            vocabulary,
+            [[[places[w] for w in mentions.find(s)] for s in some] for some in sources],
+            self.vocabulary,
             self.config.vocabulary.max_words + 1,
-            imagined,
+            Imagined.of_photos(said[..., None], captions, concepts, self.turns),
         )
 
     def _features(self, records: Sequence[Record], mirrored: bool) -> Features:
@@ -369,12 +350,3 @@ class Trainer:
             for cider, rows in zip(self.dev_ciders, self.dev_sets, strict=True)
         ]
         return list(map(float, ciders)), len({caption.text for caption in found})
-
-
-def _tell(concepts: ConceptNet, features: Features) -> np.ndarray:
-    """Give float16 (photos, C), what is said of photos."""
-    told = []
-    for start in range(0, len(features), TOLD_AT_ONCE):
-        batch = np.asarray(features.array[start : start + TOLD_AT_ONCE, 0])
-        told.append(ops.convert_to_numpy(concepts.predict_on_batch(batch).said))
-    return np.concatenate(told).astype(np.float16)

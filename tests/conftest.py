@@ -131,6 +131,31 @@ def tiny_model(config, seed=2, vocabulary=VOCABULARY):
     return net
 
 
+def write_concepts(folder, words, photos=()):
+    """Write what `captioner teach` does, of a net for 16 features that knows nothing.
+
+    Args:
+        words: its concepts.
+        photos: digests of photos that taught it; what it tells of them is random.
+    """
+    import keras
+
+    from shared.concepts.net import ConceptNet
+    from shared.weights import write_weights
+
+    keras.utils.set_random_seed(1)
+    net = ConceptNet(make_table(words, words, False))
+    net.build((None, 16, 16))
+    write_weights(folder, net)
+    (folder / TABLE).write_text(format_table(net.table))
+    (folder / "teach.json").write_text('{"feature_size": 16}')
+    told = np.random.default_rng(0).random((2, len(photos), len(words)))
+    said, there = told.astype(np.float16)
+    digests = np.array(photos, "U32")
+    np.savez(folder / "fitted.npz", photos=digests, said=said, there=there)
+    return folder
+
+
 def write_tiny(folder, config, model, vocabulary=VOCABULARY):
     """Write a bundle."""
     from shared.bundles import write_bundle

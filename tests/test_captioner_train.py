@@ -15,7 +15,7 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
-from conftest import tiny_config, write_shapes
+from conftest import tiny_config, write_concepts, write_shapes
 from keras import layers, ops
 from PIL import Image
 
@@ -33,15 +33,14 @@ from shared import encoders, training
 from shared.bundles import add_part, has_part
 from shared.checkpoints import save_arrays
 from shared.concepts.imagined import Imagined
-from shared.concepts.net import ConceptNet, load_concepts
-from shared.concepts.table import TABLE, format_table, make_table
+from shared.concepts.net import load_concepts
+from shared.concepts.table import TABLE
 from shared.config import parse_config
 from shared.errors import AppError
 from shared.runs import hold_run
 from shared.shapes import COLOURS, draw_shape
 from shared.text import SPECIAL_WORDS, Vocabulary
 from shared.training import grow
-from shared.weights import write_weights
 
 TOP = """
 seed = 3
@@ -145,17 +144,7 @@ SHAPES = ("circle", "square", "red", "green", "blue")
 @pytest.fixture(scope="session")
 def concepts(tmp_path_factory):
     """What `captioner teach` writes, here of a net that knows nothing."""
-    folder = tmp_path_factory.mktemp("concepts")
-    keras.utils.set_random_seed(1)
-    net = ConceptNet(make_table(SHAPES, SHAPES, False))
-    net.build((None, 16, 16))
-    write_weights(folder, net)
-    (folder / TABLE).write_text(format_table(net.table))
-    (folder / "teach.json").write_text('{"feature_size": 16}')
-    nothing = np.zeros((0, len(SHAPES)), np.float16)
-    arrays = {"photos": np.zeros(0, "U32"), "said": nothing, "there": nothing}
-    np.savez(folder / "fitted.npz", **arrays)
-    return folder
+    return write_concepts(tmp_path_factory.mktemp("concepts"), SHAPES)
 
 
 @pytest.fixture(scope="session")

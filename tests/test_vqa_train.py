@@ -15,14 +15,14 @@ from conftest import (
     VQA_SPACE,
     VQA_VOCABULARY,
     tiny_vqa_config,
+    write_concepts,
 )
 from keras import layers, ops
 from PIL import Image
 
 from shared import encoders, training
 from shared.checkpoints import save_arrays
-from shared.concepts.net import ConceptNet
-from shared.concepts.table import TABLE, format_table, make_table, read_table
+from shared.concepts.table import TABLE, read_table
 from shared.config import parse_config
 from shared.errors import AppError
 from shared.runs import digest_photos
@@ -30,7 +30,6 @@ from shared.shapes import COLOURS, draw_shape
 from shared.shapes import write_captioned_shapes as write_shapes
 from shared.text import SPECIAL_WORDS, Vocabulary
 from shared.training import grow
-from shared.weights import write_weights
 from vqa import train as train_module
 from vqa import trainer
 from vqa.answers import AnswerSpace
@@ -872,20 +871,9 @@ def texts(tmp_path_factory):
 @pytest.fixture(scope="session")
 def concepts(tmp_path_factory, captions):
     """What `captioner teach` writes, here of a net that knows nothing."""
-    folder = tmp_path_factory.mktemp("concepts")
-    keras.utils.set_random_seed(1)
     words = (*SHAPES, "cat", "zebra", "horse", "person")
-    net = ConceptNet(make_table(words, words, False))
-    net.build((None, 16, 16))
-    write_weights(folder, net)
-    (folder / TABLE).write_text(format_table(net.table))
-    (folder / "teach.json").write_text('{"feature_size": 16}')
-    digests = digest_photos(photo.image for photo in read_captions(captions))
-    told = np.random.default_rng(0).random((2, len(digests), len(words)))
-    said, there = told.astype(np.float16)
-    arrays = {"photos": np.array(digests), "said": said, "there": there}
-    np.savez(folder / "fitted.npz", **arrays)
-    return folder
+    photos = digest_photos(photo.image for photo in read_captions(captions))
+    return write_concepts(tmp_path_factory.mktemp("concepts"), words, photos)
 
 
 @pytest.mark.slow

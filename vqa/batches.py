@@ -12,6 +12,7 @@ from PIL import Image
 from shared.concepts.imagined import Imagined
 from shared.features import Features, read_again
 from shared.images import Resize, StoredImage
+from shared.mixing import walk
 from shared.text import PAD, UNK, Vocabulary, split_words
 from vqa.answers import AnswerSpace, normalize
 from vqa.asked import Concepts
@@ -424,20 +425,22 @@ def epoch_batches(
     Yields:
         what `look` gives, and what is asked about it.
     """
-    order = np.arange(len(questions.members))
-    order = order if turns is None else np.repeat(order, turns)
-    order = np.random.default_rng(seeds).permutation(order)
-    each = 2 if texts else 1
     captions = round(
         batch_size * count / TEXT_QUESTIONS * texts_share / (1 - texts_share)
     )
-    for step in range(start, len(order) // batch_size * each):
-        turn, is_text = divmod(step, each)
-        rng = np.random.default_rng([*seeds, step + 1])  # 0 is the order's
-        if is_text and texts:
+    steps = walk(
+        len(questions.members),
+        batch_size,
+        seeds,
+        start=start,
+        turns=turns,
+        texts=texts is not None,
+    )
+    for rows, rng in steps:
+        if rows is None:
+            assert texts
             yield texts.draw(max(1, captions), TEXT_QUESTIONS, rng)
             continue
-        rows = order[turn * batch_size : (turn + 1) * batch_size]
         mirrored = (rng.random(batch_size) < 0.5) & mirror
         chosen = [
             _pad(rng.permutation(questions.members[r])[:count], count) for r in rows

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from shared.concepts.config import ConceptsConfig
+from shared.concepts.config import ConceptsConfig, contradicts
 from shared.config import Config
 from shared.names import CellName, EncoderName
 
@@ -308,16 +308,12 @@ def find_contradictions(recipe: VqaConfig, whole: bool) -> list[str]:
         )
     for stage in recipe.stages:
         place = f"stages.{stage.name}"
-        if (stage.texts or stage.blind) and whole and not recipe.concepts:
-            found.append(
-                f"{place}: `texts` and `blind` are about concepts, and the recipe has "
-                "no [concepts]. Leave them out, or add it."
-            )
-        if stage.encoder_rate and recipe.concepts:
-            found.append(
-                f"{place}.encoder_rate: the concepts are read from the features of the "
-                "encoder as it is, so it cannot be trained. Leave it out."
-            )
+        found += contradicts(
+            place,
+            recipe.concepts,
+            listens=whole and (stage.texts > 0 or stage.blind > 0),
+            trains_encoder=stage.encoder_rate > 0,
+        )
         if stage.augment and not stage.encoder_rate:
             found.append(
                 f"{place}.augment: photos change only where the encoder is trained, "

@@ -7,11 +7,10 @@ import numpy as np
 from keras import layers, ops
 
 from shared.concepts.config import ConceptsConfig
-from shared.concepts.slots import ConceptSlots
+from shared.concepts.slots import ConceptSlots, to_odds
 from shared.text import Vocabulary
 
 FAR = 10.0  # more than any odds, for what is not mentioned
-LEAST = 0.003  # probabilities are kept this far from 0 and 1 before their log odds
 FIGURES = 2  # told of each concept: whether it would be said, and whether it is there
 ASKED_FIGURES = 2 * FIGURES + 1
 
@@ -46,8 +45,7 @@ class Facts(NamedTuple):
 
 def tell(said: Any, there: Any) -> Told:
     """Bring the probabilities of a concept net, float (B, V) each, into that form."""
-    probs = ops.clip(ops.stack([said, there], axis=-1), LEAST, 1 - LEAST)
-    return Told(said, (ops.log(probs) - ops.log(1 - probs)) / 5)
+    return Told(said, to_odds(ops.stack([said, there], axis=-1)))
 
 
 class Evidence(layers.Layer):

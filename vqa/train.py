@@ -18,10 +18,11 @@ import numpy as np
 
 from shared import bundles
 from shared.briefing import count_rare, name_clipped, name_rare, warn_of_few
+from shared.concepts.config import check_texts
 from shared.concepts.imagined import Imagined
-from shared.concepts.net import ConceptNet, load_concepts
+from shared.concepts.net import ConceptNet
 from shared.concepts.table import TABLE, Seen, format_table
-from shared.concepts.teach import read_fitted
+from shared.concepts.telling import read_taught
 from shared.config import format_config, read_config
 from shared.encoders import Encoder
 from shared.errors import AppError
@@ -72,7 +73,7 @@ from vqa.words import ANSWERS, choose_vocabulary
 FINETUNE = "finetune-vqa"
 CAPTIONER = Path(__file__).parents[1] / "captioner" / "bundle"
 VOCABULARY = bundles.VOCABULARY
-PERSON = "person"  # whose being there or not a made-up photo must agree about
+
 LEAST_OPENING = 3  # questions that start so, for a kind to count as learnt
 
 
@@ -189,14 +190,11 @@ def _read_recipe(
             weights = str(CAPTIONER)
         name, size = recipe.encoder.name, recipe.encoder.image_size
         encoder = Encoder(name, size, None if weights == "none" else weights)
-        net, fitted = _read_concepts(config, recipe, concepts)
+        net, fitted = read_taught(config, concepts, recipe.concepts is not None)
         nothing = Words(Vocabulary(SPECIAL_WORDS), None)
         start = Start(recipe, encoder, net, fitted, nothing, None, weights)
-    if any(stage.texts for stage in recipe.stages) and not recipe.texts:
-        raise AppError(
-            f"{config or FINETUNE} learns from captions without photos: name files of "
-            "them with --texts, or in its `texts`; or set the stages' `texts` to 0."
-        )
+    wanted = any(stage.texts for stage in recipe.stages)
+    check_texts(config or FINETUNE, wanted, recipe.texts)
     check_blocks(start.encoder, {s.name: s.encoder_from for s in recipe.stages})
     return start
 
@@ -205,20 +203,6 @@ def _name(recipe: VqaConfig, named: Mapping[str, tuple[str, ...]]) -> VqaConfig:
     """Put in what is named on the command line."""
     given = {key: paths for key, paths in named.items() if paths}
     return recipe.model_copy(update=given) if given else recipe
-
-
-def _read_concepts(
-    source: str, recipe: VqaConfig, folder: Path | None
-) -> tuple[ConceptNet | None, Mapping[str, Seen]]:
-    """Read what `captioner teach` wrote, if the recipe has use for it."""
-    if (folder is None) != (recipe.concepts is None):
-        raise AppError(
-            f"{source} has no [concepts]: leave out --concepts, or add it."
-            if folder
-            else f"{source} has [concepts]: give with --concepts the folder that "
-            "`captioner teach` wrote, or leave them out of the recipe."
-        )
-    return (load_concepts(folder), read_fitted(folder)) if folder else (None, {})
 
 
 def _train(
@@ -306,16 +290,15 @@ def _imagine(
     """Make ready what is learnt from without photos."""
     if not sources or not concepts or not words.space:
         return None
-    told, mentioned, places = [], [], []
+    told, captions, sets = [], [], []
     for place, source in enumerate(recipe.captions):
         photos = [p for p in read_captions(source) if p.split == "train"]
         digests = digest_photos(photo.image for photo in photos)
         for photo, digest in zip(photos, digests, strict=True):
             if digest in fitted:
                 told.append(np.stack(fitted[digest], axis=-1))
-                said = (split_words(caption) for caption in photo.captions)
-                mentioned.append([concepts.mention(caption) for caption in said])
-                places.append(place)
+                captions.append([split_words(caption) for caption in photo.captions])
+                sets.append(place)
     if not told:
         raise AppError(
             "What photos would show is made up for captions without photos by photos "
@@ -323,12 +306,8 @@ def _imagine(
             f"`captions`: {', '.join(recipe.captions) or 'none'}. Name with --captions "
             "captioned data sets that `captioner teach` was given."
         )
-    rows = np.repeat(np.arange(len(told)), count_turns(places, recipe.balance))
-    imagined = Imagined(
-        np.stack(told)[rows],
-        [mentioned[row] for row in rows],
-        concepts.words.index(PERSON) if PERSON in concepts.words else None,
-    )
+    turns = count_turns(sets, recipe.balance)
+    imagined = Imagined.of_photos(np.stack(told), captions, concepts.words, turns)
     return Texts(sources, words.vocabulary, words.space, recipe, concepts, imagined)
 
 

@@ -14,9 +14,10 @@ from keras import ops
 
 from shared.checkpoints import Progress, load_arrays, load_progress, save_arrays
 from shared.concepts.table import Seen
+from shared.concepts.telling import tell
 from shared.features import Features, PhotosLost, extract_features
-from shared.mixing import count_turns
-from shared.runs import BEST, CHECKPOINT, digest_photos
+from shared.mixing import count_steps, count_turns
+from shared.runs import BEST, CHECKPOINT
 from shared.training import (
     ahead,
     build_optimizer,
@@ -41,7 +42,6 @@ from vqa.config import StageConfig, VqaConfig
 from vqa.model import Vqa
 
 BEST_BLIND = "best_blind.npz"
-TOLD_AT_ONCE = 64  # photos
 LOGGED = ("loss", "dev_accuracy", "dev_blind")
 
 
@@ -180,8 +180,7 @@ class Trainer:
         model.compile(optimizer=optimizer, jit_compile=False)
 
     def _steps(self, stage: StageConfig) -> int:
-        steps = int(self.turns.sum()) // self._batch_size(stage)
-        return 2 * steps if stage.texts else steps
+        return count_steps(self.turns, self._batch_size(stage), stage.texts > 0)
 
     def _batch_size(self, stage: StageConfig) -> int:
         return min(stage.batch_size, len(self.learn.photos))
@@ -197,7 +196,8 @@ class Trainer:
         if not self.model.concepts:
             return look_up(features)
         # What is told of dev photos is what will be told of those of users.
-        told = self._told(features, photos, {} if plain else self.fitted)
+        fitted = {} if plain else self.fitted
+        told = np.stack(tell(self.model.concepts, features, photos, fitted), axis=-1)
         return look_up(features, told, 0.0 if plain else stage.blind)
 
     def _features(self, photos: Sequence[Any], mirrored: bool) -> Features:
@@ -212,23 +212,6 @@ class Trainer:
         if features.broken:
             raise PhotosLost(list(features.broken.values()))
         return features
-
-    def _told(
-        self, features: Features, photos: Sequence[Any], fitted: Mapping[str, Seen]
-    ) -> np.ndarray:
-        """Give float16 (photos, V, 2): said and there, as if the photos were new."""
-        net = self.model.concepts
-        assert net
-        told = np.zeros((len(photos), len(net.words), 2), np.float16)
-        for start in range(0, len(photos), TOLD_AT_ONCE):
-            rows = slice(start, start + TOLD_AT_ONCE)
-            seen = net.predict_on_batch(features.array[rows, 0].astype(np.float32))
-            told[rows] = np.stack(seen, axis=-1)
-        if fitted:
-            for row, digest in enumerate(digest_photos(photos)):
-                if digest in fitted:
-                    told[row] = np.stack(fitted[digest], axis=-1)
-        return told
 
     def _run_stage(self, stage: StageConfig) -> None:
         progress = self.progress

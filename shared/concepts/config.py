@@ -1,10 +1,12 @@
 """What a recipe says of the concepts that a model is told beside a photo's regions."""
 
+from collections.abc import Sequence
 from typing import Annotated
 
 from pydantic import Field, model_validator
 
 from shared.config import Config
+from shared.errors import AppError
 
 Word = Annotated[str, Field(min_length=1, max_length=100)]
 
@@ -33,3 +35,46 @@ class ConceptsConfig(Config):
                 "`slots`: name fewer words, or set more `slots`"
             )
         return self
+
+
+def contradicts(
+    place: str, concepts: ConceptsConfig | None, *, listens: bool, trains_encoder: bool
+) -> list[str]:
+    """Say what in a stage of training does not go with concepts, or without.
+
+    Args:
+        place: of the stage, for messages.
+        concepts: of the recipe.
+        listens: whether photos are hidden in it, or missing.
+        trains_encoder: whether it does.
+    """
+    found = []
+    if listens and not concepts:
+        found.append(
+            f"{place}: `texts` and `blind` are about concepts, and the recipe has "
+            "no [concepts]. Leave them out, or add it."
+        )
+    if trains_encoder and concepts:
+        found.append(
+            f"{place}.encoder_rate: the concepts are read from the features of the "
+            "encoder as it is, so it cannot be trained. Leave it out."
+        )
+    return found
+
+
+def check_texts(source: str, wanted: bool, texts: Sequence[str]) -> None:
+    """Make sure that there is what would be learnt from without photos.
+
+    Args:
+        source: the recipe's name or file, for the message.
+        wanted: whether a stage learns from captions without photos.
+        texts: files of them.
+
+    Raises:
+        AppError: if there are none, and should be.
+    """
+    if wanted and not texts:
+        raise AppError(
+            f"{source} learns from captions without photos: name files of them with "
+            "--texts, or in its `texts`; or set the `texts` of its stages to 0."
+        )

@@ -4,6 +4,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from shared.concepts.words import PERSON, Mentions
+
 CANDIDATES = 32  # real photos to choose from, for each caption
 PRIOR = 5.0  # mentions that the mean of all words counts for, beside a word's own
 NOISE = 0.15  # added to how surely a word is told, to deal probabilities out
@@ -59,6 +61,31 @@ class Imagined:
             has = (self._mentioned == agree).any(axis=1)
             self._agreeing = [np.flatnonzero(~has), np.flatnonzero(has)]
         self._usual, self._unsaid = self._measure()
+
+    @classmethod
+    def of_photos(
+        cls,
+        told: np.ndarray,
+        captions: Sequence[Sequence[Sequence[str]]],
+        concepts: Sequence[str],
+        turns: np.ndarray,
+    ) -> "Imagined":
+        """Begin with photos, that agree about whether there are people.
+
+        Args:
+            told: float (N, C, F), as above.
+            captions: of each photo, as words.
+            concepts: the C concepts.
+            turns: int (N,), how much each photo counts.
+        """
+        places = {concept: place for place, concept in enumerate(concepts)}
+        mentions = Mentions(concepts)
+        mentioned = [
+            [[places[word] for word in mentions.find(words)] for words in some]
+            for some in captions
+        ]
+        rows = np.repeat(np.arange(len(told)), turns)
+        return cls(told[rows], [mentioned[row] for row in rows], places.get(PERSON))
 
     def _measure(self) -> tuple[np.ndarray, np.ndarray]:
         """Give what is told of each concept when it is mentioned, and when it is not.

@@ -8,9 +8,9 @@ import numpy as np
 from shared.concepts.calibrate import area_under_curve, reliability
 from shared.concepts.lessons import UNKNOWN
 from shared.concepts.table import Table
+from shared.concepts.words import PERSON
 
 EDGES = (0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 0.7, 0.9)
-PERSON = "person"
 MENTIONED = 0.4  # the share of captions that makes a person the photo's
 MAIN = 0.6  # the share that makes a thing the main one
 TOLD = 0.4  # a probability above which somebody would rely on it

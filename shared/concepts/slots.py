@@ -15,6 +15,15 @@ LEAST = 0.003  # probabilities are kept this far from 0 and 1 before their log-o
 FIRST, NEVER = 2.0, -2.0  # added to probabilities to choose slots, so beyond them all
 
 
+def to_odds(probs: Any) -> Any:
+    """Give a fifth of the log odds of probabilities, so that they are of a net's size.
+
+    log(p / (1 - p)) / 5, of p kept within `LEAST` and 1 - `LEAST`
+    """
+    near = ops.clip(probs, LEAST, 1 - LEAST)
+    return (ops.log(near) - ops.log(1 - near)) / 5
+
+
 class ConceptSlots(keras.layers.Layer):
     """Turn the probabilities of all concepts into vectors for the likeliest.
 
@@ -76,8 +85,6 @@ class ConceptSlots(keras.layers.Layer):
         bonus = ops.cast(self.bonus, said.dtype)
         best, places = ops.top_k(said + bonus, self.count)
         probs = best - ops.take(bonus, places, axis=0)
-        near = ops.clip(probs, LEAST, 1 - LEAST)
-        odds = ops.log(near) - ops.log(1 - near)
-        told = ops.stack([probs, odds / 5], axis=-1)
+        told = ops.stack([probs, to_odds(probs)], axis=-1)
         words = ops.take(vectors, places, axis=0)
         return self.mix(ops.concatenate([words, ops.cast(told, words.dtype)], axis=-1))

@@ -29,7 +29,7 @@ from keras import ops
 from shared.captioned import Record
 from shared.concepts import lessons
 from shared.concepts.calibrate import area_under_curve, calibrate
-from shared.concepts.judging import PERSON, judge, judge_person
+from shared.concepts.judging import judge, judge_person
 from shared.concepts.lessons import UNKNOWN, Photo
 from shared.concepts.net import ABOUT, ConceptNet, TaughtHead, load_concepts
 from shared.concepts.table import (
@@ -41,6 +41,7 @@ from shared.concepts.table import (
     make_table,
 )
 from shared.concepts.teachers import Teacher, ask
+from shared.concepts.words import PERSON
 from shared.efficientnet_lite import Classifier
 from shared.encoders import Encoder
 from shared.errors import AppError

@@ -18,6 +18,7 @@ from typing import NamedTuple
 
 from shared.english import read_word
 
+PERSON = "person"  # whose being there matters more than any other thing's
 LONGEST = 3  # words of a concept or of another name for it, at most
 
 

@@ -1,0 +1,73 @@
+"""What a training is told of its photos by a concept net."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+from keras import ops
+
+from shared.concepts.net import ConceptNet, load_concepts
+from shared.concepts.table import Seen
+from shared.concepts.teach import read_fitted
+from shared.errors import AppError
+from shared.features import Features
+from shared.images import StoredImage
+from shared.runs import digest_photos
+
+AT_ONCE = 128  # photos
+
+
+def read_taught(
+    source: str, folder: Path | None, wanted: bool
+) -> tuple[ConceptNet | None, Mapping[str, Seen]]:
+    """Read what `captioner teach` wrote, if a recipe has use for it.
+
+    Args:
+        source: the recipe's name or file, for messages.
+        folder: of the concepts; None is none.
+        wanted: whether the recipe has concepts.
+
+    Returns:
+        the net, and what it tells of the photos that taught it, as if it did not know
+        them, by their digests.
+
+    Raises:
+        AppError: if only one of the two is there, or the folder is damaged.
+    """
+    if (folder is not None) != wanted:
+        raise AppError(
+            f"{source} has no [concepts]: leave out --concepts, or add it."
+            if folder
+            else f"{source} has [concepts]: give with --concepts the folder that "
+            "`captioner teach` wrote, or leave them out of the recipe."
+        )
+    return (load_concepts(folder), read_fitted(folder)) if folder else (None, {})
+
+
+def tell(
+    net: ConceptNet,
+    features: Features,
+    photos: Sequence[Path | StoredImage],
+    fitted: Mapping[str, Seen],
+) -> Seen:
+    """Say what photos show, as if the net did not know them.
+
+    Args:
+        features: of the photos; the first view is looked at.
+        photos: N of them.
+        fitted: what is told of those that taught the net, by their digests.
+
+    Returns:
+        float16 (N, V) each.
+    """
+    told = Seen(*(np.zeros((len(photos), len(net.words)), np.float16) for _ in "12"))
+    for start in range(0, len(photos), AT_ONCE):
+        rows = slice(start, start + AT_ONCE)
+        batch = features.array[rows, 0].astype(np.float32)
+        for part, found in zip(told, net.predict_on_batch(batch), strict=True):
+            part[rows] = ops.convert_to_numpy(found)
+    for row, digest in enumerate(digest_photos(photos) if fitted else ()):
+        if digest in fitted:
+            for part, known in zip(told, fitted[digest], strict=True):
+                part[row] = known
+    return told
