@@ -22,6 +22,9 @@ PRONOUNS = (
     *("someone", "somebody", "everyone", "everybody", "anyone", "anybody"),
 )
 LEAST = 1e-3  # of a probability, so that what is not there costs at most 7 nats
+# An animal that is less than half as surely there as another is most likely that one,
+# taken for it: a calf that looks a little like a dog.
+RIVAL = 0.5
 
 
 class Grounding:
@@ -68,6 +71,7 @@ class Grounding:
 
         Words for people, animals and things that are less surely there than the search
         asks for cost as much as a broken rule; things are those that detectors know.
+        So do animals that are far less surely there than another one.
         All words that name something cost `decoding.support` times the logarithm of
         how surely that is seen or said.
 
@@ -84,11 +88,17 @@ class Grounding:
             ANIMAL: decoding.animals,
             THING: decoding.things,
         }
-        thresholds = [least.get(kind, 0.0) for kind in self._kinds]
-        if not (any(thresholds) or decoding.support):
+        thresholds = np.array([least.get(kind, 0.0) for kind in self._kinds])
+        if not (thresholds.any() or decoding.support):
             return None
+        there = self._by_claim(seen.there)
+        animals = np.array([kind == ANIMAL for kind in self._kinds])
+        if decoding.animals:
+            surest = np.where(animals, there, 0.0).max(axis=1, keepdims=True)
+            thresholds = np.where(
+                animals, np.maximum(thresholds, RIVAL * surest), thresholds
+            )
         with np.errstate(invalid="ignore"):  # of what is NaN, nothing is known
-            there = self._by_claim(seen.there)
             found = np.where(there < thresholds, SELDOM, 0.0)
             if decoding.support:
                 surest = np.fmax(there, self._by_claim(seen.said))

@@ -64,6 +64,14 @@ def test_words_for_animals_need_the_nearest_that_detectors_know(grounding):
     assert "animals" not in banned(grounding, seen(dog=0.1, cat=0.1), animals=0.2)
 
 
+def test_an_animal_is_not_taken_for_another_that_is_much_surer(grounding):
+    cow_like = seen(dog=0.4, hot_dog=0.1, cat=0.85, hamster=0.5)
+    assert banned(grounding, cow_like, animals=0.2) == {"puppies", "dog"}
+    assert banned(grounding, cow_like) == set()
+    both = seen(dog=0.45, hot_dog=0.1, cat=0.85)
+    assert banned(grounding, both, animals=0.2) == set()
+
+
 def test_words_for_things_are_banned_only_if_asked_and_detected(grounding):
     none = seen(car=0.01, race_car=0.01, tree=0.01)
     assert banned(grounding, none, people=0.35, animals=0.2) == set()
