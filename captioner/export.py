@@ -1,6 +1,6 @@
 """A trained captioner in the forms that other programs run.
 
-    litert      three graphs and a search outside them, see
+    litert      a few graphs and a search outside them, see
                 `captioner.runtime_litert`: what `captioner caption` uses by itself
     savedmodel  TensorFlow's own: photos in, ids out, the search inside
     onnx        the same as one ONNX graph
@@ -25,7 +25,7 @@ from captioner.model import Captioner, Memory
 from captioner.predict import PhotoCaptioner, Runtime, load_bundle
 from captioner.rules import Rules, make_rules
 from captioner.runtime_keras import KerasRuntime, Search
-from captioner.runtime_litert import GRAPHS, LiteRTRuntime
+from captioner.runtime_litert import ODDS, LiteRTRuntime
 from shared import bundles
 from shared.concepts.table import Seen
 from shared.errors import AppError
@@ -206,9 +206,10 @@ def _write_litert(
 ) -> Files:
     with tempfile.TemporaryDirectory() as saved:
         parts = _Parts(model)
-        tf.saved_model.save(parts, saved, signatures=parts.signatures())
+        signatures = parts.signatures()
+        tf.saved_model.save(parts, saved, signatures=signatures)
         files = {}
-        for graph in GRAPHS:
+        for graph in signatures:
             converter = tf.lite.TFLiteConverter.from_saved_model(
                 saved, signature_keys=[graph]
             )
@@ -229,7 +230,7 @@ def _write_litert(
 
 
 class _Parts(tf.Module):
-    """The three graphs of `captioner.runtime_litert`, over the model's weights."""
+    """The graphs of `captioner.runtime_litert`, over the model's weights."""
 
     def __init__(self, model: Captioner):
         super().__init__()
@@ -256,26 +257,38 @@ class _Parts(tf.Module):
                 name,
             )
             for name, value in memory.structured_outputs.items()
-            if name not in Seen._fields
+            if name not in (*Seen._fields, ODDS)
         }
         tokens = tf.TensorSpec((None, None), tf.int32, "tokens")
-        return {
+        graphs = {
             "encoder": tf.function(self.encode).get_concrete_function(images),
             "start": memory,
             "step": tf.function(self.step).get_concrete_function(tokens, **specs),
         }
+        if self.concepts:
+            odds = memory.structured_outputs[ODDS]
+            odds = tf.TensorSpec(odds.shape, tf.float32, ODDS)
+            graphs["where"] = tf.function(self.where).get_concrete_function(odds)
+        return graphs
 
     def encode(self, images: Any) -> dict[str, Any]:
         return {"features": self.encoder(images)}
 
     def start(self, features: Any) -> dict[str, Any]:
-        seen = self.concepts(features) if self.concepts else None
+        seen, told = None, {}
+        if self.concepts:
+            seen, odds = self.concepts.look(features)
+            told = {**seen._asdict(), ODDS: odds}
         memory, state = self.decoder.start(
             features, 1, said=seen and seen.said, vectors=self.vectors
         )
         states = {f"state_{i}": part[:, 0] for i, part in enumerate(state)}
         kept = {n: v for n, v in memory._asdict().items() if v is not None}
-        return {**kept, **states, **(seen._asdict() if seen else {})}
+        return {**kept, **states, **told}
+
+    def where(self, odds: Any) -> dict[str, Any]:
+        assert self.concepts
+        return {"where": self.concepts.where(odds)}
 
     def step(self, tokens: Any, **found: Any) -> Any:
         memory = Memory(**{n: found[n] for n in Memory._fields if n in found})
@@ -343,6 +356,9 @@ class _WholeRuntime:
         return features[0]
 
     def seen(self, looked: np.ndarray) -> None:
+        """It does not tell."""
+
+    def where(self, looked: np.ndarray) -> None:
         """It does not tell."""
 
     def search(

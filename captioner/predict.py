@@ -7,20 +7,21 @@ Keras nor TensorFlow.
 import math
 import zlib
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol, get_args
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol, TypeVar, get_args
 
 import numpy as np
 
 from captioner.choosing import FOUND
+from captioner.concepts import NO_CONCEPTS, Concept, rank
 from captioner.config import CaptionerConfig, DecodingConfig
 from captioner.decoding import Sequences
 from captioner.grounding import Grounding
 from captioner.rules import Rules, make_rules
-from captioner.runtime_litert import EXPORT, FILES, LiteRTRuntime
+from captioner.runtime_litert import EXPORT, FILES, WHERE, LiteRTRuntime
 from shared import bundles, litert
 from shared.concepts.table import TABLE, Seen, read_table
 from shared.config import parse_config, revise_config
@@ -46,6 +47,7 @@ MEASURED_LATER = {
 }
 
 RuntimeName = Literal["keras", "litert"]
+T = TypeVar("T")
 
 
 class Runtime(Protocol):
@@ -61,6 +63,9 @@ class Runtime(Protocol):
 
     def seen(self, looked: Any) -> Seen | None:
         """Give what the photos show, or None of a model without concepts."""
+
+    def where(self, looked: Any) -> np.ndarray | None:
+        """Say how surely each region shows each concept, float32 (B, R, C), or None."""
 
     def search(
         self,
@@ -186,8 +191,9 @@ class PhotoCaptioner:
         batch_size: photos at a time.
         concepts: the words of its concept net, if it has one.
 
-    Every method takes `changes`: other values for the fields of `DecodingConfig`,
-    such as `beam_size=5` or `prefix="a photo of"`, for this call alone.
+    Methods that describe take `changes`: other values for the fields of
+    `DecodingConfig`, such as `beam_size=5` or `prefix="a photo of"`, for this call
+    alone.
 
     Raises:
         AppError: also by every method, if what is asked for cannot be.
@@ -205,7 +211,7 @@ class PhotoCaptioner:
         self.vocabulary = vocabulary
         self.runtime = runtime
         self.batch_size = batch_size
-        self.concepts = tuple(concepts)
+        self.concept_words = tuple(concepts)
         self.grounding = Grounding(vocabulary.words, concepts) if concepts else None
         self.request()  # a bundle's own rules may be impossible
 
@@ -274,11 +280,40 @@ class PhotoCaptioner:
             the reason why it cannot be read.
         """
         request = self.request(**changes)
-        return self._caption_all(sources, *request)
+        return self.tell_all(sources, lambda looked: self.write(looked, *request))
 
-    def _caption_all(
-        self, sources: Iterable[Any], decoding: DecodingConfig, rules: Rules
-    ) -> Iterator[list[tuple[Any, list[Caption] | AppError]]]:
+    def concepts(self, source: ImageSource, top: int | None = None) -> list[Concept]:
+        """Say which words a photo shows, and where.
+
+        Args:
+            source: as of `shared.images.read_image`.
+            top: concepts to give, at least 1; None is all.
+
+        Returns:
+            those that are most surely there first.
+
+        Raises:
+            AppError: if it is not a photo that can be read, or the model has no
+                concepts.
+            ValueError: if `top` is less than 1.
+        """
+        self.check_concepts()
+        looked = self.look(self.read(source)[None])
+        return self.see(looked, top, where=True)[0]
+
+    def tell_all(
+        self, sources: Iterable[Any], tell: Callable[[Looked], Sequence[T]]
+    ) -> Iterator[list[tuple[Any, T | AppError]]]:
+        """Tell something of any number of photos, in order.
+
+        Args:
+            sources: as of `caption_all`.
+            tell: such as `see`: given photos that were looked at, a result for each.
+
+        Yields:
+            batch after batch: each source with its result, or with the reason why it
+            cannot be read.
+        """
         readers, looker = ThreadPoolExecutor(READERS), ThreadPoolExecutor(1)
         queue: deque[tuple[list[Any], Future]] = deque()
         try:
@@ -293,11 +328,9 @@ class PhotoCaptioner:
                     return
                 group, future = queue.popleft()
                 results, looked = future.result()
-                captions = (
-                    iter(self.write(looked, decoding, rules)) if looked else iter(())
-                )
+                told = iter(tell(looked) if looked else ())
                 yield [
-                    (source, next(captions) if result is None else result)
+                    (source, next(told) if result is None else result)
                     for source, result in zip(group, results, strict=True)
                 ]
         finally:  # whoever stops early does not wait for what was read ahead
@@ -353,6 +386,53 @@ class PhotoCaptioner:
                 "bundle again, or train it again."
             )
         return captions
+
+    def see(
+        self,
+        looked: Looked,
+        top: int | None = None,
+        least: float = 0.0,
+        where: bool = False,
+    ) -> list[list[Concept]]:
+        """Say which words photos show that were looked at.
+
+        Args:
+            looked: of `look`.
+            top: concepts to give, at least 1; None is all.
+            least: probability of those to give, 0 to 1.
+            where: whether to say where they are, too.
+
+        Returns:
+            for each photo its concepts, those that are most surely there first; none
+            of a model without them.
+
+        Raises:
+            ValueError: if `top` is less than 1.
+        """
+        images, found = looked
+        seen = self.runtime.seen(found)
+        if seen is None:
+            return [[] for _ in images]
+        maps = self.runtime.where(found) if where else None
+        return [
+            rank(
+                self.concept_words,
+                Seen(seen.said[i], seen.there[i]),
+                None if maps is None else maps[i],
+                top,
+                least,
+            )
+            for i in range(len(images))
+        ]
+
+    def check_concepts(self) -> None:
+        """Make sure that the model has concepts.
+
+        Raises:
+            AppError: if it has none.
+        """
+        if not self.concept_words:
+            raise AppError(NO_CONCEPTS)
 
     def alternatives(
         self, source: ImageSource, words_so_far: str = "", count: int = 10
@@ -468,8 +548,8 @@ def load_captioner(
         runtime = "keras" if why_not_litert(folders) else "litert"
     elif runtime == "litert" and (reason := why_not_litert(folders)):
         raise AppError(f"LiteRT cannot run this: {reason}")
-    names = FILES if runtime == "litert" else None
-    read = [_read_bundle(folder, names) for folder in folders]
+    names = [_graphs(folder) if runtime == "litert" else None for folder in folders]
+    read = list(map(_read_bundle, folders, names))
     _check_alike(folders, read)
     config, vocabulary, concepts = read[0]
     if changes:
@@ -477,11 +557,16 @@ def load_captioner(
         config = config.model_copy(update={"decoding": decoding})
     make_rules(config.decoding, vocabulary)  # refuse before seconds of loading
     loaded = (
-        _load_litert(folders, read)
+        _load_litert(folders, read, WHERE in (names[0] or ()))
         if runtime == "litert"
         else _load_keras(folders, read, batch_size)
     )
     return PhotoCaptioner(config, vocabulary, loaded, batch_size, concepts)
+
+
+def _graphs(folder: Path) -> tuple[str, ...]:
+    """Name the files that LiteRT runs; that which tells where may be absent."""
+    return (*FILES, *({WHERE} & read_manifest(folder)["files"].keys()))
 
 
 def why_not_litert(folders: Sequence[Path]) -> str:
@@ -560,8 +645,10 @@ def _check_alike(folders: Sequence[Path], read: Sequence[_Texts]) -> None:
             )
 
 
-def _load_litert(folders: Sequence[Path], read: Sequence[_Texts]) -> Runtime:
-    runtime = LiteRTRuntime(folders, threads=max(1, usable_processors() - 1))
+def _load_litert(
+    folders: Sequence[Path], read: Sequence[_Texts], where: bool
+) -> Runtime:
+    runtime = LiteRTRuntime(folders, max(1, usable_processors() - 1), where)
     runtime.check(
         [texts.config for texts in read],
         len(read[0].vocabulary),

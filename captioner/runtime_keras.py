@@ -159,6 +159,15 @@ class KerasRuntime:
         """Give what the photos show, as the first model's concept net tells."""
         return looked.seen
 
+    def where(self, looked: Looked) -> np.ndarray | None:
+        """Say how surely each region shows each concept, float32 (batch size, R, C)."""
+        concepts = self.models[0].concepts
+        if not concepts:
+            return None
+        _, odds = concepts.look(ops.convert_to_tensor(looked.features[0]))
+        found: np.ndarray = ops.convert_to_numpy(concepts.where(odds))
+        return found
+
     def search(
         self,
         looked: Looked,

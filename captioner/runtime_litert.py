@@ -8,7 +8,10 @@ A bundle's LiteRT part is three graphs, written by `captioner.export`:
                     alpha (B, N, R), states
 
 With concepts, the second gives also concepts and concept_keys, which the third reads
-as it does regions and keys, and said and there (1, C), see `shared.concepts`.
+as it does regions and keys, and said, there (1, C) and odds (1, R, N), see
+`shared.concepts`. A fourth, which has no weights, runs only for those who ask:
+
+    where.tflite    odds -> where (1, R, C)
 
 The first two see one photo at a time: LiteRT is as fast so, and what is found in
 a photo does not depend on its batch.
@@ -31,6 +34,8 @@ from shared.litert import PART, Graph, Spec, Specs, check_encoder
 EXPORT = "captioner export"
 GRAPHS = ("encoder", "start", "step")
 FILES = tuple(f"{PART}/{graph}.tflite" for graph in GRAPHS)
+WHERE = f"{PART}/where.tflite"  # of models with concepts that were exported with it
+ODDS = "odds"  # what it reads
 
 MEMORY = ("regions", "keys", "concepts", "concept_keys")  # what each step reads
 Memory = dict[str, np.ndarray]  # what start.tflite gives, for a batch
@@ -42,6 +47,7 @@ class LiteRTRuntime:
     Args:
         folders: checked bundles over the same words, of the same image size.
         threads: processors for each graph.
+        where: whether the first has the fourth graph, too.
 
     Attributes:
         vocab_sizes: words that each knows, special ones included.
@@ -52,12 +58,13 @@ class LiteRTRuntime:
 
     name = "litert"
 
-    def __init__(self, folders: Sequence[Path], threads: int):
+    def __init__(self, folders: Sequence[Path], threads: int, where: bool = False):
         self._nets = [
             [Graph(folder / file, threads, EXPORT) for file in FILES]
             for folder in folders
         ]
         self.vocab_sizes = [s.outputs["log_probs"].shape[-1] for *_, s in self._nets]
+        self._where = Graph(folders[0] / WHERE, threads, EXPORT) if where else None
 
     def check(
         self,
@@ -75,6 +82,8 @@ class LiteRTRuntime:
         """
         for net, config, count in zip(self._nets, configs, concepts, strict=True):
             _check(net, config, vocab_size, count)
+        if self._where:
+            _check_where(self._where, self._nets[0][1], concepts[0])
 
     def encode(self, images: np.ndarray) -> list[np.ndarray]:
         """Give the features float32 (B, R, D) of images, for each model."""
@@ -98,6 +107,13 @@ class LiteRTRuntime:
         if "said" not in first:
             return None
         return Seen(*(first[name] for name in Seen._fields))
+
+    def where(self, looked: list[Memory]) -> np.ndarray | None:
+        """Say how surely each region shows each concept, float32 (B, R, C)."""
+        if not self._where:
+            return None
+        rows = looked[0][ODDS]
+        return np.concatenate([self._where(odds=row[None])["where"] for row in rows])
 
     def search(
         self,
@@ -158,6 +174,8 @@ def _check(
     one = {name: Spec("float32", (1, units)) for name in names}
     if config.concepts:
         one |= {name: Spec("float32", (1, concepts)) for name in Seen._fields}
+        if ODDS in start.outputs:
+            one[ODDS] = Spec("float32", (1, regions, -1))
     start.check({"features": features}, memory(1) | one)
     states = {name: Spec("float32", (-1, -1, units)) for name in names}
     used = {name: spec for name, spec in memory(-1).items() if name in step.inputs}
@@ -169,6 +187,12 @@ def _check(
         }
         | states,
     )
+
+
+def _check_where(graph: Graph, start: Graph, concepts: int) -> None:
+    given = {name: spec for name, spec in start.outputs.items() if name == ODDS}
+    regions = start.outputs["regions"].shape[1]
+    graph.check(given, {"where": Spec("float32", (1, regions, concepts))})
 
 
 def _start(graph: Graph, memory: Memory, sequences: int) -> Any:

@@ -345,6 +345,12 @@ class ConceptRuntime:
             }
         )
 
+    def where(self, looked):
+        concepts = len(self._seen["there"])
+        where = np.zeros((len(looked), 4, concepts), np.float32)
+        where[:, np.arange(concepts) % 4, np.arange(concepts)] = self._seen["there"]
+        return where
+
     def search(self, looked, rules, noise=None, bias=None):
         from captioner import arrays
         from captioner.choosing import width

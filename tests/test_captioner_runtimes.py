@@ -18,9 +18,10 @@ from conftest import VOCABULARY, photo, tiny_config, tiny_model, write_tiny
 from PIL import Image
 
 from captioner.predict import load_bundle, load_captioner, why_not_litert
-from captioner.runtime_litert import FILES, GRAPHS, PART
+from captioner.runtime_litert import FILES, PART, WHERE
 from shared import bundles
 from shared.errors import AppError
+from shared.litert import try_graph
 from shared.manifests import digest
 from shared.quiet import muted
 from shared.text import SPECIAL_WORDS, Vocabulary
@@ -68,9 +69,9 @@ def add_part(folder):
         from captioner.export import _Parts
 
         parts, files = _Parts(load_bundle(folder)[2]), {}
-        saved = str(folder.with_name("saved"))
-        tf.saved_model.save(parts, saved, signatures=parts.signatures())
-        for graph in GRAPHS:
+        saved, signatures = str(folder.with_name("saved")), parts.signatures()
+        tf.saved_model.save(parts, saved, signatures=signatures)
+        for graph in signatures:
             converter = tf.lite.TFLiteConverter.from_saved_model(
                 saved, signature_keys=[graph]
             )
@@ -195,6 +196,42 @@ def test_both_runtimes_name_people_neutrally(tmp_path):
     assert said & {"man", "woman", "his", "her"}
 
 
+def test_both_runtimes_tell_the_same_concepts_and_where_they_are(tmp_path):
+    config = tiny_config(concepts={"slots": 3, "units": 6})
+    folder = tmp_path / "bundle"
+    add_part(write_tiny(folder, config, tiny_model(config)))
+    try_graph(folder / WHERE)
+    keras, litert = (
+        load_captioner(folder, runtime=name, batch_size=3)
+        for name in ("keras", "litert")
+    )
+    places = set()
+    for seed in range(4):
+        ones, others = keras.concepts(photo(seed)), litert.concepts(photo(seed))
+        assert [one.word for one in ones] == [other.word for other in others]
+        for one, other in zip(ones, others, strict=True):
+            assert one[1:3] == pytest.approx(other[1:3], abs=1e-4)
+            assert one.where.shape == other.where.shape == (4, 4)
+            np.testing.assert_allclose(one.where, other.where, atol=1e-4)
+            places.add(int(one.where.argmax()))
+    assert len(places) > 1
+    check_same(
+        *([one.caption(photo(seed)) for seed in range(4)] for one in (keras, litert))
+    )
+    old = load_captioner(without(folder, tmp_path / "old", WHERE), runtime="litert")
+    assert [one.where for one in old.concepts(photo(0), top=2)] == [None, None]
+    assert [one.word for one in old.concepts(photo(0))] == [
+        one.word for one in litert.concepts(photo(0))
+    ]
+    two = load_captioner([folder, folder], runtime="litert")
+    np.testing.assert_allclose(
+        two.concepts(photo(0))[0].where, litert.concepts(photo(0))[0].where
+    )
+    forge(folder, WHERE, (folder / FILES[0]).read_bytes())
+    with pytest.raises(AppError, match=r"where\.tflite does not fit"):
+        load_captioner(folder)
+
+
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("words", ["", "a", "a zebra", "a dog's hat on grass"])
 def test_both_runtimes_go_on_alike(pair_of, kind, words):
@@ -283,6 +320,16 @@ def copy(bundle, folder):
     for name in ("manifest.json", *json.loads(manifest(bundle))["files"]):
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_bytes((bundle / name).read_bytes())
+    return folder
+
+
+def without(bundle, folder, name):
+    """Copy a bundle without one of its files."""
+    copy(bundle, folder)
+    content = json.loads(manifest(folder))
+    del content["files"][name]
+    (folder / "manifest.json").write_text(json.dumps(content))
+    (folder / name).unlink()
     return folder
 
 

@@ -250,7 +250,7 @@ def test_concepts_and_texts_come_along(run, data, concepts, texts, tmp_path):
     )
     assert (bundle / TABLE).read_text() == (concepts / TABLE).read_text()
     captioner = load_captioner(bundle)
-    assert captioner.concepts == SHAPES
+    assert captioner.concept_words == SHAPES
     assert "yellow" in captioner.vocabulary.ids  # which no photo shows
     record = json.loads((run.folder / "run" / "run.json").read_text())
     assert record["data"]["source"] == "shapes, others"

@@ -97,9 +97,8 @@ def test_the_head_joins_regions_by_a_soft_maximum(features):
     expected += whole @ head.from_pooled.kernel.numpy()
     np.testing.assert_allclose(head(features), expected, atol=1e-5)
     same = np.repeat(features[:, :1], 9, axis=1)  # more regions alike say more
-    few = keras.ops.convert_to_numpy(head.parts(same[:, :1])[0])[:, 0]
-    whole = keras.ops.convert_to_numpy(head.parts(same[:, :1])[1])
-    np.testing.assert_allclose(head(same), few + whole + np.log(3), atol=1e-5)
+    few = keras.ops.convert_to_numpy(head.by_region(same[:, :1]))[:, 0]
+    np.testing.assert_allclose(head(same), few + np.log(3), atol=1e-5)
 
 
 def test_the_net_equals_a_recomputation_in_numpy(features):
@@ -131,10 +130,14 @@ def test_the_net_equals_a_recomputation_in_numpy(features):
 
 def test_where_points_at_regions_by_things_then_by_detectors(features):
     net = make_net()
-    where = keras.ops.convert_to_numpy(net.where(features))
+    seen, odds = net.look(features)
+    np.testing.assert_array_equal(seen.there, net(features).there)
+    where = keras.ops.convert_to_numpy(net.where(odds))
     assert where.shape == (3, REGIONS, len(WORDS))
-    regions, whole = map(keras.ops.convert_to_numpy, net.head.parts(features))
-    probs = sigmoid(regions + whole[:, None] + 0.5 * np.log(REGIONS))
+    # What the photo would say if it had no regions but those like one of them.
+    probs = sigmoid(keras.ops.convert_to_numpy(odds))
+    alike = np.exp(keras.ops.convert_to_numpy(odds)).mean(axis=1)
+    np.testing.assert_allclose(np.exp(net.head(features)), alike, rtol=1e-4)
     place = WORDS.index
     np.testing.assert_allclose(where[..., place("person")], probs[..., 0], atol=1e-5)
     np.testing.assert_allclose(where[..., place("man")], probs[..., 80], atol=1e-5)
@@ -188,8 +191,8 @@ def test_litert_gives_the_same(tmp_path, features):
     net = make_net()
 
     def look(features):
-        seen = net(features)
-        return {"said": seen.said, "there": seen.there, "where": net.where(features)}
+        seen, odds = net.look(features)
+        return {"said": seen.said, "there": seen.there, "where": net.where(odds)}
 
     module = tf.Module()
     module.net, module.tracked = net, [weight.value for weight in net.weights]

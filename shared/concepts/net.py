@@ -73,23 +73,26 @@ class TaughtHead(keras.Model):
         self.from_pooled.build((None, POOLED_UNITS))
         self.built = True
 
-    def parts(self, features: Any, training: bool = False) -> tuple[Any, Any]:
-        """Give log odds (B, R, N) of each region, and what the whole adds (B, N).
-
-        A region's are those that the photo would have if all regions were like it,
-        but for half of log R; see `call`.
-        """
+    def by_region(self, features: Any, training: bool = False) -> Any:
+        """Give the log odds (B, R, N) that a photo would have of regions like each."""
         hidden = self.region_dropout(self.region_hidden(features), training=training)
         pooled = ops.concatenate(
             [ops.mean(features, axis=1), ops.max(features, axis=1)], axis=-1
         )
         whole = self.pooled_dropout(self.pooled_hidden(pooled), training=training)
-        return self.from_region(hidden), self.from_pooled(whole)
+        whole = self.from_pooled(whole)[:, None]  # (B, 1, N)
+        return self.from_region(hidden) + whole + _log_count(features) / 2
+
+    def join(self, odds: Any) -> Any:
+        """Join the log odds (B, R, N) of regions to those of photos, (B, N).
+
+        A photo's odds are the mean of its regions'.
+        """
+        return ops.logsumexp(odds, axis=1) - _log_count(odds)
 
     def call(self, features: Any, training: bool = False) -> Any:
-        """Join the regions by a soft maximum, and add what the whole says."""
-        regions, whole = self.parts(features, training)
-        return ops.logsumexp(regions, axis=1) - _half_log(features) + whole
+        """Join what the regions say."""
+        return self.join(self.by_region(features, training))
 
 
 class ConceptNet(keras.Model):
@@ -148,12 +151,17 @@ class ConceptNet(keras.Model):
 
     def call(self, features: Any) -> Seen:
         """Give the probabilities of all words."""
-        taught = ops.sigmoid(self.head(features))
+        return self.look(features)[0]
+
+    def look(self, features: Any) -> tuple[Seen, Any]:
+        """Give the probabilities of all words, and what `where` needs."""
+        odds = self.head.by_region(features)
+        taught = ops.sigmoid(self.head.join(odds))
         classes = None
         if self.classifier:
             classes = self.classifier(ops.mean(features, axis=1))
         witnesses = self.witnesses(taught, classes)
-        return Seen(self.say(witnesses), self.see(witnesses))
+        return Seen(self.say(witnesses), self.see(witnesses)), odds
 
     def witnesses(self, taught: Any, classes: Any | None) -> list[Any]:
         """Give each witness's log odds (B, V) of each word; 0 where it knows nothing.
@@ -168,15 +176,16 @@ class ConceptNet(keras.Model):
         probs = (things, named, heard)
         return [_log_odds(p) * known for p, known in zip(probs, self.has, strict=True)]
 
-    def where(self, features: Any) -> Any:
+    def where(self, odds: Any) -> Any:
         """Say roughly where each word is: float32 (B, R, V).
 
         It is the probability that the word would have if the rest of the photo were
         like the region; 0 for words that only ImageNet's classes witness.
+
+        Args:
+            odds: float (B, R, N), of `look`.
         """
-        regions, whole = self.head.parts(features)
-        odds = regions + _half_log(features) + whole[:, None]
-        probs = ops.sigmoid(odds)  # (B, R, N)
+        probs = ops.sigmoid(odds)
         heard = ops.take(probs, self._detectors, axis=-1)
         things = self._things(probs[..., :THINGS])
         own = [bool(row.things and not row.within) for row in self.table]
@@ -256,9 +265,9 @@ class _Sums:
         return ends - ops.take(running, self.starts, axis=-1)
 
 
-def _half_log(features: Any) -> Any:
-    """Half the logarithm of R, which may be known only when the net runs."""
-    return 0.5 * ops.log(ops.cast(ops.shape(features)[1], "float32"))
+def _log_count(rows: Any) -> Any:
+    """The logarithm of R, which may be known only when the net runs."""
+    return ops.log(ops.cast(ops.shape(rows)[1], "float32"))
 
 
 def _log_odds(probs: Any) -> Any:
