@@ -436,21 +436,22 @@ def teach(
     goes on where an interrupted one stopped. Prints the folder.
     """
     with muted():
-        from shared.concepts import teach as teaching
+        from shared.concepts.gathering import captioned, uncaptioned
+        from shared.concepts.teach import teach as run
         from shared.concepts.teachers import OnnxTeacher
         from shared.efficientnet_lite import SCALES, read_classifier
         from shared.encoders import Encoder
     from captioner.data import read_dataset
     from captioner.inputs import find_photos
 
-    sources = [teaching.captioned(name, read_dataset(name)) for name in data]
+    sources = [captioned(name, read_dataset(name)) for name in data]
     for folders, has_labels in ((photos, False), (labelled, True)):
         for name in folders or ():
             paths = find_photos([name], True, bytes, say)
-            sources.append(teaching.uncaptioned(name, paths, has_labels))
+            sources.append(uncaptioned(name, paths, has_labels))
     knows = encoder in SCALES and encoder_weights.endswith(".npz")
     with TrainingProgress() as progress:
-        folder = teaching.teach(
+        folder = run(
             sources,
             Encoder(encoder, image_size, encoder_weights),
             read_classifier(encoder_weights) if knows else None,

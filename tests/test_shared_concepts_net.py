@@ -153,6 +153,16 @@ def test_a_net_of_an_encoder_without_classes(features):
     assert net(features).said.shape == (3, 2)
 
 
+def test_a_net_without_detectors_hears_nothing(features):
+    table = make_table(["person", "teapot"], [], classifies=True)
+    net = make_net(table)
+    assert net.head(features).shape == (3, 80)
+    taught = np.full((3, 80), 0.9, np.float32)
+    heard = net.witnesses(taught, np.full((3, 1000), 0.001, np.float32))[2]
+    assert (keras.ops.convert_to_numpy(heard) == 0).all()
+    assert (keras.ops.convert_to_numpy(net.where(features))[..., 1] == 0).all()
+
+
 def test_sums_find_every_set_of_the_real_tables_and_refuse_others():
     table = make_table(read_concepts(), [], classifies=True)
     probs = np.random.default_rng(0).random((2, 5, 1000)).astype(np.float32)

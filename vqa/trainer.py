@@ -73,7 +73,7 @@ class Trainer:
         tick: told of every step: stage name, epoch from 0, step from 1, steps, loss.
         signature: of what is learnt from, see `shared.runs.sign`.
         fitted: for a model with concepts: what is told of training photos that taught
-            the concept net, by their digests, see `shared.concepts.teach`.
+            the concept net, by their digests, see `shared.concepts.fitted`.
         texts: questions without photos.
     """
 

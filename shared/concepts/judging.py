@@ -7,7 +7,7 @@ import numpy as np
 
 from shared.concepts.calibrate import area_under_curve, reliability
 from shared.concepts.lessons import UNKNOWN
-from shared.concepts.table import Table
+from shared.concepts.table import Seen, Table
 from shared.concepts.words import PERSON
 
 EDGES = (0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 0.7, 0.9)
@@ -19,8 +19,7 @@ UNSEEN = 0.3  # a detector's score below which nobody is there
 
 def judge(
     table: Table,
-    said: np.ndarray,
-    there: np.ndarray,
+    seen: Seen,
     shares: np.ndarray,
     see: np.ndarray,
     scores: np.ndarray,
@@ -28,7 +27,7 @@ def judge(
     """Score what a net says of photos with captions.
 
     Args:
-        said, there: float (photos, words), of the net.
+        seen: of the net.
         shares: float (photos, words), of captions that mention each word.
         see: float (photos, words), of `lessons.see_targets`.
         scores: float (photos, 80), of the teacher.
@@ -36,6 +35,7 @@ def judge(
     Returns:
         figures, rounded, for `teach.json`.
     """
+    said, there = seen
     words = [row.word for row in table]
     own = [i for i, row in enumerate(table) if row.things and not row.within]
     report: dict[str, Any] = {
@@ -54,18 +54,17 @@ def judge(
     }
     if PERSON in words:
         place = words.index(PERSON)
-        columns = said[:, place], there[:, place], shares[:, place], scores[:, 0]
-        report["person"] = judge_person(*columns)
+        person = Seen(said[:, place], there[:, place])
+        report["person"] = judge_person(person, shares[:, place], scores[:, 0])
     return report
 
 
-def judge_person(
-    said: np.ndarray, there: np.ndarray, shares: np.ndarray, scores: np.ndarray
-) -> dict[str, Any]:
+def judge_person(seen: Seen, shares: np.ndarray, scores: np.ndarray) -> dict[str, Any]:
     """Score "person" alone; all float (photos,); `shares` may be UNKNOWN.
 
     Nobody is there where no caption mentions anybody and the teacher sees nobody.
     """
+    said, there = seen
     nobody = np.logical_and(shares <= 0, scores < UNSEEN)
     named = np.not_equal(shares, UNKNOWN)
     report: dict[str, Any] = {

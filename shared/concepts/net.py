@@ -121,7 +121,8 @@ class ConceptNet(keras.Model):
         self._things = _Sums([row.things for row in table])
         self._classes = _Sums([row.classes for row in table])
         numbers = [row.detector for row in table]
-        self._detectors = [THINGS + (number or 0) for number in numbers]
+        # A word without a detector reads any output: `has` keeps it from being heard.
+        self._detectors = [THINGS + n if n is not None else 0 for n in numbers]
         self.has = np.array(
             [
                 [bool(row.things) for row in table],
@@ -131,7 +132,7 @@ class ConceptNet(keras.Model):
             np.float32,
         )  # (witnesses, V)
         count = sum(number is not None for number in numbers)
-        self.head = TaughtHead(THINGS + max(1, count), name="head")
+        self.head = TaughtHead(THINGS + count, name="head")
         self.classifier = (
             layers.Dense(CLASSES, activation="softmax", name="classifier")
             if any(row.classes for row in table)

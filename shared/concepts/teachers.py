@@ -14,6 +14,7 @@ Its answers lie in a NumPy archive, `<digest of the graph>.npz`: `photos`, diges
 """
 
 import hashlib
+import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Protocol
@@ -104,14 +105,14 @@ def ask(
     teacher: Teacher,
     photos: Mapping[str, Path | StoredImage],
     folder: Path,
-    tick: Callable[[int], None] = lambda done: None,
+    announce: Callable[[str], None] = print,
 ) -> np.ndarray:
     """Give a teacher's answers about photos; those it gave before are not asked for.
 
     Args:
         photos: by digest; all can be read.
         folder: where answers are kept.
-        tick: told how many photos are done.
+        announce: told how far it is, a sentence now and then.
 
     Returns:
         float16 (photos, 80), the highest score of each thing, in [0, 1].
@@ -125,14 +126,16 @@ def ask(
     with hold(path, "`captioner teach`"):
         answers = _read(path)
         asked = [digest for digest in photos if digest not in answers]
-        tick(len(photos) - len(asked))
+        announce(f"The teacher is asked about {len(asked)} of {len(photos)} photos.")
+        began = time.monotonic()
         try:
             for number, digest in enumerate(asked, start=1):
                 image = read_image(photos[digest], teacher.image_size, "squash")
                 answers[digest] = teacher(image).astype(np.float16)
-                tick(len(photos) - len(asked) + number)
                 if number % SAVED_EVERY == 0:
                     _write(path, answers)
+                    left = (time.monotonic() - began) / number * (len(asked) - number)
+                    announce(f"It has seen {number}; {left / 60:.0f} min left.")
         finally:  # an interrupt as well
             if asked:
                 _write(path, answers)

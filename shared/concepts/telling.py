@@ -6,9 +6,9 @@ from pathlib import Path
 import numpy as np
 from keras import ops
 
+from shared.concepts.fitted import read_fitted
 from shared.concepts.net import ConceptNet, load_concepts
 from shared.concepts.table import Seen
-from shared.concepts.teach import read_fitted
 from shared.errors import AppError
 from shared.features import Features
 from shared.images import StoredImage
