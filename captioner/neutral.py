@@ -2,7 +2,8 @@
 
 Where "a man" and "a woman" are about as likely, a search that takes the likelier one
 guesses. Here it says "a person": words for a person's sex give way to the neutral one,
-which takes over their probability, unless those for one sex have a clear share of it.
+which takes over the likeliest one's probability, unless those for one sex have a clear
+share of it. (With their sum it would push aside what else may be said of a photo.)
 So do words for grown-ups and for children. And nobody is "he" or "she", or owns
 something of "his" or "hers", before a word such as "man" or "woman" was said.
 
@@ -139,7 +140,7 @@ def neutralising(rules: Any, vocab_size: int, ops: Any) -> Callable[..., Any]:
     It takes t, tokens int32 (B, N, T) and log_probs float32 (B, N, V), and returns
     float32 (B, N, V). Words of a side whose share of the pair is below the margin, and
     pronouns before any word of their sex, break a rule; the neutral word's probability
-    becomes its own and that of all words that it stands for.
+    becomes the highest of its own and of those of all words that it stands for.
 
     Args:
         rules: `captioner.rules.Rules`; its `neutral` is not None.
@@ -160,8 +161,8 @@ def neutralising(rules: Any, vocab_size: int, ops: Any) -> Callable[..., Any]:
         unclear = ops.matmul(unclear, members)  # (B N, 2 M)
         sex, age = unclear[:, :count], unclear[:, count:]
         given = ops.concatenate([probs * sex * (1.0 - age), probs * age], axis=1)
-        given = ops.matmul(given, towards)
-        after = ops.log(ops.maximum(probs + given, TINY))
+        given = ops.max(given[:, :, None] * towards, axis=1)
+        after = ops.log(ops.maximum(ops.maximum(probs, given), TINY))
         after = ops.where(given > 0, after, before)
         said = ops.reshape(tokens, (-1, tokens.shape[2]))
         said = ops.sum(ops.take(sexed, said, axis=1), axis=2)  # (2, B N)

@@ -39,6 +39,7 @@ CASES = [
     ("logsumexp", (HOLES,), {"axis": -1}),
     ("logsumexp", (HOLES,), {"axis": 0}),
     ("matmul", (FLOATS[0], FLOATS[0].T), {}),
+    ("max", (FLOATS,), {"axis": 1}),
     ("maximum", (FLOATS, 0.5), {}),
     ("minimum", (INTS, INTS[:, :1]), {}),
     ("not_equal", (INTS, 3), {}),

@@ -205,13 +205,10 @@ def plain_neutral(scores, neutral, tokens):
         for side in (pair.one, pair.other):
             if probs[[*side]].sum() / both < neutral.margin:
                 becomes = {word: pair.neutral for word in side} | becomes
-    given = Counter()
-    for word, other in becomes.items():
-        given[other] += probs[word]
     found = scores.copy()
-    for word, more in given.items():
-        assert word not in becomes
-        found[word] = np.log(probs[word] + more)
+    for word, other in becomes.items():
+        assert other not in becomes
+        found[other] = max(found[other], scores[word])
     pronouns = ((neutral.he, neutral.male), (neutral.she, neutral.female))
     unsaid = [said for said, sex in pronouns if not {*sex} & {*tokens}]
     found[[*becomes, *itertools.chain(*unsaid)]] -= SELDOM
