@@ -340,7 +340,7 @@ def find_contradictions(recipe: CaptionerConfig, whole: bool) -> list[str]:
         found += contradicts(
             place,
             recipe.concepts,
-            listens=whole and (stage.texts > 0 or stage.blind > 0),
+            listens=stage.texts > 0 or stage.blind > 0,
             trains_encoder=stage.encoder_rate > 0,
         )
         if whole and stage.attention_penalty and not recipe.decoder.attention_units:

@@ -81,6 +81,13 @@ def test_a_model_without_attention_can_be_trained_further():
     assert find(penalty, ("attention_units = 4", ""), whole=False) == []
 
 
+@pytest.mark.parametrize("option", ["texts = 0.5", "blind = 0.5"])
+def test_what_needs_concepts_is_refused_of_a_model_without(option):
+    for whole in (True, False):
+        (found,) = find(("epochs = 1", f"epochs = 1\n{option}"), whole=whole)
+        assert "`texts` and `blind` are about concepts" in found
+
+
 @pytest.mark.parametrize("name", recipe_names("captioner-"))
 def test_recipes_that_come_with_the_package_contradict_nothing(name):
     recipe = read_config(name, CaptionerConfig, "captioner-")

@@ -144,6 +144,14 @@ def test_what_a_model_brings_is_not_held_against_a_recipe():
     assert find_contradictions(parse(TEXT.replace(old, new, 1)), whole=False) == []
 
 
+@pytest.mark.parametrize("option", ["texts = 0.5", "blind = 0.5"])
+def test_what_needs_concepts_is_refused_of_a_model_without(option):
+    recipe = parse(TEXT.replace("epochs = 1", f"epochs = 1\n{option}", 1))
+    for whole in (True, False):
+        (found,) = find_contradictions(recipe, whole)
+        assert "`texts` and `blind` are about concepts" in found
+
+
 @pytest.mark.parametrize("name", recipe_names("vqa-"))
 def test_recipes_that_come_with_the_package_contradict_nothing(name):
     recipe = read_config(name, VqaConfig, "vqa-")

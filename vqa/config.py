@@ -311,7 +311,7 @@ def find_contradictions(recipe: VqaConfig, whole: bool) -> list[str]:
         found += contradicts(
             place,
             recipe.concepts,
-            listens=whole and (stage.texts > 0 or stage.blind > 0),
+            listens=stage.texts > 0 or stage.blind > 0,
             trains_encoder=stage.encoder_rate > 0,
         )
         if stage.augment and not stage.encoder_rate:
