@@ -10,7 +10,10 @@ model has learnt from them.
 
 Prints, in percent: captions with one of the words, in singular or plural; captions of
 photos without people that speak of some; captions of photos without dogs that speak of
-one. With --list, all captions follow, those that are wrong marked.
+one. Then, whether the confidence tells captions with one of the words from those
+without: the area under the curve, once as the model has it, and once of a judge who
+learns from the evidence and these labels, each photo judged by the others alone. With
+--list, all captions follow, those that are wrong marked.
 """
 
 import argparse
@@ -19,7 +22,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from captioner.predict import load_captioner
+import numpy as np
+
+from captioner.calibration import area_under_curve, cross_fit
+from captioner.predict import Caption, load_captioner
 from shared.concepts.words import Mentions, read_concepts
 from shared.english import forms
 from shared.errors import AppError
@@ -42,17 +48,17 @@ class Photo(NamedTuple):
     things: tuple[str, ...]
     people: bool | None
     dogs: bool
-    caption: str
+    caption: Caption
 
     def names(self, words: Sequence[str]) -> bool:
         """Whether the caption has one of the words, in any of its forms."""
-        said = split_words(self.caption)
+        said = split_words(self.caption.text)
         return any(_has(said, word.split(" ")) for word in words)
 
     def faults(self) -> list[str]:
         """What is wrong with the caption."""
         found = [] if self.names(self.things) else ["main thing not named"]
-        mentioned = _MENTIONS.find(split_words(self.caption))
+        mentioned = _MENTIONS.find(split_words(self.caption.text))
         if self.people is False and "person" in mentioned:
             found.append("people invented")
         if not self.dogs and "dog" in mentioned:
@@ -83,9 +89,8 @@ def read_photos(data: Path, model: Path | None) -> list[Photo]:
     for row, path, result in zip(rows, paths, results, strict=True):
         if isinstance(result, AppError):
             raise SystemExit(str(result))
-        said = result[0].text
         things = tuple(row["things"])
-        photos.append(Photo(path, things, row["people"], row["dogs"], said))
+        photos.append(Photo(path, things, row["people"], row["dogs"], result[0]))
     return photos
 
 
@@ -93,6 +98,22 @@ def percent(photos: Sequence[Photo], fault: str) -> str:
     """How many of the photos have a fault, in percent."""
     count = sum(fault in photo.faults() for photo in photos)
     return f"{100 * count / len(photos):5.1f} % of {len(photos)}"
+
+
+def print_areas(photos: Sequence[Photo]) -> None:
+    """Print how well confidence tells right from wrong, 0.5 being not at all."""
+    right = np.array([photo.names(photo.things) for photo in photos])
+    sure = np.array([photo.caption.confidence for photo in photos])
+    print(f"confidence, area      {area_under_curve(sure, right):6.3f}")
+    evidence = [photo.caption.evidence for photo in photos]
+    known = [found for found in evidence if found]
+    if len(known) == len(photos):
+        others = cross_fit(known, right.tolist())
+        if others is not None:
+            print(f"cross-fitted on these {area_under_curve(others, right):6.3f}")
+    unsure = [photo for photo in photos if photo.caption.unsure]
+    if unsure:
+        print("not named if unsure  ", percent(unsure, "main thing not named"))
 
 
 def main() -> None:
@@ -108,9 +129,11 @@ def main() -> None:
     print("people invented      ", percent(empty, "people invented"))
     without = [photo for photo in photos if not photo.dogs]
     print("dogs invented        ", percent(without, "dog invented"))
+    print_areas(photos)
     if args.list:
         for photo in photos:
-            print(photo.path.name, photo.caption, ", ".join(photo.faults()), sep="\t")
+            text, faults = photo.caption.text, ", ".join(photo.faults())
+            print(photo.path.name, text, faults, sep="\t")
 
 
 if __name__ == "__main__":

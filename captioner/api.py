@@ -79,7 +79,8 @@ class CaptionApi:
 
         Returns:
             text: the sentence
-            confidence: how much its words were to be expected, 0 to 1
+            confidence: 0 to 1, the probability that it is right about its main thing;
+                of models without concepts, how much its words were to be expected
             unsure: whether that is so little that it should not be relied on; null
                 if that is not known of the model
         """
@@ -89,11 +90,10 @@ class CaptionApi:
             changes |= _widen(captioner.config.decoding, beam_size)
         with self.photos.reading(sent(photo)) as file:
             found = captioner.caption(file, **changes)[0]
-        threshold = captioner.config.unsure
         return {
             "text": found.text,
             "confidence": round(found.confidence, 4),
-            "unsure": found.confidence < threshold if threshold else None,
+            "unsure": found.unsure,
         }
 
     def caption_candidates(

@@ -1,10 +1,28 @@
-"""How sure a caption must be to be relied on, found on the dev photos."""
+"""How sure a model may be of its captions, found on the dev photos.
+
+Of models with concepts the confidence is a probability: a logistic regression learns
+from what speaks for a caption whether it is right about its main thing. Of others it is
+how much the words were to be expected, and only a threshold is found.
+"""
+
+from collections import Counter
+from collections.abc import Sequence
+from functools import cache
 
 import numpy as np
+
+from captioner.confidence import Evidence, judge
+from captioner.config import ConfidenceConfig
+from shared.concepts.words import PERSON, Mentions, broader_words, read_concepts
+from shared.text import split_words
 
 UNSURE_SHARE = 0.2  # of the dev photos
 LEAST = 100  # of them; fewer say too little about a fifth of them
 WORSE = 0.75  # their captions must score so much less than all
+LEAST_WRONG = 10  # captions, and as many right ones, to tell them apart
+LIKELY = 0.5  # what is less likely right than wrong is not to be relied on
+RIDGE = 1.0  # of the squared weights, of evidence with a variance of 1
+STEPS = 50  # of Newton's method, which needs about six
 
 
 def choose_threshold(confidence: np.ndarray, scores: np.ndarray) -> float:
@@ -28,3 +46,114 @@ def choose_threshold(confidence: np.ndarray, scores: np.ndarray) -> float:
     if not len(below) or below.mean() >= WORSE * scores.mean():
         return 0.0
     return round(threshold, 4)
+
+
+def names_main_thing(caption: str, references: Sequence[str]) -> bool | None:
+    """Whether a caption names what most people name who describe the photo.
+
+    All who are persons are one thing, whether they are called girls or surfers. Who
+    names a narrow thing names the wider ones, too, except the widest: "vehicle".
+
+    Returns:
+        None if the people name nothing that is a concept, as in another language.
+    """
+    named = Counter(kind for text in references for kind in _kinds(text))
+    most = max(named.values(), default=0)
+    main = {kind for kind, count in named.items() if count == most}
+    return bool(main & _kinds(caption)) if main else None
+
+
+def fit_confidence(
+    evidence: Sequence[Evidence], right: Sequence[bool]
+) -> ConfidenceConfig | None:
+    """Learn to tell right captions from wrong ones.
+
+    Args:
+        evidence: of the best caption of each photo.
+        right: whether it names the main thing.
+
+    Returns:
+        None if the photos, or those of one kind, are too few.
+    """
+    told, known = np.array(evidence, float), np.array(right, float)
+    if len(known) < LEAST or not LEAST_WRONG <= known.sum() <= len(known) - LEAST_WRONG:
+        return None
+    mean, spread = told.mean(axis=0), np.maximum(told.std(axis=0), 0.01)
+    scaled = np.column_stack([np.ones(len(told)), (told - mean) / spread])
+    ridge = RIDGE * np.diag([0.0] + [1.0] * told.shape[1])
+    weights = np.zeros(scaled.shape[1])
+    for _ in range(STEPS):
+        probs = 0.5 + 0.5 * np.tanh(scaled @ weights / 2)
+        slope = scaled.T @ (probs - known) + ridge @ weights
+        curve = (scaled.T * (probs * (1 - probs))) @ scaled + ridge
+        step = np.linalg.solve(curve, slope)
+        weights -= step
+        if np.abs(step).max() < 1e-9:
+            break
+    raw = weights[1:] / spread
+    bias = float(weights[0] - raw @ mean)
+    found = dict(zip(Evidence._fields, raw.tolist(), strict=True))
+    rounded = {key: round(value, 4) for key, value in {"bias": bias, **found}.items()}
+    return ConfidenceConfig(**rounded)
+
+
+def cross_fit(
+    evidence: Sequence[Evidence], right: Sequence[bool], folds: int = 10
+) -> np.ndarray | None:
+    """Judge each caption by what the captions of other photos taught.
+
+    Args:
+        evidence, right: as of `fit_confidence`.
+        folds: into so many parts the photos are divided; photo i is in part i % folds.
+
+    Returns:
+        float (photos,), probabilities; None if the photos are too few.
+    """
+    found = np.zeros(len(evidence))
+    for fold in range(folds):
+        others = [i for i in range(len(evidence)) if i % folds != fold]
+        weights = fit_confidence(
+            [evidence[i] for i in others], [right[i] for i in others]
+        )
+        if weights is None:
+            return None
+        for i in range(fold, len(evidence), folds):
+            found[i] = judge(evidence[i], weights)
+    return found
+
+
+def area_under_curve(scores: np.ndarray, right: np.ndarray) -> float:
+    """How often a right caption has the higher score of a right and a wrong one.
+
+    Args:
+        scores: float (photos,).
+        right: bool (photos,), some of either kind.
+    """
+    above = scores[right][:, None] - scores[~right]
+    return float((above > 0).mean() + (above == 0).mean() / 2)
+
+
+def _kinds(text: str) -> set[str]:
+    """Find the things that a sentence names, by all words that say which they are."""
+    lines = (
+        [word, *broader_words(word)] for word in _mentions().named(split_words(text))
+    )
+    return {
+        kind
+        for line in lines
+        for kind in ([PERSON] if PERSON in line else line)
+        if kind == PERSON or kind not in _widest()
+    }
+
+
+@cache
+def _mentions() -> Mentions:
+    return Mentions(read_concepts())
+
+
+@cache
+def _widest() -> set[str]:
+    """Concepts that are a kind of nothing, and that others are a kind of."""
+    concepts = read_concepts()
+    broader = {concept.broader for concept in concepts.values()}
+    return {word for word in broader if word and not concepts[word].broader}

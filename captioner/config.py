@@ -290,6 +290,25 @@ class FinetuneConfig(Config):
         return self
 
 
+Weight = Annotated[float, Field(ge=-1000, le=1000)]
+
+
+class ConfidenceConfig(Config):
+    """How probable it is that a caption is right: a logistic regression.
+
+        log-odds = bias + words * e.words + least * e.least + most * e.most
+                   + missed * e.missed
+
+    e is the caption's `captioner.confidence.Evidence`; training finds the rest.
+    """
+
+    bias: Weight
+    words: Weight
+    least: Weight
+    most: Weight
+    missed: Weight
+
+
 class CaptionerConfig(FinetuneConfig):
     """A whole recipe.
 
@@ -298,6 +317,8 @@ class CaptionerConfig(FinetuneConfig):
         concepts: how the decoder is told what the photo shows; None is not at all.
         unsure: captions of less confidence are not to be relied on, see
             `captioner.calibration`; training finds it, 0 is unknown.
+        confidence: of a model with concepts, how it knows whether a caption is right
+            about its main thing; training finds it, None is not at all.
         decoding: how it is used.
     """
 
@@ -305,6 +326,7 @@ class CaptionerConfig(FinetuneConfig):
     encoder: EncoderConfig
     decoder: DecoderConfig
     concepts: ConceptsConfig | None = None
+    confidence: ConfidenceConfig | None = None
     decoding: DecodingConfig = DecodingConfig()
 
 

@@ -15,7 +15,6 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from itertools import repeat
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -122,9 +121,8 @@ class FolderTab:
             results = [
                 result for batch in captioner.caption_all(unread) for _, result in batch
             ]
-            unsure = repeat(captioner.config.unsure)
             with ThreadPoolExecutor(READERS) as readers:  # for the small pictures
-                return {"rows": list(readers.map(_row, photos, results, unsure))}
+                return {"rows": list(readers.map(_row, photos, results))}
         finally:
             for photo in photos:
                 with suppress(OSError):  # Gradio deletes it within minutes
@@ -138,18 +136,12 @@ def _try(answer: Callable[[Any], dict[str, Any]], asked: Any) -> dict[str, Any]:
         return problem(error)
 
 
-def _row(
-    photo: Path, result: list[Caption] | AppError, unsure: float
-) -> dict[str, Any]:
+def _row(photo: Path, result: list[Caption] | AppError) -> dict[str, Any]:
     record = to_record("", result, str(photo))
     if isinstance(result, AppError):
         return {"error": to_visitors(record["error"])}
-    share = result[0].confidence
     return {
-        "caption": record["caption"],
-        "log_prob": record["log_prob"],
-        "confidence": share,
-        "unsure": share < unsure,
+        **record["captions"][0],
         "preview": previews([photo])[0]["preview"],
     }
 
@@ -182,8 +174,9 @@ def make_download(asked: Any) -> dict[str, str]:
     """Make a file of captions, which is not stored here.
 
     Args:
-        asked: "format", a key of `FILES`, and "rows", each with "image" and "caption",
-            "log_prob" or none, or with "image" and "error"; may be anything.
+        asked: "format", a key of `FILES`, and "rows", each with "image", "caption" and
+            what `describe` says of it, or none of that, or with "image" and "error";
+            may be anything.
 
     Returns:
         "name", "type" and "data", its bytes in base64.
@@ -204,7 +197,7 @@ def read_records(rows: Any) -> list[Record]:
     """Check rows that the browser sent, and make records of them.
 
     Captions become one line each; those without a log-probability were written by
-    people. For records see `captioner.formats`.
+    people, so that no model is sure of them. For records see `captioner.formats`.
 
     Raises:
         AppError: if they are not as of `make_download`.
@@ -228,7 +221,13 @@ def _read_record(row: Mapping[str, Any]) -> Record:
         type(log_prob) in (int, float) and -1e6 <= log_prob <= 0  # false for NaN
     ):
         raise AppError(f"{image}: a log-probability is a number up to 0, or missing.")
-    best = {"caption": _one_line(caption), "log_prob": log_prob}
+    sure, unsure = row.get("confidence"), row.get("unsure")
+    if sure is not None and not (type(sure) in (int, float) and 0 <= sure <= 1):
+        raise AppError(f"{image}: a confidence is a number from 0 to 1, or missing.")
+    if unsure is not None and not isinstance(unsure, bool):
+        raise AppError(f"{image}: a caption is unsure or not, true or false.")
+    known = {"log_prob": log_prob, "confidence": sure, "unsure": unsure}
+    best = {"caption": _one_line(caption), **known}
     return {"image": image, **best, "captions": [best]}
 
 

@@ -1,7 +1,8 @@
 """Formats of captions on disk: JSONL, CSV, COCO results, a page to look at.
 
-A record is `{"image", "caption", "log_prob", "captions": [{"caption",
-"log_prob"}, ...]}`, best first, or `{"image", "error"}`. With details, each caption
+A record is `{"image", "caption", "log_prob", "confidence", "unsure", "captions":
+[{"caption", "log_prob", "confidence", "unsure"}, ...]}`, best first, or `{"image",
+"error"}`; for their meaning see `captioner.predict.Caption`. With details, each caption
 also has "words", a list of {"word", "prob", "attention"}: how probable it was after
 those before it, and how much the model looked at each region, row by row.
 """
@@ -35,8 +36,13 @@ def to_record(
     if isinstance(result, AppError):
         return {"image": name, "error": str(result).removeprefix(f"{source}: ")}
     captions = [
-        # The digits that do not depend on how the processor adds.
-        {"caption": caption.text, "log_prob": round(caption.log_prob, 4)}
+        {
+            "caption": caption.text,
+            # The digits that do not depend on how the processor adds.
+            "log_prob": round(caption.log_prob, 4),
+            "confidence": round(caption.confidence, 4),
+            "unsure": caption.unsure,
+        }
         for caption in result[:count]
     ]
     best = dict(captions[0])
@@ -66,14 +72,23 @@ def image_id(name: str) -> int | str:
 
 
 def write_csv(records: Iterable[Record], file: TextIO, folder: Path) -> None:
-    """Write columns image, caption, log_prob, error; a row for each caption."""
+    """Write a row for each caption, and one for each error.
+
+    "unsure" is true or false, and empty where it is not known.
+    """
     rows = csv_writer(file)
-    rows.writerow(["image", "caption", "log_prob", "error"])
+    rows.writerow(["image", *CAPTION, "error"])
     for record in records:
         for found in record.get("captions", ()):
-            rows.writerow([record["image"], found["caption"], found["log_prob"], ""])
+            # A journal of version 0.1 does not say how sure its captions are.
+            cells = {**found, "unsure": _UNSURE[found.get("unsure")]}
+            rows.writerow([record["image"], *map(cells.get, CAPTION), ""])
         if "error" in record:
-            rows.writerow([record["image"], "", "", record["error"]])
+            rows.writerow([record["image"], *("" for _ in CAPTION), record["error"]])
+
+
+CAPTION = ("caption", "log_prob", "confidence", "unsure")  # of a record's caption
+_UNSURE = {None: "", True: "true", False: "false"}
 
 
 def write_coco(records: Iterable[Record], file: TextIO, folder: Path) -> None:

@@ -52,6 +52,9 @@ class Grounding:
             np.int32,
         )  # (1 + K, places), filled up by repeating them
         self._kinds = ["", *(kind for kind, _ in kinds)]
+        things = {*coco_words()} - {PERSON}  # a photo with people may be of something
+        found = [i for i, word in enumerate(concepts) if word in things]
+        self._things = np.array(found, np.int32)
 
     def support(self, probs: np.ndarray) -> np.ndarray:
         """Give how surely what each word names is seen, or said.
@@ -107,6 +110,28 @@ class Grounding:
         bias = found.astype(np.float32)[:, self._claims]
         bias[:, list(wanted)] = 0.0
         return bias
+
+    def weigh(
+        self, tokens: Sequence[int], there: np.ndarray, said: np.ndarray
+    ) -> tuple[float, float, float]:
+        """Compare what a caption names with what is there.
+
+        Args:
+            tokens: ids of the caption's words.
+            there, said: float (C,), of the photo's concepts.
+
+        Returns:
+            `least`, `most` and `missed` of `captioner.confidence.Evidence`.
+        """
+        claims = self._claims[list(tokens)]
+        places = self._places[claims[claims > 0]]  # (things named, places)
+        support = there[places].max(axis=1, initial=LEAST)
+        missed = self._things[~np.isin(self._things, places)]
+        return (
+            float(np.log(support.min(initial=1.0 if len(support) else LEAST))),
+            float(np.log(support.max(initial=LEAST))),
+            float(said[missed].max(initial=0.0)),
+        )
 
     def _by_claim(self, probs: np.ndarray) -> np.ndarray:
         """Give float (B, 1 + K), the probability of each claim, NaN of the first."""

@@ -159,8 +159,9 @@ class DescribeTab:
             chosen: which caption to explain, from 0.
 
         Returns:
-            "captions", best first, each with "text", "confidence" and "words"; the
-            words of the chosen one with "prob", "grid" and "others".
+            "captions", best first, each with "text" and "confidence"; of the chosen
+            one, whether that is a probability that it is right, "judged", whether it
+            is "unsure", and its "words" with "prob", "grid" and "others".
 
         Raises:
             AppError: if no caption can be as requested.
@@ -177,8 +178,9 @@ class DescribeTab:
                 {"text": found.text, "confidence": found.confidence}
                 for found in captions
             ],
+            "judged": caption.right is not None,
             "chosen": chosen,
-            "unsure": caption.confidence < captioner.config.unsure,
+            "unsure": caption.unsure,
             "words": [
                 {
                     "word": word,

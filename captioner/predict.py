@@ -17,6 +17,7 @@ import numpy as np
 
 from captioner.choosing import FOUND
 from captioner.concepts import NO_CONCEPTS, Concept, rank
+from captioner.confidence import Evidence, judge
 from captioner.config import CaptionerConfig, DecodingConfig
 from captioner.decoding import Sequences
 from captioner.grounding import Grounding
@@ -91,6 +92,11 @@ class Caption(NamedTuple):
         probs: of each word, its probability after the words before it.
         attention: float32 (words, R), for each word how much the model looked at
             each region, row by row of a square grid; uniform without attention.
+        evidence: what speaks for it, if the model has concepts.
+        right: the probability that it is right about its main thing, of models that
+            have learnt to judge that.
+        unsure: whether its confidence is so little that it should not be relied on;
+            None if that is not known of the model.
     """
 
     text: str
@@ -98,14 +104,23 @@ class Caption(NamedTuple):
     log_prob: float
     probs: tuple[float, ...]
     attention: np.ndarray
+    evidence: Evidence | None = None
+    right: float | None = None
+    unsure: bool | None = None
 
     @property
     def confidence(self) -> float:
-        """How much the words were to be expected, 0 to 1.
+        """How sure the model is of it, 0 to 1.
 
-        The geometric mean of the probabilities of the words and of the end after them.
+        The probability that it is right about its main thing. Where that is not known,
+        the geometric mean of the probabilities of the words and of the end after them.
         """
-        return math.exp(self.log_prob / (len(self.words) + 1))
+        return math.exp(self.mean_log_prob) if self.right is None else self.right
+
+    @property
+    def mean_log_prob(self) -> float:
+        """The mean of `log_prob` over the words and the end after them."""
+        return self.log_prob / (len(self.words) + 1)
 
 
 class Looked(NamedTuple):
@@ -385,7 +400,10 @@ class PhotoCaptioner:
                 "The model gives no sentence, as its numbers are not finite. Get its "
                 "bundle again, or train it again."
             )
-        return captions
+        return [
+            [self._judge(caption, seen, photo) for caption in found]
+            for photo, found in enumerate(captions)
+        ]
 
     def see(
         self,
@@ -481,6 +499,20 @@ class PhotoCaptioner:
             ]
             for row, order in zip(probs, best, strict=True)
         ]
+
+    def _judge(self, caption: Caption, seen: Seen | None, photo: int) -> Caption:
+        """Say how sure a caption is, given what the photos show and its place."""
+        if self.grounding and seen is not None:
+            tokens = [self.vocabulary.ids.get(word, UNK) for word in caption.words]
+            there, said = np.asarray(seen.there)[photo], np.asarray(seen.said)[photo]
+            compared = self.grounding.weigh(tokens, there, said)
+            evidence = Evidence(caption.mean_log_prob, *compared)
+            weights = self.config.confidence
+            right = judge(evidence, weights) if weights else None
+            caption = caption._replace(evidence=evidence, right=right)
+        if threshold := self.config.unsure:
+            caption = caption._replace(unsure=caption.confidence < threshold)
+        return caption
 
     def _look(
         self, read: Sequence[Future]

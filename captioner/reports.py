@@ -66,7 +66,12 @@ def write_card(run: Mapping[str, Any], recipe: CaptionerConfig, words: int) -> s
     data, scores = run["data"], run["scores"]
     attention = "soft attention" if recipe.decoder.attention_units else "no attention"
     unsure = ""
-    if recipe.unsure:
+    if recipe.confidence:
+        unsure = (
+            " Its confidence is the probability that a caption is right about its main "
+            f"thing, of photos like these; below {recipe.unsure} it is unsure."
+        )
+    elif recipe.unsure:
         unsure = f" Captions of less than {recipe.unsure} confidence are much worse."
     few = warn_of_few(scores["images"])
     few = few and f"**{few}**\n\n"

@@ -76,13 +76,16 @@ def _entry(record: dict[str, Any], folder: Path) -> str:
     if "error" in record:
         reason = html.escape(record["error"])
         return f'<li><p class="error">{reason}</p>{link}</li>\n'
-    captions = "".join(
-        f"<p>{html.escape(found['caption'])}</p>" for found in record["captions"]
-    )
+    captions = "".join(map(_caption, record["captions"]))
     photo = "".join(_photo(record))
     return (
         f"<li><figure>{photo}<figcaption>{captions}{link}</figcaption></figure></li>\n"
     )
+
+
+def _caption(found: dict[str, Any]) -> str:
+    doubt = " <small>(not sure)</small>" if found.get("unsure") else ""
+    return f"<p>{html.escape(found['caption'])}{doubt}</p>"
 
 
 def _photo(record: dict[str, Any]) -> Iterator[str]:

@@ -14,8 +14,13 @@ from typing import Any, NamedTuple
 import keras
 import numpy as np
 
-from captioner.calibration import choose_threshold
-from captioner.config import CaptionerConfig, find_contradictions
+from captioner.calibration import (
+    LIKELY,
+    choose_threshold,
+    fit_confidence,
+    names_main_thing,
+)
+from captioner.config import CaptionerConfig, ConfidenceConfig, find_contradictions
 from captioner.cost import estimate_cost, measure_rate
 from captioner.data import Record, read_datasets, select
 from captioner.datacheck import report_cost
@@ -358,7 +363,12 @@ def _finish(
     texts = {name: caption.text for name, caption in captions.items()}
     references = {r.name: r.captions for r in dev if r.name in texts}
     report = score_captions(texts, references, units=vocabulary.units)
-    if unsure := _find_unsure(captions, references, vocabulary):
+    if confidence := _find_confidence(captions, references):
+        judged = {"confidence": confidence, "unsure": LIKELY}
+        recipe = recipe.model_copy(update=judged)
+    elif not recipe.confidence and (
+        unsure := _find_unsure(captions, references, vocabulary)
+    ):
         recipe = recipe.model_copy(update={"unsure": unsure})
     run = describe_run(recipe, learn, dev, data, started_from, progress, report)
     write(write_card(run, recipe, len(vocabulary) - len(SPECIAL_WORDS)))
@@ -372,6 +382,19 @@ def _finish(
             "the same command writes them again."
         ) from error
     return bundle
+
+
+def _find_confidence(
+    captions: Mapping[str, Caption], references: Mapping[str, Sequence[str]]
+) -> ConfidenceConfig | None:
+    """Find how to tell right captions from wrong ones, if concepts speak for them."""
+    found = [
+        (caption.evidence, right)
+        for name, caption in captions.items()
+        if caption.evidence
+        and (right := names_main_thing(caption.text, references[name])) is not None
+    ]
+    return fit_confidence([e for e, _ in found], [right for _, right in found])
 
 
 def _find_unsure(

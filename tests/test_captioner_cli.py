@@ -31,6 +31,7 @@ ROOT = Path(__file__).parent.parent
 
 SHIPPED = ROOT / "captioner" / "bundle"
 OWN = DecodingConfig(beam_size=3, max_words=6)
+SAID = {"log_prob": -1.0, "confidence": 0.25, "unsure": None}  # of the best caption
 WORDS = Vocabulary([*SPECIAL_WORDS, "a", "dog", "dogs", "cat", "on", "grass"])
 
 
@@ -40,6 +41,8 @@ class Caption(NamedTuple):
     log_prob: float
     probs: tuple[float, ...]
     attention: np.ndarray
+    confidence: float = 0.25
+    unsure: bool | None = None
 
 
 class FakeCaptioner:
@@ -350,8 +353,8 @@ def test_a_thousand_photos_with_broken_ones_among_them(capsys, fake):
     assert records[5] == {
         "image": "in/5.png",
         "caption": "a photo of 5",
-        "log_prob": -1.0,
-        "captions": [{"caption": "a photo of 5", "log_prob": -1.0}],
+        **SAID,
+        "captions": [{"caption": "a photo of 5", **SAID}],
     }
     assert len(fake.loads) == 1
 
@@ -408,8 +411,8 @@ def test_more_captions_than_the_models_beam_widen_it(capsys, fake):
     run(capsys, "a.png", "--num-captions", "2", "-o", "out.jsonl")
     captions = json.loads(Path("out.jsonl").read_text())["captions"]
     assert captions == [
-        {"caption": "a photo of 100", "log_prob": -1.0},
-        {"caption": "guess 1", "log_prob": -1.3333},
+        {"caption": "a photo of 100", **SAID},
+        {"caption": "guess 1", **SAID, "log_prob": -1.3333},
     ]
 
 
@@ -1016,9 +1019,9 @@ def test_details_say_how_sure_each_word_is(capsys):
     assert run(capsys, "a.png", "b.png", *options)[0] == 1
     first, second = map(json.loads, Path("out.jsonl").read_text().splitlines())
     assert second == {"image": "b.png", "error": "the file is empty."}
-    assert set(first) == {"image", "caption", "log_prob", "captions"}
+    assert set(first) == {"image", "caption", *SAID, "captions"}
     assert [set(caption) for caption in first["captions"]] == [
-        {"caption", "log_prob", "words"}
+        {"caption", *SAID, "words"}
     ] * 2
     assert first["captions"][1]["words"] == [
         {"word": "guess", "prob": 0.3333, "attention": [0.25] * 4},

@@ -8,7 +8,6 @@ import json
 import threading
 import zipfile
 from pathlib import Path
-from types import SimpleNamespace
 
 import gradio as gr
 import numpy as np
@@ -46,8 +45,8 @@ class FakeCaptioner:
 
     batch_size = 3
 
-    def __init__(self, unsure=0.0):
-        self.config = SimpleNamespace(unsure=unsure)
+    def __init__(self, unsure=None):
+        self.unsure = unsure
 
     def caption_all(self, sources):
         yield [(source, self._describe(source)) for source in sources]
@@ -58,9 +57,8 @@ class FakeCaptioner:
         except AppError as error:
             return error
         words = ("it", "is", "bright" if mean > 100 else "dark")
-        return [
-            Caption(" ".join(words), words, -1.23456789, (0.5,) * 3, np.ones((3, 1)))
-        ]
+        known = " ".join(words), words, -1.23456789, (0.5,) * 3, np.ones((3, 1))
+        return [Caption(*known, unsure=self.unsure)]
 
 
 @pytest.fixture
@@ -91,8 +89,9 @@ def ask(paths, model="included"):
     return {"model": model, "paths": paths}
 
 
-def row(image="a.jpg", caption="A dog.", log_prob=-2.5):
-    return {"image": image, "caption": caption, "log_prob": log_prob}
+def row(image="a.jpg", caption="A dog.", log_prob=-2.5, sure=0.25, unsure=True):
+    best = {"image": image, "caption": caption, "log_prob": log_prob}
+    return {**best, "confidence": sure, "unsure": unsure}
 
 
 def table(records):
@@ -104,18 +103,18 @@ def test_photos_are_described_in_order_and_the_broken_one_says_why(tab, uploads)
     first, broken, last = tab.describe(ask(paths))["rows"]
     assert (first["caption"], last["caption"]) == ("it is bright", "it is dark")
     assert first["log_prob"] == -1.2346
-    assert first["confidence"] == pytest.approx(np.exp(-1.23456789 / 4))
-    assert first["unsure"] is False
+    assert first["confidence"] == pytest.approx(np.exp(-1.23456789 / 4), abs=1e-4)
+    assert first["unsure"] is None
     assert first["preview"].startswith("data:image/jpeg;base64,")
     assert list(broken) == ["error"]
     assert broken["error"].startswith("this is not an image that can be read")
 
 
-@pytest.mark.parametrize("unsure", [0.0, 0.7, 0.8])
-def test_each_model_has_a_threshold_of_its_own(uploads, unsure):
+@pytest.mark.parametrize("unsure", [False, True])
+def test_a_model_says_whether_it_is_sure(uploads, unsure):
     tab = FolderTab({"included": FakeCaptioner(unsure)}, largest=20)
     (row,) = tab.describe(ask([uploads(0, jpeg(200))]))["rows"]
-    assert row["unsure"] is (unsure == 0.8)  # the confidence is 0.73
+    assert row["unsure"] is unsure
 
 
 def test_photos_are_deleted_once_they_are_described(tab, uploads):
@@ -241,7 +240,8 @@ def test_requests_wait_without_a_thread_each_and_not_too_many(tab, monkeypatch):
 def test_captions_become_one_line_and_keep_their_letters():
     (record,) = read_records([row(caption=" A\u0000 dog\n\nand\ta 雪\ud800 cat. ")])
     assert record["caption"] == "A dog and a 雪 cat."
-    assert record["captions"] == [{"caption": record["caption"], "log_prob": -2.5}]
+    known = {"log_prob": -2.5, "confidence": 0.25, "unsure": True}
+    assert record["captions"] == [{"caption": record["caption"], **known}]
 
 
 @pytest.mark.parametrize(
@@ -257,6 +257,11 @@ def test_captions_become_one_line_and_keep_their_letters():
         (row(log_prob=0.1), "a number up to 0"),
         (row(log_prob=float("nan")), "a number up to 0"),
         (row(log_prob=-(10**400)), "a number up to 0"),
+        (row(sure="1"), "a number from 0 to 1"),
+        (row(sure=True), "a number from 0 to 1"),
+        (row(sure=1.5), "a number from 0 to 1"),
+        (row(sure=float("nan")), "a number from 0 to 1"),
+        (row(unsure=1), "true or false"),
     ],
 )
 def test_rows_are_checked(wrong, reason):
@@ -274,15 +279,15 @@ def test_csv_has_the_columns_of_the_command_line():
     records = read_records(
         [
             row('a "b", c.jpg', 'A "big", red dog.'),
-            row("d.jpg", "Mine.", None),
+            row("d.jpg", "Mine.", None, None, None),
             {"image": "e.jpg", "error": "the file is empty."},
         ]
     )
     assert table(records) == [
-        ["image", "caption", "log_prob", "error"],
-        ['a "b", c.jpg', 'A "big", red dog.', "-2.5", ""],
-        ["d.jpg", "Mine.", "", ""],
-        ["e.jpg", "", "", "the file is empty."],
+        ["image", "caption", "log_prob", "confidence", "unsure", "error"],
+        ['a "b", c.jpg', 'A "big", red dog.', "-2.5", "0.25", "true", ""],
+        ["d.jpg", "Mine.", "", "", "", ""],
+        ["e.jpg", "", "", "", "", "the file is empty."],
     ]
 
 
@@ -295,20 +300,21 @@ def test_csv_has_no_formulas(start):
         ]
     )
     _, first, second = table(records)
-    assert first == [f"./{start}1.jpg", f"'{start}cmd|' /C calc'!A0", "-2.5", ""]
-    assert second == [f"./{start}2.jpg", "", "", f"'{start}1"]
+    assert first[:2] == [f"./{start}1.jpg", f"'{start}cmd|' /C calc'!A0"]
+    assert (second[0], second[-1]) == (f"./{start}2.jpg", f"'{start}1")
     assert records[0]["image"] == f"{start}1.jpg"  # as it is for the other files
 
 
 def test_jsonl_has_the_records_of_the_command_line():
     records = read_records([row(), {"image": "b.jpg", "error": "empty."}])
+    known = {"log_prob": -2.5, "confidence": 0.25, "unsure": True}
     lines = [json.loads(line) for line in to_jsonl(records).decode().splitlines()]
     assert lines == [
         {
             "image": "a.jpg",
             "caption": "A dog.",
-            "log_prob": -2.5,
-            "captions": [{"caption": "A dog.", "log_prob": -2.5}],
+            **known,
+            "captions": [{"caption": "A dog.", **known}],
         },
         {"image": "b.jpg", "error": "empty."},
     ]

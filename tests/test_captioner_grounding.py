@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from conftest import concept_captioner, photo
 
-from captioner.config import DecodingConfig
+from captioner.confidence import judge
+from captioner.config import ConfidenceConfig, DecodingConfig
 from captioner.grounding import LEAST, Grounding
 from captioner.neutral import SELDOM
 from shared.concepts.words import names_of, read_concepts
@@ -122,6 +123,51 @@ def test_support_is_that_of_the_likeliest_that_a_word_may_be_about(grounding):
     assert (found["dog"], found["puppies"]) == pytest.approx((0.7, 0.2))
     assert found["man"] == found["his"] == pytest.approx(0.4)
     assert np.isnan([found["a"], found["jumping"], found["<unk>"]]).all()
+
+
+def weighed(grounding, text, what):
+    tokens = [WORDS.index(word) for word in text.split()]
+    return grounding.weigh(tokens, what.there[0], what.said[0])
+
+
+def test_what_a_caption_names_is_compared_with_what_is_there(grounding):
+    what = seen(person=0.4, dog=0.2, cat=0.6, hot_dog=0.1, car=0.5)
+    least, most, missed = weighed(grounding, "a man puppies", what)
+    assert np.exp([least, most]) == pytest.approx([0.2, 0.4])
+    assert missed == pytest.approx(0.6)  # the cat
+    assert weighed(grounding, "kitty", what)[2] == pytest.approx(0.5)
+    # A race car and a hamster are missed by no detector, and people by design.
+    assert weighed(grounding, "kitty cars", seen(dog=0, hot_dog=0))[2] == 0
+
+
+def test_a_caption_that_names_nothing_has_no_support(grounding):
+    least, most, missed = weighed(grounding, "a jumping <unk>", seen(car=0.95))
+    assert np.exp([least, most]) == pytest.approx([LEAST, LEAST])
+    assert missed == pytest.approx(0.95)
+    least = weighed(grounding, "dog", seen(dog=0, hot_dog=0))[0]
+    assert least == pytest.approx(np.log(LEAST))
+
+
+def test_each_caption_has_its_evidence_and_its_probability():
+    """Photos of one batch and captions of one photo are judged each by itself."""
+    sentences = {"a car": 0.6, "a tree": 0.4}
+    there = {"car": 0.1, "tree": 0.9}
+    weights = ConfidenceConfig(bias=2, words=1, least=1, most=0, missed=-1)
+    plain = concept_captioner(sentences, there, unsure=0.61)
+    judging = concept_captioner(sentences, there, confidence=weights, unsure=0.5)
+    for found in judging.caption_images(np.stack([plain.read(photo(1))] * 2)):
+        car, tree = found[:2]
+        assert car.evidence.words == pytest.approx(np.log(0.6) / 3, abs=1e-3)
+        assert np.exp(car.evidence.least) == pytest.approx(0.1)
+        assert tree.evidence.missed == pytest.approx(0.1)
+        for one in car, tree:
+            assert one.confidence == one.right == judge(one.evidence, weights)
+        assert (car.unsure, tree.unsure) == (True, False)
+    best = plain.caption(photo(1))[0]
+    assert best.right is None and best.evidence == car.evidence
+    assert best.confidence == pytest.approx(0.6 ** (1 / 3), abs=1e-3)
+    assert best.unsure is False
+    assert concept_captioner(sentences, there).caption(photo(1))[0].unsure is None
 
 
 def test_a_captioner_says_only_what_is_there():

@@ -17,7 +17,8 @@ SUFFIXES = [".jsonl", ".csv", ".json", ".html"]
 
 
 def found(text, log_prob=-1.5):
-    return {"caption": text, "log_prob": log_prob}
+    known = {"log_prob": log_prob, "confidence": 0.5, "unsure": False}
+    return {"caption": text, **known}
 
 
 def record(name, *captions):
@@ -64,17 +65,40 @@ def test_csv_has_a_row_for_each_caption_and_each_error():
     write("out.csv")
     with Path("out.csv").open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
-    assert list(rows[0]) == ["image", "caption", "log_prob", "error"]
+    assert list(rows[0]) == [
+        "image",
+        "caption",
+        "log_prob",
+        "confidence",
+        "unsure",
+        "error",
+    ]
     assert [row["image"] for row in rows[:3]] == ["b/1.jpg", "b/1.jpg", "b/2.jpg"]
     assert rows[1]["caption"] == "a brown dog"
     assert float(rows[0]["log_prob"]) == -1.25
+    assert (rows[0]["confidence"], rows[0]["unsure"]) == ("0.5", "false")
     assert rows[2] == {
         "image": "b/2.jpg",
         "caption": "",
         "log_prob": "",
+        "confidence": "",
+        "unsure": "",
         "error": "the file is empty.",
     }
     assert rows[3]["caption"] == 'a "big", red\nball'
+
+
+def test_a_record_of_version_0_1_is_of_unknown_confidence():
+    old = {"caption": "a dog", "log_prob": -1.5}
+    write("out.csv", [record("a.jpg", old)], [Path("a.jpg")])
+    assert Path("out.csv").read_text().splitlines()[1] == "a.jpg,a dog,-1.5,,,"
+    write("out.html", [record("a.jpg", old)], [Path("a.jpg")])
+    assert "not sure" not in Path("out.html").read_text()
+
+
+def test_a_page_says_what_is_unsure():
+    write("out.html", [record("a.jpg", {**found("a dog"), "unsure": True})], PHOTOS[:1])
+    assert "<p>a dog <small>(not sure)</small></p>" in Path("out.html").read_text()
 
 
 def test_json_is_coco_results_with_coco_numbers():
@@ -215,11 +239,11 @@ def test_no_character_tears_a_row_of_csv(odd):
     write("out.csv", [record(f"{odd}.jpg", found(odd))], [Path(f"{odd}.jpg")])
     text = Path("out.csv").read_bytes().decode()
     rows = list(csv.reader(io.StringIO(text, newline="")))
-    assert rows[1:] == [[f"{odd}.jpg", odd, "-1.5", ""]]
+    assert rows[1:] == [[f"{odd}.jpg", odd, "-1.5", "0.5", "false", ""]]
     with Path("out.csv").open(newline=None) as file:  # as many programs open it
         assert len(list(csv.reader(file))) == 2
-    assert text.startswith("image,caption,log_prob,error\n")
-    assert text.endswith("-1.5,\n")
+    assert text.startswith("image,caption,log_prob,confidence,unsure,error\n")
+    assert text.endswith("-1.5,0.5,false,\n")
 
 
 def sidecars(*names, **rules):

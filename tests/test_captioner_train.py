@@ -22,13 +22,14 @@ from PIL import Image
 from captioner import train as train_module
 from captioner import trainer
 from captioner.batches import Texts, shift
+from captioner.confidence import Evidence, judge
 from captioner.config import CaptionerConfig
 from captioner.data import read_dataset, select
 from captioner.metrics import score_captions
 from captioner.model import build_captioner
 from captioner.predict import Caption, load_bundle, load_captioner
 from captioner.reports import draw_curves, draw_samples, write_card
-from captioner.train import _find_unsure, train
+from captioner.train import _find_confidence, _find_unsure, train
 from shared import encoders, training
 from shared.bundles import add_part, has_part
 from shared.checkpoints import save_arrays
@@ -965,6 +966,24 @@ def test_the_threshold_is_found_on_the_dev_photos():
     assert 35 <= sum(one < unsure for one in sure) <= 40
     few = dict(list(found.items())[:50])
     assert _find_unsure(few, references, Vocabulary(SPECIAL_WORDS)) == 0
+
+
+def test_whether_captions_are_right_is_learnt_from_the_dev_photos():
+    """Wrong captions name what is hardly there; of some photos nothing is known."""
+    found, references = {}, {}
+    for number in range(200):
+        wrong = number % 5 == 0
+        evidence = Evidence(-1.0, -3.0 if wrong else -1.0, -0.5, 0.1)
+        known = "A cat.", ("a", "cat"), -3.0, (), None
+        found[str(number)] = Caption(*known, evidence)
+        references[str(number)] = ["a dog", "a dog"] if wrong else ["a cat", "a dog"]
+    found |= {"foreign": found["0"], "old": found["1"]._replace(evidence=None)}
+    references |= {"foreign": ["ein Hund"], "old": ["a cat"]}
+    weights = _find_confidence(found, references)
+    assert weights.least > 0 == weights.words == weights.missed
+    assert judge(found["0"].evidence, weights) < 0.2
+    assert judge(found["1"].evidence, weights) > 0.9
+    assert _find_confidence({"old": found["old"]}, references) is None
 
 
 @pytest.mark.parametrize("start", [None, "a cat"])

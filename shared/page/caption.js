@@ -56,7 +56,10 @@ Object.assign(
 
     function standing(value) {
       const caption = value.captions[value.chosen];
-      const likely = `Each word ${percent(caption.confidence)} likely, on average.`;
+      const sure = percent(caption.confidence);
+      const likely = value.judged
+        ? `Right about the main thing with a probability of ${sure}.`
+        : `Each word ${sure} likely, on average.`;
       return make(
         "div",
         {},

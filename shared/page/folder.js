@@ -117,10 +117,10 @@ Object.assign(
 
     // What a file is made of.
     function told(photo) {
-      const { error, log_prob } = photo.row;
+      const { error, log_prob, confidence, unsure } = photo.row;
       if (error) return { image: photo.name, error };
-      const own = edited(photo);
-      return { image: photo.name, caption: caption(photo), log_prob: own ? null : log_prob };
+      const told = { image: photo.name, caption: caption(photo) };
+      return edited(photo) ? told : { ...told, log_prob, confidence, unsure };
     }
 
     // ---- the tab
