@@ -1,14 +1,15 @@
-"""One run of `captioner caption`: photos in, records out, errors on the side."""
+"""One run over photos: photos in, records out, errors on the side."""
 
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
-from captioner.formats import Record, to_record
+from captioner.concepts import LIKELY, MOST, Concept
+from captioner.formats import Record, to_error, to_record
 from captioner.outputs import Sidecars
 from shared.config import revise_config
 from shared.errors import AppError
@@ -18,7 +19,35 @@ from shared.progress import is_terminal, plain, progress_bar, say
 
 if TYPE_CHECKING:
     from captioner.config import DecodingConfig
-    from captioner.predict import PhotoCaptioner, RuntimeName
+    from captioner.predict import Caption, Looked, PhotoCaptioner, RuntimeName
+
+Tell = Callable[[Iterable[Path]], Iterator[list[Record]]]
+Described = tuple[Path, "list[Caption] | AppError", list[Concept] | None]
+
+
+class Work(Protocol):
+    """What is done with photos."""
+
+    @property
+    def noun(self) -> str:
+        """What comes of a photo, such as "caption"."""
+
+    @property
+    def verbose(self) -> bool:
+        """Whether to say what runs, and how fast."""
+
+    def load(self) -> Tell:
+        """Load the model, and refuse what is impossible before reading photos.
+
+        Returns:
+            photos to their records, batch after batch.
+
+        Raises:
+            AppError: as `captioner.predict.load_captioner`.
+        """
+
+    def lines(self, record: Record) -> Iterable[str]:
+        """Write a record that is no error as it is printed."""
 
 
 @dataclass(frozen=True)
@@ -28,7 +57,8 @@ class Way:
     Attributes:
         batch_size: photos captioned at once.
         num_captions: captions for each photo.
-        details: whether records have each word's probability and attention.
+        details: whether records have each word's probability and attention, and the
+            concepts of the photo.
         models: folders of bundles; none is the one that comes along.
         runtime: "keras", "litert", or None for the faster one that works.
         changes: to the bundle's way of searching, see `DecodingConfig`.
@@ -42,6 +72,8 @@ class Way:
     runtime: "RuntimeName | None" = None
     changes: Mapping[str, Any] = field(default_factory=dict)
     verbose: bool = False
+
+    noun = "caption"
 
     def settings(self) -> dict[str, Any]:
         """Give all that captions depend on, by option, without loading a model.
@@ -63,16 +95,9 @@ class Way:
             "details": self.details,
         }
 
-    def load(self) -> tuple["PhotoCaptioner", dict[str, Any]]:
-        """Load the model, and refuse what is impossible before reading photos.
-
-        Returns:
-            the model, and how its search is changed.
-
-        Raises:
-            AppError: as `captioner.predict.load_captioner`.
-        """
-        from captioner.predict import SHIPPED, load_captioner, why_not_litert
+    def load(self) -> Tell:
+        """Load the model, see `Work`."""
+        from captioner.predict import SHIPPED, load_captioner
 
         folders = self.models or [SHIPPED]
         captioner = load_captioner(
@@ -81,11 +106,52 @@ class Way:
         changes = self.search_changes(captioner.config.decoding)
         decoding, _ = captioner.request(**changes)
         if self.verbose:
-            reason = "" if self.runtime else why_not_litert(folders)
-            because = f", because with LiteRT {reason}" if reason else ""
-            say(f"runtime: {captioner.runtime.name}{because}")
+            say_runtime(captioner.runtime.name, self.runtime, folders)
             say(f"search: {decoding}")
-        return captioner, changes
+
+        def tell(photos: Iterable[Path]) -> Iterator[list[Record]]:
+            for batch in self._describe(captioner, photos, changes):
+                yield [
+                    to_record(
+                        photo.as_posix(),
+                        captions,
+                        str(photo),
+                        self.num_captions,
+                        self.details,
+                        concepts,
+                    )
+                    for photo, captions, concepts in batch
+                ]
+
+        return tell
+
+    def _describe(
+        self,
+        captioner: "PhotoCaptioner",
+        photos: Iterable[Path],
+        changes: Mapping[str, Any],
+    ) -> Iterator[list[Described]]:
+        """Give captions, and with details the concepts of a model that has them."""
+        if not (self.details and captioner.concept_words):
+            for batch in captioner.caption_all(photos, **changes):
+                yield [(photo, result, None) for photo, result in batch]
+            return
+        request = captioner.request(**changes)
+
+        def tell(looked: "Looked") -> list[tuple[list["Caption"], list[Concept]]]:
+            named = captioner.see(looked, MOST, LIKELY)
+            return list(zip(captioner.write(looked, *request), named, strict=True))
+
+        for told in captioner.tell_all(photos, tell):
+            yield [
+                (photo, found, None) if isinstance(found, AppError) else (photo, *found)
+                for photo, found in told
+            ]
+
+    def lines(self, record: Record) -> list[str]:
+        """Write a line for each caption."""
+        image = plain(record["image"])
+        return [f"{image}\t{plain(one['caption'])}" for one in record["captions"]]
 
     def search_changes(self, own: "DecodingConfig") -> dict[str, Any]:
         """Widen the search to the captions that are wanted, unless it is said.
@@ -120,13 +186,13 @@ def _check_use(changes: Mapping[str, Any], own: "DecodingConfig") -> None:
 
 @dataclass
 class Job:
-    """Photos to caption, and where the captions go.
+    """Photos to tell of, and where the records go.
 
     Attributes:
         photos: in order, all different.
         output: file for them, or None.
-        sidecars: text files for them, or None. If both are None, they are printed.
-        way: how they are captioned.
+        sidecars: text files for captions, or None. If both are None, they are printed.
+        way: what is told of them, and how.
         done: photos dealt with so far, those of an earlier run among them.
         errors: how many of them failed.
     """
@@ -134,15 +200,15 @@ class Job:
     photos: Sequence[Path]
     output: Output | None = None
     sidecars: Sidecars | None = None
-    way: Way = field(default_factory=Way)
+    way: Work = field(default_factory=Way)
     done: int = 0
     errors: int = 0
 
     def run(self) -> None:
-        """Caption what is not captioned yet.
+        """Do what is not done yet.
 
         Raises:
-            AppError: if there is no model, or the captions cannot be written. What
+            AppError: if there is no model, or the records cannot be written. What
                 was written before is kept, unless the message says that it is lost.
         """
         with ExitStack() as locks:
@@ -157,11 +223,8 @@ class Job:
                     say(f"note: {kept}; go on with --resume")
                 raise
         if self.errors or is_terminal():
-            captions = self.done - self.errors
-            say(
-                f"{captions} caption{'s' * (captions != 1)}, "
-                f"{self.errors} error{'s' * (self.errors != 1)}"
-            )
+            good = self.done - self.errors
+            say(f"{_count(good, self.way.noun)}, {_count(self.errors, 'error')}")
 
     def _run(self) -> None:
         todo = self._todo()
@@ -169,12 +232,12 @@ class Job:
             say(f"{self.output.path} is finished already; --overwrite replaces it.")
             return
         if todo:
-            self._caption(todo)
+            self._tell(todo)
         if self.output:
             self.output.finish()
 
     def _todo(self) -> Sequence[int]:
-        """Places of the photos to caption."""
+        """Places of the photos to do."""
         if self.output:
             self.done, self.errors = self.output.done, self.output.errors
             return self.output.todo
@@ -184,40 +247,34 @@ class Job:
         self.done = len(self.photos) - len(todo)
         return todo
 
-    def _caption(self, todo: Sequence[int]) -> None:
+    def _tell(self, todo: Sequence[int]) -> None:
         to_file = bool(self.output or self.sidecars)
         bar = progress_bar(
-            "captions",
+            f"{self.way.noun}s",
             len(self.photos),
             self.done,
             shown=to_file or not sys.stdout.isatty(),
         )
-        captioner, changes = self.way.load()
+        tell = self.way.load()
         started, first = time.monotonic(), self.done
         places = iter(todo)
         with bar as advance:
-            for batch in captioner.caption_all(self._taken(todo), **changes):
-                found = [(next(places), self._record(*one)) for one in batch]
+            for batch in tell(self._taken(todo)):
+                found = [(next(places), record) for record in batch]
                 self._put(found)
                 self.done += len(found)
                 self.errors += sum("error" in record for _, record in found)
                 advance(self.done)
         if self.way.verbose:
             count, seconds = self.done - first, time.monotonic() - started
-            photos_done = f"{count} photo{'s' * (count != 1)}"
-            say(f"{photos_done} in {seconds:.2f} s, {count / seconds:.1f} a second")
+            pace = f"{seconds:.2f} s, {count / seconds:.1f} a second"
+            say(f"{_count(count, 'photo')} in {pace}")
 
     def _taken(self, todo: Sequence[int]) -> Iterator[Path]:
         for place in todo:
             if self.output:
                 self.output.note(place)
             yield self.photos[place]
-
-    def _record(self, photo: Path, result: Any) -> Record:
-        way = self.way
-        return to_record(
-            photo.as_posix(), result, str(photo), way.num_captions, way.details
-        )
 
     def _put(self, found: list[tuple[int, Record]]) -> None:
         # Sidecars first: a record in the journal means that both are there.
@@ -227,7 +284,7 @@ class Job:
         again = set()
         for i, (place, record) in enumerate(found):
             if name := failed.get(record["image"]):
-                found[i] = place, to_record(record["image"], name, "")
+                found[i] = place, to_error(record["image"], name, "")
                 again.add(place)
             if "error" in found[i][1]:
                 say(plain(f"error: {record['image']}: {found[i][1]['error']}"))
@@ -235,6 +292,20 @@ class Job:
             self.output.append(found, again)
         if not (self.output or self.sidecars):
             for _, record in found:
-                for caption in record.get("captions", ()):
-                    print(f"{plain(record['image'])}\t{plain(caption['caption'])}")
+                if "error" not in record:
+                    print(*self.way.lines(record), sep="\n")
             sys.stdout.flush()
+
+
+def say_runtime(
+    name: str, wanted: "RuntimeName | None", folders: Sequence[Path]
+) -> None:
+    """Say what runs, and why it is not LiteRT where that was not wished."""
+    from captioner.predict import why_not_litert
+
+    reason = "" if wanted else why_not_litert(folders)
+    say(f"runtime: {name}{reason and f', because with LiteRT {reason}'}")
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}{'s' * (number != 1)}"

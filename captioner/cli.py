@@ -34,6 +34,26 @@ app = typer.Typer(
 )
 
 Split = Literal["train", "dev", "test"]
+Paths = Annotated[
+    list[str],
+    typer.Argument(
+        metavar="PATH",
+        help="Photos, folders, quoted patterns such as 'in/*.jpg', or - for a list on "
+        "standard input.",
+    ),
+]
+Recursive = Annotated[
+    bool, typer.Option("--recursive", "-r", help="Also look into inner folders.")
+]
+Null = Annotated[
+    bool, typer.Option("--null", "-0", help="The list is of find -print0.")
+]
+Resume = Annotated[
+    bool, typer.Option("--resume", help="Go on with an output; do what is missing.")
+]
+Verbose = Annotated[
+    bool, typer.Option("--verbose", "-v", help="Say what runs, and how fast.")
+]
 Models = Annotated[
     list[Path] | None,
     typer.Option(
@@ -112,14 +132,7 @@ def _options(
 @app.command()
 def caption(
     context: typer.Context,
-    paths: Annotated[
-        list[str],
-        typer.Argument(
-            metavar="PATH",
-            help="Photos, folders, quoted patterns such as 'in/*.jpg', or - for a "
-            "list on standard input.",
-        ),
-    ],
+    paths: Paths,
     output: Annotated[
         Path | None,
         typer.Option(
@@ -132,16 +145,9 @@ def caption(
     sidecar: Annotated[
         bool, typer.Option("--sidecar", help="Write a .txt beside each photo.")
     ] = False,
-    recursive: Annotated[
-        bool,
-        typer.Option("--recursive", "-r", help="Also look into inner folders."),
-    ] = False,
-    null: Annotated[
-        bool, typer.Option("--null", "-0", help="The list is of find -print0.")
-    ] = False,
-    resume: Annotated[
-        bool, typer.Option("--resume", help="Go on with an output; do what is missing.")
-    ] = False,
+    recursive: Recursive = False,
+    null: Null = False,
+    resume: Resume = False,
     overwrite: Overwrite = False,
     num_captions: Annotated[
         int,
@@ -150,7 +156,8 @@ def caption(
     details: Annotated[
         bool,
         typer.Option(
-            "--details", help="In .jsonl: each word's probability and attention."
+            "--details",
+            help="In .jsonl: each word's probability and attention, and concepts.",
         ),
     ] = False,
     beam_size: BeamSize = None,
@@ -223,9 +230,7 @@ def caption(
     batch_size: BatchSize = 8,
     model: Models = None,
     runtime: Runtime = None,
-    verbose: Annotated[
-        bool, typer.Option("--verbose", "-v", help="Say what runs, and how fast.")
-    ] = False,
+    verbose: Verbose = False,
 ) -> None:
     """Describe photos.
 
@@ -241,26 +246,84 @@ def caption(
             f"--num-captions {num_captions} needs --beam-size {num_captions} or more, "
             f"not {beam_size}"
         )
-    if null and "-" not in paths:
-        raise typer.BadParameter("--null is about a list on standard input: add -")
     if details and (output is None or output.suffix.lower() != ".jsonl"):
         raise typer.BadParameter("--details needs an --output that ends in .jsonl")
     from captioner.captioning import Job, Way
-    from captioner.inputs import find_photos
     from captioner.outputs import Sidecars, open_output
 
-    def read_input() -> bytes:
-        return sys.stdin.buffer.read() if sys.stdin else b""
-
-    photos = find_photos(paths, recursive, read_input, say, null)
+    photos = _find_photos(paths, recursive, null)
     models = tuple(model or ())
     changes = _search_changes(context.params)
     way = Way(batch_size, num_captions, details, models, runtime, changes, verbose)
-    rules = {"resume": resume, "overwrite": overwrite}
+    rules: dict[str, Any] = {"resume": resume, "overwrite": overwrite}
     job = Job(photos, None, Sidecars(photos, **rules) if sidecar else None, way)
     if output:
         job.output = open_output(
             output, photos, way.settings, batch_size=batch_size, **rules
+        )
+    job.run()
+    if job.errors:
+        raise typer.Exit(1)
+
+
+@app.command()
+def concepts(
+    paths: Paths,
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", metavar="FILE", help="Write .jsonl or .csv."),
+    ] = None,
+    recursive: Recursive = False,
+    null: Null = False,
+    resume: Resume = False,
+    overwrite: Overwrite = False,
+    top: Annotated[
+        int, typer.Option(metavar="N", min=1, help="Concepts a photo, best first.")
+    ] = 10,
+    layout: Annotated[
+        Literal["table", "tsv", "jsonl"] | None,
+        typer.Option(
+            "--format", help="Of what is printed; default: table on a terminal."
+        ),
+    ] = None,
+    batch_size: BatchSize = 8,
+    model: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="A trained model; default: the one included."),
+    ] = None,
+    runtime: Runtime = None,
+    verbose: Verbose = False,
+) -> None:
+    """Say which words photos show, of a model with concepts.
+
+    Prints `path<TAB>word<TAB>there<TAB>said`, a line for each concept, unless --output
+    says where to write; on a terminal a table. `there` is the probability that it can
+    be seen, `said` that a human caption mentions it. Photos that cannot be read are
+    reported and left out, and the exit status is then 1.
+    """
+    if resume and overwrite:
+        raise typer.BadParameter("--resume keeps what --overwrite replaces; choose one")
+    if resume and not output:
+        raise typer.BadParameter("--resume needs the --output to go on with")
+    if layout and output:
+        raise typer.BadParameter("--format is about printing; --output goes by its end")
+    from captioner.captioning import Job
+    from captioner.naming import CONCEPTS, Naming
+    from captioner.outputs import open_output
+
+    photos = _find_photos(paths, recursive, null)
+    layout = layout or ("table" if sys.stdout.isatty() else "tsv")
+    way = Naming(top, model, runtime, layout, batch_size, verbose)
+    job = Job(photos, way=way)
+    if output:
+        job.output = open_output(
+            output,
+            photos,
+            way.settings,
+            batch_size=batch_size,
+            resume=resume,
+            overwrite=overwrite,
+            kind=CONCEPTS,
         )
     job.run()
     if job.errors:
@@ -581,6 +644,17 @@ def score(
     found = read_results(results)
     written = read_references(references, split)
     print(score_results(found, written, official, subset, units))
+
+
+def _find_photos(paths: list[str], recursive: bool, null: bool) -> list[Path]:
+    if null and "-" not in paths:
+        raise typer.BadParameter("--null is about a list on standard input: add -")
+    from captioner.inputs import find_photos
+
+    def read_input() -> bytes:
+        return sys.stdin.buffer.read() if sys.stdin else b""
+
+    return find_photos(paths, recursive, read_input, say, null)
 
 
 def _search_changes(given: dict[str, Any]) -> dict[str, Any]:

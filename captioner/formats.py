@@ -4,26 +4,34 @@ A record is `{"image", "caption", "log_prob", "confidence", "unsure", "captions"
 [{"caption", "log_prob", "confidence", "unsure"}, ...]}`, best first, or `{"image",
 "error"}`; for their meaning see `captioner.predict.Caption`. With details, each caption
 also has "words", a list of {"word", "prob", "attention"}: how probable it was after
-those before it, and how much the model looked at each region, row by row.
+those before it, and how much the model looked at each region, row by row; and of a
+model with concepts the record has "concepts", a list of {"word", "there", "said"}.
 """
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any, TextIO
 
+from captioner.concepts import Concept
 from shared import files
 from shared.errors import AppError
 from shared.tables import csv_writer, to_json
 
 Record = dict[str, Any]
+Writers = dict[str, Callable[[Iterable[Record], TextIO, Path], None]]  # by suffix
 
 _COCO_NAME = re.compile(r"(?:.*_)?(\d{12})")
 
 
 def to_record(
-    name: str, result: Any, source: str, count: int = 1, details: bool = False
-) -> dict[str, Any]:
+    name: str,
+    result: Any,
+    source: str,
+    count: int = 1,
+    details: bool = False,
+    concepts: Sequence[Concept] | None = None,
+) -> Record:
     """Make a record of a photo's captions or error, see `captioner.formats`.
 
     Args:
@@ -32,9 +40,10 @@ def to_record(
         source: what the error calls the photo.
         count: captions to keep.
         details: whether to keep what is known of each word.
+        concepts: of the photo, to keep; None of a model without them.
     """
     if isinstance(result, AppError):
-        return {"image": name, "error": str(result).removeprefix(f"{source}: ")}
+        return to_error(name, result, source)
     captions = [
         {
             "caption": caption.text,
@@ -49,7 +58,23 @@ def to_record(
     if details:
         for entry, caption in zip(captions, result, strict=False):
             entry["words"] = _words(caption)
-    return {"image": name, **best, "captions": captions}
+    record = {"image": name, **best, "captions": captions}
+    if concepts is not None:
+        record["concepts"] = to_entries(concepts)
+    return record
+
+
+def to_error(name: str, error: AppError, source: str) -> Record:
+    """Make a record of a photo's error, see `to_record`."""
+    return {"image": name, "error": str(error).removeprefix(f"{source}: ")}
+
+
+def to_entries(concepts: Iterable[Concept]) -> list[dict[str, Any]]:
+    """Make the entries of concepts, without where they are."""
+    return [
+        {"word": one.word, "there": round(one.there, 4), "said": round(one.said, 4)}
+        for one in concepts
+    ]
 
 
 def _words(caption: Any) -> list[dict[str, Any]]:
@@ -119,7 +144,7 @@ def write_html(records: Iterable[Record], file: TextIO, folder: Path) -> None:
     write_sheet(records, file, folder)
 
 
-WRITERS: dict[str, Callable[[Iterable[Record], TextIO, Path], None]] = {
+WRITERS: Writers = {
     ".jsonl": write_jsonl,
     ".csv": write_csv,
     ".json": write_coco,

@@ -5,11 +5,11 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, suppress
 from pathlib import Path
-from typing import Any, Self, TextIO
+from typing import Any, NamedTuple, Self, TextIO
 
-from captioner.formats import WRITERS, Record, check_target, image_id
+from captioner.formats import WRITERS, Record, Writers, image_id
 from shared.errors import AppError
-from shared.files import cannot_write, write_text
+from shared.files import cannot_write, check_target, write_text
 from shared.locks import hold
 from shared.outputs import Output
 from shared.progress import say
@@ -20,6 +20,23 @@ WRITERS_AT_ONCE = 8
 MOST_LOCKS = 100  # open files; a run that is started twice meets the first of them
 
 
+class Kind(NamedTuple):
+    """What a file is of.
+
+    Attributes:
+        command: what writes it.
+        content: the key that its records have unless they are errors.
+        writers: suffix -> how it is written.
+    """
+
+    command: str
+    content: str
+    writers: Writers
+
+
+CAPTIONS = Kind(COMMAND, "captions", WRITERS)
+
+
 def open_output(
     path: Path,
     photos: Sequence[Path],
@@ -28,36 +45,44 @@ def open_output(
     batch_size: int,
     resume: bool = False,
     overwrite: bool = False,
+    kind: Kind = CAPTIONS,
 ) -> Output:
-    """Get ready to write captions into a file, see `shared.outputs`.
+    """Get ready to write records into a file, see `shared.outputs`.
 
     Args:
         path: file to write; its suffix says how.
         photos: all of them, in order.
-        settings: gives what captions depend on, see `captioner.captioning.Way`.
-        batch_size: photos captioned together.
+        settings: gives what records depend on, see `captioner.captioning.Way`.
+        batch_size: photos at a time.
         resume: continue what is there.
         overwrite: replace what is there.
+        kind: what the records are.
 
     Raises:
         AppError: if the file could not be written, or is no place for these photos.
     """
-    check_target(path)
+    check_target(path, kind.writers)
     names = [photo.as_posix() for photo in photos]
     if path.suffix.lower() == ".json":
         _check_ids(path, names)
 
     def write(records: Iterable[Record], file: TextIO) -> None:
-        WRITERS[path.suffix.lower()](records, file, path.parent)
+        kind.writers[path.suffix.lower()](records, file, path.parent)
+
+    def item_of(record: Record) -> Item | None:
+        name = record.get("image")
+        if isinstance(name, str) and (kind.content in record or "error" in record):
+            return Item(name, Path(name))
+        return None
 
     return Output(
         path,
         list(map(Item, names, photos)),
-        by=COMMAND,
+        by=kind.command,
         unit="photos",
         write=write,
         settings=settings,
-        item_of=_item,
+        item_of=item_of,
         batch=batch_size,
         resume=resume,
         overwrite=overwrite,
@@ -191,11 +216,3 @@ def _check_ids(path: Path, names: Iterable[str]) -> None:
                 f"{path}: {other} and {name} would share the image_id "
                 f"{image_id(name)}. Write .jsonl, which tells them apart by path."
             )
-
-
-def _item(record: Record) -> Item | None:
-    """What a record of version 0.1 is about; None if it is something else."""
-    name = record.get("image")
-    if isinstance(name, str) and ("captions" in record or "error" in record):
-        return Item(name, Path(name))
-    return None

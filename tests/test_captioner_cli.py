@@ -51,7 +51,7 @@ class FakeCaptioner:
     def __init__(self, fake, name, batch_size):
         self.config = types.SimpleNamespace(decoding=fake.own)
         self.runtime = types.SimpleNamespace(name=name)
-        self.vocabulary = WORDS
+        self.vocabulary, self.concept_words = WORDS, ()
         self.fake, self.batch_size = fake, batch_size
         self.stop, self.error = fake.stop, fake.error
 

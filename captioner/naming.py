@@ -1,0 +1,118 @@
+"""What `captioner concepts` does: photos in, the words that they show out."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, TextIO
+
+from captioner.captioning import Tell, say_runtime
+from captioner.concepts import NO_CONCEPTS
+from captioner.formats import Record, to_entries, to_error, write_jsonl
+from captioner.outputs import Kind
+from shared.errors import AppError
+from shared.manifests import identify
+from shared.progress import plain
+from shared.tables import csv_writer, to_json
+
+if TYPE_CHECKING:
+    from captioner.predict import Looked, RuntimeName
+
+Layout = Literal["table", "tsv", "jsonl"]
+
+
+@dataclass(frozen=True)
+class Naming:
+    """How the concepts of photos are told, see `captioner.captioning.Work`.
+
+    A record is `{"image", "concepts": [{"word", "there", "said"}, ...]}`, what is most
+    surely there first, or `{"image", "error"}`.
+
+    Attributes:
+        top: concepts of each photo, at least 1.
+        model: folder of a bundle; None is the one that comes along.
+        runtime: "keras", "litert", or None for the faster one that works.
+        layout: how they are printed.
+        batch_size: photos at a time.
+        verbose: whether to say what runs, and how fast.
+    """
+
+    top: int = 10
+    model: Path | None = None
+    runtime: "RuntimeName | None" = None
+    layout: Layout = "tsv"
+    batch_size: int = 8
+    verbose: bool = False
+
+    noun = "photo"
+
+    def settings(self) -> dict[str, Any]:
+        """Give all that records depend on, by option, without loading a model.
+
+        Raises:
+            AppError: if there is no model, or it has no concepts.
+        """
+        from captioner.predict import SHIPPED, read_config, why_not_litert
+
+        folders = [self.model or SHIPPED]
+        if not read_config(folders[0]).concepts:
+            raise AppError(NO_CONCEPTS)
+        runtime = self.runtime or ("keras" if why_not_litert(folders) else "litert")
+        model = identify(folders, runtime)
+        return {"model": model, "runtime": runtime, "top": self.top}
+
+    def load(self) -> Tell:
+        """Load the model, see `Work`."""
+        from captioner.predict import SHIPPED, load_captioner
+
+        self.settings()  # refuses models without concepts before they are loaded
+        folder = self.model or SHIPPED
+        captioner = load_captioner(
+            folder, runtime=self.runtime, batch_size=self.batch_size
+        )
+        if self.verbose:
+            say_runtime(captioner.runtime.name, self.runtime, [folder])
+
+        def see(looked: "Looked") -> list[list[dict[str, Any]]]:
+            return list(map(to_entries, captioner.see(looked, self.top)))
+
+        def tell(photos: Iterable[Path]) -> Iterator[list[Record]]:
+            for batch in captioner.tell_all(photos, see):
+                yield [
+                    to_error(photo.as_posix(), found, str(photo))
+                    if isinstance(found, AppError)
+                    else {"image": photo.as_posix(), "concepts": found}
+                    for photo, found in batch
+                ]
+
+        return tell
+
+    def lines(self, record: Record) -> list[str]:
+        """Write a record as JSON, as a line for each concept, or as a small table."""
+        if self.layout == "jsonl":
+            return [to_json(record)]
+        image, concepts = plain(record["image"]), record["concepts"]
+        words = [plain(one["word"]) for one in concepts]
+        numbers = [f"{one['there']:.2f}\t{one['said']:.2f}" for one in concepts]
+        if self.layout == "tsv":
+            rows = zip(words, numbers, strict=True)
+            return [f"{image}\t{word}\t{probs}" for word, probs in rows]
+        width = max(map(len, words))
+        rows = zip(["", *words], ["there\tsaid", *numbers], strict=True)
+        table = [(word, *probs.split("\t")) for word, probs in rows]
+        return [image, *(f"  {w:{width}}  {t:>5}  {s:>4}" for w, t, s in table), ""]
+
+
+def write_csv(records: Iterable[Record], file: TextIO, folder: Path) -> None:
+    """Write columns image, word, there, said, error; a row for each concept."""
+    rows = csv_writer(file)
+    rows.writerow(["image", "word", "there", "said", "error"])
+    for record in records:
+        for one in record.get("concepts", ()):
+            rows.writerow([record["image"], *one.values(), ""])
+        if "error" in record:
+            rows.writerow([record["image"], "", "", "", record["error"]])
+
+
+CONCEPTS = Kind(
+    "captioner concepts", "concepts", {".jsonl": write_jsonl, ".csv": write_csv}
+)
