@@ -4,7 +4,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import gradio as gr
+import numpy as np
 
+from captioner.concepts import LIKELY, MOST, Concept
 from captioner.controls import (
     TERMS,
     build_controls,
@@ -161,7 +163,8 @@ class DescribeTab:
         Returns:
             "captions", best first, each with "text" and "confidence"; of the chosen
             one, whether that is a probability that it is right, "judged", whether it
-            is "unsure", and its "words" with "prob", "grid" and "others".
+            is "unsure", and its "words" with "prob", "grid" and "others";
+            "concepts", see `see`.
 
         Raises:
             AppError: if no caption can be as requested.
@@ -196,8 +199,31 @@ class DescribeTab:
                     strict=False,
                 )
             ],
+            "concepts": self.see(name, photo),
             "resize": captioner.config.encoder.resize,
         }
+
+    def see(self, name: str, photo: Photo) -> list[dict[str, Any]]:
+        """Tell what a photo likely shows, as a model sees it.
+
+        Returns:
+            "word", "there" and "grid" of each concept, the last empty where that is
+            not known; nothing of a model without concepts.
+        """
+        captioner, looked = self.captioners[name], self.look(name, photo)
+        found: list[Concept] = photo.once(
+            ("concepts", name),
+            lambda: captioner.see(looked, MOST, LIKELY, where=True)[0],
+        )
+        return [
+            {"word": one.word, "there": one.there, "grid": _grid(one.where)}
+            for one in found
+        ]
+
+
+def _grid(where: np.ndarray | None) -> list[float]:
+    """Write where a concept is for the page; empty if that is not known."""
+    return [] if where is None or not where.any() else grids(where.reshape(1, -1))[0]
 
 
 def _told(inputs: Sequence[Any]) -> list[Any]:

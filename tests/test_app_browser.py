@@ -204,6 +204,53 @@ def test_photo_is_described_word_by_word(page: Page) -> None:
     assert min(drawn) > 50  # different values: the photo, not an empty canvas
 
 
+SHOW_TAGS = """(concepts) => {
+  const shown = document.createElement("div");
+  shown.id = "shown";
+  document.getElementById("caption").append(shown);
+  const caption = { text: "A dog.", confidence: 0.5 };
+  const value = { captions: [caption], chosen: 0, words: [], concepts, resize: "crop" };
+  sightread.showCaption(shown, { value }, () => {}, () => {});
+}"""
+
+
+def test_what_is_seen_is_pointed_out_by_pointer_keyboard_and_touch(page: Page) -> None:
+    describe(page, lambda: choose(page, MAN))
+    seen = [
+        {"word": "dog", "there": 0.97, "grid": [0.9, *[0] * 8]},
+        {"word": "tripod", "there": 0.5, "grid": []},
+        {"word": "grass", "there": 0.304, "grid": [*[0] * 8, 0.2]},
+    ]
+    page.evaluate(SHOW_TAGS, seen)
+    tags, legend = page.locator("#shown .sr-tags"), page.locator(".sr-legend")
+    assert tags.get_by_role("listitem").count() == 3
+    dog = tags.get_by_role("button", name="dog 97 % , most at the top left")
+    grass = tags.get_by_role("button", name="grass 30 % , most at the bottom right")
+    assert tags.get_by_role("button").count() == 2  # where the tripod is, is not known
+    expect(tags.get_by_text("tripod 50 %")).to_be_visible()
+    cover = page.locator(".sr-cover")
+    dog.hover()
+    expect(legend).to_contain_text("Where it sees “dog”: most at the top left")
+    page.mouse.move(0, 0)
+    expect(cover).to_be_hidden()
+    dog.focus()
+    page.keyboard.press("Tab")
+    expect(grass).to_be_focused()
+    expect(legend).to_contain_text("Where it sees “grass”: most at the bottom right")
+    page.keyboard.press("Enter")
+    page.keyboard.press("Shift+Tab")
+    expect(legend).to_contain_text("Where it sees “dog”")
+    page.evaluate("document.activeElement.blur()")
+    expect(legend).to_contain_text("Where it sees “grass”")  # it was chosen to stay
+    assert grass.get_attribute("aria-pressed") == "true"
+    dog.click()
+    assert grass.get_attribute("aria-pressed") == "false"
+    assert violations(page) == []
+    page.evaluate("document.getElementById('shown').remove()")
+    page.evaluate(SHOW_TAGS, [])
+    assert page.locator("#shown .sr-tags").count() == 0
+
+
 def test_dropped_and_pasted_photos_take_the_place_of_the_last(page: Page) -> None:
     seen = [describe(page, lambda: bring(page, "drop", MAN)), photo_shown(page)]
     seen += [describe(page, lambda: bring(page, "drop", CAT, "h1")), photo_shown(page)]

@@ -5,7 +5,7 @@
 Object.assign(
   globalThis.sightread,
   (() => {
-    const { bar, button, lookOn, make, percent, problem, promise, stage } =
+    const { bar, button, lookButton, make, percent, problem, promise } =
       globalThis.sightread;
     const SUGGESTED = [
       "Is this indoors or outdoors?",
@@ -100,20 +100,9 @@ Object.assign(
 
     function looks(value) {
       if (!value.maps.length) return null;
-      const buttons = value.maps.map(({ name, grid }) => {
-        const map = { grid, resize: value.resize, text: name };
-        // Fingers do not point: what they touch stays until it is touched again.
-        const look = button(name, () => {
-          const on = look.getAttribute("aria-pressed") !== "true";
-          for (const one of document.querySelectorAll(".sr-look")) {
-            one.setAttribute("aria-pressed", String(on && one === look));
-          }
-          stage.pin(on ? map : null, look);
-        }, "sr-look");
-        look.setAttribute("aria-pressed", "false");
-        lookOn(look, map);
-        return look;
-      });
+      const buttons = value.maps.map(({ name, grid }) =>
+        lookButton({ grid, resize: value.resize, text: name }, name),
+      );
       const hint = make("span", { className: "sr-note" }, "Point at one to see where it looked:");
       return make("div", { className: "sr-actions" }, hint, ...buttons);
     }

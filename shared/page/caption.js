@@ -5,8 +5,9 @@
 Object.assign(
   globalThis.sightread,
   (() => {
-    const { bar, button, download, lookOn, make, percent, problem, promise, stage } =
+    const { bar, button, download, lookButton, lookOn, make, percent, problem, promise } =
       globalThis.sightread;
+    const { stage } = globalThis.sightread;
     const SMALL = 160; // longer side of a picture of the strip, px
     const LARGE = 320; // the same in the picture to download
     const MARGIN = 16; // px, in that picture
@@ -48,6 +49,7 @@ Object.assign(
       if (value.problem) return [problem(value.problem)];
       return [
         standing(value),
+        ...tags(value),
         byWord(value, steer),
         ...candidates(value, steer),
         strip(value),
@@ -96,6 +98,34 @@ Object.assign(
         }, 2000);
       });
       return [copy, said];
+    }
+
+    // ---- what is seen, of models with concepts
+
+    function tags(value) {
+      if (!value.concepts?.length) return [];
+      const rows = value.concepts.map((concept) => make("li", {}, tag(concept, value)));
+      return [
+        make(
+          "section",
+          {},
+          make("h2", {}, "What it sees"),
+          make(
+            "p",
+            { className: "sr-note" },
+            "How likely each is in the photo. Point at one to see where.",
+          ),
+          make("ul", { className: "sr-tags", aria: { label: "What it sees" } }, ...rows),
+        ),
+      ];
+    }
+
+    function tag({ word, there, grid }, { resize }) {
+      const parts = [`${word} `, make("small", {}, percent(there))];
+      if (!grid.length) return make("span", { className: "sr-tag" }, ...parts);
+      const map = { grid, resize, text: `Where it sees “${word}”` };
+      const place = `, ${sightread.whereabouts(map)}`;
+      return lookButton(map, ...parts, make("span", { className: "sr-hidden" }, place));
     }
 
     // ---- word by word

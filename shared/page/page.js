@@ -144,6 +144,8 @@ globalThis.sightread ??= (() => {
     // What is pinned belongs to an element, and goes out of sight with it.
     stage.hide = () => draw(pinned?.owner.offsetParent ? pinned.map : null);
     stage.pin = (map, owner) => {
+      const last = pinned?.owner;
+      if (last?.hasAttribute("aria-pressed")) last.setAttribute("aria-pressed", "false");
       pinned = map && { map, owner };
       draw(map);
     };
@@ -161,6 +163,20 @@ globalThis.sightread ??= (() => {
     for (const event of ["pointerleave", "blur"]) {
       element.addEventListener(event, () => stage.hide());
     }
+  }
+
+  // A button for a map. Fingers do not point: what they touch stays until it is touched
+  // again.
+  function lookButton(map, ...content) {
+    const look = button("", () => {
+      const on = look.getAttribute("aria-pressed") !== "true";
+      stage.pin(on ? map : null, look);
+      look.setAttribute("aria-pressed", String(on));
+    }, "sr-look");
+    look.setAttribute("aria-pressed", "false");
+    look.append(...content);
+    lookOn(look, map);
+    return look;
   }
 
   // ---- how photos come: chosen, dropped, pasted, from the camera, examples
@@ -296,7 +312,8 @@ globalThis.sightread ??= (() => {
   }
 
   return {
-    ...{ bar, button, download, lookOn, make, percent, problem, promise, stage },
+    ...{ bar, button, download, lookButton, lookOn, make, percent, problem, promise },
+    stage,
     ...{ showStage, showExamples, takePhotos },
   };
 })();
