@@ -211,11 +211,11 @@ class KerasRuntime:
 
     def read(self, looked: Looked, tokens: Sequence[int], rules: Rules) -> np.ndarray:
         """Give log-probabilities float32 (batch size, T + 1, V) of the next words."""
-        started = [
-            _start(model, {"features": ops.convert_to_tensor(features)}, 1)
-            for model, features in zip(self.models, looked.features, strict=True)
-        ]
-        step, state = ensemble(started, ops)
+        given = [{"features": ops.convert_to_tensor(f)} for f in looked.features]
+        if looked.seen:
+            given[0]["said"] = ops.convert_to_tensor(looked.seen.said)
+        pairs = zip(self.models, given, strict=True)
+        step, state = ensemble([_start(*pair, 1) for pair in pairs], ops)
         found = decoding.read(step, state, tokens, rules)
         return np.stack([ops.convert_to_numpy(one) for one in found], axis=1)
 

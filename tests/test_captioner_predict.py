@@ -27,6 +27,7 @@ from captioner.predict import (
 )
 from captioner.runtime_keras import KerasRuntime
 from shared import litert
+from shared.concepts.table import Seen
 from shared.errors import AppError
 from shared.text import BOS, EOS, PAD, SPECIAL_WORDS, UNK, Vocabulary, split_words
 
@@ -489,6 +490,16 @@ def test_alternatives_are_at_least_one(captioner):
     assert len(captioner.alternatives(photo(0))) == 7
     with pytest.raises(AppError, match="not an image"):
         captioner.alternatives(b"no image")
+
+
+def test_to_go_on_a_photo_is_not_looked_at_again():
+    """What was told of it when it was looked at is what the next word heeds."""
+    captioner = with_keras(tiny_model(tiny_config(concepts={"slots": 2})), 2)
+    looked = captioner.look(captioner.read(photo(0))[None]).found
+    _, rules = captioner.request()
+    first = captioner.runtime.read(looked, [], rules)
+    told = looked._replace(seen=Seen(0.1 * looked.seen.said, looked.seen.there))
+    assert np.abs(captioner.runtime.read(told, [], rules) - first).max() > 1e-3
 
 
 def test_one_can_go_on_from_words(captioner):
