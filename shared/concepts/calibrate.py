@@ -67,11 +67,6 @@ def _pooled(odds: np.ndarray, targets: np.ndarray, weights: np.ndarray) -> np.nd
     return _maximise(derive, np.zeros((1, len(odds) + 1)), precision)[0]
 
 
-def _total(parts: Sequence[np.ndarray]) -> np.ndarray:
-    """Sum over the words of all parts; one is left."""
-    return np.concatenate(parts).sum(axis=0, keepdims=True)
-
-
 def _each(
     odds: np.ndarray, targets: np.ndarray, weights: np.ndarray, prior: np.ndarray
 ) -> np.ndarray:

@@ -69,12 +69,12 @@ def judge_person(seen: Seen, shares: np.ndarray, scores: np.ndarray) -> dict[str
     named = np.not_equal(shares, UNKNOWN)
     report: dict[str, Any] = {
         "photos without": int(nobody.sum()),
-        "of these, said above 0.4": _share(said[nobody] > TOLD),
-        "of these, there above 0.4": _share(there[nobody] > TOLD),
+        "of these, said above 0.4": _mean(said[nobody] > TOLD),
+        "of these, there above 0.4": _mean(there[nobody] > TOLD),
         "of these, mean of said and there": [_mean(said[nobody]), _mean(there[nobody])],
         "of others, said and there above 0.4": [
-            _share(said[~nobody] > TOLD),
-            _share(there[~nobody] > TOLD),
+            _mean(said[~nobody] > TOLD),
+            _mean(there[~nobody] > TOLD),
         ],
     }
     if named.any():
@@ -93,15 +93,11 @@ def _find_main(probs: np.ndarray, shares: np.ndarray) -> list[float]:
     some = main.any(axis=1)
     top = np.argsort(-probs, axis=1)[:, :3]
     likely = np.take_along_axis(main & (probs > 0.1), top, axis=1)
-    found = np.any(likely, axis=1, keepdims=True)[:, 0]
-    return [_share(found[some]), int(some.sum())]
+    return [_mean(likely[some].max(axis=1)), int(some.sum())]
 
 
-def _share(found: np.ndarray) -> float:
-    return round(float(found.mean()), 4) if len(found) else float("nan")
-
-
-_mean = _share
+def _mean(numbers: np.ndarray) -> float:
+    return round(float(numbers.mean()), 4) if len(numbers) else float("nan")
 
 
 def _rounded(bins: Sequence[Sequence[float]]) -> list[list[float]]:

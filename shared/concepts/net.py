@@ -189,11 +189,11 @@ class ConceptNet(keras.Model):
         probs = ops.sigmoid(odds)
         heard = ops.take(probs, self._detectors, axis=-1)
         things = self._things(probs[..., :THINGS])
-        own = [bool(row.things and not row.within) for row in self.table]
-        first = np.array(own, np.float32)
-        second = self.has[2] * (1 - first)
-        third = self.has[0] * (1 - first) * (1 - second)
-        return ops.minimum(things, 1.0) * (first + third) + heard * second
+        # Best its own things, then its detector, then the thing that it is a kind of.
+        own = np.array([bool(row.things and not row.within) for row in self.table])
+        by_detector = self.has[2] * ~own
+        by_things = self.has[0] * (1 - by_detector)
+        return ops.minimum(things, 1.0) * by_things + heard * by_detector
 
 
 class Judge(layers.Layer):
