@@ -1,6 +1,6 @@
 """How often captions of everyday photos name what is there, and invent what is not.
 
-    python benchmarks/things.py --data PHOTOS [--model BUNDLE] [--list]
+    python benchmarks/things.py --data PHOTOS [--model BUNDLE] [--no-hedge] [--list]
 
 `things.jsonl`, beside this script, tells of 218 photos of COCO 2017, which are in the
 folder PHOTOS: words of which each names the main thing, or part of it; whether people
@@ -12,8 +12,9 @@ Prints, in percent: captions with one of the words, in singular or plural; capti
 photos without people that speak of some; captions of photos without dogs that speak of
 one. Then, whether the confidence tells captions with one of the words from those
 without: the area under the curve, once as the model has it, and once of a judge who
-learns from the evidence and these labels, each photo judged by the others alone. With
---list, all captions follow, those that are wrong marked.
+learns from the evidence and these labels, each photo judged by the others alone (with
+--no-hedge, since the evidence is for what the model wrote). With --list, all captions
+follow, those that are wrong marked.
 """
 
 import argparse
@@ -76,7 +77,7 @@ def _has(said: Sequence[str], words: Sequence[str]) -> bool:
     )
 
 
-def read_photos(data: Path, model: Path | None) -> list[Photo]:
+def read_photos(data: Path, model: Path | None, hedge: bool) -> list[Photo]:
     """Read what is in the photos, and caption them."""
     places = {path.name: path for path in data.rglob("*.jpg")}
     rows = [json.loads(line) for line in THINGS.read_text("utf-8").splitlines()]
@@ -84,7 +85,8 @@ def read_photos(data: Path, model: Path | None) -> list[Photo]:
         raise SystemExit(f"{len(missing)} photos are not in {data}: {missing[0]}")
     paths = [places[row["image"]] for row in rows]
     photos = []
-    batches = load_captioner(model).caption_all(paths)
+    changes = {} if hedge else {"hedge": False}
+    batches = load_captioner(model).caption_all(paths, **changes)
     results = [result for batch in batches for _, result in batch]
     for row, path, result in zip(rows, paths, results, strict=True):
         if isinstance(result, AppError):
@@ -107,7 +109,10 @@ def print_areas(photos: Sequence[Photo]) -> None:
     print(f"confidence, area      {area_under_curve(sure, right):6.3f}")
     evidence = [photo.caption.evidence for photo in photos]
     known = [found for found in evidence if found]
-    if len(known) == len(photos):
+    hedged = sum(bool(photo.caption.original) for photo in photos)
+    if hedged:
+        print(f"claim less            {hedged:4} of {len(photos)}")
+    elif len(known) == len(photos):
         others = cross_fit(known, right.tolist())
         if others is not None:
             print(f"cross-fitted on these {area_under_curve(others, right):6.3f}")
@@ -122,8 +127,11 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True, metavar="PHOTOS")
     parser.add_argument("--model", type=Path, help="a bundle")
     parser.add_argument("--list", action="store_true", help="print all captions")
+    parser.add_argument(
+        "--no-hedge", action="store_false", dest="hedge", help="as the model wrote it"
+    )
     args = parser.parse_args()
-    photos = read_photos(args.data, args.model)
+    photos = read_photos(args.data, args.model, args.hedge)
     print("main thing not named ", percent(photos, "main thing not named"))
     empty = [photo for photo in photos if photo.people is False]
     print("people invented      ", percent(empty, "people invented"))

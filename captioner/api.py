@@ -122,7 +122,7 @@ class CaptionApi:
             changes = _widen(captioner.config.decoding, count)
         with self.photos.reading(sent(photo)) as file:
             found = captioner.caption(file, **changes)
-        return [_candidate(caption, attention) for caption in found[:count]]
+        return [_candidate(one.original or one, attention) for one in found[:count]]
 
     def alternatives(
         self,

@@ -13,7 +13,13 @@ import numpy as np
 
 from captioner.confidence import Evidence, judge
 from captioner.config import ConfidenceConfig
-from shared.concepts.words import PERSON, Mentions, broader_words, read_concepts
+from shared.concepts.words import (
+    PERSON,
+    Mentions,
+    broader_words,
+    read_concepts,
+    widest_words,
+)
 from shared.text import split_words
 
 UNSURE_SHARE = 0.2  # of the dev photos
@@ -142,18 +148,10 @@ def _kinds(text: str) -> set[str]:
         kind
         for line in lines
         for kind in ([PERSON] if PERSON in line else line)
-        if kind == PERSON or kind not in _widest()
+        if kind == PERSON or kind not in widest_words()
     }
 
 
 @cache
 def _mentions() -> Mentions:
     return Mentions(read_concepts())
-
-
-@cache
-def _widest() -> set[str]:
-    """Concepts that are a kind of nothing, and that others are a kind of."""
-    concepts = read_concepts()
-    broader = {concept.broader for concept in concepts.values()}
-    return {word for word in broader if word and not concepts[word].broader}

@@ -210,6 +210,13 @@ def caption(
             help="Name only what is seen, of a model with concepts.",
         ),
     ] = True,
+    hedge: Annotated[
+        bool,
+        typer.Option(
+            "--hedge/--no-hedge",
+            help="Claim less where a caption is probably wrong, with concepts.",
+        ),
+    ] = True,
     sample: Annotated[
         bool, typer.Option("--sample", help="Draw captions at random.")
     ] = False,
@@ -669,6 +676,8 @@ def _search_changes(given: dict[str, Any]) -> dict[str, Any]:
         changes["length_penalty"] = _number_or_word(changes["length_penalty"])
     if given["neutral"] is not None:
         changes["neutral"] = CLEAR if given["neutral"] else 0
+    if not given["hedge"]:
+        changes["hedge"] = False
     if not given["grounding"]:
         changes |= dict.fromkeys(("people", "animals", "things", "support"), 0)
     return changes | ({"method": "sample"} if given["sample"] else {})

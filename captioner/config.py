@@ -201,6 +201,9 @@ class DecodingConfig(Config):
             models with concepts, see `captioner.grounding`.
         support: nats that a word costs for every nat of the logarithm of how surely
             what it names is there.
+        hedge: whether a caption that is probably wrong gives way to one that claims
+            less, if that is surer; see `captioner.hedging`. Not where words are asked
+            for, or captions are drawn at random.
         temperature: of a sample; below 1 it is more predictable.
         top_k: a sample takes each word from so many likeliest; 0 is all.
         top_p: a sample takes each word from the likeliest that together reach this
@@ -226,6 +229,7 @@ class DecodingConfig(Config):
     animals: float = Field(0.2, ge=0, le=1)
     things: float = Field(0.0, ge=0, le=1)
     support: float = Field(0.0, ge=0, le=10)
+    hedge: bool = True
     temperature: float = Field(1.0, ge=0.01, le=100)
     top_k: int = Field(0, ge=0, le=1_000_000)
     top_p: float = Field(1.0, gt=0, le=1)

@@ -4,8 +4,10 @@ A record is `{"image", "caption", "log_prob", "confidence", "unsure", "captions"
 [{"caption", "log_prob", "confidence", "unsure"}, ...]}`, best first, or `{"image",
 "error"}`; for their meaning see `captioner.predict.Caption`. With details, each caption
 also has "words", a list of {"word", "prob", "attention"}: how probable it was after
-those before it, and how much the model looked at each region, row by row; and of a
-model with concepts the record has "concepts", a list of {"word", "there", "said"}.
+those before it, and how much the model looked at each region, row by row; where a
+caption claims less than the model wrote, "original", whose words and log_prob they are;
+and of a model with concepts the record has "concepts", a list of {"word", "there",
+"said"}.
 """
 
 import re
@@ -38,12 +40,15 @@ def to_record(
         name: what the record calls the photo.
         result: list of Caption, best first, or AppError.
         source: what the error calls the photo.
-        count: captions to keep.
+        count: captions to keep; of several, to choose from, all are as the model
+            wrote them.
         details: whether to keep what is known of each word.
         concepts: of the photo, to keep; None of a model without them.
     """
     if isinstance(result, AppError):
         return to_error(name, result, source)
+    if count > 1:
+        result = [caption.original or caption for caption in result]
     captions = [
         {
             "caption": caption.text,
@@ -58,6 +63,8 @@ def to_record(
     if details:
         for entry, caption in zip(captions, result, strict=False):
             entry["words"] = _words(caption)
+            if caption.original:
+                entry["original"] = caption.original.text
     record = {"image": name, **best, "captions": captions}
     if concepts is not None:
         record["concepts"] = to_entries(concepts)

@@ -130,6 +130,7 @@ class DescribeTab:
         """Finish the caption from chosen words, or explain another caption."""
         try:
             chosen, changes = _read_choice(event), self._changes(model, asked)
+            changes["hedge"] = False
             if isinstance(chosen, str):
                 changes["prefix"], chosen = chosen, 0
             return self.describe(model, self.photos.get(key), changes, chosen)
@@ -163,8 +164,8 @@ class DescribeTab:
         Returns:
             "captions", best first, each with "text" and "confidence"; of the chosen
             one, whether that is a probability that it is right, "judged", whether it
-            is "unsure", and its "words" with "prob", "grid" and "others";
-            "concepts", see `see`.
+            is "unsure", the "original" if it claims less, and its "words" with "prob",
+            "grid" and "others"; "concepts", see `see`.
 
         Raises:
             AppError: if no caption can be as requested.
@@ -182,6 +183,7 @@ class DescribeTab:
                 for found in captions
             ],
             "judged": caption.right is not None,
+            "original": caption.original.text if caption.original else None,
             "chosen": chosen,
             "unsure": caption.unsure,
             "words": [

@@ -21,6 +21,7 @@ from captioner.confidence import Evidence, judge
 from captioner.config import CaptionerConfig, DecodingConfig
 from captioner.decoding import Sequences
 from captioner.grounding import Grounding
+from captioner.hedging import Hedging
 from captioner.rules import Rules, make_rules
 from captioner.runtime_litert import EXPORT, FILES, WHERE, LiteRTRuntime
 from shared import bundles, litert
@@ -97,6 +98,8 @@ class Caption(NamedTuple):
             have learnt to judge that.
         unsure: whether its confidence is so little that it should not be relied on;
             None if that is not known of the model.
+        original: what the model wrote, if `text` claims less instead; all but `text`
+            and `right` is of the original.
     """
 
     text: str
@@ -107,6 +110,7 @@ class Caption(NamedTuple):
     evidence: Evidence | None = None
     right: float | None = None
     unsure: bool | None = None
+    original: "Caption | None" = None
 
     @property
     def confidence(self) -> float:
@@ -228,6 +232,7 @@ class PhotoCaptioner:
         self.batch_size = batch_size
         self.concept_words = tuple(concepts)
         self.grounding = Grounding(vocabulary.words, concepts) if concepts else None
+        self.hedging = Hedging(concepts) if concepts else None
         self.request()  # a bundle's own rules may be impossible
 
     def request(self, **changes: Any) -> tuple[DecodingConfig, Rules]:
@@ -400,10 +405,15 @@ class PhotoCaptioner:
                 "The model gives no sentence, as its numbers are not finite. Get its "
                 "bundle again, or train it again."
             )
-        return [
+        judged = [
             [self._judge(caption, seen, photo) for caption in found]
             for photo, found in enumerate(captions)
         ]
+        free = decoding.method == "beam" and not (decoding.prefix or decoding.must)
+        if seen is not None and decoding.hedge and free:
+            for photo, found in enumerate(judged):
+                found[0] = self._hedge(found[0], seen, photo, decoding.ban)
+        return judged
 
     def see(
         self,
@@ -513,6 +523,18 @@ class PhotoCaptioner:
         if threshold := self.config.unsure:
             caption = caption._replace(unsure=caption.confidence < threshold)
         return caption
+
+    def _hedge(
+        self, caption: Caption, seen: Seen, photo: int, ban: Sequence[str]
+    ) -> Caption:
+        """Claim less than a caption that is probably wrong, if that is surer."""
+        if self.hedging is None or caption.right is None or not caption.unsure:
+            return caption
+        there, said = np.asarray(seen.there)[photo], np.asarray(seen.said)[photo]
+        less = self.hedging.hedge(there, said, ban)
+        if less is None or less.right <= caption.right:
+            return caption
+        return caption._replace(text=less.text, right=less.right, original=caption)
 
     def _look(
         self, read: Sequence[Future]

@@ -415,7 +415,8 @@ def _caption(
     captioner: PhotoCaptioner, records: Sequence[Record]
 ) -> dict[str, Caption]:
     """Give the best caption of each photo; one that went bad meanwhile is left out."""
-    batches = captioner.caption_all(record.image for record in records)
+    images = (record.image for record in records)
+    batches = captioner.caption_all(images, hedge=False)  # what it learnt is judged
     found = [captions for batch in batches for _, captions in batch]
     return {
         record.name: captions[0]

@@ -143,6 +143,18 @@ def spelt_like(word: str, known: Iterable[str]) -> list[str]:
     return list(dict.fromkeys([*first, *alike]))[:NEAREST]
 
 
+_AN = re.compile("(?!eu|one|uni|use|ute)[aeiou]|hour|heir|honor")
+
+
+def article(noun: str) -> str:
+    """The indefinite article before a noun, by its spelling.
+
+    >>> [article(noun) for noun in ("umbrella", "uniform", "hourglass", "house")]
+    ['an', 'a', 'an', 'a']
+    """
+    return "an" if _AN.match(noun) else "a"
+
+
 def plural(noun: str) -> str:
     """The plural of a noun; one that is a plural already stays as it is.
 

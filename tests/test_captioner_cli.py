@@ -43,6 +43,7 @@ class Caption(NamedTuple):
     attention: np.ndarray
     confidence: float = 0.25
     unsure: bool | None = None
+    original: None = None
 
 
 class FakeCaptioner:
@@ -903,6 +904,8 @@ SEARCHES = {
     "--neutral": {"neutral": 0.8},
     "--no-neutral": {"neutral": 0},
     "--no-grounding": {"people": 0, "animals": 0, "things": 0, "support": 0},
+    "--no-hedge": {"hedge": False},
+    "--hedge": {},
     "--num-captions 3": {},
     "--num-captions 4": {"beam_size": 4},
     "--num-captions 4 --beam-size 5": {"beam_size": 5},

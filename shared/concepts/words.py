@@ -102,6 +102,14 @@ def broader_words(word: str) -> Iterator[str]:
         yield word
 
 
+@cache
+def widest_words() -> frozenset[str]:
+    """Concepts that are a kind of nothing and of which others are a kind: vehicle."""
+    concepts = read_concepts()
+    broader = {concept.broader for concept in concepts.values()}
+    return frozenset(word for word in broader if word and not concepts[word].broader)
+
+
 class Mentions:
     """Find the concepts that a sentence mentions.
 

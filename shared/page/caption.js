@@ -70,7 +70,9 @@ Object.assign(
               "p",
               { className: "sr-doubt" },
               make("strong", {}, "The model is not sure of this."),
-              " It may be quite wrong.",
+              value.original
+                ? ` What it wrote at first: “${value.original}”`
+                : " It may be quite wrong.",
             )
           : null,
         make(
@@ -237,7 +239,7 @@ Object.assign(
         const choose = button("", () => steer({ chosen: place }, { focus }));
         choose.setAttribute("aria-pressed", String(place === value.chosen));
         choose.append(
-          make("span", {}, caption.text),
+          make("span", {}, (place === value.chosen && value.original) || caption.text),
           bar(caption.confidence),
           make("small", {}, percent(caption.confidence)),
         );

@@ -13,6 +13,7 @@ from random import Random
 from typing import NamedTuple
 
 from shared.concepts.words import Mentions, broader_words, read_concepts
+from shared.english import article
 from shared.text import split_words
 from vqa.questions.asking import Asked
 from vqa.questions.templates import NAMES, PRESENCE
@@ -330,10 +331,9 @@ def _unsaid(named: Sequence[Named]) -> dict[str, float]:
 def _ask(word: str, turn: int) -> str:
     concept = read_concepts()[word]
     counted = concept.plural != word
-    article = "an" if word[0] in "aeiou" and not word.startswith("uni") else "a"
     texts = PRESENCE["one" if counted else "any"]
     return texts[turn % len(texts)].format(
         thing=word,
         things=concept.plural if counted else word,
-        a_thing=f"{article} {word}",
+        a_thing=f"{article(word)} {word}",
     )

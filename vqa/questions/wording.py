@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from random import Random
 
+from shared.english import article
 from vqa.questions.facts import KIND_OF, Facts
 from vqa.questions.lexicon import MASS, PLURAL, word_set
 from vqa.questions.terms import plural_of
@@ -36,8 +37,7 @@ def with_article(word: str) -> str:
         return spaced(word)
     if word in THE:
         return "the " + spaced(word)
-    vowel = word[0] in "aeiou" and not word.startswith(("uni", "one"))
-    return f"{'an' if vowel else 'a'} {spaced(word)}"
+    return f"{article(word)} {spaced(word)}"
 
 
 def in_plural(word: str) -> str:
