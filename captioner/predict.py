@@ -29,7 +29,7 @@ from shared.concepts.table import TABLE, Seen, read_table
 from shared.config import parse_config, revise_config
 from shared.errors import AppError
 from shared.images import ImageSource, read_image
-from shared.manifests import read_manifest
+from shared.manifests import read_manifest, weight_files
 from shared.processors import usable_processors
 from shared.quiet import importing_keras
 from shared.text import BOS, EOS, PAD, UNK, Vocabulary
@@ -676,7 +676,8 @@ def _read_bundle(folder: Path, names: Sequence[str] | None) -> _Texts:
         concepts = tuple(row.word for row in read_table(folder))
     if names is None:
         bundles.check_size(folder, config.decoder.least_weights(len(vocabulary)))
-    try_files(folder, {name: found[name] for name in names or [bundles.WEIGHTS]})
+    tried = names or weight_files(folder).values()
+    try_files(folder, {name: found[name] for name in tried})
     return _Texts(config, vocabulary.in_units(config.vocabulary.units), concepts)
 
 

@@ -30,6 +30,7 @@ from captioner.decoding import Sequences, ensemble, search
 from captioner.rules import Rules
 from shared.concepts.table import Seen
 from shared.litert import PART, Graph, Spec, Specs, check_encoder
+from shared.manifests import locate
 
 EXPORT = "captioner export"
 GRAPHS = ("encoder", "start", "step")
@@ -60,11 +61,13 @@ class LiteRTRuntime:
 
     def __init__(self, folders: Sequence[Path], threads: int, where: bool = False):
         self._nets = [
-            [Graph(folder / file, threads, EXPORT) for file in FILES]
+            [Graph(locate(folder, file), threads, EXPORT) for file in FILES]
             for folder in folders
         ]
         self.vocab_sizes = [s.outputs["log_probs"].shape[-1] for *_, s in self._nets]
-        self._where = Graph(folders[0] / WHERE, threads, EXPORT) if where else None
+        self._where = (
+            Graph(locate(folders[0], WHERE), threads, EXPORT) if where else None
+        )
 
     def check(
         self,

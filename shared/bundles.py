@@ -9,13 +9,14 @@ A bundle is a folder; it alone is needed to use the model:
     <name>           other text that a task needs, such as answers.txt
     <part>/…         files of a part, which was made from these weights: the model in
                      another form, such as litert/encoder.tflite
-    manifest.json    {"format": 2, "task": …, "files": {name: SHA-256, …}}, with
+    manifest.json    {"format": 3, "task": …, "files": {name: SHA-256, …}}, with
                      names such as "card.md" and "litert/encoder.tflite"
 
 A part has a section in the card, between <!-- part … --> and <!-- end of part … -->.
 
-Format 1 had neither parts nor weights of one byte: its bundles are read, and programs
-that know only format 1 ask to be updated.
+Format 1 had neither parts nor weights of one byte, and format 2, which is still that of
+models without concepts, has all weights in one file. All are read, and programs that
+know only older ones ask to be updated.
 
 Nothing in it is executed: text, JSON and arrays only. What lies in a part is for the
 room that reads it to judge. This room needs no Keras, so that a bundle can be used
@@ -43,6 +44,7 @@ from shared.manifests import (
     check_digest,
     digest,
     is_safe,
+    locate,
     read_manifest,
     read_text,
     size_of,
@@ -104,9 +106,8 @@ def write_bundle(
         (new / CARD).write_text(card, "utf-8")
         for name, text in (more or {}).items():
             (new / name).write_text(text, "utf-8")
-        write_weights(new, model)
-        files = {name: digest(new, name) for name in (*FILES, *(more or ()))}
-        write_manifest(new, task, files)
+        names = {*FILES, *write_weights(new, model), *(more or ())}
+        write_manifest(new, task, {name: digest(new, name) for name in names})
 
 
 def add_part(folder: Path, name: str, files: Mapping[str, bytes], card: str) -> None:
@@ -135,12 +136,12 @@ def add_part(folder: Path, name: str, files: Mapping[str, bytes], card: str) -> 
     check_changeable(folder)
     text = read_text(folder, CARD) if CARD in kept else ""
     added[CARD] = _set_section(text, name, card).encode()
-    sizes = [(folder / file).stat().st_size for file in kept]
-    needed = sum(sizes) + sum(map(len, added.values()))
+    needed = sum(size_of(folder, file) for file in kept)
+    needed += sum(map(len, added.values()))
     with _replacing(folder, needed) as new:
         for file in kept:
             (new / file).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy(folder / file, new / file)
+            shutil.copy(locate(folder, file), new / file)
         for file, content in added.items():
             (new / file).parent.mkdir(parents=True, exist_ok=True)
             (new / file).write_bytes(content)

@@ -11,10 +11,11 @@ import keras
 import numpy as np
 from keras import applications, ops
 
-from shared.bundles import CONFIG, WEIGHTS, check_bundle, read_text
+from shared.bundles import CONFIG, check_bundle, read_text
 from shared.config import parse_toml
 from shared.efficientnet_lite import SCALES, efficientnet_lite
 from shared.errors import AppError
+from shared.manifests import weight_files
 from shared.names import ENCODERS
 from shared.names import Source as Source
 from shared.trial import try_files
@@ -197,7 +198,7 @@ def small(
 
 def _check_origin(bundle: Path, name: str) -> None:
     """Make sure that a folder is a bundle, of any task, with this encoder."""
-    digests = check_bundle(bundle, None, [CONFIG, WEIGHTS])
+    digests = check_bundle(bundle, None, [CONFIG, *weight_files(bundle).values()])
     values = parse_toml(read_text(bundle, CONFIG), str(bundle / CONFIG))
     try:
         found = values["encoder"]["name"]

@@ -8,6 +8,7 @@ is compared with the manifest's checksum. See `shared.bundles` for the folder.
 import hashlib
 import json
 import os
+import re
 import stat
 from collections.abc import Sequence
 from io import BufferedReader
@@ -16,8 +17,7 @@ from typing import Any
 
 from shared.errors import AppError
 
-FORMAT = 2
-READABLE = (1, 2)
+READABLE = (1, 2, 3)
 CONFIG, VOCABULARY, WEIGHTS, CARD = (
     "config.toml",
     "vocabulary.txt",
@@ -25,7 +25,9 @@ CONFIG, VOCABULARY, WEIGHTS, CARD = (
     "card.md",
 )
 FILES = (CONFIG, VOCABULARY, WEIGHTS, CARD)
+APART = {"encoder": "encoder.weights.h5", "concepts": "concepts.weights.h5"}
 MANIFEST = "manifest.json"
+COMMON = Path(__file__).parent / "common"  # files of bundles, named by their SHA-256
 MOST_TEXT = 2**23  # bytes of a text in a bundle: 500,000 words and more
 MOST_MANIFEST = 2**20  # bytes; a file takes about 100
 MOST_BYTES = 2**30  # of any other file
@@ -39,8 +41,36 @@ _OPEN = (
 )
 
 
+def locate(folder: Path, name: str) -> Path:
+    """Give the path of a file of a bundle, be it in its folder or in `COMMON`.
+
+    The bundles that come along have files in common. These lie once in the package, and
+    a bundle that lacks a file takes the one there that has the SHA-256 in its manifest.
+    It cannot name another file so, as the names there are all of that kind.
+
+    Args:
+        name: as in the manifest; "/" is a folder.
+
+    Raises:
+        AppError: as `read_manifest`, of a folder that has one and not the file.
+    """
+    path = folder / name
+    if os.path.lexists(path) or name == MANIFEST or not _is_there(folder / MANIFEST):
+        return path
+    digest = read_manifest(folder)["files"].get(name)
+    if not isinstance(digest, str) or not re.fullmatch("[0-9a-f]{64}", digest):
+        return path
+    common = common_path(name, digest)
+    return common if _is_there(common) else path
+
+
+def common_path(name: str, digest: str) -> Path:
+    """Give the path in `COMMON` of a file of this name and SHA-256."""
+    return COMMON / f"{digest}{Path(name).suffix}"
+
+
 def open_plain(folder: Path, name: str, most: int = MOST_BYTES) -> BufferedReader:
-    """Open a file of a bundle, if it is a plain file in its folder.
+    """Open a file of a bundle, if it is a plain file where `locate` finds it.
 
     Args:
         name: as in the manifest; "/" is a folder.
@@ -50,9 +80,10 @@ def open_plain(folder: Path, name: str, most: int = MOST_BYTES) -> BufferedReade
         AppError: if it is missing, a link, in a linked folder, no plain file (a pipe,
             a device, a folder), unreadable, or larger than that.
     """
-    path = folder / name
+    path = locate(folder, name)
+    inside = _folders(path, name) if path == folder / name else []
     try:
-        for step in (*_folders(path, name), path):
+        for step in (*inside, path):
             kind = stat.S_ISREG if step == path else stat.S_ISDIR
             if not kind(step.lstat().st_mode):
                 raise FileNotFoundError
@@ -68,7 +99,8 @@ def open_plain(folder: Path, name: str, most: int = MOST_BYTES) -> BufferedReade
         ) from error
     except (OSError, ValueError) as error:  # ValueError: a name with a zero byte
         raise AppError(
-            f"{path} is missing, or not a file. Get the bundle again."
+            f"{path} is missing, or not a file. Get the bundle again, or the sightread "
+            "that it came with."
         ) from error
     if found.st_size > most:
         file.close()
@@ -141,9 +173,10 @@ def is_safe(name: str) -> bool:
 
 
 def write_manifest(folder: Path, task: str, digests: dict[str, str]) -> None:
-    """Write a manifest of this format."""
+    """Write a manifest, of the oldest format that has such files."""
     files = dict(sorted(digests.items()))
-    manifest = {"format": FORMAT, "task": task, "files": files}
+    number = 3 if set(APART.values()) & files.keys() else 2
+    manifest = {"format": number, "task": task, "files": files}
     (folder / MANIFEST).write_text(json.dumps(manifest, indent=1) + "\n", "utf-8")
 
 
@@ -202,7 +235,7 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     if (found := manifest.get("format")) not in READABLE:
         raise AppError(
             f"{folder} is a bundle of format {found!r:.40}; this program reads formats "
-            "1 and 2. Update sightread, or train the model again."
+            "1 to 3. Update sightread, or train the model again."
         )
     files = manifest.get("files")
     if not isinstance(files, dict) or not {CONFIG, VOCABULARY, WEIGHTS} <= set(files):
@@ -210,6 +243,25 @@ def read_manifest(folder: Path) -> dict[str, Any]:
             f"{path} does not name the files of a bundle. Get the bundle again."
         )
     return {"task": None} | manifest
+
+
+def weight_files(folder: Path) -> dict[str, str]:
+    """Name the files that a model's weights are in, by the part of the model.
+
+    Args:
+        folder: a bundle, or one without a manifest.
+
+    Returns:
+        `WEIGHTS` by "", and those of `APART` that are listed, or there.
+
+    Raises:
+        AppError: as `read_manifest`.
+    """
+    if _is_there(folder / MANIFEST):
+        there = set(read_manifest(folder)["files"])
+    else:
+        there = {path.name for path in folder.iterdir()}
+    return {"": WEIGHTS} | {part: f for part, f in APART.items() if f in there}
 
 
 def beside(folder: Path, ending: str) -> Path:

@@ -12,11 +12,14 @@ Keras takes a group in the place of an array for an error, and `load_weights` ta
 int8 array without scales for one, so integers never pass for weights.
 """
 
+import os
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
 import h5py
 import numpy as np
+from h5py import h5f, h5g, h5p
 
 BLOCK = 32
 LARGE = 4096
@@ -25,17 +28,54 @@ MOST = 127
 HALF_MAX = float(np.finfo(np.float16).max)
 
 
-def write_array(group: h5py.Group, name: str, array: np.ndarray) -> Any:
-    """Write an array, rounded, and give what it has become."""
-    if array.dtype != np.float32:
-        return group.create_dataset(name, data=array)
-    if array.ndim >= 2 and array.size >= LARGE and (rounded := _round(array)):
-        pair = group.create_group(name)
-        pair[VALUES], pair[SCALES] = rounded
-        return pair
-    if np.abs(array).max(initial=0) < HALF_MAX:
-        array = array.astype(np.float16)
-    return group.create_dataset(name, data=array)
+def write_group(path: Path, source: h5py.Group, without: Collection[str] = ()) -> None:
+    """Write a group as a file, its arrays rounded.
+
+    The same arrays give the same bytes, also if they were rounded before. Attributes
+    are left out: in them Keras numbers the layers of a process.
+
+    Args:
+        without: names in the group to leave out.
+    """
+    with _create(path) as target:
+
+        def write(name: str, item: Any) -> None:
+            if name.split("/")[0] in without:
+                return
+            if isinstance(item, h5py.Group):
+                _create_group(target, name)
+            else:
+                _write_array(target, name, item[()])
+
+        source.visititems(write)
+
+
+def _create(path: Path) -> h5py.File:
+    access, timeless = h5p.create(h5p.FILE_ACCESS), h5p.create(h5p.FILE_CREATE)
+    # HDF5 1.8 of 2008 writes groups in less room than the older default, with times.
+    access.set_libver_bounds(h5f.LIBVER_V18, h5f.LIBVER_LATEST)
+    access.set_fclose_degree(h5f.CLOSE_STRONG)
+    timeless.set_obj_track_times(False)
+    name = os.fsencode(path)
+    return h5py.File(h5f.create(name, h5f.ACC_TRUNC, fcpl=timeless, fapl=access))
+
+
+def _create_group(group: h5py.Group, name: str) -> h5py.Group:
+    timeless = h5p.create(h5p.GROUP_CREATE)
+    timeless.set_obj_track_times(False)
+    h5g.create(group.id, name.encode(), gcpl=timeless)
+    return group[name]
+
+
+def _write_array(group: h5py.Group, name: str, array: np.ndarray) -> None:
+    if array.dtype == np.float32:
+        if array.ndim >= 2 and array.size >= LARGE and (rounded := _round(array)):
+            pair = _create_group(group, name)
+            pair[VALUES], pair[SCALES] = rounded
+            return
+        if np.abs(array).max(initial=0) < HALF_MAX:
+            array = array.astype(np.float16)
+    group.create_dataset(name, data=array)
 
 
 def _round(array: np.ndarray) -> tuple[np.ndarray, np.ndarray] | None:
@@ -43,19 +83,31 @@ def _round(array: np.ndarray) -> tuple[np.ndarray, np.ndarray] | None:
 
     A scale is the least float16 by which the largest number of its block becomes 127
     or less. So the error is half a scale at most: 1/254 of the largest number, and
-    2**-25 where float16 ends.
+    2**-25 where float16 ends. There the next smaller scale can be the least one of the
+    rounded numbers; it is taken, so that rounding them again changes nothing.
     """
     blocks = _to_blocks(array)
     largest = np.abs(blocks).max(axis=1, initial=0)
+    scales = _find_scales(largest)
+    if not np.isfinite(scales).all():
+        return None
+    rounded = _to_steps(largest, scales) * scales.astype(np.float32)
+    scales = _find_scales(rounded)
+    steps = _to_steps(blocks, scales[:, None])
+    return _from_blocks(steps.astype(np.int8), array.shape), scales
+
+
+def _find_scales(largest: np.ndarray) -> np.ndarray:
     with np.errstate(over="ignore"):
         scales = (largest / MOST).astype(np.float16)
         up = np.nextafter(scales, np.float16(np.inf))
-    scales = np.where(scales.astype(np.float32) * MOST < largest, up, scales)
-    if not np.isfinite(scales).all():
-        return None
-    column = scales.astype(np.float32)[:, None]
-    steps = np.divide(blocks, column, out=np.zeros_like(blocks), where=column > 0)
-    return _from_blocks(np.rint(steps).astype(np.int8), array.shape), scales
+    return np.where(scales.astype(np.float32) * MOST < largest, up, scales)
+
+
+def _to_steps(numbers: np.ndarray, scales: np.ndarray) -> np.ndarray:
+    column = scales.astype(np.float32)
+    steps = np.divide(numbers, column, out=np.zeros_like(numbers), where=column > 0)
+    return np.clip(np.rint(steps), -MOST, MOST)
 
 
 def _to_blocks(array: np.ndarray) -> np.ndarray:
@@ -84,11 +136,14 @@ def _count(group: h5py.Group) -> int:
     return sum(_count(i) if isinstance(i, h5py.Group) else i.size for i in items)
 
 
-def unpack_file(path: Path, part: str = "") -> bytes:
+def unpack_file(
+    path: Path, part: str = "", others: Mapping[str, Path] | None = None
+) -> bytes:
     """Give the file that Keras would have written.
 
     Args:
         part: the group to take; empty is all.
+        others: files of further groups, by the name of the group.
 
     Raises:
         Exception: any that HDF5, NumPy and Python raise at a file that is damaged,
@@ -100,6 +155,9 @@ def unpack_file(path: Path, part: str = "") -> bytes:
         h5py.File("full", "w", driver="core", backing_store=False) as target,
     ):
         _unpack(_get(source, part) if part else source, target)
+        for name, other in (others or {}).items():
+            with h5py.File(other) as further:
+                _unpack(further, target.create_group(name))
         target.flush()
         return target.id.get_file_image()
 

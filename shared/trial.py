@@ -17,6 +17,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from shared.errors import AppError
+from shared.manifests import locate, size_of
 
 ROOT = Path(__file__).parents[1]
 SHIPPED = tuple(
@@ -81,7 +82,7 @@ def _cache() -> Path:
 
 
 def _try(folder: Path, names: list[str]) -> None:
-    size = sum((folder / name).stat().st_size for name in names)
+    size = sum(size_of(folder, name) for name in names)
     seconds = SECONDS + size / BYTES_A_SECOND
     limits = [str(MEMORY + MEMORY_FACTOR * size), str(int(seconds) + 1)]
     command = [sys.executable, "-P", "-c", _START.format(str(ROOT)), *limits]
@@ -112,7 +113,7 @@ def main() -> None:
     for name in names:
         print(f"\n> {name}", flush=True)
         try:
-            _use(Path(folder, name))
+            _use(locate(Path(folder), name))
         except MemoryError:
             print("it takes more memory than its size explains.")
             sys.exit(1)

@@ -1,25 +1,29 @@
 """A model's weights in a bundle, about one byte for each.
 
-model.weights.h5 is HDF5, in the groups that Keras makes; see `shared.packed`.
+model.weights.h5 is HDF5, in the groups that Keras makes; see `shared.packed`. Of a
+model with concepts, two groups are files of their own, encoder.weights.h5 and
+concepts.weights.h5: training does not change them, so that siblings of both tasks have
+the same, byte for byte.
 """
 
 import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Any
 
 import h5py
 import keras
 
 from shared.errors import AppError
-from shared.packed import count_numbers, unpack_file, write_array
+from shared.manifests import APART, WEIGHTS, locate, weight_files
+from shared.packed import count_numbers, unpack_file, write_group
 
-WEIGHTS = "model.weights.h5"  # as in shared.bundles, which imports this room
 
-
-def write_weights(folder: Path, model: keras.Model) -> None:
+def write_weights(folder: Path, model: keras.Model) -> list[str]:
     """Write a model's weights, rounded; its optimizer's are left out.
+
+    Returns:
+        names of the files.
 
     Raises:
         OSError: if the disk does not take them; for a moment they lie in the folder
@@ -27,29 +31,17 @@ def write_weights(folder: Path, model: keras.Model) -> None:
     """
     full = folder / "full.weights.h5"
     model.save_weights(full)
-
-    def write(name: str, item: Any) -> None:
-        if name.split("/")[0] == "optimizer":  # only training needs it
-            return
-        copied: Any
-        if isinstance(item, h5py.Dataset):
-            copied = write_array(target, name, item[()])
-        else:
-            copied = target.require_group(name)
-        for key, value in item.attrs.items():
-            copied.attrs[key] = value
-
-    # HDF5 1.8 of 2008 writes groups in less room than the older default.
-    with (
-        h5py.File(full) as source,
-        h5py.File(folder / WEIGHTS, "w", libver="v108") as target,
-    ):
-        source.visititems(write)
+    apart = APART if getattr(model, "concepts", None) else {}
+    with h5py.File(full) as source:
+        write_group(folder / WEIGHTS, source, {"optimizer", *apart})
+        for part, name in apart.items():
+            write_group(folder / name, source[part])
     full.unlink()
+    return [WEIGHTS, *apart.values()]
 
 
 def load_weights(folder: Path, model: keras.Model, part: str = "") -> None:
-    """Give a model the weights of a checked bundle, of either format.
+    """Give a model the weights of a checked bundle, of any format.
 
     Args:
         folder: the bundle.
@@ -60,13 +52,18 @@ def load_weights(folder: Path, model: keras.Model, part: str = "") -> None:
         AppError: if they belong to another model, or are no weights, or the disk has
             no room to unpack them.
     """
-    path, sizes = folder / WEIGHTS, ""
+    names = weight_files(folder)
+    name = names.pop(part if part in names else "")
+    path, sizes = locate(folder, name), ""
+    others = {} if part else {p: locate(folder, file) for p, file in names.items()}
+    part = part if name == WEIGHTS else ""
     try:
         held, wanted = count_numbers(path, part), model.count_params()
+        held += sum(map(count_numbers, others.values()))
         sizes = f"{held} numbers for {wanted}; "
         if held > 2 * wanted + 1000:  # there are some for random numbers as well
             raise ValueError("They are those of a larger model.")
-        with _on_disk(unpack_file(path, part)) as full:
+        with _on_disk(unpack_file(path, part, others)) as full:
             model.load_weights(full)
     except AppError:
         raise

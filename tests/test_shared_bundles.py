@@ -99,7 +99,7 @@ def test_a_bundle_holds_its_files_and_nothing_else(bundle):
     assert read_text(bundle, "vocabulary.txt") == TEXTS["vocabulary"]
     assert read_text(bundle, "card.md") == TEXTS["card"]
     manifest = json.loads((bundle / "manifest.json").read_text())
-    assert manifest["format"] == 2
+    assert manifest["format"] == 2  # older programs read it, too
     assert manifest["task"] == "captioner"
     assert set(manifest["files"]) == FILES - {"manifest.json"}
 
@@ -227,8 +227,8 @@ def test_a_cut_file_is_found(bundle):
 
 
 def test_another_format_says_to_update(bundle):
-    edit_manifest(bundle, format=3)
-    match = r"format 3; .*reads formats 1 and 2. Update sightread"
+    edit_manifest(bundle, format=4)
+    match = r"format 4; .*reads formats 1 to 3. Update sightread"
     with pytest.raises(AppError, match=match):
         check_bundle(bundle, "captioner")
 

@@ -18,6 +18,7 @@ from shared.concepts.table import TABLE, read_table
 from shared.config import parse_config
 from shared.errors import AppError
 from shared.images import ImageSource, read_image
+from shared.manifests import weight_files
 from shared.processors import usable_processors
 from shared.quiet import importing_keras
 from shared.text import Vocabulary
@@ -462,7 +463,7 @@ def _read_bundle(
     if not fast:
         least = config.net.least_weights(len(vocabulary), len(space) if space else 0)
         bundles.check_size(folder, least * config.members)
-    tried = FILES if fast else [bundles.WEIGHTS]
+    tried = FILES if fast else weight_files(folder).values()
     try_files(folder, {name: found[name] for name in tried})
     concepts = None
     if config.concepts:

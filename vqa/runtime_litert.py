@@ -20,6 +20,7 @@ from threading import Lock
 import numpy as np
 
 from shared.litert import PART, Graph, Spec, Specs, check_encoder
+from shared.manifests import locate
 from vqa.asked import MOST
 from vqa.config import VqaConfig
 from vqa.runtime import Scores
@@ -115,7 +116,7 @@ class LiteRTRuntime:
         return asked, {n: Spec("float32", (*rows, size)) for n, size in sizes.items()}
 
     def _load(self, graph: str) -> Graph:
-        path = self._folder / PART / f"{graph}.tflite"
+        path = locate(self._folder, f"{PART}/{graph}.tflite")
         return Graph(path, self._threads, EXPORT)
 
 

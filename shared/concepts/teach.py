@@ -37,7 +37,8 @@ from shared.encoders import Encoder
 from shared.errors import AppError
 from shared.files import replace_file, write_text
 from shared.locks import ENDING, hold
-from shared.weights import WEIGHTS, write_weights
+from shared.manifests import WEIGHTS
+from shared.weights import write_weights
 
 FOLDS = 2
 LEAST = 25  # photos whose captions name a word that gets a detector
