@@ -256,7 +256,8 @@ def _score_start(
     """Score the model to start from, so that one sees what the training changes."""
     assert start.model
     runtime = KerasRuntime([start.model], BATCH_SIZE)
-    captioner = PhotoCaptioner(start.recipe, start.words, runtime, BATCH_SIZE)
+    concepts = start.concepts.words if start.concepts else ()
+    captioner = PhotoCaptioner(start.recipe, start.words, runtime, BATCH_SIZE, concepts)
     texts = {name: one.text for name, one in _caption(captioner, dev).items()}
     references = {r.name: r.captions for r in dev if r.name in texts}
     report = score_captions(texts, references, units=start.words.units)

@@ -6,6 +6,7 @@ for each region and batch statistics, so that all that real ones need is used.
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -918,6 +919,19 @@ def test_a_captioner_learns_new_words_and_keeps_the_old(run, tmp_path):
     assert recipe["decoder"]["units"] == 16
     with pytest.raises(AppError, match=r"encoder: unknown key"):
         run(FROZEN, from_bundle=bundle, out="third")
+
+
+def test_what_a_run_starts_from_is_scored_with_what_is_there(concepts, monkeypatch):
+    def remember(config, vocabulary, runtime, batch_size, concepts):
+        raise Killed(concepts)
+
+    monkeypatch.setattr(train_module, "KerasRuntime", lambda *_: None)
+    monkeypatch.setattr(train_module, "PhotoCaptioner", remember)
+    start = train_module.Start(
+        None, None, load_concepts(concepts), {}, None, object(), ""
+    )
+    with pytest.raises(Killed, match=re.escape(str(SHAPES))):
+        train_module._score_start(start, [], print)
 
 
 def test_a_run_from_another_model_is_not_gone_on_with(begun):
