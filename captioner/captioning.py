@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
+from captioner.checking import Checker, load_asker
 from captioner.concepts import LIKELY, MOST, Concept
 from captioner.formats import Record, to_error, to_record
 from captioner.outputs import Sidecars
@@ -62,6 +63,8 @@ class Way:
         models: folders of bundles; none is the one that comes along.
         runtime: "keras", "litert", or None for the faster one that works.
         changes: to the bundle's way of searching, see `DecodingConfig`.
+        check: whether the VQA model is asked about each caption, see
+            `captioner.checking`.
         verbose: whether to say what runs, and how fast.
     """
 
@@ -72,6 +75,7 @@ class Way:
     runtime: "RuntimeName | None" = None
     changes: Mapping[str, Any] = field(default_factory=dict)
     verbose: bool = False
+    check: bool = False
 
     noun = "caption"
 
@@ -93,6 +97,7 @@ class Way:
             **decoding.model_dump(mode="json"),
             "num_captions": self.num_captions,
             "details": self.details,
+            **({"check": True} if self.check else {}),
         }
 
     def load(self) -> Tell:
@@ -109,9 +114,11 @@ class Way:
             say_runtime(captioner.runtime.name, self.runtime, folders)
             say(f"search: {decoding}")
 
+        checker = Checker(load_asker()) if self.check else None
+
         def tell(photos: Iterable[Path]) -> Iterator[list[Record]]:
             for batch in self._describe(captioner, photos, changes):
-                yield [
+                records = [
                     to_record(
                         photo.as_posix(),
                         captions,
@@ -122,6 +129,10 @@ class Way:
                     )
                     for photo, captions, concepts in batch
                 ]
+                if checker:
+                    paths = [photo for photo, *_ in batch]
+                    records = list(map(checker.check, paths, records))
+                yield records
 
         return tell
 
@@ -151,6 +162,8 @@ class Way:
     def lines(self, record: Record) -> list[str]:
         """Write a line for each caption."""
         image = plain(record["image"])
+        for word in record.get("doubted", ()):
+            say(f"doubt: {image}: the VQA model sees no {word}.")
         return [f"{image}\t{plain(one['caption'])}" for one in record["captions"]]
 
     def search_changes(self, own: "DecodingConfig") -> dict[str, Any]:

@@ -217,6 +217,12 @@ def caption(
             help="Claim less where a caption is probably wrong, with concepts.",
         ),
     ] = True,
+    check: Annotated[
+        bool,
+        typer.Option(
+            "--check", help="Ask the VQA model whether what is named is there."
+        ),
+    ] = False,
     sample: Annotated[
         bool, typer.Option("--sample", help="Draw captions at random.")
     ] = False,
@@ -261,7 +267,9 @@ def caption(
     photos = _find_photos(paths, recursive, null)
     models = tuple(model or ())
     changes = _search_changes(context.params)
-    way = Way(batch_size, num_captions, details, models, runtime, changes, verbose)
+    way = Way(
+        batch_size, num_captions, details, models, runtime, changes, verbose, check
+    )
     rules: dict[str, Any] = {"resume": resume, "overwrite": overwrite}
     job = Job(photos, None, Sidecars(photos, **rules) if sidecar else None, way)
     if output:

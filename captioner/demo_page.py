@@ -1,6 +1,6 @@
 """The page put together: models, tabs, endpoints, and the server around them.
 
-The only room that imports both `captioner` and `vqa`.
+With `captioner.checking` the only room that imports both `captioner` and `vqa`.
 """
 
 from collections.abc import Sequence

@@ -2,12 +2,13 @@
 
 A record is `{"image", "caption", "log_prob", "confidence", "unsure", "captions":
 [{"caption", "log_prob", "confidence", "unsure"}, ...]}`, best first, or `{"image",
-"error"}`; for their meaning see `captioner.predict.Caption`. With details, each caption
-also has "words", a list of {"word", "prob", "attention"}: how probable it was after
-those before it, and how much the model looked at each region, row by row; where a
-caption claims less than the model wrote, "original", whose words and log_prob they are;
-and of a model with concepts the record has "concepts", a list of {"word", "there",
-"said"}.
+"error"}`; for their meaning see `captioner.predict.Caption`. Of captions that were
+checked, "doubted" lists what `captioner.checking` found not to be there. With details,
+each caption also has "words", a list of {"word", "prob", "attention"}: how probable it
+was after those before it, and how much the model looked at each region, row by row;
+where a caption claims less than the model wrote, "original", whose words and log_prob
+they are; and of a model with concepts the record has "concepts", a list of {"word",
+"there", "said"}.
 """
 
 import re

@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from captioner import formats
+from captioner import captioning, formats
 from captioner.cli import main
 from captioner.config import DecodingConfig
 from captioner.rules import make_rules
@@ -44,6 +44,9 @@ class Caption(NamedTuple):
     confidence: float = 0.25
     unsure: bool | None = None
     original: None = None
+
+
+DOG = Caption("a dog", ("a", "dog"), -1.0, (0.5, 0.5), np.ones((2, 1)))
 
 
 class FakeCaptioner:
@@ -1035,6 +1038,25 @@ def test_details_say_how_sure_each_word_is(capsys):
     for caption in first["captions"]:
         del caption["words"]
     assert plain == first
+
+
+def test_doubts_are_printed_and_recorded(capsys, fake, monkeypatch):
+    def ask(photo, question):
+        assert photo == Path("a.png")
+        return {"Is there a dog?": 0.75}[question]
+
+    monkeypatch.setattr(captioning, "load_asker", lambda: ask)
+    monkeypatch.setattr(FakeCaptioner, "look", lambda *_: [DOG])
+    draw("a.png")
+    _, out, err = run(capsys, "a.png", "--check")
+    assert out == ["a.png\ta dog"]
+    assert err[0] == "doubt: a.png: the VQA model sees no dog."
+    run(capsys, "a.png", "--check", "-o", "out.jsonl")
+    found = json.loads(Path("out.jsonl").read_text())
+    assert (found["doubted"], found["unsure"]) == (["dog"], True)
+    assert found["confidence"] == pytest.approx(0.25 * 0.25)
+    run(capsys, "a.png", "-o", "plain.jsonl")
+    assert "doubted" not in json.loads(Path("plain.jsonl").read_text())
 
 
 @pytest.mark.parametrize("suffix", ["csv", "json", "html"])

@@ -36,7 +36,10 @@ WITH_GRADIO = {
     "vqa.api",
     "vqa.page",
 }
-BOTH = {"captioner.demo_page": "vqa"}  # puts together what both siblings show
+BOTH = {
+    "captioner.checking": "vqa",  # asks the one about what the other says
+    "captioner.demo_page": "vqa",  # puts together what both siblings show
+}
 
 
 def imports(name, deep):
