@@ -512,7 +512,7 @@ def test_refusals_come_before_the_model(capsys, fake):
     assert "a.txt. Add --resume" in run(capsys, "a.png", "--sidecar")[2][0]
     assert not fake.loads
     assert run(capsys, "a.png", "-o", "out.csv", "--overwrite")[0] == 0
-    assert Path("out.csv").read_text().endswith("a.png,a photo of 100,-1.0,\n")
+    assert Path("out.csv").read_text().endswith("a.png,a photo of 100,-1.0,0.25,,\n")
 
 
 def test_a_model_that_cannot_be_loaded_costs_nothing(capsys, monkeypatch, fake):
