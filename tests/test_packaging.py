@@ -9,9 +9,11 @@ import pytest
 from conftest import ROOT
 
 import shared.included
+from shared.bundles import check_bundle
 from shared.config import recipe_names
 from shared.errors import AppError
 from shared.included import included
+from shared.manifests import COMMON, common_path
 
 OWN = ("captioner", "shared", "vqa")
 SETUP = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]
@@ -60,6 +62,15 @@ def test_nothing_but_three_names_is_installed():
     for name in OWN:
         assert (ROOT / name / "py.typed").exists()
         assert "py.typed" in SETUP["package-data"][name]
+
+
+def test_included_models_are_whole_and_share_files():
+    whole = [
+        check_bundle(ROOT / task / "bundle", task) for task in ("captioner", "vqa")
+    ]
+    listed = {common_path(*file) for files in whole for file in files.items()}
+    assert set(COMMON.glob("*")) <= listed
+    assert "common/*" in SETUP["package-data"]["shared"]
 
 
 @pytest.mark.slow
