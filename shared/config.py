@@ -1,6 +1,7 @@
 """TOML file to frozen, typed, range-checked config."""
 
 import json
+import os
 import re
 import tomllib
 from collections.abc import Mapping
@@ -11,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from shared.errors import AppError
 from shared.included import included
+from shared.reading import read_text
 
 MOST_TEXT = 2**17  # characters of a config; those that come along have 4,000
 MOST_PROBLEMS = 10  # that one message names
@@ -59,13 +61,12 @@ def read_config(source: str, schema: type[C], prefix: str) -> C:
     if source in recipe_names(prefix):
         text = (included("configs") / f"{source}.toml").read_text("utf-8")
         return parse_config(text, schema, source)
-    try:
-        text = Path(source).read_text("utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
+    if not os.path.lexists(source):
         raise AppError(
-            f"No config can be read from {source}: {error}. "
-            f"Give a TOML file, or one of {', '.join(recipe_names(prefix))}."
-        ) from error
+            f"There is no config {source}. Give a TOML file, or one of "
+            f"{', '.join(recipe_names(prefix))}."
+        )
+    text = read_text(Path(source), "a recipe", may_be_empty=True)
     return parse_config(text, schema, source)
 
 

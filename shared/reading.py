@@ -167,9 +167,10 @@ def read_text(path: Path, content: str, may_be_empty: bool = False) -> str:
         number = data.count(b"\n", 0, at) + 1
         if data.startswith((b"\xff\xfe", b"\xfe\xff")):
             wrong = "it is UTF-16"
+        how = " (in Excel: `CSV UTF-8`)" if path.suffix.lower() == ".csv" else ""
         raise AppError(
-            f"{path}, line {number} is not UTF-8 text: {wrong}. "
-            "Save the file as UTF-8 (in Excel: `CSV UTF-8`)."
+            f"{path}, line {number} is not UTF-8 text: {wrong}. Save the file as "
+            f"UTF-8{how}."
         )
     if not text.strip() and not may_be_empty:
         raise AppError(f"{path} is empty. It should hold {content}.")

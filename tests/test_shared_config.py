@@ -156,13 +156,35 @@ def test_a_config_is_read_from_a_file(tmp_path, encoding):
     assert read_config(str(path), Whole, "captioner").part.size == 4
 
 
-@pytest.mark.parametrize("content", [None, b"\xff\xfe[part]"])
-def test_an_unreadable_config_lists_the_recipes(tmp_path, content):
-    path = tmp_path / "mine.toml"
-    if content is not None:
-        path.write_bytes(content)
+@pytest.mark.parametrize("name", ["mine.toml", "captioner-tyni", "a\0b", "a" * 5000])
+def test_a_missing_config_lists_the_recipes(tmp_path, name):
     names = re.escape(", ".join(recipe_names("captioner")))
-    with pytest.raises(AppError, match=rf"mine\.toml(?s:.*)one of {names}\."):
+    with pytest.raises(AppError, match=rf"no config .*{name[:9]}.*one of {names}\."):
+        read_config(str(tmp_path / name), Whole, "captioner")
+
+
+TOML = "[part]\nsize = 4\n"
+UNREADABLE = {
+    "little end first": (TOML.encode("utf-16"), "line 1 .* it is UTF-16. Save .*UTF-8"),
+    "big end first": (b"\xfe\xff" + TOML.encode("utf-16-be"), "it is UTF-16"),
+    "no mark": (TOML.encode("utf-16-le"), "line 1 is not UTF-8 text: it holds a NUL"),
+    "Latin-1": ("[part]\n# groß".encode("latin-1"), "line 2 is not UTF-8 text"),
+}
+
+
+@pytest.mark.parametrize("case", UNREADABLE)
+def test_a_config_that_is_not_utf_8_says_so(tmp_path, case):
+    content, match = UNREADABLE[case]
+    path = tmp_path / "mine.toml"
+    path.write_bytes(content)
+    with pytest.raises(AppError, match=rf"mine\.toml.*{match}"):
+        read_config(str(path), Whole, "captioner")
+
+
+def test_a_config_that_is_a_link_to_nothing_is_named(tmp_path):
+    path = tmp_path / "mine.toml"
+    path.symlink_to(tmp_path / "gone.toml")
+    with pytest.raises(AppError, match=r"mine\.toml cannot be read: No such file"):
         read_config(str(path), Whole, "captioner")
 
 
