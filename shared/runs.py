@@ -98,7 +98,8 @@ def open_run(out: Path, recipe: Config, data: str, parts: Sequence[str]) -> bool
     path = out / CONFIG
     there = {file.name for file in out.iterdir() if not file.name.endswith(ENDING)}
     if CHECKPOINT in there:
-        if missing := [name for name in (CONFIG, *parts) if name not in there]:
+        needed = (CHECKPOINT, CONFIG, *parts)  # each may be a link to nothing
+        if missing := [name for name in needed if not (out / name).exists()]:
             raise AppError(
                 f"{out} holds a run that has lost {' and '.join(missing)}, and cannot "
                 "go on without. Bring it back from a copy, or choose another folder "

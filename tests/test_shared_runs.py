@@ -141,6 +141,15 @@ def test_a_run_that_has_lost_a_part_is_refused(out, name):
         begin(out)
 
 
+@pytest.mark.parametrize("name", ["words.txt", "config.toml", "checkpoint.npz"])
+def test_a_part_that_is_a_link_to_nothing_is_lost(out, name):
+    (out / name).unlink()
+    (out / name).symlink_to(out.parent / "unplugged" / name)
+    with pytest.raises(AppError, match=rf"has lost {re.escape(name)}.*--out"):
+        begin(out)
+    assert (out / name).is_symlink()
+
+
 @pytest.mark.parametrize(
     ("content", "match"),
     [(b"\xff\xfe", "cannot be read"), (b"# data d\n[", "TOML"), (b"", "other data")],
