@@ -16,6 +16,7 @@ from captioner.metrics import Report
 from shared.briefing import warn_of_few
 from shared.checkpoints import Progress
 from shared.errors import AppError
+from shared.figures import save_figure
 from shared.images import read_image
 
 SAMPLES = 24
@@ -130,7 +131,7 @@ def draw_curves(history: Sequence[Mapping[str, Any]], path: Path) -> None:
     left.set(xlabel="epoch", ylabel="training loss (reward, if self-critical)")
     right.set(xlabel="epoch", ylabel="dev CIDEr-D, %")
     left.legend()
-    figure.savefig(path, dpi=100)
+    save_figure(figure, path, dpi=100)
 
 
 def draw_samples(dev: Sequence[Record], texts: Mapping[str, str], path: Path) -> None:
@@ -151,4 +152,4 @@ def draw_samples(dev: Sequence[Record], texts: Mapping[str, str], path: Path) ->
         place.set_title(title, fontsize=9, parse_math=False)  # "$" is a dollar
     for place in figure.axes:
         place.set_axis_off()
-    figure.savefig(path, dpi=70)
+    save_figure(figure, path, dpi=70)

@@ -949,7 +949,7 @@ def test_curves_are_drawn_of_epochs_without_a_loss(tmp_path):
 
 def test_samples_are_drawn_whatever_the_captions_hold(tmp_path, own_shapes):
     dev = select(read_dataset(own_shapes), "dev")
-    odd = [r"costs $\frac$ a$b^^c$", "", "$", "ä" * 300]
+    odd = [r"costs $\frac$ a$b^^c$", "", "$", "狗" * 300]
     texts = {r.name: text for r, text in zip(dev, odd, strict=True)}
     spoil(own_shapes, [dev[0].name])
     draw_samples(dev, texts, tmp_path / "samples.png")

@@ -791,7 +791,7 @@ def test_curves_are_drawn_of_epochs_without_a_loss(tmp_path):
 @pytest.mark.parametrize("loss", ["softmax", "soft"])
 def test_samples_are_drawn_whatever_the_questions_hold(tmp_path, own, loss):
     dev = select(read_dataset(own), "dev")
-    odd = [r"costs $\frac$ a$b^^c$", "$", "\u00e4" * 300]
+    odd = [r"costs $\frac$ a$b^^c$", "$", "狗" * 300]
     dev = [
         Record(r.name, r.image, odd[i % 3], r.answers, "dev", r.id)
         for i, r in enumerate(dev)

@@ -15,6 +15,7 @@ from matplotlib.figure import Figure
 from shared.briefing import warn_of_few
 from shared.checkpoints import Progress
 from shared.errors import AppError
+from shared.figures import save_figure
 from shared.images import read_image
 from shared.text import SPECIAL_WORDS, Vocabulary
 from vqa.answers import AnswerSpace
@@ -231,7 +232,7 @@ def draw_curves(history: Sequence[Mapping[str, Any]], path: Path) -> None:
     left.set(xlabel="epoch", ylabel="training loss of both nets")
     right.set(xlabel="epoch", ylabel="dev accuracy, %")
     right.legend()
-    figure.savefig(path, dpi=100)
+    save_figure(figure, path, dpi=100)
 
 
 def draw_samples(
@@ -264,4 +265,4 @@ def draw_samples(
         place.set_title(title, fontsize=9, parse_math=False)  # "$" is a dollar
     for place in figure.axes:
         place.set_axis_off()
-    figure.savefig(path, dpi=70)
+    save_figure(figure, path, dpi=70)
