@@ -27,8 +27,9 @@ def muted() -> Iterator[None]:
     end in any order; standard error comes back with the last.
 
     TensorFlow's devices are listed before the mute ends, which is when it says the
-    rest. Its level alone does not help: some lines are written before it is read.
-    Nothing is muted if `SIGHTREAD_DEBUG=1`.
+    rest. Its level alone does not help: some lines are written before it is read. But
+    it is what keeps back remarks that come later, such as of the first product of
+    halves; whatever fails is raised as well. Nothing is muted if `SIGHTREAD_DEBUG=1`.
     """
     is_muted = _mute()
     try:
@@ -53,7 +54,7 @@ def _mute() -> bool:
                 _saved = os.dup(2)
             except OSError:  # standard error is closed
                 return False
-            os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+            os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
             sys.stderr.flush()
             null = os.open(os.devnull, os.O_WRONLY)
             os.dup2(null, 2)

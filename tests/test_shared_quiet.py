@@ -1,4 +1,6 @@
 import os
+import subprocess
+import sys
 import threading
 
 import pytest
@@ -76,6 +78,26 @@ def test_what_keras_says_when_it_is_imported_is_muted(capfd, monkeypatch):
     with importing_keras():
         os.write(2, b"oneDNN")
     assert capfd.readouterr().err == ""
+
+
+LATER = """
+from shared.quiet import muted
+with muted():
+    import tensorflow as tf
+half = tf.ones((64, 64), tf.float16)
+print(float(tf.matmul(half, half)[0, 0]))
+"""
+
+
+@pytest.mark.slow
+def test_what_tensorflow_remarks_later_is_not_shown(monkeypatch):
+    """Of halves, which some processors cannot multiply, it says so as of an error."""
+    for name in ("SIGHTREAD_DEBUG", "TF_CPP_MIN_LOG_LEVEL"):
+        monkeypatch.delenv(name, raising=False)
+    done = subprocess.run(
+        [sys.executable, "-c", LATER], check=True, capture_output=True, text=True
+    )
+    assert (done.stdout, done.stderr) == ("64.0\n", "")
 
 
 def run_together(first, second):
