@@ -16,7 +16,7 @@ from shared.config import revise_config
 from shared.errors import AppError
 from shared.manifests import identify
 from shared.outputs import Output
-from shared.progress import is_terminal, plain, progress_bar, say
+from shared.progress import counted, is_terminal, plain, progress_bar, say
 
 if TYPE_CHECKING:
     from captioner.config import DecodingConfig
@@ -237,7 +237,7 @@ class Job:
                 raise
         if self.errors or is_terminal():
             good = self.done - self.errors
-            say(f"{_count(good, self.way.noun)}, {_count(self.errors, 'error')}")
+            say(f"{counted(good, self.way.noun)}, {counted(self.errors, 'error')}")
 
     def _run(self) -> None:
         todo = self._todo()
@@ -281,7 +281,7 @@ class Job:
         if self.way.verbose:
             count, seconds = self.done - first, time.monotonic() - started
             pace = f"{seconds:.2f} s, {count / seconds:.1f} a second"
-            say(f"{_count(count, 'photo')} in {pace}")
+            say(f"{counted(count, 'photo')} in {pace}")
 
     def _taken(self, todo: Sequence[int]) -> Iterator[Path]:
         for place in todo:
@@ -318,7 +318,3 @@ def say_runtime(
 
     reason = "" if wanted else why_not_litert(folders)
     say(f"runtime: {name}{reason and f', because with LiteRT {reason}'}")
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}{'s' * (number != 1)}"

@@ -9,13 +9,12 @@ from dataclasses import dataclass
 from captioner.config import VocabularyConfig
 from captioner.cost import Cost
 from captioner.data import Record, Split
-from shared.briefing import count_rare, name_rare, warn_of_few
+from shared.briefing import count_rare, name_rare, name_some, warn_of_few
 from shared.errors import AppError
 from shared.images import image_name, read_image
-from shared.progress import plain
+from shared.progress import counted, plain
 from shared.text import SPECIAL_WORDS, Vocabulary, are_glued, split_words
 
-EXAMPLES = 5
 FEW = 300  # photos to learn from, below which somebody should know what to expect
 
 
@@ -75,11 +74,11 @@ class DatasetCheck:
     def problems(self) -> list[str]:
         """What to fix, a paragraph each, with examples."""
         found = [
-            _list("missing photos", map(": ".join, self.missing)),
-            _list("broken photos", map(": ".join, self.broken)),
-            _list("photos without a caption", self.without_caption),
-            _list("photos with an empty caption", self.empty_captions),
-            _list(
+            name_some("missing photos", map(": ".join, self.missing)),
+            name_some("broken photos", map(": ".join, self.broken)),
+            name_some("photos without a caption", self.without_caption),
+            name_some("photos with an empty caption", self.empty_captions),
+            name_some(
                 "photos that are in several splits, so that dev or test scores flatter",
                 map(" = ".join, self.leaks),
             ),
@@ -106,11 +105,11 @@ class DatasetCheck:
         found = []
         if 0 < self.learn < FEW:
             found.append(
-                f"only {self.learn} photos to learn from: the model picks up how these "
-                "captions are worded, and describes photos much like these; what it "
-                "says of others is often wrong. Hundreds of photos are a start, "
-                "thousands are good; `--from included` needs fewer than a model from "
-                "scratch"
+                f"only {counted(self.learn, 'photo')} to learn from: the model picks "
+                "up how these captions are worded, and describes photos much like "
+                "these; what it says of others is often wrong. Hundreds of photos are "
+                "a start, thousands are good; `--from included` needs fewer than a "
+                "model from scratch"
             )
         if self.choose and (few := warn_of_few(self.choose)):
             found.append(f"dev: {few}")
@@ -130,7 +129,7 @@ class DatasetCheck:
         if self.long_captions:
             title = f"captions of more than {self.vocabulary.max_words} words"
             shown = (f"{name}: {caption}" for name, caption in self.long_captions)
-            found.append(_list(f"{title} (training cuts them)", shown))
+            found.append(name_some(f"{title} (training cuts them)", shown))
         if self.repeats:
             found.append(f"photos that repeat one of their own split: {self.repeats}")
         return found
@@ -140,14 +139,13 @@ class DatasetCheck:
         for split, photos in self.photos.items():
             captions = self.captions[split]
             lines.append(f"{split:8}{photos:9}{captions:10}{captions / photos:9.1f}")
-        units = "characters" if self.vocabulary.units == "character" else "words"
         lines += [
             "",
-            f"{units}: {self.words} in train, {self.kept} of them are learnt, which "
-            f"make up {self.coverage:.1%} of dev's text",
+            f"{self.vocabulary.units}s: {self.words} in train, {self.kept} of them are "
+            f"learnt, which make up {self.coverage:.1%} of dev's text",
         ]
         why = f"seen less than {self.vocabulary.min_count} times"
-        if rare := name_rare(units, self.rare, why):
+        if rare := name_rare(self.vocabulary.units, self.rare, why):
             lines.append(rare)
         lines += ["", *(f"note: {text}" for text in self.warnings)]
         lines += [f"problem: {problem}" for problem in self.problems]
@@ -300,16 +298,6 @@ def _look_at(record: Record) -> tuple[Record, str, AppError | None]:
     except OSError as error:  # gone since it was decoded
         return record, "", AppError(f"the file cannot be read: {error.strerror}.")
     return record, digest, None
-
-
-def _list(title: str, items: Iterable[str]) -> str:
-    items = list(items)
-    if not items:
-        return ""
-    lines = [f"{len(items)} {title}:", *items[:EXAMPLES]]
-    if len(items) > EXAMPLES:
-        lines.append(f"... and {len(items) - EXAMPLES} more")
-    return "\n    ".join(lines)
 
 
 def _size(count: float) -> str:

@@ -31,6 +31,7 @@ from shared.concepts.table import Seen
 from shared.errors import AppError
 from shared.images import read_image
 from shared.locks import hold
+from shared.progress import counted
 from shared.quiet import muted
 
 CALIBRATION_PHOTOS = 200
@@ -114,7 +115,7 @@ def _export(
     rules = make_rules(config.decoding, vocabulary)
 
     def caption(name: str, runtime: Runtime) -> list[dict[str, Any]]:
-        announce(f"captioning {len(photos)} photos with {name}")
+        announce(f"captioning {counted(len(photos), 'photo')} with {name}")
         captioner = PhotoCaptioner(config, vocabulary, runtime, BATCH_SIZE)
         return caption_photos(captioner, photos)
 

@@ -12,7 +12,7 @@ from shared.errors import AppError
 from shared.files import cannot_write, check_target, write_text
 from shared.locks import hold
 from shared.outputs import Output
-from shared.progress import say
+from shared.progress import counted, say
 from shared.resuming import Item
 
 COMMAND = "captioner caption"
@@ -183,15 +183,17 @@ class Sidecars:
         if not self._resume:
             first = self.texts[min(times)]
             raise AppError(
-                f"Beside {len(times)} photos there is a .txt already, such as {first}. "
-                "Add --resume to keep them, or --overwrite to replace them."
+                f"Beside {counted(len(times), 'photo')} there is a .txt already, such "
+                f"as {first}. Add --resume to keep those, or --overwrite to replace "
+                "them."
             )
         self.kept = set(times)
         older = [name for name, time in times.items() if time < self._changed(name)]
         if older:
+            those = counted(len(older), "photo has", "photos have")
             say(
-                f"note: {len(older)} photos have changed since their .txt was written, "
-                f"such as {self.texts[older[0]]}; they are kept as they are"
+                f"note: {those} changed since their .txt was written, such as "
+                f"{self.texts[older[0]]}; what is there is kept"
             )
 
     def _changed(self, name: str) -> float:

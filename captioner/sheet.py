@@ -15,6 +15,7 @@ from PIL import Image
 
 from shared.errors import AppError
 from shared.images import read_image
+from shared.progress import counted
 
 THUMBNAIL = 224  # longer side, px; about 8 kB a photo
 
@@ -64,8 +65,8 @@ def write_sheet(records: Iterable[dict[str, Any]], file: TextIO, folder: Path) -
             failed = sum("error" in record for record in some)
             captions, errors = captions + len(some) - failed, errors + failed
     file.write(
-        f"</ul>\n<p>{captions} photo{'s' * (captions != 1)} with captions, "
-        f"{errors} error{'s' * (errors != 1)}</p>\n"
+        f"</ul>\n<p>{counted(captions, 'photo')} with captions, "
+        f"{counted(errors, 'error')}</p>\n"
     )
     file.write("</main>\n</html>\n")
 

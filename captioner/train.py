@@ -44,6 +44,7 @@ from shared.encoders import Encoder
 from shared.errors import AppError
 from shared.features import read_again
 from shared.files import write_text
+from shared.progress import counted
 from shared.runs import (
     digest_photos,
     hold_run,
@@ -263,7 +264,7 @@ def _score_start(
     report = score_captions(texts, references, units=start.words.units)
     announce(
         f"The model to start from reaches CIDEr-D {report.scores['CIDEr-D']:.1f} on "
-        f"the {report.images} photos to choose by."
+        f"{counted(report.images, 'photo')} to choose by."
     )
     return report.to_dict()
 
@@ -318,11 +319,11 @@ def _summary(
     """Say what there is to learn."""
     sentences = _split(learn, vocabulary)
     lines = [
-        f"{len(learn)} photos to learn from, {len(dev)} to choose by. Vocabulary: "
-        f"{len(vocabulary)} words, {vocabulary.coverage(sentences):.1%} of those in "
-        "the captions.",
+        f"{counted(len(learn), 'photo')} to learn from, {len(dev)} to choose by. "
+        f"Vocabulary: {len(vocabulary)} words, {vocabulary.coverage(sentences):.1%} of "
+        "those in the captions.",
         name_rare(
-            "words",
+            "word",
             count_rare(sentences, vocabulary.ids),
             f"seen less than {min_count} times",
         ),

@@ -29,6 +29,7 @@ from shared.errors import AppError
 from shared.files import write_text
 from shared.images import Resize, StoredImage, read_image
 from shared.locks import hold
+from shared.progress import counted
 from shared.runs import digest_photos
 
 BATCH = 32
@@ -149,8 +150,8 @@ def _open(
         needed = int(np.prod(shape)) * 2
         free = shutil.disk_usage(home).free
         announce(
-            f"Features of {shape[0]} photos will take {needed / 1e9:.2f} GB in {home} "
-            f"({free / 1e9:.1f} GB free)."
+            f"Features of {counted(shape[0], 'photo')} will take {needed / 1e9:.2f} GB "
+            f"in {home} ({free / 1e9:.1f} GB free)."
         )
         if needed > free:
             raise AppError(
@@ -196,7 +197,8 @@ def _fill(
 ) -> dict[int, str]:
     todo = np.flatnonzero(~done)
     if 0 < len(todo) < len(photos):
-        announce(f"Features of {len(photos) - len(todo)} photos are there already.")
+        there = counted(len(photos) - len(todo), "photo")
+        announce(f"Features of {there} are there already.")
     broken: dict[int, str] = {}
     for batch in _batches(todo, photos, encoder.image_size, resize):
         good = [index for index, image in batch if isinstance(image, np.ndarray)]

@@ -38,6 +38,15 @@ def plain(text: str) -> str:
     return _CONTROL.sub(lambda match: ascii(match[0])[1:-1], text)
 
 
+def counted(number: int, one: str, many: str = "") -> str:
+    """Say how many there are.
+
+    >>> counted(1, "photo"), counted(2, "photo"), counted(0, "photo is", "photos are")
+    ('1 photo', '2 photos', '0 photos are')
+    """
+    return f"{number} {one if number == 1 else many or one + 's'}"
+
+
 def describe(error: Exception, when_full: str) -> str:
     """Word an error for the user; `when_full` is what to do if memory is short."""
     if isinstance(error, MemoryError):

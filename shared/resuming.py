@@ -142,9 +142,9 @@ def find_left(
             changed += 1
         left.append(place)
     if others:
-        say(f"note: {others} {unit} of {path} are not asked for now, and leave it")
+        say(f"note: {unit} of {path} not asked for now, which leave it: {others}")
     if changed:
-        say(f"note: {changed} {unit} are done again, because the photos have changed")
+        say(f"note: {unit} done again, because the photos have changed: {changed}")
     return left
 
 

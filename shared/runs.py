@@ -17,6 +17,7 @@ from shared.errors import AppError
 from shared.files import replace_file, write_text
 from shared.images import StoredImage, read_image
 from shared.locks import ENDING, hold
+from shared.progress import counted
 
 CONFIG, CHECKPOINT, BEST = "config.toml", "checkpoint.npz", "best.npz"
 SKIPPED, BUNDLE = "skipped.csv", "bundle"
@@ -193,7 +194,8 @@ def leave_out_broken(
         ):
             csv.writer(file).writerows(skipped.items())
     if skipped:
-        announce(f"{len(skipped)} photos are left out, listed in {path}.")
+        those = counted(len(skipped), "photo is", "photos are")
+        announce(f"{those} left out, listed in {path}.")
     learn = [record for record in learn if record.name not in skipped]
     dev = [record for record in dev if record.name not in skipped]
     if not learn or not dev:

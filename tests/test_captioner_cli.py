@@ -694,7 +694,7 @@ def test_data_prints_the_check(capsys):
     Path("data/3.png").write_bytes(b"")
     assert main(["data", "data", *recipe]) == 1
     assert (
-        "problem: 1 broken photos:\n    3.png: the file is" in capsys.readouterr().out
+        "problem: broken photos: 1\n    3.png: the file is" in capsys.readouterr().out
     )
 
 

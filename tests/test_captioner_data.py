@@ -713,14 +713,14 @@ def test_check_finds_what_is_planted(tmp_path):
     for text in (
         "train           7        12      1.7",
         "words: 5 in train, 4 of them are learnt, which make up 66.7% of dev",
-        "1 words are not learnt (seen less than 2 times), the commonest",
+        "1 word is not learnt (seen less than 2 times), the commonest",
         "only 3 photos to learn from",
-        "dev: 1 photos are too few to judge a model by",
+        "dev: 1 photo is too few to judge a model by",
         "no test photos",
-        "problem: 1 missing photos:\n    1.jpg: there is no such file.",
-        "problem: 2 broken photos:\n    2.jpg: ",
+        "problem: missing photos: 1\n    1.jpg: there is no such file.",
+        "problem: broken photos: 2\n    2.jpg: ",
         "5.jpg = 6.jpg = 7.jpg",
-        "note: 1 captions of more than 25 words",
+        "note: captions of more than 25 words (training cuts them): 1",
     ):
         assert text in report
 
@@ -808,7 +808,7 @@ def test_check_without_dev_or_frequent_words():
 def test_check_shows_few_examples(tmp_path):
     names = [f"{i}.jpg" for i in range(50)]
     report = str(check_dataset(own_folder(tmp_path, names)))
-    assert "49 missing photos" in report
+    assert "missing photos: 49" in report
     assert report.count("there is no such file") == 5
     assert "... and 44 more" in report
 

@@ -262,7 +262,7 @@ def test_sidecars_hold_a_caption_a_line():
 def test_sidecars_spare_what_people_wrote():
     Path("a.txt").write_text("mine")
     records = [record("a.jpg", found("a dog")), record("b.jpg", found("a cat"))]
-    expected = r"Beside 1 photos .* such as a.txt. Add --resume"
+    expected = r"Beside 1 photo there .* such as a.txt. Add --resume"
     with pytest.raises(AppError, match=expected), sidecars("a.jpg", "b.jpg"):
         pass
     with sidecars("a.jpg", "b.jpg", resume=True) as beside:
@@ -308,7 +308,7 @@ def test_sidecars_older_than_their_photo_are_kept_and_told(capsys):
     Path("a.jpg").touch()
     with sidecars("a.jpg", resume=True) as beside:
         assert beside.kept == {"a.jpg"}
-    assert "1 photos have changed since their .txt" in capsys.readouterr().err
+    assert "1 photo has changed since their .txt" in capsys.readouterr().err
 
 
 def test_sidecars_lock_their_folders():

@@ -1,6 +1,6 @@
 import pytest
 
-from shared.progress import plain, say
+from shared.progress import counted, plain, say
 
 
 @pytest.mark.parametrize(
@@ -23,3 +23,11 @@ def test_no_text_is_a_command_to_the_terminal(text, shown):
 def test_what_is_said_is_cleaned_line_by_line(capsys):
     say("error: \x1b]0;title\x07.jpg\nnext line")
     assert capsys.readouterr().err == "error: \\x1b]0;title\\x07.jpg\nnext line\n"
+
+
+@pytest.mark.parametrize(
+    ("number", "said"), [(0, "0 photos are"), (1, "1 photo is"), (12, "12 photos are")]
+)
+def test_one_is_no_plural(number, said):
+    assert counted(number, "photo is", "photos are") == said
+    assert counted(number, "photo") == said.rsplit(" ", 1)[0]

@@ -337,7 +337,7 @@ def test_what_is_missing_is_said_with_what_to_do(capsys):
     assert "1 of 2 (10). Add --subset to score only the 1 that have one." in err
     status, out, _ = run(capsys, "score", "results.json", file, "--subset")
     assert status == 0
-    assert "1 questions about 1 photos" in out
+    assert "1 question about 1 photo" in out
     assert "warning: questions that the results do not name, left out: 1" in out
     results([10, 11], name="blind.json")
     more = ("--blind", "blind.json", "--subset")

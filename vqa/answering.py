@@ -14,7 +14,7 @@ from shared.errors import AppError
 from shared.images import read_image
 from shared.manifests import identify
 from shared.outputs import Output
-from shared.progress import is_terminal, plain, progress_bar, say
+from shared.progress import counted, is_terminal, plain, progress_bar, say
 from vqa.formats import Record, check_target, to_record
 from vqa.guard import check_question
 from vqa.inputs import Question, by_photo
@@ -184,10 +184,7 @@ class Job:
                 raise
         if self.errors or is_terminal():
             answers = self.done - self.errors
-            say(
-                f"{answers} answer{'s' * (answers != 1)}, "
-                f"{self.errors} error{'s' * (self.errors != 1)}"
-            )
+            say(f"{counted(answers, 'answer')}, {counted(self.errors, 'error')}")
 
     def _run(self) -> None:
         if self.output is None:
@@ -219,7 +216,7 @@ class Job:
                 advance(self.done)
         if self.way.verbose:
             count, seconds = self.done - first, time.monotonic() - started
-            asked = f"{count} question{'s' * (count != 1)}"
+            asked = counted(count, "question")
             say(f"{asked} in {seconds:.2f} s, {count / seconds:.1f} a second")
 
     def _in_order(

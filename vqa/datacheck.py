@@ -7,9 +7,10 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import NamedTuple, get_args
 
-from shared.briefing import count_rare, name_rare, warn_of_few
+from shared.briefing import count_rare, name_rare, name_some, warn_of_few
 from shared.errors import AppError
 from shared.images import image_name, read_image
+from shared.progress import counted
 from shared.text import Vocabulary, split_words
 from vqa.answers import AnswerSpace
 from vqa.balance import Balance, best_answer, weigh_answers
@@ -19,7 +20,6 @@ from vqa.words import choose_vocabulary
 
 LONG_QUESTION = 24  # words; the recipes read so many
 OPENING = 2  # words: "what color", "how many"
-EXAMPLES = 5
 SPLITS: tuple[Split, ...] = get_args(Split)
 
 
@@ -106,11 +106,11 @@ class DatasetCheck:
     def problems(self) -> list[str]:
         """What to fix, a paragraph each, with examples."""
         found = [
-            _list("missing photos", map(": ".join, self.missing)),
-            _list("broken photos", map(": ".join, self.broken)),
-            _list("questions without an answer", self.unanswered),
-            _list("questions without a word", self.wordless),
-            _list(
+            name_some("missing photos", map(": ".join, self.missing)),
+            name_some("broken photos", map(": ".join, self.broken)),
+            name_some("questions without an answer", self.unanswered),
+            name_some("questions without a word", self.wordless),
+            name_some(
                 "photos that are in several splits, so that dev or test scores flatter",
                 map(" = ".join, self.leaks),
             ),
@@ -139,7 +139,7 @@ class DatasetCheck:
                 'keeps that one\'s "not sure", others never say it'
             )
         why = f"seen less than {_times(self.min_count)} in train's questions"
-        found.append(name_rare("words", self.rare, why))
+        found.append(name_rare("word", self.rare, why))
         return [text.removesuffix(".") for text in found if text]
 
     @property
@@ -203,7 +203,7 @@ class DatasetCheck:
         lines += [f"problem: {problem}" for problem in self.problems]
         if self.ok:
             count = len(self.warnings)
-            heed = f", but {count} warning{'s' * (count > 1)}" if count else ""
+            heed = f", but {counted(count, 'warning')}" if count else ""
             lines.append(f"no problems found{heed}")
         # File names may hold bytes that are no text.
         return "\n".join(lines).encode("utf-8", "replace").decode()
@@ -354,16 +354,6 @@ def _count_words(records: Iterable[Record]) -> _Words:
 
 def _is_answered(record: Record) -> bool:
     return record.right is not None or bool(best_answer(record))
-
-
-def _list(title: str, items: Iterable[str]) -> str:
-    items = list(items)
-    if not items:
-        return ""
-    lines = [f"{len(items)} {title}:", *items[:EXAMPLES]]
-    if len(items) > EXAMPLES:
-        lines.append(f"... and {len(items) - EXAMPLES} more")
-    return "\n    ".join(lines)
 
 
 def _times(count: int) -> str:

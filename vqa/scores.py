@@ -6,6 +6,8 @@ from typing import Any
 
 import numpy as np
 
+from shared.progress import counted
+
 _RESAMPLES = 1000
 _SHOWN = 20  # groups of a kind in the printed report
 
@@ -107,8 +109,9 @@ class Report:
         main = next(iter(self.scores))
         lines += [
             "",
-            f"{self.questions} questions about {self.photos} photos; {main} "
-            f"{low:.1f} to {high:.1f} with 95 % confidence",
+            f"{counted(self.questions, 'question')} about "
+            f"{counted(self.photos, 'photo')}; {main} {low:.1f} to {high:.1f} with "
+            "95 % confidence",
             f"protocol: {self.protocol}",
             *(f"warning: {text}" for text in self.warnings),
         ]

@@ -30,6 +30,7 @@ from shared.features import read_again
 from shared.files import write_text
 from shared.images import read_image
 from shared.mixing import count_turns
+from shared.progress import counted
 from shared.runs import (
     adapt_recipe,
     digest_photos,
@@ -398,8 +399,9 @@ def _summary(
     """Say what there is to learn."""
     photos = [len({record.name for record in part}) for part in (learn, dev)]
     lines = [
-        f"{len(learn)} questions about {photos[0]} photos to learn from, {len(dev)} "
-        f"about {photos[1]} to choose by. Vocabulary: {len(words.vocabulary)} words."
+        f"{counted(len(learn), 'question')} about {counted(photos[0], 'photo')} to "
+        f"learn from, {len(dev)} about {photos[1]} to choose by. Vocabulary: "
+        f"{len(words.vocabulary)} words."
     ]
     if words.space:
         best = 100 * words.space.ceiling(record.answers for record in dev)
@@ -410,12 +412,12 @@ def _summary(
     asked = (split_words(record.question) for record in learn)
     limits = recipe.vocabulary
     rare = count_rare(asked, words.vocabulary.ids)
-    lines.append(name_rare("words", rare, f"seen less than {limits.min_count} times"))
+    lines.append(name_rare("word", rare, f"seen less than {limits.min_count} times"))
     if words.space:
         given = (most_common(record.answers) for record in learn)
         rare = count_rare(given, words.space.ids)
         why = f"less than {limits.min_answers} times, or beyond {limits.answers}"
-        lines.append(name_rare("answers", rare, why))
+        lines.append(name_rare("answer", rare, why))
     lines.append(warn_of_few(photos[1]))
     return [line for line in lines if line]
 

@@ -13,6 +13,7 @@ from shared.concepts.teachers import Teacher, ask
 from shared.encoders import Encoder
 from shared.errors import AppError
 from shared.features import Features, extract_features
+from shared.progress import counted
 from shared.runs import digest_photos
 
 MOST_OFTEN = 8.0  # how much more a photo of a small source may count
@@ -128,7 +129,7 @@ def gather(
                 f"{source.name} has no photos to learn from or to judge by. Leave it "
                 "out, or give another folder."
             )
-        announce(f"{source.name}: {len(source.photos)} photos.")
+        announce(f"{source.name}: {counted(len(source.photos), 'photo')}.")
         images = [photo.image for photo in source.photos]
         found = extract_features(
             images, encoder, cache, resize="squash", mirrored=False, announce=announce
