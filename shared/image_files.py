@@ -1,8 +1,9 @@
 """Files of images: which kind one is, by its content, and why it cannot be read."""
 
 import re
+import sys
 from io import SEEK_END, BytesIO
-from typing import IO, BinaryIO
+from typing import IO, Any, BinaryIO
 
 from PIL import Image, TiffImagePlugin, UnidentifiedImageError
 
@@ -35,6 +36,10 @@ _BITS, _PLANAR = 258, 284  # others of its tags
 TiffImagePlugin.OPEN_INFO.setdefault(
     (TiffImagePlugin.MM, 0, (1,), 1, (16,), ()), ("I;16B", "I;16B")
 )
+# RGB of 16 bits a colour, of which Pillow keeps the upper 8: read the other way round,
+# the lower 8. N is this computer's order.
+_OTHER_ORDER = {"RGB;16L": "RGB;16B", "RGB;16B": "RGB;16L"}
+_OTHER_ORDER["RGB;16N"] = "RGB;16B" if sys.byteorder == "little" else "RGB;16L"
 _FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}  # JPEG's markers for them
 _LOSSY_FRAMES = (0xC0, 0xC1, 0xC2, 0xC9, 0xCA)
 
@@ -135,6 +140,31 @@ def _is_misread(image: TiffImagePlugin.TiffImageFile) -> bool:
     bits = image.tag_v2.get(_BITS, (8,))
     in_planes = image.tag_v2.get(_PLANAR, 1) == 2 and len(bits) > 1 and max(bits) > 8
     return in_planes or image.info.get("compression") == "webp"
+
+
+def read_lower_bytes(image: Image.Image) -> Image.Image | None:
+    """Decode a TIFF of 16 bits a colour for the 8 lower bits, which Pillow drops.
+
+    Args:
+        image: of `open_image`, not yet decoded.
+
+    Returns:
+        RGB; None for all other images.
+    """
+    if not isinstance(image, TiffImagePlugin.TiffImageFile) or image.fp is None:
+        return None
+    tiles: list[Any] = image.tile
+    if not tiles or tiles[0].args[0] not in _OTHER_ORDER:
+        return None
+    image.fp.seek(0)
+    lower = Image.open(image.fp, formats=["TIFF"])
+    lower.seek(image.tell())
+    lower.tile = [
+        tile._replace(args=(_OTHER_ORDER[tile.args[0]], *tile.args[1:]))
+        for tile in tiles
+    ]
+    lower.load()  # before the file is closed with the image
+    return lower
 
 
 def _is_heic(head: bytes) -> bool:

@@ -26,7 +26,7 @@ from PIL import (
 )
 
 from shared.errors import AppError
-from shared.image_files import is_lossless, open_image
+from shared.image_files import is_lossless, open_image, read_lower_bytes
 
 Resize = Literal["squash", "crop"]  # ignore the aspect ratio, or cut the centre
 
@@ -287,16 +287,26 @@ def _finish(
     resize: Resize | Literal["fit"],
 ) -> Image.Image:
     """Decode, make RGB, resize, turn upright. Turning the small image is faster."""
+    lower = read_lower_bytes(image)
     image.load()  # a TIFF turns itself upright here
     try:
         orientation = image.getexif().get(ExifTags.Base.Orientation)
     except Exception:  # broken EXIF must not lose the photo
         orientation = None
+    if lower is not None:
+        image = _join_bytes(image, lower)
     rgb = _to_rgb(_grey_to_uint8(image))
     if size:
         rgb = _resize(rgb, box or (0, 0, *rgb.size), size, resize)
     turn = _UPRIGHT.get(orientation) if isinstance(orientation, int) else None
     return rgb if turn is None else rgb.transpose(turn)
+
+
+def _join_bytes(upper: Image.Image, lower: Image.Image) -> Image.Image:
+    """Bring colours of 8, 10, 12 or 14 bits, stored in 16, to 8: the range they use."""
+    high, low = np.asarray(upper), np.asarray(lower)
+    spare = next(bits for bits in (8, 6, 4, 2, 0) if high.max() < 1 << (8 - bits))
+    return Image.fromarray(high << spare | low >> (8 - spare)) if spare else upper
 
 
 def _to_rgb(image: Image.Image) -> Image.Image:

@@ -287,16 +287,22 @@ def test_grey_of_fewer_bits_in_16_is_as_bright_as_it_should_be(format, bits):
     np.testing.assert_allclose(pixels[:, :, 0], RAMP_8, atol=1)
 
 
-def tiff(pixels, photometric, planar=1, extra=None, order="<"):
-    """Write an uncompressed TIFF of any array (H, W) or (H, W, samples)."""
+def tiff(pixels, photometric, planar=1, extra=None, order="<", is_packed=False):
+    """Write a TIFF of any array (H, W) or (H, W, samples)."""
     pixels = np.atleast_3d(pixels)
     height, width, samples = pixels.shape
     kind = {"u": 1, "i": 2, "f": 3, "c": 6}[pixels.dtype.kind]
     data = pixels.astype(pixels.dtype.newbyteorder(order))
     data = (data if planar == 1 else data.transpose(2, 0, 1)).tobytes()
+    data = zlib.compress(data) if is_packed else data
     each = samples if planar == 2 else 1
     tags = {256: [width], 257: [height], 258: [8 * pixels.itemsize] * samples}
-    tags |= {259: [1], 262: [photometric], 273: [0] * each, 277: [samples]}
+    tags |= {
+        259: [8 if is_packed else 1],
+        262: [photometric],
+        273: [0] * each,
+        277: [samples],
+    }
     tags |= {278: [height], 279: [len(data) // each] * each, 284: [planar]}
     tags |= {339: [kind] * samples} | ({338: [extra]} if extra is not None else {})
     start = 8 + 2 + 12 * len(tags) + 4
@@ -391,6 +397,23 @@ def bmp(alpha, header):
 @pytest.mark.parametrize("alpha", [0, 255])
 def test_alpha_that_is_zero_everywhere_is_no_alpha(alpha, header):
     assert_corners(read_image(bmp(alpha, header)))
+
+
+@pytest.mark.parametrize("bits", [8, 10, 12, 14, 16])
+@pytest.mark.parametrize("order", ["<", ">"])
+@pytest.mark.parametrize("is_packed", [False, True])
+def test_colours_of_few_bits_stored_in_16_are_not_dark(
+    tmp_path, bits, order, is_packed
+):
+    white = (1 << bits) - 1
+    stored = np.random.default_rng(0).integers(0, white + 1, (6, 9, 3), np.uint16)
+    stored[0, 0] = white
+    content = tiff(stored, 2, order=order, is_packed=is_packed)
+    path = tmp_path / "a.tif"
+    path.write_bytes(content)
+    with Image.open(path) as opened:
+        for source in (content, path, opened):
+            assert (read_image(source) == stored >> (bits - 8)).all()
 
 
 @pytest.mark.parametrize("format", ["PNG", "TIFF", "WEBP"])
