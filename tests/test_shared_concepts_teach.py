@@ -117,6 +117,7 @@ def test_shapes_are_learnt_from_a_teacher_and_words_from_captions(
         teach.teach(sources(drawn)[:1], encoder, None, teacher, out)
 
 
+@pytest.mark.slow
 def test_an_interrupted_run_goes_on_where_it_stopped(
     drawn, quick, encoder, tmp_path, monkeypatch
 ):
@@ -184,6 +185,7 @@ def test_a_photo_is_judged_by_a_head_that_it_did_not_teach(
     assert read_fitted(out).keys() == {*digests}
 
 
+@pytest.mark.slow
 def test_dev_photos_teach_nothing(drawn, quick, encoder, tmp_path, monkeypatch):
     """Whatever their captions and their teacher say."""
     monkeypatch.setattr(fitting, "EPOCHS", 1)

@@ -29,9 +29,7 @@ SEEN_FROM, SEEN_TO = 0.15, 0.45  # a detector's scores: surely nothing, surely s
 NAMED = 0.8  # how often somebody would name the one thing of a labelled photo
 ABSENT = 0.05  # a thing of a lower probability is not there
 
-_WNID = re.compile(
-    r"n\d{8}_"
-)  # of WordNet, before the name of one of ImageNet's classes
+_WNID = re.compile(r"n\d{8}_")  # WordNet's number, before a class of ImageNet
 
 # fmt: off
 # Words that say nothing of what a photo shows, or nothing that could be seen.

@@ -60,7 +60,8 @@ def tell(
     Returns:
         float16 (N, V) each.
     """
-    told = Seen(*(np.zeros((len(photos), len(net.words)), np.float16) for _ in "12"))
+    shape = len(photos), len(net.words)
+    told = Seen(np.zeros(shape, np.float16), np.zeros(shape, np.float16))
     for start in range(0, len(photos), AT_ONCE):
         rows = slice(start, start + AT_ONCE)
         batch = features.array[rows, 0].astype(np.float32)
