@@ -94,10 +94,10 @@ def ask_one(
     Raises:
         AppError: if there is no answer; before a model is loaded, if possible.
     """
-    from vqa.overlay import ENDINGS, draw_attention, write_overlay
-
     check_question(question)
     if attention:
+        from vqa.overlay import ENDINGS  # Pillow's letters, which few ask for
+
         check_target(attention, overwrite, ENDINGS)
     if not os.path.isfile(image):  # noqa: PTH113  # pathlib raises for long names
         read_image(image)  # says what is wrong
@@ -118,6 +118,8 @@ def ask_one(
         say(plain(f"note: {note}"))
     _print_reply(reply)
     if attention:
+        from vqa.overlay import draw_attention, write_overlay
+
         picture = draw_attention(
             read_image(image),
             reply.attention,
