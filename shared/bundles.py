@@ -82,6 +82,9 @@ def write_bundle(
 ) -> None:
     """Write a bundle, whole or not at all.
 
+    Whoever calls holds its place, see `shared.locks.hold`, from before the work that
+    leads to it.
+
     Args:
         folder: where; a bundle that is there already is replaced, and its parts,
             which were made from other weights, go.
@@ -112,6 +115,8 @@ def write_bundle(
 
 def add_part(folder: Path, name: str, files: Mapping[str, bytes], card: str) -> None:
     """Add a part to a bundle, or replace it, whole or not at all.
+
+    Whoever calls holds the bundle, as for `write_bundle`.
 
     Args:
         folder: the bundle.
