@@ -248,8 +248,9 @@ class Answerer(keras.layers.Layer):
         words = self.reader.embedding(answers)
         real = ops.cast(ops.not_equal(answers, PAD), words.dtype)
         real = ops.expand_dims(real, -1)  # LiteRT cannot write it as [..., None]
-        count = ops.maximum(ops.sum(real, axis=-2), 1.0)
-        return self.to_choice(ops.sum(words * real, axis=-2) / count)
+        along = len(real.shape) - 2  # LiteRT sums constants wrongly along axis -2
+        count = ops.maximum(ops.sum(real, axis=along), 1.0)
+        return self.to_choice(ops.sum(words * real, axis=along) / count)
 
     def encode_boxes(self, features, boxes):
         """Turn boxes, float (B, N, C, 4), into vectors (B, N, C, J)."""
