@@ -132,7 +132,9 @@ def goes_round(model, schema):
 
 @edit
 def custom(model, schema):
+    # The higher of the two numbers counts.
     model.operatorCodes[0].builtinCode = schema.BuiltinOperator.CUSTOM
+    model.operatorCodes[0].deprecatedBuiltinCode = schema.BuiltinOperator.CUSTOM
     model.operatorCodes[0].customCode = b"FlexReadFile"
 
 
@@ -169,7 +171,7 @@ def enormous(model, schema):
         (goes_round, "the operation WHILE, which no export makes"),
         (custom, "the operation CUSTOM"),
         (reads_files, "reads numbers from other files"),
-        (not_finite, "not finite"),
+        (not_finite, "(not finite|out of bounds)"),  # a place that is not a number
         (enormous, ""),
     ],
 )

@@ -199,9 +199,8 @@ def test_words_of_everyday_questions_that_are_read_in_another_form():
     read = {word: known_form(word, vocabulary) for word in sorted(words)}
     changed = {f"{word} {form}" for word, form in read.items() if form != word}
     assert changed == {
-        *("blond blonde", "carry carrying", "colors color", "colours colour"),
-        *("covered covering", "heads head", "pictures picture", "robes robe"),
-        *("ski skis", "tracks track"),
+        *("arms arm", "blond blonde", "carry carrying", "covers cover", "feet foot"),
+        *("cushion cushions", "heads head", "ski skis", "thing things", "wings wing"),
     }
 
 
