@@ -126,8 +126,10 @@ def warm(answerer: "PhotoAnswerer") -> None:
     config, runtime = answerer.config, answerer.runtime
     side, length = config.encoder.image_size, config.vocabulary.max_words
     features = runtime.look(np.zeros((side, side, 3), np.uint8))
-    tokens = answerer.vocabulary.encode(["what"], length)[None]
-    runtime.answer(features, tokens)
+    question, concepts = ["what"], answerer.concepts
+    tokens = answerer.vocabulary.encode(question, length)[None]
+    asked = concepts.find(question)[None] if concepts else None
+    runtime.answer(features, tokens, asked)
     runtime.guess(tokens)
     if config.objective == "boxes":
         halves = np.array([[0, 0, 0.5, 1], [0.5, 0, 1, 1]], np.float32)
