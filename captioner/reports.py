@@ -92,7 +92,8 @@ captions; chosen by its captions of {data["dev_photos"]} other photos.
 
 {_score_table(scores["scores"], (run["scores_before"] or {}).get("scores"))}
 
-{few}{scores["images"]} photos, {scores["distinct_captions"]} different captions. \
+{_by_set(run)}{few}{scores["images"]} photos, {scores["distinct_captions"]} different \
+captions. \
 Search: {recipe.decoding}. \
 {scores["protocol"]}.{unsure}
 
@@ -103,6 +104,20 @@ says the nearest thing that it knows. What it says of people, their age and sex 
 all, is a guess from their looks and can be wrong and hurt. Nobody should act on a \
 caption alone.
 """
+
+
+def _by_set(run: Mapping[str, Any]) -> str:
+    """Give the score of each data set by itself, if several chose the model."""
+    judged = [epoch for epoch in run["history"] if "dev_sets" in epoch]
+    if not judged:
+        return ""
+    best = max(judged, key=lambda epoch: epoch["dev_cider_d"])
+    names = run["data"]["source"].split(", ")
+    if len(names) != len(best["dev_sets"]):  # one has no photos to choose by
+        names = [str(place) for place in range(1, len(best["dev_sets"]) + 1)]
+    parts = zip(names, best["dev_sets"], strict=True)
+    sets = ", ".join(f"{name} {score:.1f}" for name, score in parts)
+    return f"CIDEr-D of each data set, before weights were rounded: {sets}.\n\n"
 
 
 def _score_table(

@@ -1012,7 +1012,17 @@ def test_a_card_shows_the_scores_before_beside_those_after(start):
         "data": {"source": "mine", **sizes},
         "scores": score("a red dog runs"),
         "scores_before": start and score(start),
+        "history": [],
     }
     card = write_card(run, tiny_config(), 3)
     assert ("| BLEU-1 | 18.4 | 100.0 |" in card) == bool(start), card
     assert ("| BLEU-1 | 100.0 |" in card) == (not start)
+    assert "of each data set" not in card
+    history = [
+        {"dev_cider_d": 2.0, "dev_sets": [1.0, 3.0]},
+        {"dev_cider_d": 5.0, "dev_sets": [6.0, 4.0]},
+        {"dev_cider_d": 3.0, "dev_sets": [3.0, 3.0]},
+    ]
+    data = run["data"] | {"source": "mine, yours"}
+    card = write_card(run | {"history": history, "data": data}, tiny_config(), 3)
+    assert "mine 6.0, yours 4.0." in card
