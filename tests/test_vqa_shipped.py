@@ -11,6 +11,7 @@ import pytest
 from shared import bundles
 from shared.errors import AppError
 from shared.images import read_image
+from shared.manifests import COMMON, locate
 from vqa.answers import normalize
 from vqa.predict import SHIPPED, Asked, load_vqa
 from vqa.runtime_litert import FILES
@@ -50,9 +51,12 @@ def test_it_is_whole_and_small():
         *json.loads((SHIPPED / "manifest.json").read_text())["files"],
     }
     files = [path for path in SHIPPED.rglob("*") if path.is_file()]
-    assert {path.relative_to(SHIPPED).as_posix() for path in files} == named
+    there = {path.relative_to(SHIPPED).as_posix() for path in files}
+    common = {locate(SHIPPED, name) for name in named - there}
+    assert there < named and {path.parent for path in common} == {COMMON}
     assert named >= {*bundles.FILES, *FILES, "answers.txt"}
     assert sum(path.stat().st_size for path in files) <= 20 * MB
+    assert sum(path.stat().st_size for path in common) <= 15 * MB
 
 
 # A process in which nothing heavy can be imported, as where it is not installed.
@@ -130,8 +134,8 @@ def test_keras_and_litert_mostly_agree(answerer):
         for question in QUESTIONS:
             one, two = (each.ask(path, question) for each in (answerer, other))
             same.append(one.answers[0].text == two.answers[0].text)
-    assert len(same) == 50
-    assert sum(same) >= 40
+    assert len(same) == len(EXAMPLES) * len(QUESTIONS)
+    assert sum(same) >= 0.8 * len(same)
 
 
 def test_kinds_of_questions_get_kinds_of_answers(answerer):
@@ -153,8 +157,8 @@ def test_a_choice_is_kept_to(answerer):
 
 
 def test_it_says_what_it_does_not_know(answerer):
-    (note,) = answerer.ask(EXAMPLES[0], "what color is the xylophone?").notes
-    assert "does not know the word 'xylophone'" in note
+    (note,) = answerer.ask(EXAMPLES[0], "what color is the theremin?").notes
+    assert "does not know the word 'theremin'" in note
     notes = answerer.ask(EXAMPLES[0], "what is the man waering?").notes
     assert "it knows wearing" in " ".join(notes)
     assert not answerer.ask(EXAMPLES[0], "what color is the dog?").notes
