@@ -139,7 +139,9 @@ def print_parts(model: Path) -> None:
         asked = [Asked(question) for question in QUESTIONS[:count]]
         words = [answerer.check(one).words for one in asked]
         tokens = np.stack([answerer.vocabulary.encode(w, length) for w in words])
-        graph = median_time(runtime.answer, features, tokens)
+        about = answerer.concepts
+        mentioned = np.stack([about.find(w) for w in words]) if about else None
+        graph = median_time(runtime.answer, features, tokens, mentioned)
         whole = median_time(answerer.answer, features, asked)
         print(f"{count:2} questions, graph alone   {graph}")
         print(f"{count:2} questions, with all else {whole}")
