@@ -655,7 +655,7 @@ def test_a_photo_that_is_lost_keeps_the_steps_that_are_done(run, own_shapes):
 
 
 def test_an_unknown_recipe_lists_the_known(run):
-    with pytest.raises(AppError, match=r"from captioner-tin: .*captioner-tiny"):
+    with pytest.raises(AppError, match=r"no config captioner-tin\. .*captioner-tiny"):
         run(config="captioner-tin")
     with pytest.raises(AppError, match=r"--config, or a bundle with --from"):
         run(config=None)

@@ -110,7 +110,7 @@ def test_what_is_done_stays_done_whatever_the_list_becomes(suffix, stop, capsys)
     names = ["0.jpg", "9.jpg", "b/1.jpg", *NAMES[4:]]  # two are gone, the order is not
     assert run(f"out{suffix}", names, resume=True) == ["0.jpg", *undone]
     assert told(f"out{suffix}") == [record(name) for name in names]
-    assert "2 photos of out" in capsys.readouterr().err
+    assert "not asked for now, which leave it: 2" in capsys.readouterr().err
     # Nothing that was ever done is lost.
     assert run(f"out{suffix}", NAMES, resume=True) == []
     assert told(f"out{suffix}") == [record(name) for name in NAMES]

@@ -208,7 +208,7 @@ def test_large_photos_take_turns_and_a_few_wait(monkeypatch):
     def read(*args):
         at_once.append(1)
         most.append(len(at_once))
-        time.sleep(0.01)
+        time.sleep(0.1)  # so that the others come meanwhile
         at_once.pop()
         return read_image(*args)
 

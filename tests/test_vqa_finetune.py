@@ -164,8 +164,8 @@ def test_other_recipes_are_refused(start, data, tmp_path):
     whole = str(CONFIGS / "vqa-tiny.toml")
     for config, match in (
         (whole, r"encoder: unknown key.*net: unknown key"),
-        ("vqa-tiny", r"from vqa-tiny: .*one of finetune-vqa\."),
-        (str(tmp_path / "mine.toml"), r"mine\.toml: .*one of finetune-vqa\."),
+        ("vqa-tiny", r"no config vqa-tiny\. .*one of finetune-vqa\."),
+        (str(tmp_path / "mine.toml"), r"mine\.toml\. .*one of finetune-vqa\."),
     ):
         with pytest.raises(AppError, match=f"(?s){match}"):
             tune(start, data, tmp_path / "run", config)

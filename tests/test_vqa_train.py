@@ -610,7 +610,7 @@ def test_a_bad_recipe_is_refused_before_anything_is_written(run, old, new, match
 
 
 def test_a_recipe_has_to_be_given(run, tmp_path):
-    with pytest.raises(AppError, match=r"from vqa-tin: .*vqa-tiny"):
+    with pytest.raises(AppError, match=r"no config vqa-tin\. .*vqa-tiny"):
         run(config="vqa-tin")
     with pytest.raises(AppError, match=r"--config, or a bundle with --from"):
         run(config=None)
