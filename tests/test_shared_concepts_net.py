@@ -75,7 +75,7 @@ def test_a_table_survives_the_disk_and_others_are_refused(tmp_path):
         (text + "dog\t\t\t1000\t\n", "not in 0..999"),
         (text + "dog\t\t\t\t7\n", "not numbered"),
         (text + "cat\t\t\t\t\n", "one twice"),
-        (text + "dog\t\n", "not enough values"),
+        (text + "dog\t\n", "2 columns, and not 5"),
         (text.splitlines()[0] + "\n", "no words"),
     ]:
         path.write_text(broken)

@@ -7,7 +7,8 @@
       -> witnesses of a word, in log odds:
          z_1  the sum of sigmoid(t) over its things      a detector taught them
          z_2  the sum of c over its classes
-         z_3  d of its own detector
+         z_3  d of its own detector; e = E mean f of a word that a few examples taught,
+              see `shared.concepts.examples`
       -> said  = sigmoid(a . z + a_0)     one caption of the photo would mention it
          there = sigmoid(b . z + b_0)     it can be seen
 
@@ -26,7 +27,7 @@ import keras
 import numpy as np
 from keras import layers, ops
 
-from shared.concepts.table import CLASSES, THINGS, Seen, Table, read_table
+from shared.concepts.table import CLASSES, THINGS, Row, Seen, Table, read_table
 from shared.errors import AppError
 from shared.weights import load_weights
 
@@ -120,24 +121,26 @@ class ConceptNet(keras.Model):
         self.words = tuple(row.word for row in table)
         self._things = _Sums([row.things for row in table])
         self._classes = _Sums([row.classes for row in table])
-        numbers = [row.detector for row in table]
+        count = sum(row.detector is not None for row in table)
+        shown = sum(row.example is not None for row in table)
+        outputs = THINGS + count
         # A word without a detector reads any output: `has` keeps it from being heard.
-        self._detectors = [THINGS + n if n is not None else 0 for n in numbers]
+        self._detectors = [_place(row, outputs) for row in table]
         self.has = np.array(
             [
                 [bool(row.things) for row in table],
                 [bool(row.classes) for row in table],
-                [number is not None for number in numbers],
+                [place > 0 for place in self._detectors],
             ],
             np.float32,
         )  # (witnesses, V)
-        count = sum(number is not None for number in numbers)
-        self.head = TaughtHead(THINGS + count, name="head")
+        self.head = TaughtHead(outputs, name="head")
         self.classifier = (
             layers.Dense(CLASSES, activation="softmax", name="classifier")
             if any(row.classes for row in table)
             else None
         )
+        self.examples = layers.Dense(shown, name="examples") if shown else None
         self.say = Judge(len(table), name="say")
         self.see = Judge(len(table), name="see")
 
@@ -146,6 +149,8 @@ class ConceptNet(keras.Model):
         self.head.build(features_shape)
         if self.classifier:
             self.classifier.build((None, features_shape[-1]))
+        if self.examples:
+            self.examples.build((None, features_shape[-1]))
         self.say.build(None)
         self.see.build(None)
         self.built = True
@@ -157,7 +162,12 @@ class ConceptNet(keras.Model):
     def look(self, features: Any) -> tuple[Seen, Any]:
         """Give the probabilities of all words, and what `where` needs."""
         odds = self.head.by_region(features)
-        taught = ops.sigmoid(self.head.join(odds))
+        taught = self.head.join(odds)
+        if self.examples:
+            each = self.examples(features)  # (B, R, examples)
+            odds = ops.concatenate([odds, each], axis=-1)
+            taught = ops.concatenate([taught, ops.mean(each, axis=1)], axis=-1)
+        taught = ops.sigmoid(taught)
         classes = None
         if self.classifier:
             classes = self.classifier(ops.mean(features, axis=1))
@@ -168,7 +178,8 @@ class ConceptNet(keras.Model):
         """Give each witness's log odds (B, V) of each word; 0 where it knows nothing.
 
         Args:
-            taught: float (B, N), probabilities of the head.
+            taught: float (B, N), probabilities of the head, and of the words that
+                were taught by examples after them.
             classes: float (B, 1000), of the classifier, if there is one.
         """
         things = self._things(taught[..., :THINGS])
@@ -194,6 +205,13 @@ class ConceptNet(keras.Model):
         by_detector = self.has[2] * ~own
         by_things = self.has[0] * (1 - by_detector)
         return ops.minimum(things, 1.0) * by_things + heard * by_detector
+
+
+def _place(row: Row, outputs: int) -> int:
+    """Give the place of a word's own detector among all that are taught; 0 is none."""
+    if row.example is not None:
+        return outputs + row.example
+    return 0 if row.detector is None else THINGS + row.detector
 
 
 class Judge(layers.Layer):

@@ -9,6 +9,9 @@ A line for each word, with what witnesses it:
     within    that broader word, such as "person" for "man", or empty
     classes   classes of ImageNet, those of narrower words among them
     detector  the number of its own detector, learnt from captions, or empty
+    example   the number of its own detector, learnt from a few examples of those who
+              trained the model further, or empty; such a word has no other witness.
+              The column is missing where no word has one.
 """
 
 import csv
@@ -32,9 +35,21 @@ class Row(NamedTuple):
     within: str = ""
     classes: tuple[int, ...] = ()
     detector: int | None = None
+    example: int | None = None
 
 
 Table = tuple[Row, ...]
+USUAL = Row._fields[:-1]  # columns of a table without examples
+
+
+def words_of(table: Table) -> tuple[str, ...]:
+    """Give all words."""
+    return tuple(row.word for row in table)
+
+
+def own_words_of(table: Table) -> tuple[str, ...]:
+    """Give those that a few examples taught."""
+    return tuple(row.word for row in table if row.example is not None)
 
 
 class Seen(NamedTuple):
@@ -86,11 +101,13 @@ def format_table(table: Table) -> str:
     """Give the text of `concepts.tsv`."""
     text = io.StringIO(newline="")
     writer = csv.writer(text, delimiter="\t", lineterminator="\n")
-    writer.writerow(Row._fields)
+    fields = Row._fields if any(r.example is not None for r in table) else USUAL
+    writer.writerow(fields)
     for row in table:
         things, classes = (" ".join(map(str, p)) for p in (row.things, row.classes))
-        detector = "" if row.detector is None else row.detector
-        writer.writerow([row.word, things, row.within, classes, detector])
+        numbers = ["" if n is None else n for n in (row.detector, row.example)]
+        line = [row.word, things, row.within, classes, *numbers]
+        writer.writerow(line[: len(fields)])
     return text.getvalue()
 
 
@@ -106,28 +123,32 @@ def read_table(folder: Path) -> Table:
             lines = list(csv.reader(file, delimiter="\t"))
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise _refusal(path, str(error)) from error
-    if not lines or tuple(lines[0]) != Row._fields:
-        raise _refusal(path, f"its first line is not {' '.join(Row._fields)}")
+    if not lines or tuple(lines[0]) not in (USUAL, Row._fields):
+        raise _refusal(path, f"its first line is not {' '.join(USUAL)}")
     try:
-        table = tuple(map(_read_row, lines[1:]))
+        table = tuple(_read_row(line, len(lines[0])) for line in lines[1:])
     except (ValueError, TypeError) as error:
         raise _refusal(path, str(error)) from error
-    detectors = [row.detector for row in table if row.detector is not None]
-    if sorted(detectors) != list(range(len(detectors))):
-        raise _refusal(path, "its detectors are not numbered 0, 1, 2 ...")
+    for numbers in ([r.detector for r in table], [r.example for r in table]):
+        given = sorted(number for number in numbers if number is not None)
+        if given != list(range(len(given))):
+            raise _refusal(path, "its detectors are not numbered 0, 1, 2 ...")
     if not table or len({row.word for row in table}) != len(table):
         raise _refusal(path, "it has no words, or one twice")
     return table
 
 
-def _read_row(line: Sequence[str]) -> Row:
-    word, things, within, classes, detector = line
+def _read_row(line: Sequence[str], columns: int) -> Row:
+    if len(line) != columns:
+        raise ValueError(f"{line!r:.60} has {len(line)} columns, and not {columns}")
+    word, things, within, classes, detector, example = (*line, "")[: len(Row._fields)]
     return Row(
         word,
         _read_numbers(things, THINGS),
         within,
         _read_numbers(classes, CLASSES),
         int(detector) if detector else None,
+        int(example) if example else None,
     )
 
 
