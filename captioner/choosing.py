@@ -77,6 +77,8 @@ def rating(rules, vocab_size, bias, ops):
         options = log_probs + ops.take(ops.convert_to_tensor(table), row, axis=0)
         if 0 < rules.no_repeat < rules.max_words:
             options = _lower_repeats(t, tokens, options, rules, ops)
+        if rules.once_ids:
+            options = options + _cost_of_more(t, tokens, rules, vocab_size, ops)
         return options
 
     return rate
@@ -125,6 +127,16 @@ def _lower_repeats(t, tokens, options, rules, ops):
     lowered = ops.take(flat, index, axis=0) + cost
     flat = ops.scatter_update(flat, index[:, None], lowered)
     return ops.reshape(flat, (-1, rows, vocab_size))
+
+
+def _cost_of_more(t, tokens, rules, vocab_size, ops):
+    """Give what it costs to say words again that are said once, float32 (B, N, V)."""
+    once = np.array(rules.once_ids)
+    costs = SELDOM * (once[:, None] == np.arange(vocab_size))  # (once, V)
+    said = ops.equal(tokens[..., None], ops.convert_to_tensor(once.astype(np.int32)))
+    said = ops.logical_and(ops.any(said, axis=2), t >= len(rules.prefix_ids))
+    said = ops.cast(said, "float32")  # (B, N, once)
+    return ops.matmul(said, ops.convert_to_tensor(costs.astype(np.float32)))
 
 
 def beams(rules, vocab_size, noise, ops):

@@ -390,11 +390,11 @@ def data(
     from captioner.datacheck import check_dataset, report_cost
     from captioner.recipes import read_recipe
 
-    recipe, name, first = read_recipe(config, from_bundle)
+    records = read_dataset(str(source))
+    recipe, name, first = read_recipe(config, from_bundle, records)
     if min_count:
         words = recipe.vocabulary.model_copy(update={"min_count": min_count})
         recipe = recipe.model_copy(update={"vocabulary": words})
-    records = read_dataset(str(source))
     with progress_bar("photos", len(records)) as advance:
         check = check_dataset(
             records,

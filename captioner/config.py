@@ -133,6 +133,9 @@ class StageConfig(Config):
             validated and kept; 0 keeps the weights themselves.
         augment: whether photos are mirrored, and cropped and brightened if the
             encoder is trained.
+        learns: "all", or "new words": of a model that is trained further, only the
+            vectors of words that it did not have, all else staying as it was. Of fewer
+            than 300 photos, its concepts learn them, too.
     """
 
     name: str = Field(pattern=r"^[a-z0-9_-]+$")
@@ -154,6 +157,7 @@ class StageConfig(Config):
     texts: Rate = 0.0
     average: Rate = 0.0
     augment: bool = True
+    learns: Literal["all", "new words"] = "all"
 
     @model_validator(mode="after")
     def _encoder_is_trained_or_not(self) -> "StageConfig":
@@ -162,6 +166,8 @@ class StageConfig(Config):
                 "`encoder_rate` above 0 and `encoder_from` go together: set both to "
                 "train the encoder, or neither"
             )
+        if self.encoder_rate and self.learns == "new words":
+            raise ValueError("a stage that `learns` new words leaves the encoder alone")
         if self.objective == "self_critical" and self.captions < 2:
             raise ValueError(
                 "`captions` must be at least 2 for the self_critical objective, which "
@@ -369,6 +375,11 @@ def find_contradictions(recipe: CaptionerConfig, whole: bool) -> list[str]:
             listens=stage.texts > 0 or stage.blind > 0,
             trains_encoder=stage.encoder_rate > 0,
         )
+        if whole and stage.learns == "new words":
+            found.append(
+                f"{place}.learns: from scratch, all words are new. Leave it out, or "
+                "start from a model with --from."
+            )
         if whole and stage.attention_penalty and not recipe.decoder.attention_units:
             found.append(
                 f"{place}.attention_penalty: the decoder has no attention "

@@ -16,7 +16,7 @@ from captioner.config import DecodingConfig
 from captioner.neutral import SELDOM
 from shared.concepts.words import broader_words, coco_words, names_of, read_concepts
 
-PERSON, ANIMAL, THING, OTHER = "person", "animal", "thing", "other"
+PERSON, ANIMAL, THING, OTHER, OWN = "person", "animal", "thing", "other", "own"
 PRONOUNS = (
     *("he", "him", "his", "himself", "she", "her", "hers", "herself"),
     *("someone", "somebody", "everyone", "everybody", "anyone", "anybody"),
@@ -25,6 +25,7 @@ LEAST = 1e-3  # of a probability, so that what is not there costs at most 7 nats
 # An animal that is less than half as surely there as another is most likely that one,
 # taken for it: a calf that looks a little like a dog.
 RIVAL = 0.5
+LEAST_OWN = 0.3  # of a word that a few examples taught; on others' photos, 1 in 100
 
 
 class Grounding:
@@ -37,10 +38,16 @@ class Grounding:
     Args:
         words: the vocabulary.
         concepts: the words of the concept net, in the order of its probabilities.
+        own: those of them that a few examples taught, see `shared.concepts.examples`:
+            they are about nothing but what looks like the examples.
     """
 
-    def __init__(self, words: Sequence[str], concepts: Sequence[str]):
+    def __init__(
+        self, words: Sequence[str], concepts: Sequence[str], own: Sequence[str] = ()
+    ):
         claims = _find_claims(words, concepts)
+        places = {word: place for place, word in enumerate(concepts)}
+        claims |= {word: (OWN, (places[word],)) for word in own if word in words}
         kinds = sorted(set(claims.values()))
         numbers = {claim: i for i, claim in enumerate(kinds, start=1)}
         self._claims = np.array(
@@ -74,7 +81,8 @@ class Grounding:
 
         Words for people, animals and things that are less surely there than the search
         asks for cost as much as a broken rule; things are those that detectors know.
-        So do animals that are far less surely there than another one.
+        So do animals that are far less surely there than another one, and words that a
+        few examples taught, of what looks like none of them.
         All words that name something cost `decoding.support` times the logarithm of
         how surely that is seen or said.
 
@@ -90,6 +98,7 @@ class Grounding:
             PERSON: decoding.people,
             ANIMAL: decoding.animals,
             THING: decoding.things,
+            OWN: LEAST_OWN,
         }
         thresholds = np.array([least.get(kind, 0.0) for kind in self._kinds])
         if not (thresholds.any() or decoding.support):

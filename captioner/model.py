@@ -83,6 +83,7 @@ class Decoder(keras.layers.Layer):
         self.attends = config.attention_units > 0
         self.slots = slots
         self.vocab_size = vocab_size
+        self.fixed_words = 0
         self.project = layers.Dense(config.region_units, activation="relu")
         self.embedding = layers.Embedding(
             vocab_size,
@@ -215,10 +216,29 @@ class Decoder(keras.layers.Layer):
         unseen = ops.cast(self.unseen, self.compute_dtype)
         return ops.tile(unseen[None, None], (ops.shape(said)[0], 1, 1))
 
+    def train_words_from(self, first):
+        """Train nothing but what is said of the words from this id on; 0 trains all.
+
+        All else that was known stays exactly as it was.
+        """
+        said = (self.embedding, self.to_words)
+        for layer in self._flatten_layers(include_self=False):
+            layer.trainable = not first or layer in said
+        if self.slots:
+            self.unseen.trainable = not first
+        self.fixed_words = first
+
+    def _trained(self, weight, axis=0):
+        """Give a weight of words, of which those that are fixed get no step."""
+        if not self.fixed_words:
+            return weight
+        fixed, free = ops.split(weight, [self.fixed_words], axis=axis)
+        return ops.concatenate([ops.stop_gradient(fixed), free], axis=axis)
+
     def _table(self, dtype):
         """Give the vectors of all words (V, E)."""
         # float32 weights, so that a half-precision policy applies here as well
-        return ops.cast(self.embedding.embeddings, dtype)
+        return ops.cast(self._trained(self.embedding.embeddings), dtype)
 
     def step(self, words, state, memory):
         """Read one word vector per sequence.
@@ -266,15 +286,21 @@ class Decoder(keras.layers.Layer):
     def predict(self, hidden, training=False):
         """Turn float (..., E) into float32 logits (..., V)."""
         hidden = self.output_dropout(ops.tanh(hidden), training=training)
-        if self.to_words is not None:
+        if self.to_words is not None and not self.fixed_words:
             return ops.cast(self.to_words(hidden), "float32")
-        logits = ops.matmul(hidden, ops.transpose(self._table(hidden.dtype)))
-        return ops.cast(logits, "float32") + ops.cast(self.bias, "float32")
+        if self.to_words is not None:
+            table, bias = self._trained(self.to_words.kernel, 1), self.to_words.bias
+            table = ops.cast(table, hidden.dtype)
+        else:
+            table, bias = ops.transpose(self._table(hidden.dtype)), self.bias
+        logits = ops.cast(ops.matmul(hidden, table), "float32")
+        return logits + ops.cast(self._trained(bias), "float32")
 
     def call(self, features, tokens, said=None, seen=None, training=False):
         """Read whole captions, each word after seeing the true one before it."""
         memory, state = self.start(features, tokens.shape[1], training, said, seen)
-        words = self.embed_dropout(self.embedding(tokens), training=training)
+        table = self._table(self.compute_dtype)
+        words = self.embed_dropout(ops.take(table, tokens, axis=0), training=training)
         hidden, alpha = [], []
         for t in range(tokens.shape[2]):
             out, state, weights = self.step(words[:, :, t], state, memory)

@@ -25,7 +25,14 @@ from captioner.hedging import Hedging
 from captioner.rules import Rules, make_rules
 from captioner.runtime_litert import EXPORT, FILES, WHERE, LiteRTRuntime
 from shared import bundles, litert
-from shared.concepts.table import TABLE, Seen, read_table
+from shared.concepts.table import (
+    TABLE,
+    Seen,
+    Table,
+    own_words_of,
+    read_table,
+    words_of,
+)
 from shared.config import parse_config, revise_config
 from shared.errors import AppError
 from shared.images import ImageSource, read_image
@@ -209,6 +216,7 @@ class PhotoCaptioner:
         runtime: what runs it.
         batch_size: photos at a time.
         concepts: the words of its concept net, if it has one.
+        own: those of them that a few examples taught.
 
     Methods that describe take `changes`: other values for the fields of
     `DecodingConfig`, such as `beam_size=5` or `prefix="a photo of"`, for this call
@@ -225,14 +233,17 @@ class PhotoCaptioner:
         runtime: Runtime,
         batch_size: int = 8,
         concepts: Sequence[str] = (),
+        own: Sequence[str] = (),
     ):
         self.config = config
         self.vocabulary = vocabulary
         self.runtime = runtime
         self.batch_size = batch_size
-        self.concept_words = tuple(concepts)
-        self.grounding = Grounding(vocabulary.words, concepts) if concepts else None
-        self.hedging = Hedging(concepts) if concepts else None
+        self.concept_words, self.own = tuple(concepts), frozenset(own)
+        self.grounding, self.hedging = None, None
+        if concepts:
+            self.grounding = Grounding(vocabulary.words, concepts, own)
+            self.hedging = Hedging(concepts)
         self.request()  # a bundle's own rules may be impossible
 
     def request(self, **changes: Any) -> tuple[DecodingConfig, Rules]:
@@ -244,7 +255,9 @@ class PhotoCaptioner:
         decoding = self.config.decoding
         if changes:
             decoding = revise_config(decoding, changes, "The request")
-        return decoding, make_rules(decoding, self.vocabulary)
+        rules = make_rules(decoding, self.vocabulary)
+        own = sorted(self.vocabulary.ids[w] for w in self.own if w in self.vocabulary)
+        return decoding, rules._replace(once_ids=tuple(own))
 
     def caption(self, source: ImageSource, **changes: Any) -> list[Caption]:
         """Describe one photo.
@@ -527,8 +540,13 @@ class PhotoCaptioner:
     def _hedge(
         self, caption: Caption, seen: Seen, photo: int, ban: Sequence[str]
     ) -> Caption:
-        """Claim less than a caption that is probably wrong, if that is surer."""
+        """Claim less than a caption that is probably wrong, if that is surer.
+
+        How probable it is was not learnt of captions with somebody's own words.
+        """
         if self.hedging is None or caption.right is None or not caption.unsure:
+            return caption
+        if self.own & {*caption.words}:
             return caption
         there, said = np.asarray(seen.there)[photo], np.asarray(seen.said)[photo]
         less = self.hedging.hedge(there, said, ban)
@@ -605,7 +623,7 @@ def load_captioner(
     names = [_graphs(folder) if runtime == "litert" else None for folder in folders]
     read = list(map(_read_bundle, folders, names))
     _check_alike(folders, read)
-    config, vocabulary, concepts = read[0]
+    config, vocabulary, concepts, own = read[0]
     if changes:
         decoding = revise_config(config.decoding, changes, "The request")
         config = config.model_copy(update={"decoding": decoding})
@@ -615,7 +633,7 @@ def load_captioner(
         if runtime == "litert"
         else _load_keras(folders, read, batch_size)
     )
-    return PhotoCaptioner(config, vocabulary, loaded, batch_size, concepts)
+    return PhotoCaptioner(config, vocabulary, loaded, batch_size, concepts, own)
 
 
 def _graphs(folder: Path) -> tuple[str, ...]:
@@ -643,18 +661,19 @@ def load_bundle(folder: Path) -> tuple[CaptionerConfig, Vocabulary, "Captioner"]
     Raises:
         AppError: if there is no bundle, it is damaged, or Keras is missing.
     """
-    config, vocabulary, _ = _read_bundle(folder, None)
+    config, vocabulary, *_ = _read_bundle(folder, None)
     with importing_keras():
         from captioner.runtime_keras import load_net
     return config, vocabulary, load_net(folder, config, vocabulary)
 
 
 class _Texts(NamedTuple):
-    """What of a bundle is text; `concepts` are the words of its concept net."""
+    """What of a bundle is text; see `PhotoCaptioner` for the concepts."""
 
     config: CaptionerConfig
     vocabulary: Vocabulary
     concepts: tuple[str, ...]
+    own: tuple[str, ...]
 
 
 def _read_bundle(folder: Path, names: Sequence[str] | None) -> _Texts:
@@ -670,21 +689,22 @@ def _read_bundle(folder: Path, names: Sequence[str] | None) -> _Texts:
         config = config.model_copy(update={"unsure": MEASURED_LATER[weights]})
     text = bundles.read_text(folder, bundles.VOCABULARY)
     vocabulary = Vocabulary.parse(text, folder / bundles.VOCABULARY)
-    concepts: tuple[str, ...] = ()
+    table: Table = ()
     if config.concepts:
         bundles.check_bundle(folder, "captioner", [TABLE])
-        concepts = tuple(row.word for row in read_table(folder))
+        table = read_table(folder)
     if names is None:
         bundles.check_size(folder, config.decoder.least_weights(len(vocabulary)))
     tried = names or weight_files(folder).values()
     try_files(folder, {name: found[name] for name in tried})
-    return _Texts(config, vocabulary.in_units(config.vocabulary.units), concepts)
+    vocabulary = vocabulary.in_units(config.vocabulary.units)
+    return _Texts(config, vocabulary, words_of(table), own_words_of(table))
 
 
 def _check_alike(folders: Sequence[Path], read: Sequence[_Texts]) -> None:
     """Refuse bundles that cannot vote together."""
-    config, vocabulary, _ = read[0]
-    for other, (encoder, words, _) in zip(folders, read, strict=True):
+    config, vocabulary, *_ = read[0]
+    for other, (encoder, words, *_) in zip(folders, read, strict=True):
         if words.words != vocabulary.words:
             raise AppError(
                 f"{other} does not have the words of {folders[0]}: "

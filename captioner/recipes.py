@@ -5,6 +5,7 @@ from pathlib import Path
 
 from captioner import predict
 from captioner.config import CaptionerConfig, FinetuneConfig
+from captioner.data import Record
 from captioner.predict import SHIPPED
 from shared import bundles
 from shared.config import read_config
@@ -12,10 +13,12 @@ from shared.runs import adapt_recipe
 from shared.text import SPECIAL_WORDS, Vocabulary
 
 FINETUNE = "finetune-captioner"
+NEW_WORDS, KNOWN_WORDS = f"{FINETUNE}-new-words", f"{FINETUNE}-known-words"
+FEW = 300  # photos; for fewer, much of what a model knows would be forgotten
 
 
 def read_recipe(
-    config: str | None, from_bundle: Path | None
+    config: str | None, from_bundle: Path | None, records: Sequence[Record] = ()
 ) -> tuple[CaptionerConfig, str, Sequence[str]]:
     """Read what to train, and how.
 
@@ -23,6 +26,7 @@ def read_recipe(
         config: a recipe's name or file; None is the recipe for training further.
         from_bundle: the trained model to start from, or `included`, which is the
             default without `config`.
+        records: the photos, if they are to tell which recipe for training further.
 
     Returns:
         the recipe, what to call it, and the words that the model knows already.
@@ -35,9 +39,27 @@ def read_recipe(
     is_included = from_bundle is None or str(from_bundle) == "included"
     folder = SHIPPED if is_included else Path(str(from_bundle))
     words = Vocabulary.load(folder / bundles.VOCABULARY)
-    recipe = further(predict.read_config(folder), config or FINETUNE)
+    known = predict.read_config(folder)
+    name = config or choose(known, words.in_units(known.vocabulary.units), records)
     start = "included" if is_included else str(from_bundle)
-    return recipe, f"{config or FINETUNE} --from {start}", words.words
+    return further(known, name), f"{name} --from {start}", words.words
+
+
+def choose(known: CaptionerConfig, words: Vocabulary, records: Sequence[Record]) -> str:
+    """Name the recipe for training a model further that suits the photos.
+
+    Of few photos, a model with concepts learns only the words that it does not know.
+
+    Args:
+        known: the recipe of the model.
+        words: those that it knows.
+        records: all photos; none are as many as there may be.
+    """
+    learn = [record for record in records if record.split == "train" or record.is_drawn]
+    if not known.concepts or not 0 < len(learn) < FEW:
+        return FINETUNE
+    said = {w for r in learn for text in r.captions for w in words.split(text)}
+    return NEW_WORDS if said - {*words.words} else KNOWN_WORDS
 
 
 def further(known: CaptionerConfig, source: str) -> CaptionerConfig:

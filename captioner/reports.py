@@ -39,7 +39,7 @@ def describe_run(
             "source": ", ".join(Path(source).resolve().name for source in data),
             "train_photos": len(learn),
             "train_captions": sum(len(record.captions) for record in learn),
-            "dev_photos": len(dev),
+            "dev_photos": len({r.name for r in dev} - {r.name for r in learn}),
         },
         "started_from": Path(started_from).name,
         "scores": report.to_dict(),
@@ -74,6 +74,9 @@ def write_card(run: Mapping[str, Any], recipe: CaptionerConfig, words: int) -> s
         )
     elif recipe.unsure:
         unsure = f" Captions of less than {recipe.unsure} confidence are much worse."
+    chosen_by = "the same photos, so that those of others will be worse"
+    if data["dev_photos"]:
+        chosen_by = f"{data['dev_photos']} other photos"
     few = warn_of_few(scores["images"])
     few = few and f"**{few}**\n\n"
     return f"""# A captioner
@@ -84,7 +87,7 @@ def write_card(run: Mapping[str, Any], recipe: CaptionerConfig, words: int) -> s
 ## Trained on
 
 {data["source"]}: {data["train_photos"]} photos with {data["train_captions"]} \
-captions; chosen by its captions of {data["dev_photos"]} other photos.
+captions; chosen by its captions of {chosen_by}.
 
 {recipe.about.strip() or "Nobody has described this data, its licence and limits yet."}
 

@@ -44,8 +44,8 @@ class Sampling(NamedTuple):
 class Rules(NamedTuple):
     """One search: ids and numbers alone, so that it can be a key of a cache.
 
-    Words are counted without eos. `no_repeat`, `ending_ids` and `neutral` give way
-    where nothing else is left; the other rules never do.
+    Words are counted without eos. `no_repeat`, `once_ids`, `ending_ids` and `neutral`
+    give way where nothing else is left; the other rules never do.
 
     Attributes:
         bos_id, eos_id, pad_id: the special tokens.
@@ -58,6 +58,7 @@ class Rules(NamedTuple):
         banned_ids: tokens that never occur, ascending.
         ending_ids: not the last token before eos, ascending.
         no_repeat: so many tokens in a row do not occur twice; 0 allows it.
+        once_ids: tokens that do not occur twice.
         prefix_ids: how every sequence starts; may hold unk although it is banned.
         must_ids: of each group, one token or more occurs, in any order.
         neutral: when people are named neutrally; None is as the model says.
@@ -76,6 +77,7 @@ class Rules(NamedTuple):
     banned_ids: tuple[int, ...] = ()
     ending_ids: tuple[int, ...] = ()
     no_repeat: int = 0
+    once_ids: tuple[int, ...] = ()
     prefix_ids: tuple[int, ...] = ()
     must_ids: tuple[tuple[int, ...], ...] = ()
     neutral: Neutral | None = None

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 import keras
 import numpy as np
+from keras import ops
 
 from captioner.calibration import (
     LIKELY,
@@ -27,7 +28,7 @@ from captioner.datacheck import report_cost
 from captioner.metrics import CiderD, score_captions
 from captioner.model import Captioner, build_captioner
 from captioner.predict import Caption, PhotoCaptioner, load_bundle, load_captioner
-from captioner.recipes import FINETUNE, further
+from captioner.recipes import FEW, FINETUNE, NEW_WORDS, choose, further
 from captioner.reports import describe_run, draw_curves, draw_samples, write_card
 from captioner.rules import make_rules
 from captioner.runtime_keras import KerasRuntime
@@ -36,14 +37,17 @@ from shared import bundles
 from shared.briefing import count_rare, name_clipped, name_rare, warn_of_few
 from shared.checkpoints import Progress
 from shared.concepts.config import check_texts
+from shared.concepts.examples import add_words
 from shared.concepts.net import ConceptNet
-from shared.concepts.table import TABLE, Seen, format_table
+from shared.concepts.table import TABLE, Seen, format_table, own_words_of, words_of
 from shared.concepts.telling import read_taught
 from shared.config import format_config, read_config
 from shared.encoders import Encoder
 from shared.errors import AppError
-from shared.features import read_again
+from shared.features import extract_features, read_again
 from shared.files import write_text
+from shared.images import Resize
+from shared.included import included
 from shared.progress import counted
 from shared.runs import (
     digest_photos,
@@ -118,6 +122,8 @@ class Start(NamedTuple):
         words: what the vocabulary begins with, in the recipe's units.
         model: what is trained further, if anything is.
         origin: for the card: a bundle, or the encoder's weights.
+        known: the recipe of that model, if nobody chose one for training it further:
+            then the photos decide.
     """
 
     recipe: CaptionerConfig
@@ -127,6 +133,7 @@ class Start(NamedTuple):
     words: Vocabulary
     model: Captioner | None
     origin: str | Path
+    known: CaptionerConfig | None = None
 
 
 def _read_recipe(
@@ -150,6 +157,8 @@ def _read_recipe(
         start = Start(
             recipe, model.encoder, model.concepts, {}, words, model, from_bundle
         )
+        if config is None:
+            start = start._replace(known=known)
         _check_recipe(source, recipe, whole=False)
         keras.utils.set_random_seed(recipe.seed)
     elif config is None:
@@ -194,10 +203,10 @@ def _train(
     announce: Callable[[str], None],
     tick: Callable[[str, int, int, int, float], None],
 ) -> Path:
-    recipe = start.recipe
     records = read_datasets(data)
-    texts = read_texts(recipe.texts)
+    texts = read_texts(start.recipe.texts)
     learn, dev = select(records, "train"), select(records, "dev")
+    recipe, learn, dev = _suit(start, learn, dev, announce)
     resumed = open_run(out, recipe, _data_hash(learn + dev), [VOCABULARY])
     learn, dev = leave_out_broken(out, learn, dev, announce)
     min_count = recipe.vocabulary.min_count
@@ -211,10 +220,14 @@ def _train(
         sizes = len(learn), len(dev), len(vocabulary)
         cost = estimate_cost(recipe, *sizes, measure_rate())
         announce(report_cost(cost, "this recipe"))
-    fresh = None if start.model else start.encoder
-    model = build_captioner(recipe, vocabulary, fresh, start.concepts)
+    concepts = start.concepts
+    if _learns_new_words(recipe):
+        _check_new_words(start.words, vocabulary)
+        if concepts and len(learn) < FEW:
+            concepts = _teach_words(start, recipe, vocabulary, learn, cache, announce)
+    model = build_captioner(recipe, vocabulary, start.encoder, concepts)
     if start.model:
-        grow(start.model, model)
+        grow(start.model.decoder, model.decoder)
     elif start.origin == "none":
         encoder = recipe.encoder
         images = [
@@ -242,6 +255,7 @@ def _train(
         signature,
         start.fitted,
         texts,
+        len(start.words) if start.model else 0,
     )
     if start.model and not resumed:
         trainer.progress.before = _score_start(start, dev, announce)
@@ -251,14 +265,100 @@ def _train(
     )
 
 
+def _suit(
+    start: Start,
+    learn: list[Record],
+    dev: list[Record],
+    announce: Callable[[str], None],
+) -> tuple[CaptionerConfig, list[Record], list[Record]]:
+    """Give the recipe, and the photos to learn from and to choose by.
+
+    Where new words are learnt from few photos, and nobody said which of them are to
+    choose by, all are learnt from: of a thing that is on three photos none is spared.
+    """
+    if start.known is None:
+        return start.recipe, learn, dev
+    name = choose(start.known, start.words, learn + dev)
+    if name == NEW_WORDS:
+        learn = learn + [record for record in dev if record.is_drawn]
+        dev = [record for record in dev if not record.is_drawn] or learn
+        announce(
+            f"{counted(len(learn), 'photo')} with new words: only these are learnt, "
+            "and all that the model knows stays as it is."
+        )
+    return further(start.known, name), learn, dev
+
+
+def _learns_new_words(recipe: CaptionerConfig) -> bool:
+    return any(stage.learns == "new words" for stage in recipe.stages)
+
+
+def _check_new_words(known: Vocabulary, vocabulary: Vocabulary) -> None:
+    if len(vocabulary) == len(known):
+        raise AppError(
+            "The recipe learns new words, and the captions have none that the model "
+            "does not know. Leave out --config, or choose another one."
+        )
+
+
+def _teach_words(
+    start: Start,
+    recipe: CaptionerConfig,
+    vocabulary: Vocabulary,
+    learn: Sequence[Record],
+    cache: Path,
+    announce: Callable[[str], None],
+) -> ConceptNet:
+    """Make concepts of the words that the model did not know.
+
+    The photos that come with sightread count as showing none of them: what is on all of
+    somebody's photos is told apart by them alone.
+    """
+    assert start.concepts
+    new = vocabulary.words[len(start.words) :]
+    words = [word for word in new if word not in start.concepts.words]
+    if not words:
+        return start.concepts
+    said = [
+        {word for text in record.captions for word in vocabulary.split(text)}
+        for record in learn
+    ]
+    features = extract_features(
+        [record.image for record in learn],
+        start.encoder,
+        cache,
+        resize=recipe.encoder.resize,
+        mirrored=any(stage.augment for stage in recipe.stages),
+        announce=announce,
+    )
+    shown = np.array([[word in some for word in words] for some in said])
+    others = _encode_examples(start.encoder, recipe.encoder.resize)
+    return add_words(
+        start.concepts,
+        words,
+        np.concatenate([features.array[:, 0], others]),
+        np.concatenate([shown, np.zeros((len(others), len(words)), bool)]),
+    )
+
+
+def _encode_examples(encoder: Encoder, resize: Resize) -> np.ndarray:
+    """Give the features float32 (N, R, D) of the photos that come with sightread."""
+    photos = sorted(included("examples").glob("*.jpg"))
+    images = [read_again(photo, encoder.image_size, resize) for photo in photos]
+    return ops.convert_to_numpy(encoder.predict_on_batch(np.stack(images)))
+
+
 def _score_start(
     start: Start, dev: Sequence[Record], announce: Callable[[str], None]
 ) -> dict[str, Any]:
     """Score the model to start from, so that one sees what the training changes."""
     assert start.model
     runtime = KerasRuntime([start.model], BATCH_SIZE)
-    concepts = start.concepts.words if start.concepts else ()
-    captioner = PhotoCaptioner(start.recipe, start.words, runtime, BATCH_SIZE, concepts)
+    table = start.concepts.table if start.concepts else ()
+    concepts, own = words_of(table), own_words_of(table)
+    captioner = PhotoCaptioner(
+        start.recipe, start.words, runtime, BATCH_SIZE, concepts, own
+    )
     texts = {name: one.text for name, one in _caption(captioner, dev).items()}
     references = {r.name: r.captions for r in dev if r.name in texts}
     report = score_captions(texts, references, units=start.words.units)
@@ -365,11 +465,16 @@ def _finish(
     texts = {name: caption.text for name, caption in captions.items()}
     references = {r.name: r.captions for r in dev if r.name in texts}
     report = score_captions(texts, references, units=vocabulary.units)
+    # What it learnt from says nothing about how often it is right.
+    learnt = {record.name for record in learn}
+    captions = {name: one for name, one in captions.items() if name not in learnt}
     if confidence := _find_confidence(captions, references):
         judged = {"confidence": confidence, "unsure": LIKELY}
         recipe = recipe.model_copy(update=judged)
-    elif not recipe.confidence and (
-        unsure := _find_unsure(captions, references, vocabulary)
+    elif (
+        captions
+        and not recipe.confidence
+        and (unsure := _find_unsure(captions, references, vocabulary))
     ):
         recipe = recipe.model_copy(update={"unsure": unsure})
     run = describe_run(recipe, learn, dev, data, started_from, progress, report)

@@ -69,6 +69,7 @@ class Trainer:
         fitted: for a model with concepts: what is told of training photos that taught
             the concept net, by their digests, see `shared.concepts`.
         texts: captions without photos, a list for each source.
+        known: how many words of the vocabulary a model that is trained further had.
     """
 
     def __init__(
@@ -85,6 +86,7 @@ class Trainer:
         signature: str = "",
         fitted: Mapping[str, Seen] | None = None,
         texts: Sequence[Sequence[str]] = (),
+        known: int = 0,
     ):
         self.config = config
         self.model = model
@@ -100,6 +102,7 @@ class Trainer:
         self.turns = count_turns([r.source for r in records], config.balance)
         self.fitted = fitted or {}
         self.sentences = texts
+        self.known = known
         self._said: np.ndarray | None = None
         self._texts: Texts | None = None
         # Of each data set by itself: what words are rare depends on the set.
@@ -152,6 +155,8 @@ class Trainer:
         """Compile the model for a stage."""
         model = self.model
         model.encoder.train_from(stage.encoder_from)
+        first = self.known if stage.learns == "new words" else 0
+        model.decoder.train_words_from(first)
         model.label_smoothing = stage.label_smoothing
         model.attention_penalty = stage.attention_penalty
         optimizer = build_optimizer(

@@ -384,12 +384,13 @@ class ConceptRuntime:
         )
 
 
-def concept_captioner(sentences, there, said=None, **config):
+def concept_captioner(sentences, there, said=None, own=(), **config):
     """A captioner without weights that says the likeliest that it may.
 
     Args:
         sentences: sentence -> probability.
         there, said: concept -> probability; `said` is as `there` by default.
+        own: concepts that a few examples taught.
         config: changes to its recipe.
     """
     from captioner.predict import PhotoCaptioner
@@ -405,7 +406,7 @@ def concept_captioner(sentences, there, said=None, **config):
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(names.ENCODERS, "patches", names.Source(patches, "unit"))
         recipe = tiny_config().model_copy(update=config)
-    return PhotoCaptioner(recipe, vocabulary, runtime, concepts=[*there])
+    return PhotoCaptioner(recipe, vocabulary, runtime, concepts=[*there], own=own)
 
 
 def fake_answerer(vocabulary=VQA_VOCABULARY, space=VQA_SPACE, **settings):

@@ -4,6 +4,7 @@ import pytest
 
 from captioner.config import CaptionerConfig, find_contradictions
 from shared.config import parse_config, read_config, recipe_names
+from shared.errors import AppError
 
 TEXT = """
 [encoder]
@@ -74,6 +75,16 @@ def test_all_that_is_wrong_is_named_at_once():
         ("captions = 6", "captions = 61"),
     ]
     assert len(find(*changes)) == 2
+
+
+def test_new_words_are_those_that_a_model_did_not_have():
+    change = ("epochs = 1", 'epochs = 1\nlearns = "new words"')
+    assert find(change, whole=False) == []
+    (found,) = find(change)
+    assert "start from a model with --from" in found
+    trained = 'encoder_rate = 0.1\nencoder_from = "all"'
+    with pytest.raises(AppError, match="leaves the encoder alone"):
+        find((change[0], f"{change[1]}\n{trained}"), whole=False)
 
 
 def test_a_model_without_attention_can_be_trained_further():

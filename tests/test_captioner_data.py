@@ -13,11 +13,18 @@ from captioner.config import VocabularyConfig
 from captioner.cost import REFERENCE_RATE, estimate_cost, measure_rate
 from captioner.data import Record, read_dataset, select
 from captioner.datacheck import check_dataset
-from captioner.recipes import read_recipe
+from captioner.recipes import (
+    FEW,
+    FINETUNE,
+    KNOWN_WORDS,
+    NEW_WORDS,
+    choose,
+    read_recipe,
+)
 from shared.captions import SPLITS
 from shared.errors import AppError
 from shared.shapes import write_captioned_shapes
-from shared.text import SPECIAL_WORDS
+from shared.text import SPECIAL_WORDS, Vocabulary
 
 FLICKR8K = Path(__file__).parents[2] / "shared/data/flickr8k"
 NAMES = [f"{i}.jpg" for i in range(8)]
@@ -770,6 +777,50 @@ def test_by_default_the_included_model_is_trained_further():
     recipe, name, first = read_recipe("captioner-flickr8k", None)
     assert (name, recipe.vocabulary.min_count) == ("captioner-flickr8k", 4)
     assert list(first) == list(SPECIAL_WORDS)
+
+
+def own_records(count, caption, split="train", **changes):
+    return [
+        Record(f"{i}.jpg", Path(f"{i}.jpg"), (caption,), split, **changes)
+        for i in range(count)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("records", "name"),
+    [
+        (own_records(5, "A dog."), KNOWN_WORDS),
+        (own_records(4, "A dog.") + own_records(1, "Miso sleeps."), NEW_WORDS),
+        (
+            own_records(4, "A dog.") + own_records(1, "Miso sleeps.", "test"),
+            KNOWN_WORDS,
+        ),
+        (own_records(4, "A dog.") + own_records(1, "Miso sleeps.", "dev"), KNOWN_WORDS),
+        (
+            own_records(4, "A dog.")
+            + own_records(1, "Miso sleeps.", "dev", is_drawn=True),
+            NEW_WORDS,
+        ),
+        (own_records(FEW - 1, "Miso sleeps."), NEW_WORDS),
+        (own_records(FEW, "Miso sleeps."), FINETUNE),
+        ([], FINETUNE),
+    ],
+)
+def test_of_few_photos_only_new_words_are_learnt(records, name):
+    words = Vocabulary([*SPECIAL_WORDS, "a", "dog", "sleeps"])
+    with_concepts = read_recipe(None, None)[0]
+    without = with_concepts.model_copy(update={"concepts": None})
+    assert choose(with_concepts, words, records) == name
+    assert choose(without, words, records) == FINETUNE
+
+
+def test_the_recipe_for_few_photos_is_named():
+    recipe, name, _ = read_recipe(None, None, own_records(5, "Miso sleeps."))
+    assert name == "finetune-captioner-new-words --from included"
+    assert [stage.learns for stage in recipe.stages] == ["new words"]
+    recipe, name, _ = read_recipe(None, None, own_records(5, "A dog."))
+    assert name == "finetune-captioner-known-words --from included"
+    assert [stage.learns for stage in recipe.stages] == ["all"]
 
 
 def test_costs_grow_with_the_data_and_the_stages():

@@ -133,6 +133,11 @@ def breaches(rules, tokens):
         for i, gram in enumerate(grams)
         if count and i + count > len(rules.prefix_ids)
     ]
+    repeats += [
+        word in rules.once_ids and word in words[:i]
+        for i, word in enumerate(words)
+        if i >= len(rules.prefix_ids)
+    ]
     given = len(words) == len(rules.prefix_ids) == rules.max_words
     return sum(repeats) + (words[-1] in rules.ending_ids and not given)
 
@@ -233,6 +238,7 @@ def price(rules, tokens, word):
     words = (*tokens, word)
     grams = [words[i : i + count] for i in range(len(words) - count + 1)]
     repeats = count > 0 and len(words) >= count and grams[-1] in grams[:-1]
+    repeats += word in rules.once_ids and word in tokens
     return repeats + (place == rules.max_words - 1 and word in rules.ending_ids)
 
 
@@ -404,6 +410,7 @@ def any_rules(draw, words, max_words=5, beam_size=3, groups=1, must=0):
         banned_ids=banned,
         ending_ids=draw(subsets(ids, 2)),
         no_repeat=draw(st.integers(0, 4)),
+        once_ids=draw(subsets(ids, 2)),
         prefix_ids=tuple(prefix),
         must_ids=tuple(must_ids),
     )

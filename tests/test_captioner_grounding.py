@@ -6,7 +6,7 @@ from conftest import concept_captioner, photo
 
 from captioner.confidence import judge
 from captioner.config import ConfidenceConfig, DecodingConfig
-from captioner.grounding import LEAST, Grounding
+from captioner.grounding import LEAST, LEAST_OWN, Grounding
 from captioner.neutral import SELDOM
 from shared.concepts.words import names_of, read_concepts
 from shared.text import SPECIAL_WORDS
@@ -49,6 +49,17 @@ def test_words_for_people_need_a_person(grounding):
     assert banned(grounding, nobody, people=0.35) == people
     assert banned(grounding, nobody, people=0.25) == set()
     assert banned(grounding, seen(person=0.5), people=0.35) == set()
+
+
+def test_words_of_ones_own_need_what_looks_like_their_examples():
+    grounding = Grounding((*WORDS, "miso"), (*CONCEPTS, "miso"), ["miso"])
+    none = dict.fromkeys(("people", "animals", "things", "support"), 0)
+    for there, cost in ((LEAST_OWN - 0.01, SELDOM), (LEAST_OWN + 0.01, 0)):
+        row = np.full((1, len(CONCEPTS) + 1), 0.9, np.float32)
+        row[:, -1] = there
+        what = SimpleNamespace(there=row, said=row)
+        bias = grounding.bias(what, DecodingConfig(**none))
+        np.testing.assert_array_equal(bias, [[0] * len(WORDS) + [cost]])
 
 
 def test_words_for_animals_need_the_nearest_that_detectors_know(grounding):

@@ -106,6 +106,19 @@ def test_others_stay_as_they_are():
         assert model.caption(photo(1))[0].text == PLAIN
 
 
+def test_words_of_ones_own_are_not_hedged_away():
+    def best(own):
+        there, said = {"miso": 0.4, "cat": 0.9}, {"miso": 0.0, "cat": 0.7}
+        weights = WEIGHTS.model_copy(update={"bias": -3})
+        changes = {"confidence": weights, "unsure": 0.5}
+        sentences = {"miso": 0.6, "a tree": 0.4}
+        model = concept_captioner(sentences, there, said, own, **changes)
+        return model.caption(photo(1))[0].text
+
+    assert best(own=()) == "Perhaps a cat."
+    assert best(own=("miso",)) == "Miso."
+
+
 def test_each_photo_is_hedged_by_itself():
     model = captioner({"cat": 0.7})
     images = np.stack([model.read(photo(1))] * 2)

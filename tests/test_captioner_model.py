@@ -7,6 +7,7 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 from keras import ops
 
 from captioner.config import DecoderConfig
@@ -495,3 +496,34 @@ def test_another_backend_gives_the_same_logits(backend, tmp_path):
         logits, alpha = run(decoder, features, tokens)
         np.testing.assert_allclose(found["logits"], logits, atol=1e-5)
         np.testing.assert_allclose(found["alpha"], alpha, atol=1e-5)
+
+
+@every_kind
+def test_new_words_are_learnt_alone(kind):
+    decoder, first = make(kind), V - 2
+    before, _ = run(decoder, *inputs())
+    decoder.train_words_from(first)
+    after, _ = run(decoder, *inputs())
+    np.testing.assert_allclose(after, before, atol=1e-5)
+    start = [ops.convert_to_numpy(v).copy() for v in decoder.variables]
+    optimizer = keras.optimizers.Adam(0.1)
+    features, tokens = inputs()
+    given = said() if decoder.slots else None
+    with tf.GradientTape() as tape:
+        logits, _ = decoder(features, tokens, given)
+        loss = caption_loss(logits, np.full((B, K, T), V - 1, np.int32))
+    variables = decoder.trainable_variables
+    slopes = tape.gradient(loss, [v.value for v in variables])
+    optimizer.apply(slopes, variables)
+    changed = 0
+    for old, variable in zip(start, decoder.variables, strict=True):
+        new = ops.convert_to_numpy(variable)
+        if (new != old).any() and V in old.shape:
+            new, old = (np.moveaxis(w, w.shape.index(V), 0) for w in (new, old))
+            np.testing.assert_array_equal(new[:first], old[:first])
+            changed += 1
+        elif "seed" not in variable.path:
+            np.testing.assert_array_equal(new, old)
+    assert changed == (2 if decoder.to_words is None else 3)
+    decoder.train_words_from(0)
+    assert len(decoder.trainable_variables) > len(variables)

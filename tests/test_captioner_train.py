@@ -26,6 +26,7 @@ from captioner.batches import Texts, shift
 from captioner.confidence import Evidence, judge
 from captioner.config import CaptionerConfig
 from captioner.data import read_dataset, select
+from captioner.export import export
 from captioner.metrics import score_captions
 from captioner.model import build_captioner
 from captioner.predict import Caption, load_bundle, load_captioner
@@ -36,7 +37,7 @@ from shared.bundles import add_part, has_part
 from shared.checkpoints import save_arrays
 from shared.concepts.imagined import Imagined
 from shared.concepts.net import load_concepts
-from shared.concepts.table import TABLE
+from shared.concepts.table import TABLE, read_table
 from shared.config import parse_config
 from shared.errors import AppError
 from shared.runs import hold_run
@@ -921,8 +922,45 @@ def test_a_captioner_learns_new_words_and_keeps_the_old(run, tmp_path):
         run(FROZEN, from_bundle=bundle, out="third")
 
 
+@pytest.mark.slow
+def test_few_photos_teach_words_of_ones_own(run, concepts, tmp_path):
+    stage = {**FROZEN, "epochs": 15, "learning_rate": 0.02}
+    bundle = run(stage, top=WITH_CONCEPTS, concepts=concepts)
+    old_words, old = load_bundle(bundle)[1:]
+    mine = write_shapes(tmp_path / "mine", 12)
+    lines, rng = ["image,caption"], np.random.default_rng(5)
+    for i in range(12):
+        colour, text = ("blue", "A blue square.") if i % 2 else ("yellow", "A miso.")
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setitem(COLOURS, "yellow", (240, 220, 20))
+            draw_shape(colour, "square", rng).save(mine / f"{i}.png")
+        lines.append(f"{i}.png,{text}")
+    (mine / "captions.csv").write_text("\n".join(lines))
+
+    own = run(config=None, data=mine, from_bundle=bundle, out="own")
+    assert any("12 photos with new words" in line for line in run.said)
+    assert "of the same photos" in (own / "card.md").read_text()
+    words, new = load_bundle(own)[1:]
+    assert words.words == (*old_words.words, "miso")
+    for before, after in zip(
+        values(old.decoder.weights), values(new.decoder.weights), strict=True
+    ):
+        np.testing.assert_array_equal(after[tuple(map(slice, before.shape))], before)
+    assert [row.example for row in read_table(own)] == [*[None] * len(SHAPES), 0]
+
+    export(own, "litert", str(mine), precision="float16", max_loss=100)
+    for name in ("keras", "litert"):
+        captioner = load_captioner(own, runtime=name)
+        photos = [mine / f"{i}.png" for i in range(12)]
+        texts = [captioner.caption(photo)[0].text.lower() for photo in photos]
+        assert sum("miso" in text for text in texts[::2]) >= 5, texts
+        assert not any("miso" in text for text in texts[1::2]), texts
+        there = {c.word: c.there for c in captioner.concepts(photos[0])}
+        assert there["miso"] > 0.5
+
+
 def test_what_a_run_starts_from_is_scored_with_what_is_there(concepts, monkeypatch):
-    def remember(config, vocabulary, runtime, batch_size, concepts):
+    def remember(config, vocabulary, runtime, batch_size, concepts, own):
         raise Killed(concepts)
 
     monkeypatch.setattr(train_module, "KerasRuntime", lambda *_: None)

@@ -16,9 +16,9 @@ ROOMS = {
 WITH_KERAS = {
     f"{package}.{room}"
     for package, rooms in {
-        "shared": "attention cells checkpoints concepts.fitting concepts.gathering "
-        "concepts.net concepts.slots concepts.teach concepts.telling efficientnet_lite "
-        "encoders features training weights",
+        "shared": "attention cells checkpoints concepts.examples concepts.fitting "
+        "concepts.gathering concepts.net concepts.slots concepts.teach "
+        "concepts.telling efficientnet_lite encoders features training weights",
         "captioner": "batches export model reports reward runtime_keras train trainer",
         "vqa": "batches evidence export model reader reports runtime_keras train "
         "trainer",

@@ -192,6 +192,8 @@ SCHEMAS = {
     "captioner": CaptionerConfig,
     "vqa": VqaConfig,
     "finetune-captioner": FinetuneConfig,
+    "finetune-captioner-new-words": FinetuneConfig,
+    "finetune-captioner-known-words": FinetuneConfig,
     "finetune-vqa": VqaFinetuneConfig,
 }
 RECIPES = sorted(Path(captioner.config.__file__).parents[1].glob("configs/*.toml"))
