@@ -58,6 +58,8 @@ def rating(rules, vocab_size, bias, ops):
     alike = not (rules.ending_ids or rules.must_ids)
     table = table[:, 0, 1] if alike else table.reshape(-1, vocab_size)
     full = goal(rules).astype(np.int32)
+    once = np.array(rules.once_ids, np.int32)
+    costs = (SELDOM * (once[:, None] == np.arange(vocab_size))).astype(np.float32)
     neutralise = neutralising(rules, vocab_size, ops) if rules.neutral else None
     if bias is not None:
         bias = ops.maximum(ops.cast(bias, "float32"), NEVER)[:, None]
@@ -78,7 +80,7 @@ def rating(rules, vocab_size, bias, ops):
         if 0 < rules.no_repeat < rules.max_words:
             options = _lower_repeats(t, tokens, options, rules, ops)
         if rules.once_ids:
-            options = options + _cost_of_more(t, tokens, rules, vocab_size, ops)
+            options = options + _cost_of_more(t, tokens, once, costs, rules, ops)
         return options
 
     return rate
@@ -129,14 +131,16 @@ def _lower_repeats(t, tokens, options, rules, ops):
     return ops.reshape(flat, (-1, rows, vocab_size))
 
 
-def _cost_of_more(t, tokens, rules, vocab_size, ops):
-    """Give what it costs to say words again that are said once, float32 (B, N, V)."""
-    once = np.array(rules.once_ids)
-    costs = SELDOM * (once[:, None] == np.arange(vocab_size))  # (once, V)
-    said = ops.equal(tokens[..., None], ops.convert_to_tensor(once.astype(np.int32)))
+def _cost_of_more(t, tokens, once, costs, rules, ops):
+    """Give what it costs to say words again that are said once, float32 (B, N, V).
+
+    Args:
+        once: int32 (W,), their ids.
+        costs: float32 (W, V), `SELDOM` for each in its own row.
+    """
+    said = ops.equal(tokens[..., None], ops.convert_to_tensor(once))
     said = ops.logical_and(ops.any(said, axis=2), t >= len(rules.prefix_ids))
-    said = ops.cast(said, "float32")  # (B, N, once)
-    return ops.matmul(said, ops.convert_to_tensor(costs.astype(np.float32)))
+    return ops.matmul(ops.cast(said, "float32"), ops.convert_to_tensor(costs))
 
 
 def beams(rules, vocab_size, noise, ops):
