@@ -25,8 +25,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from captioner.calibration import area_under_curve, cross_fit
+from captioner.calibration import cross_fit
 from captioner.predict import Caption, load_captioner
+from shared.concepts.calibrate import area_under_curve
 from shared.concepts.words import Mentions, read_concepts
 from shared.english import forms
 from shared.errors import AppError

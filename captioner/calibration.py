@@ -13,6 +13,7 @@ import numpy as np
 
 from captioner.confidence import Evidence, judge
 from captioner.config import ConfidenceConfig
+from shared.concepts.calibrate import regress
 from shared.concepts.words import (
     PERSON,
     Mentions,
@@ -28,7 +29,6 @@ WORSE = 0.75  # their captions must score so much less than all
 LEAST_WRONG = 10  # captions, and as many right ones, to tell them apart
 LIKELY = 0.5  # what is less likely right than wrong is not to be relied on
 RIDGE = 1.0  # of the squared weights, of evidence with a variance of 1
-STEPS = 50  # of Newton's method, which needs about six
 
 
 def choose_threshold(confidence: np.ndarray, scores: np.ndarray) -> float:
@@ -85,19 +85,13 @@ def fit_confidence(
     if len(known) < LEAST or not LEAST_WRONG <= known.sum() <= len(known) - LEAST_WRONG:
         return None
     mean, spread = told.mean(axis=0), np.maximum(told.std(axis=0), 0.01)
-    scaled = np.column_stack([np.ones(len(told)), (told - mean) / spread])
-    ridge = RIDGE * np.diag([0.0] + [1.0] * told.shape[1])
-    weights = np.zeros(scaled.shape[1])
-    for _ in range(STEPS):
-        probs = 0.5 + 0.5 * np.tanh(scaled @ weights / 2)
-        slope = scaled.T @ (probs - known) + ridge @ weights
-        curve = (scaled.T * (probs * (1 - probs))) @ scaled + ridge
-        step = np.linalg.solve(curve, slope)
-        weights -= step
-        if np.abs(step).max() < 1e-9:
-            break
-    raw = weights[1:] / spread
-    bias = float(weights[0] - raw @ mean)
+    scaled = ((told - mean) / spread).T[:, :, None]
+    count = len(Evidence._fields)
+    precision = np.array([RIDGE] * count + [0.0])
+    start, alike = np.zeros((1, count + 1)), np.ones(len(known))
+    weights = regress(scaled, known[:, None], alike, start, precision)[0]
+    raw = weights[:-1] / spread
+    bias = float(weights[-1] - raw @ mean)
     found = dict(zip(Evidence._fields, raw.tolist(), strict=True))
     rounded = {key: round(value, 4) for key, value in {"bias": bias, **found}.items()}
     return ConfidenceConfig(**rounded)
@@ -126,17 +120,6 @@ def cross_fit(
         for i in range(fold, len(evidence), folds):
             found[i] = judge(evidence[i], weights)
     return found
-
-
-def area_under_curve(scores: np.ndarray, right: np.ndarray) -> float:
-    """How often a right caption has the higher score of a right and a wrong one.
-
-    Args:
-        scores: float (photos,).
-        right: bool (photos,), some of either kind.
-    """
-    above = scores[right][:, None] - scores[~right]
-    return float((above > 0).mean() + (above == 0).mean() / 2)
 
 
 def _kinds(text: str) -> set[str]:

@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 
 from captioner.calibration import (
-    area_under_curve,
     choose_threshold,
     cross_fit,
     fit_confidence,
@@ -15,6 +14,7 @@ from captioner.calibration import (
 from captioner.confidence import Evidence, judge
 from captioner.config import ConfidenceConfig
 from captioner.predict import Caption
+from shared.concepts.calibrate import area_under_curve
 
 
 def test_a_fifth_of_the_photos_is_below_it():

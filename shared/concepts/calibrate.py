@@ -73,8 +73,30 @@ def _each(
     """Fit a regression for each word, drawn to the prior; float (V, W + 1)."""
     precision = np.array([SCALE_PRECISION] * len(odds) + [BIAS_PRECISION])
     start = np.tile(prior, (targets.shape[1], 1))
+    return regress(odds, targets, weights, start, precision)
+
+
+def regress(
+    odds: np.ndarray,
+    targets: np.ndarray,
+    weights: np.ndarray,
+    prior: np.ndarray,
+    precision: np.ndarray,
+) -> np.ndarray:
+    """Fit logistic regressions by themselves, each drawn to its prior.
+
+    Args:
+        odds: float (W, P, V), what is known of each example.
+        targets: float (P, V), probabilities, or UNKNOWN.
+        weights: float (P,), how much an example counts.
+        prior: float (V, W + 1), means of the scales and the bias.
+        precision: float (W + 1,), one over their variances; 0 is no prior.
+
+    Returns:
+        float (V, W + 1).
+    """
     return _maximise(
-        lambda theta: _derive(odds, targets, weights, theta), start, precision
+        lambda theta: _derive(odds, targets, weights, theta), prior, precision
     )
 
 
