@@ -19,7 +19,7 @@ import numpy as np
 from captioner.data import read_dataset, select
 from captioner.metrics import score_captions
 from captioner.predict import SHIPPED, Caption, PhotoCaptioner, load_captioner
-from shared.images import read_image
+from shared.vision.images import read_image
 
 BATCH_SIZE = 8
 WAYS: tuple[dict[str, Any], ...] = (

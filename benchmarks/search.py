@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from shared.quiet import muted
+from shared.console.quiet import muted
 
 with muted():
     import keras

@@ -33,8 +33,8 @@ from photos import alone, describe_machine, draw_large, draw_small
 
 from captioner.predict import SHIPPED, load_captioner, to_captions
 from captioner.runtime_litert import GRAPHS, LiteRTRuntime
-from shared.images import read_image
-from shared.quiet import muted
+from shared.console.quiet import muted
+from shared.vision.images import read_image
 
 ROUNDS, BATCH, SMALL, LARGE = 7, 8, 64, 8
 SIDE = 1024
@@ -74,7 +74,7 @@ def product_rate() -> float:
 def encoder_work(name: str, image_size: int) -> tuple[int, int, int]:
     """Give multiply-adds an image, regions and feature size of an encoder."""
     with muted():
-        from shared.encoders import Encoder
+        from shared.vision.encoders import Encoder
 
         encoder = Encoder(name, image_size, None)
     work = sum(

@@ -29,9 +29,9 @@ from captioner.calibration import cross_fit
 from captioner.predict import Caption, load_captioner
 from shared.concepts.calibrate import area_under_curve
 from shared.concepts.words import Mentions, read_concepts
-from shared.english import forms
 from shared.errors import AppError
-from shared.text import split_words
+from shared.text.english import forms
+from shared.text.vocabulary import split_words
 
 THINGS = Path(__file__).with_name("things.jsonl")
 _MENTIONS = Mentions(read_concepts())

@@ -41,7 +41,7 @@ RUNTIMES, BEAMS, BATCHES = ("litert", "keras"), (1, 3, 5), (1, 8, 32)
 
 def bare_encoder_rate() -> float:
     """Images a second of the encoder alone."""
-    from shared.quiet import muted
+    from shared.console.quiet import muted
 
     with muted():
         import tensorflow as tf

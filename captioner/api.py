@@ -7,8 +7,8 @@ from pydantic import Field
 
 from captioner.config import DecodingConfig
 from captioner.predict import Caption, PhotoCaptioner
-from shared.api import Line, Upload, Words, choose, sent
-from shared.seen import Photos, grids
+from shared.vision.photo_cache import Photos, grids
+from shared.web.api import Line, Upload, Words, choose, sent
 
 MOST = 10  # captions of one call, and beams
 MOST_WORDS = 50

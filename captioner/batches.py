@@ -11,10 +11,10 @@ from PIL import Image
 
 from captioner.data import Record
 from shared.concepts.imagined import Imagined
-from shared.features import Features, read_again
-from shared.images import Resize
-from shared.mixing import walk
-from shared.text import BOS, Vocabulary
+from shared.data.mixing import walk
+from shared.text.vocabulary import BOS, Vocabulary
+from shared.vision.features import Features, read_again
+from shared.vision.images import Resize
 
 Batch = dict[str, np.ndarray]
 # rows int (B,), random source -> the batch's "features" or "images"; maybe "said"

@@ -21,7 +21,7 @@ from shared.concepts.words import (
     read_concepts,
     widest_words,
 )
-from shared.text import split_words
+from shared.text.vocabulary import split_words
 
 UNSURE_SHARE = 0.2  # of the dev photos
 LEAST = 100  # of them; fewer say too little about a fifth of them

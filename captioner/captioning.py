@@ -12,11 +12,11 @@ from captioner.checking import Checker, load_asker
 from captioner.concepts import LIKELY, MOST, Concept
 from captioner.formats import Record, to_error, to_record
 from captioner.outputs import Sidecars
+from shared.bundles.manifests import identify
 from shared.config import revise_config
+from shared.console.progress import counted, is_terminal, plain, progress_bar, say
 from shared.errors import AppError
-from shared.manifests import identify
-from shared.outputs import Output
-from shared.progress import counted, is_terminal, plain, progress_bar, say
+from shared.files.outputs import Output
 
 if TYPE_CHECKING:
     from captioner.config import DecodingConfig

@@ -5,7 +5,7 @@ from functools import cache
 from typing import NamedTuple
 
 from shared.concepts.words import Mentions, broader_words, coco_words, read_concepts
-from shared.text import split_words
+from shared.text.vocabulary import split_words
 
 
 class Chair(NamedTuple):

@@ -9,9 +9,9 @@ from typing import NamedTuple
 
 from captioner.formats import Record
 from shared.concepts.words import PERSON, Mentions, broader_words, read_concepts
-from shared.english import article, is_plural
 from shared.errors import AppError
-from shared.text import split_words
+from shared.text.english import article, is_plural
+from shared.text.vocabulary import split_words
 
 LIKELY = 0.5  # of an answer that counts
 

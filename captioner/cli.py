@@ -10,9 +10,9 @@ from typing import Annotated, Any, Literal
 import typer
 
 from captioner.demo import demo
+from shared.console.progress import TrainingProgress, describe, progress_bar, say
+from shared.console.quiet import is_debugging, muted
 from shared.errors import AppError
-from shared.progress import TrainingProgress, describe, progress_bar, say
-from shared.quiet import is_debugging, muted
 
 # Heavy imports wait inside the commands: --help takes a tenth of a second.
 
@@ -377,7 +377,7 @@ def data(
     if (source is None) == (draw is None):
         raise typer.BadParameter("give either DIR to check, or --draw DIR")
     if draw:
-        from shared.shapes import write_captioned_shapes
+        from shared.data.shapes import write_captioned_shapes
 
         print(write_captioned_shapes(draw))
         say(
@@ -517,8 +517,8 @@ def teach(
         from shared.concepts.gathering import captioned, uncaptioned
         from shared.concepts.teach import teach as run
         from shared.concepts.teachers import OnnxTeacher
-        from shared.efficientnet_lite import SCALES, read_classifier
-        from shared.encoders import Encoder
+        from shared.vision.efficientnet_lite import SCALES, read_classifier
+        from shared.vision.encoders import Encoder
     from captioner.data import read_dataset
     from captioner.inputs import find_photos
 
@@ -568,7 +568,7 @@ def evaluate(
     from captioner import evaluate as evaluation
     from captioner.data import read_dataset, select
     from captioner.formats import write_file
-    from shared.locks import hold
+    from shared.files.locks import hold
 
     if output:
         evaluation.check_output(output, overwrite)

@@ -6,7 +6,7 @@ from pydantic import Field, model_validator
 
 from shared.concepts.config import ConceptsConfig, contradicts
 from shared.config import Config
-from shared.names import CellName, EncoderName
+from shared.nets.names import CellName, EncoderName
 
 # fmt: off
 BAD_ENDINGS = (
@@ -28,7 +28,7 @@ class EncoderConfig(Config):
     """The convolutional net.
 
     Attributes:
-        name: a key of `shared.names.ENCODERS`.
+        name: a key of `shared.nets.names.ENCODERS`.
         weights: what training starts from: "imagenet", "none", or a file's path.
         image_size: height and width that it sees, px.
         resize: "squash" ignores the aspect ratio, "crop" keeps the middle square.
@@ -44,7 +44,7 @@ class DecoderConfig(Config):
     """The recurrent net.
 
     Attributes:
-        cell: a key of `shared.cells.CELLS`.
+        cell: a key of `shared.nets.cells.CELLS`.
         layers: cells stacked on one another.
         units: size of a cell's state.
         embed_dim: size of a word's vector.
@@ -280,7 +280,7 @@ class FinetuneConfig(Config):
         balance: how several data sets are mixed: the photos drawn from each in an
             epoch are as its size to this power, none less than once. 1 draws each
             photo once, 0 as many from all.
-        texts: files of captions without photos, see `shared.texts`.
+        texts: files of captions without photos, see `shared.data.texts`.
         stages: trained one after the other.
     """
 

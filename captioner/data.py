@@ -8,12 +8,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from shared.captioned import LAYOUTS as FILE_LAYOUTS
-from shared.captioned import Record as Record
-from shared.captioned import read_files
-from shared.captions import SPLITS
+from shared.data.captioned import LAYOUTS as FILE_LAYOUTS
+from shared.data.captioned import Record as Record
+from shared.data.captioned import read_files
+from shared.data.captions import SPLITS
+from shared.data.reading import Split as Split
 from shared.errors import AppError
-from shared.reading import Split as Split
 
 LAYOUTS = f"""\
 {FILE_LAYOUTS}
@@ -34,7 +34,7 @@ class TfdsImage:
 
 
 def read_dataset(source: str | Path) -> list[Record]:
-    """Read a data set: files, see `shared.captioned.read_files`, or one of TFDS.
+    """Read a data set: files, see `shared.data.captioned.read_files`, or one of TFDS.
 
     `tfds:coco_captions[:DATA_DIR]` reads what TFDS has prepared in DATA_DIR
     (else in `TFDS_DATA_DIR` or `~/tensorflow_datasets`), never downloads.

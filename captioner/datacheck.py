@@ -6,14 +6,15 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
+from shared.runs.briefing import count_rare, name_rare, name_some, warn_of_few
+
 from captioner.config import VocabularyConfig
 from captioner.cost import Cost
 from captioner.data import Record, Split
-from shared.briefing import count_rare, name_rare, name_some, warn_of_few
+from shared.console.progress import counted, plain
 from shared.errors import AppError
-from shared.images import image_name, read_image
-from shared.progress import counted, plain
-from shared.text import SPECIAL_WORDS, Vocabulary, are_glued, split_words
+from shared.text.vocabulary import SPECIAL_WORDS, Vocabulary, are_glued, split_words
+from shared.vision.images import image_name, read_image
 
 FEW = 300  # photos to learn from, below which somebody should know what to expect
 

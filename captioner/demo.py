@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from captioner import other_package
+from shared.console.progress import describe, say
+from shared.console.quiet import muted
 from shared.errors import AppError
-from shared.progress import describe, say
-from shared.quiet import muted
 
 if TYPE_CHECKING:
     from concurrent.futures import Future
@@ -39,10 +39,10 @@ def serve(settings: "Settings") -> None:
     from concurrent.futures import ThreadPoolExecutor
 
     from captioner.demo_page import build_server, load_warm
-    from shared.serving import ending_cleanly, is_open, listen, run
+    from shared.web.serving import ending_cleanly, is_open, listen, run
 
     _check_installed(settings.mcp)
-    from shared.uploads import forget, use_own_folder
+    from shared.web.uploads import forget, use_own_folder
 
     with listen(settings.host, settings.port) as listening, ending_cleanly():
         if is_open(listening):
@@ -191,8 +191,8 @@ def demo(
     uploaded.
     """
     from captioner.demo_page import Settings
-    from shared.below import read_root_path
-    from shared.logins import read_users
+    from shared.web.below import read_root_path
+    from shared.web.logins import read_users
 
     settings = Settings(
         captioner or (),

@@ -24,9 +24,9 @@ if TYPE_CHECKING:
 INCLUDED = "included"
 # Requests of a kind that are worked on. With 1, 2, 4 and 8, 20 people had 25.2, 25.6,
 # 25.9 and 26.8 captions a second on two cores, with two threads for each net no more;
-# that many only let small photos pass the large ones, see `shared.seen`. Gradio's
-# batches of 4 would save 4 of 40 ms of a processor for each photo, but know the state
-# of their first visitor alone.
+# that many only let small photos pass the large ones, see
+# `shared.vision.photo_cache`. Gradio's batches of 4 would save 4 of 40 ms of a
+# processor for each photo, but know the state of their first visitor alone.
 AT_ONCE = 8
 BATCH = 16  # photos of one upload; the Folder tab sends half as many
 
@@ -78,7 +78,7 @@ def load_models(settings: Settings) -> Models:
     """
     from captioner.predict import SHIPPED as CAPTIONER
     from captioner.predict import load_captioner
-    from shared.bundles import read_card
+    from shared.bundles.folder import read_card
     from vqa.predict import SHIPPED as VQA
     from vqa.predict import load_vqa
 
@@ -181,8 +181,9 @@ def build_page(models: Models, settings: Settings) -> "gr.Blocks":
     from captioner.folder import FolderTab
     from captioner.page import DescribeTab
     from captioner.page import view as captioner_view
-    from shared.api import publish
-    from shared.components import (
+    from shared.vision.photo_cache import Photos, owner_of
+    from shared.web.api import publish
+    from shared.web.components import (
         ABOUT,
         TITLE,
         card_text,
@@ -190,8 +191,7 @@ def build_page(models: Models, settings: Settings) -> "gr.Blocks":
         photo_field,
         previews,
     )
-    from shared.seen import Photos, owner_of
-    from shared.wording import problem
+    from shared.web.wording import problem
     from vqa.api import AskApi
     from vqa.page import AskTab
     from vqa.page import view as vqa_view
@@ -281,16 +281,16 @@ def build_server(page: "gr.Blocks", settings: Settings) -> "FastAPI":
     import gradio as gr
     from gradio.utils import get_upload_folder
 
-    from shared.api import explain_call, explain_failures, refuse_downloads
-    from shared.belongings import Belongings
-    from shared.below import Below, Mounted, link_relatively
-    from shared.components import HEAD, MARK, make_theme
-    from shared.connections import spare_files
-    from shared.hosts import Hosts
-    from shared.logins import Login, user_of
-    from shared.uploads import Uploads
-    from shared.visitors import Watching, limit_sessions
-    from shared.web import ASSETS, Shell, make_server
+    from shared.web.api import explain_call, explain_failures, refuse_downloads
+    from shared.web.belongings import Belongings
+    from shared.web.below import Below, Mounted, link_relatively
+    from shared.web.components import HEAD, MARK, make_theme
+    from shared.web.connections import spare_files
+    from shared.web.hosts import Hosts
+    from shared.web.logins import Login, user_of
+    from shared.web.shell import ASSETS, Shell, make_server
+    from shared.web.uploads import Uploads
+    from shared.web.visitors import Watching, limit_sessions
 
     refuse_downloads()
     explain_failures()

@@ -11,8 +11,8 @@ from captioner.metrics import Report, score_captions
 from captioner.references import Reference, choose_references, match_results
 from captioner.results import Results
 from shared.errors import AppError
-from shared.images import image_name
-from shared.text import Units
+from shared.text.vocabulary import Units
+from shared.vision.images import image_name
 
 if TYPE_CHECKING:
     from captioner.predict import PhotoCaptioner

@@ -26,13 +26,13 @@ from captioner.predict import PhotoCaptioner, Runtime, load_bundle
 from captioner.rules import Rules, make_rules
 from captioner.runtime_keras import KerasRuntime, Search
 from captioner.runtime_litert import ODDS, LiteRTRuntime
-from shared import bundles
+from shared.bundles import folder as bundles
 from shared.concepts.table import Seen
+from shared.console.progress import counted
+from shared.console.quiet import muted
 from shared.errors import AppError
-from shared.images import read_image
-from shared.locks import hold
-from shared.progress import counted
-from shared.quiet import muted
+from shared.files.locks import hold
+from shared.vision.images import read_image
 
 CALIBRATION_PHOTOS = 200
 BATCH_SIZE = 16

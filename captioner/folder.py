@@ -23,11 +23,11 @@ from gradio.utils import get_upload_folder
 
 from captioner.formats import Record, to_record, write_csv, write_jsonl
 from captioner.predict import READERS, Caption, PhotoCaptioner
-from shared.components import ASSETS_URL, HEAD, previews
 from shared.errors import AppError
-from shared.images import IMAGE_SUFFIXES
-from shared.seen import Unread
-from shared.wording import problem, to_visitors
+from shared.vision.images import IMAGE_SUFFIXES
+from shared.vision.photo_cache import Unread
+from shared.web.components import ASSETS_URL, HEAD, previews
+from shared.web.wording import problem, to_visitors
 
 MOST = 500  # photos in the table
 MOST_WAITING = 64  # requests in line

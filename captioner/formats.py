@@ -17,9 +17,9 @@ from pathlib import Path, PurePosixPath
 from typing import Any, TextIO
 
 from captioner.concepts import Concept
-from shared import files
 from shared.errors import AppError
-from shared.tables import csv_writer, to_json
+from shared.files import atomic
+from shared.files.tables import csv_writer, to_json
 
 Record = dict[str, Any]
 Writers = dict[str, Callable[[Iterable[Record], TextIO, Path], None]]  # by suffix
@@ -166,10 +166,10 @@ def write_file(path: Path, records: Iterable[Record]) -> None:
     Raises:
         AppError: if the file cannot be written.
     """
-    with files.writing(path) as file:
+    with atomic.writing(path) as file:
         WRITERS[path.suffix.lower()](records, file, path.parent)
 
 
 def check_target(path: Path, overwrite: bool = True) -> None:
-    """Refuse a file that could not be written, see `shared.files.check_target`."""
-    files.check_target(path, WRITERS, overwrite)
+    """Refuse a file that could not be written, see `atomic.check_target`."""
+    atomic.check_target(path, WRITERS, overwrite)

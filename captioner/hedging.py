@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 
 from shared.concepts.words import PERSON, broader_words, read_concepts, widest_words
-from shared.english import article
+from shared.text.english import article
 
 SEEN = 0.35  # what is less surely there is not spoken of
 # Where things are rather than what they are, so that the thing itself is left open.

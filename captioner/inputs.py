@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from shared.errors import AppError
-from shared.images import IMAGE_SUFFIXES, NO_ADDRESS, is_address
+from shared.vision.images import IMAGE_SUFFIXES, NO_ADDRESS, is_address
 
 # Folders, in lower case, of small copies, of what was deleted, and of systems:
 # Synology, QNAP, macOS' archives, Windows. Those of Lightroom end in .lrdata.

@@ -13,7 +13,7 @@ from captioner.chair import Chair, chair
 from captioner.cider import CiderD
 from captioner.results import read_results
 from shared.errors import AppError
-from shared.text import Units, are_glued, split_words
+from shared.text.vocabulary import Units, are_glued, split_words
 
 __all__ = ["CiderD", "Report", "bleu", "read_results", "rouge_l", "score_captions"]
 
@@ -166,7 +166,7 @@ def score_captions(
         references: image name -> sentences, for the same images.
         official: use the tokeniser and the scorers of the COCO evaluation, and
             METEOR, through the package pycocoevalcap; needs Java.
-        units: what counts as a word, see `shared.text.split_words`.
+        units: what counts as a word, see `shared.text.vocabulary.split_words`.
 
     Raises:
         AppError: if an image has no caption or no references, if a caption

@@ -6,12 +6,12 @@ import keras
 from keras import layers, ops
 
 from captioner.config import CaptionerConfig, DecoderConfig
-from shared.attention import RegionAttention
-from shared.cells import CELLS
 from shared.concepts.net import ConceptNet
 from shared.concepts.slots import ConceptSlots
-from shared.encoders import Encoder
-from shared.text import PAD, Vocabulary
+from shared.nets.attention import RegionAttention
+from shared.nets.cells import CELLS
+from shared.text.vocabulary import PAD, Vocabulary
+from shared.vision.encoders import Encoder
 
 
 class Memory(NamedTuple):

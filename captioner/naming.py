@@ -9,10 +9,10 @@ from captioner.captioning import Tell, say_runtime
 from captioner.concepts import NO_CONCEPTS
 from captioner.formats import Record, to_entries, to_error, write_jsonl
 from captioner.outputs import Kind
+from shared.bundles.manifests import identify
+from shared.console.progress import plain
 from shared.errors import AppError
-from shared.manifests import identify
-from shared.progress import plain
-from shared.tables import csv_writer, to_json
+from shared.files.tables import csv_writer, to_json
 
 if TYPE_CHECKING:
     from captioner.predict import Looked, RuntimeName

@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Any, NamedTuple, Self, TextIO
 
 from captioner.formats import WRITERS, Record, Writers, image_id
+from shared.console.progress import counted, say
 from shared.errors import AppError
-from shared.files import cannot_write, check_target, write_text
-from shared.locks import hold
-from shared.outputs import Output
-from shared.progress import counted, say
-from shared.resuming import Item
+from shared.files.atomic import cannot_write, check_target, write_text
+from shared.files.locks import hold
+from shared.files.outputs import Output
+from shared.files.resuming import Item
 
 COMMAND = "captioner caption"
 WRITERS_AT_ONCE = 8
@@ -47,7 +47,7 @@ def open_output(
     overwrite: bool = False,
     kind: Kind = CAPTIONS,
 ) -> Output:
-    """Get ready to write records into a file, see `shared.outputs`.
+    """Get ready to write records into a file, see `shared.files.outputs`.
 
     Args:
         path: file to write; its suffix says how.

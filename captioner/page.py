@@ -16,10 +16,10 @@ from captioner.controls import (
     to_changes,
 )
 from captioner.predict import Looked, PhotoCaptioner
-from shared.components import component, model_choice
 from shared.errors import AppError
-from shared.seen import Photo, Photos, View, grids
-from shared.wording import problem
+from shared.vision.photo_cache import Photo, Photos, View, grids
+from shared.web.components import component, model_choice
+from shared.web.wording import problem
 
 MOST_PREFIX = 400  # letters
 CHOICES = 8  # words offered in the place of one

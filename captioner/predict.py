@@ -24,7 +24,10 @@ from captioner.grounding import Grounding
 from captioner.hedging import Hedging
 from captioner.rules import Rules, make_rules
 from captioner.runtime_litert import EXPORT, FILES, WHERE, LiteRTRuntime
-from shared import bundles, litert
+from shared.bundles import folder as bundles
+from shared.bundles import litert
+from shared.bundles.manifests import read_manifest, weight_files
+from shared.bundles.trial import try_files
 from shared.concepts.table import (
     TABLE,
     Seen,
@@ -34,13 +37,11 @@ from shared.concepts.table import (
     words_of,
 )
 from shared.config import parse_config, revise_config
+from shared.console.quiet import importing_keras
 from shared.errors import AppError
-from shared.images import ImageSource, read_image
-from shared.manifests import read_manifest, weight_files
 from shared.processors import usable_processors
-from shared.quiet import importing_keras
-from shared.text import BOS, EOS, PAD, UNK, Vocabulary
-from shared.trial import try_files
+from shared.text.vocabulary import BOS, EOS, PAD, UNK, Vocabulary
+from shared.vision.images import ImageSource, read_image
 
 if TYPE_CHECKING:
     from captioner.model import Captioner
@@ -263,7 +264,7 @@ class PhotoCaptioner:
         """Describe one photo.
 
         Args:
-            source: as of `shared.images.read_image`.
+            source: as of `shared.vision.images.read_image`.
 
         Returns:
             beam-size captions or fewer, best first, never none.
@@ -306,7 +307,7 @@ class PhotoCaptioner:
         batches at a time.
 
         Args:
-            sources: as of `shared.images.read_image`; taken as they are needed.
+            sources: as of `shared.vision.images.read_image`; taken as they are needed.
 
         Yields:
             batch after batch: each source with its captions, best first, or with
@@ -319,7 +320,7 @@ class PhotoCaptioner:
         """Say which words a photo shows, and where.
 
         Args:
-            source: as of `shared.images.read_image`.
+            source: as of `shared.vision.images.read_image`.
             top: concepts to give, at least 1; None is all.
 
         Returns:
@@ -483,7 +484,7 @@ class PhotoCaptioner:
         To go on from one of them, `caption` with them as the `prefix`.
 
         Args:
-            source: as of `shared.images.read_image`.
+            source: as of `shared.vision.images.read_image`.
             words_so_far: the sentence up to there.
             count: words to give, at least 1.
 

@@ -7,9 +7,9 @@ from pathlib import Path, PurePosixPath
 from captioner.data import LAYOUTS, read_dataset
 from captioner.formats import image_id
 from captioner.results import Results
-from shared.annotations import read_rows
+from shared.data.annotations import read_rows
+from shared.data.reading import Split
 from shared.errors import AppError
-from shared.reading import Split
 
 
 @dataclass(frozen=True)

@@ -9,15 +9,15 @@ from typing import Any
 
 import keras
 from matplotlib.figure import Figure
+from shared.runs.briefing import warn_of_few
+from shared.runs.checkpoints import Progress
+from shared.runs.figures import save_figure
 
 from captioner.config import CaptionerConfig
 from captioner.data import Record
 from captioner.metrics import Report
-from shared.briefing import warn_of_few
-from shared.checkpoints import Progress
 from shared.errors import AppError
-from shared.figures import save_figure
-from shared.images import read_image
+from shared.vision.images import read_image
 
 SAMPLES = 24
 COLUMNS = 4

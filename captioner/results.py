@@ -5,9 +5,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from shared.captions import NAME_KEYS, photo_id
+from shared.data.captions import NAME_KEYS, photo_id
+from shared.data.reading import each_once, parse_json, read_csv, read_text
 from shared.errors import AppError
-from shared.reading import each_once, parse_json, read_csv, read_text
 
 _FORM = '{"image_id": ..., "caption": ...} or {"image": ..., "caption": ...}'
 

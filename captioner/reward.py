@@ -12,7 +12,7 @@ from captioner.data import Record
 from captioner.model import Captioner
 from captioner.rules import make_rules
 from captioner.runtime_keras import Search
-from shared.text import EOS, PAD, SPECIAL_WORDS, Vocabulary
+from shared.text.vocabulary import EOS, PAD, SPECIAL_WORDS, Vocabulary
 
 END = SPECIAL_WORDS[EOS]
 

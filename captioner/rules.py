@@ -10,9 +10,9 @@ from typing import NamedTuple
 from captioner.config import DecodingConfig
 from captioner.neutral import Neutral, make_neutral
 from shared.config import revise_config
-from shared.english import forms, spelt_like
 from shared.errors import AppError
-from shared.text import (
+from shared.text.english import forms, spelt_like
+from shared.text.vocabulary import (
     BOS,
     EOS,
     PAD,

@@ -16,11 +16,11 @@ from captioner.config import CaptionerConfig
 from captioner.decoding import Sequences, ensemble, search
 from captioner.model import Captioner, build_captioner
 from captioner.rules import Rules
+from shared.bundles.weights import load_weights
 from shared.concepts.net import ConceptNet
 from shared.concepts.table import Seen, read_table
 from shared.errors import AppError
-from shared.text import Vocabulary
-from shared.weights import load_weights
+from shared.text.vocabulary import Vocabulary
 
 
 def load_net(

@@ -28,9 +28,9 @@ from captioner.choosing import width
 from captioner.config import CaptionerConfig
 from captioner.decoding import Sequences, ensemble, search
 from captioner.rules import Rules
+from shared.bundles.litert import PART, Graph, Spec, Specs, check_encoder
+from shared.bundles.manifests import locate
 from shared.concepts.table import Seen
-from shared.litert import PART, Graph, Spec, Specs, check_encoder
-from shared.manifests import locate
 
 EXPORT = "captioner export"
 GRAPHS = ("encoder", "start", "step")

@@ -13,9 +13,9 @@ from urllib.parse import quote
 
 from PIL import Image
 
+from shared.console.progress import counted
 from shared.errors import AppError
-from shared.images import read_image
-from shared.progress import counted
+from shared.vision.images import read_image
 
 THUMBNAIL = 224  # longer side, px; about 8 kB a photo
 

@@ -33,24 +33,22 @@ from captioner.reports import describe_run, draw_curves, draw_samples, write_car
 from captioner.rules import make_rules
 from captioner.runtime_keras import KerasRuntime
 from captioner.trainer import Trainer
-from shared import bundles
-from shared.briefing import count_rare, name_clipped, name_rare, warn_of_few
-from shared.checkpoints import Progress
+from shared.bundles import folder as bundles
 from shared.concepts.config import check_texts
 from shared.concepts.examples import add_words
 from shared.concepts.net import ConceptNet
 from shared.concepts.table import TABLE, Seen, format_table, own_words_of, words_of
 from shared.concepts.telling import read_taught
 from shared.config import format_config, read_config
-from shared.encoders import Encoder
+from shared.console.progress import counted
+from shared.data.texts import read_texts
 from shared.errors import AppError
-from shared.features import extract_features, read_again
-from shared.files import write_text
-from shared.images import Resize
+from shared.files.atomic import write_text
+from shared.files.fingerprints import digest_photos
 from shared.included import included
-from shared.progress import counted
-from shared.runs import (
-    digest_photos,
+from shared.runs.briefing import count_rare, name_clipped, name_rare, warn_of_few
+from shared.runs.checkpoints import Progress
+from shared.runs.folder import (
     hold_run,
     leave_out_broken,
     open_run,
@@ -58,9 +56,11 @@ from shared.runs import (
     refuse,
     sign,
 )
-from shared.text import SPECIAL_WORDS, Vocabulary, split_words
-from shared.texts import read_texts
-from shared.training import check_blocks, grow
+from shared.runs.training import check_blocks, grow
+from shared.text.vocabulary import SPECIAL_WORDS, Vocabulary, split_words
+from shared.vision.encoders import Encoder
+from shared.vision.features import extract_features, read_again
+from shared.vision.images import Resize
 
 VOCABULARY = bundles.VOCABULARY
 BATCH_SIZE = 16
@@ -89,8 +89,8 @@ def train(
         out: the run's folder.
         encoder_weights: used instead of the recipe's.
         concepts: what `captioner teach` wrote, for a recipe with concepts.
-        texts: files of captions without photos, see `shared.texts`; none are those of
-            the recipe.
+        texts: files of captions without photos, see `shared.data.texts`; none are
+            those of the recipe.
         from_bundle: a trained captioner to start from; the recipe is then a
             `FinetuneConfig`, the vocabulary grows, and old words keep their vectors.
         cache: folder for features; None is `features` in the run's folder.

@@ -12,6 +12,17 @@ from typing import Any
 import keras
 import numpy as np
 from keras import ops
+from shared.runs.checkpoints import Progress, load_arrays, load_progress, save_arrays
+from shared.runs.folder import BEST, CHECKPOINT
+from shared.runs.training import (
+    ahead,
+    build_optimizer,
+    check_numbers,
+    interrupts_wait,
+    log_scalars,
+    run_epoch,
+    take_step,
+)
 
 from captioner.batches import (
     Captions,
@@ -31,24 +42,13 @@ from captioner.predict import Caption, to_captions
 from captioner.reward import SelfCritic
 from captioner.rules import make_rules
 from captioner.runtime_keras import Search
-from shared.checkpoints import Progress, load_arrays, load_progress, save_arrays
 from shared.concepts.imagined import Imagined
 from shared.concepts.table import Seen
 from shared.concepts.telling import tell
 from shared.concepts.words import Mentions
-from shared.features import Features, PhotosLost, extract_features
-from shared.mixing import count_steps, count_turns
-from shared.runs import BEST, CHECKPOINT
-from shared.text import Vocabulary
-from shared.training import (
-    ahead,
-    build_optimizer,
-    check_numbers,
-    interrupts_wait,
-    log_scalars,
-    run_epoch,
-    take_step,
-)
+from shared.data.mixing import count_steps, count_turns
+from shared.text.vocabulary import Vocabulary
+from shared.vision.features import Features, PhotosLost, extract_features
 
 LOGGED = ("loss", "dev_cider_d", "dev_distinct")
 
@@ -65,7 +65,7 @@ class Trainer:
         announce: told what happens, a sentence each.
         tick: told of every step: stage name, epoch from 0, step from 1, steps, loss
             (the mean reward, in a self-critical stage).
-        signature: of what is learnt from, see `shared.runs.sign`.
+        signature: of what is learnt from, see `shared.runs.folder.sign`.
         fitted: for a model with concepts: what is told of training photos that taught
             the concept net, by their digests, see `shared.concepts`.
         texts: captions without photos, a list for each source.

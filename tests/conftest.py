@@ -23,12 +23,13 @@ from captioner.config import (
     EncoderConfig,
     StageConfig,
 )
-from shared import names, trial
+from shared.bundles import trial
 from shared.concepts.config import ConceptsConfig
 from shared.concepts.table import TABLE, format_table, make_table
 from shared.config import format_config
-from shared.shapes import write_captioned_shapes as write_shapes
-from shared.text import EOS, SPECIAL_WORDS, Vocabulary
+from shared.data.shapes import write_captioned_shapes as write_shapes
+from shared.nets import names
+from shared.text.vocabulary import EOS, SPECIAL_WORDS, Vocabulary
 from vqa.answers import AnswerSpace
 from vqa.config import AnsweringConfig, NetConfig, VqaConfig
 from vqa.config import EncoderConfig as VqaEncoderConfig
@@ -94,7 +95,7 @@ def patches(weights, include_top, input_shape):
 @pytest.fixture(scope="module")
 def small_net():
     """Add the encoder `patches`, of 4 x 4 regions."""
-    from shared import encoders
+    from shared.vision import encoders
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(encoders.ENCODERS, "patches", encoders.Source(patches, "unit"))
@@ -140,8 +141,8 @@ def write_concepts(folder, words, photos=()):
     """
     import keras
 
+    from shared.bundles.weights import write_weights
     from shared.concepts.net import ConceptNet
-    from shared.weights import write_weights
 
     keras.utils.set_random_seed(1)
     net = ConceptNet(make_table(words, words, False))
@@ -158,7 +159,7 @@ def write_concepts(folder, words, photos=()):
 
 def write_tiny(folder, config, model, vocabulary=VOCABULARY):
     """Write a bundle."""
-    from shared.bundles import write_bundle
+    from shared.bundles.folder import write_bundle
 
     text = "".join(f"{word}\n" for word in vocabulary.words)
     write_bundle(
@@ -250,7 +251,7 @@ def tiny_vqa_model(config, seed=1, vocabulary=VQA_VOCABULARY, space=VQA_SPACE):
 
 def write_tiny_vqa(folder, config, model, vocabulary=VQA_VOCABULARY, space=VQA_SPACE):
     """Write a bundle."""
-    from shared.bundles import write_bundle
+    from shared.bundles.folder import write_bundle
 
     answers = "".join(f"{answer}\n" for answer in space.answers)
     more = {"answers.txt": answers} if config.objective == "answers" else {}

@@ -42,7 +42,7 @@ RESULT_FILES = ["results.json", "results.jsonl", "results.csv"]
 
 def images(data: bytes) -> None:
     """Read a photo in all the ways there are."""
-    from shared.images import read_image, read_preview, weigh_image
+    from shared.vision.images import read_image, read_preview, weigh_image
 
     for read in (
         lambda: weigh_image(data, 4_000_000),

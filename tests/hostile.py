@@ -340,7 +340,7 @@ def renew(folder):
 
 def use(folder, task, runtime):
     """Load a bundle and do with it what users do."""
-    from shared.bundles import read_card
+    from shared.bundles.folder import read_card
 
     photo = np.random.default_rng(1).integers(0, 256, (40, 48, 3), np.uint8)
     read_card(folder)
@@ -509,7 +509,7 @@ def make_bundles(folder):
 
     from captioner.export import _write_litert
     from captioner.rules import make_rules
-    from shared.bundles import add_part
+    from shared.bundles.folder import add_part
     from vqa.export import write_graphs
 
     images = np.random.default_rng(0).integers(0, 256, (4, 32, 32, 3), np.uint8)

@@ -22,7 +22,7 @@ from conftest import ROOT, answer, serve_page
 from captioner import cli, demo, demo_page
 from captioner.demo_page import Settings
 from shared.errors import AppError
-from shared.serving import address, is_open, listen
+from shared.web.serving import address, is_open, listen
 
 SAID = "A man in a red shirt is standing in front of a camera."  # of the photographer
 

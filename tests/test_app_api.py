@@ -12,8 +12,8 @@ import pytest
 from conftest import ROOT, answer, serve_page
 
 from captioner.predict import PhotoCaptioner, load_captioner
-from shared.api import WRONG_CALL
 from shared.errors import AppError
+from shared.web.api import WRONG_CALL
 from vqa.predict import load_vqa
 
 pytestmark = pytest.mark.slow
@@ -106,7 +106,7 @@ def test_a_caption_is_that_of_the_model(page, photo, captioner, given, changes):
 
 def test_what_is_not_known_of_a_model_is_not_said(monkeypatch, captioner):
     from captioner import api
-    from shared.seen import Photos
+    from shared.vision.photo_cache import Photos
 
     monkeypatch.setattr(api, "sent", lambda photo: photo)
     config = captioner.config.model_copy(update={"unsure": 0.0})
@@ -383,7 +383,7 @@ def test_every_endpoint_is_in_the_readme():
 
 
 def test_models_are_chosen_by_name():
-    from shared.api import choose
+    from shared.web.api import choose
 
     models = {"a": 1, "b": 2}
     assert [choose(models, name) for name in (None, "a", "b")] == [1, 1, 2]
@@ -394,7 +394,7 @@ def test_models_are_chosen_by_name():
 def test_estimates_drive_out_no_answer():
     from types import SimpleNamespace
 
-    from shared.visitors import UNREAD, _Mailbox
+    from shared.web.visitors import UNREAD, _Mailbox
 
     mailbox = _Mailbox()
     for number in range(UNREAD - 1):

@@ -29,8 +29,8 @@ from test_app_browser import (  # noqa: F401  # a fixture among them
     sentence,
 )
 
-from shared.below import Below, Mounted, read_root_path
 from shared.errors import AppError
+from shared.web.below import Below, Mounted, read_root_path
 
 SAID = "A man in a red shirt is standing in front of a camera."  # of the photographer
 

@@ -10,7 +10,7 @@ from PIL import Image
 pytest.importorskip("gradio", reason="pip install gradio")
 
 from captioner.page import DescribeTab, view
-from shared.seen import Photos
+from shared.vision.photo_cache import Photos
 
 THERE = {"dog": 0.9, "tree": 0.5, "cat": 0.1} | {f"x{i}": 0.3 for i in range(12)}
 

@@ -16,9 +16,9 @@ from packaging.requirements import Requirement
 from captioner import demo, demo_page
 from captioner.demo_page import Settings, load_models, load_warm, warm
 from captioner.predict import SHIPPED
-from shared.components import MOST_CARD, card_text
+from shared.bundles.litert import Spec
 from shared.errors import AppError
-from shared.litert import Spec
+from shared.web.components import MOST_CARD, card_text
 from vqa import runtime_litert
 from vqa.runtime_litert import LiteRTRuntime
 

@@ -14,9 +14,9 @@ from captioner.batches import (
 )
 from captioner.data import Record
 from shared.concepts.imagined import Imagined
-from shared.features import Features
-from shared.images import read_image
-from shared.text import BOS, EOS, PAD, UNK, Vocabulary
+from shared.text.vocabulary import BOS, EOS, PAD, UNK, Vocabulary
+from shared.vision.features import Features
+from shared.vision.images import read_image
 
 SIZE, LENGTH = 16, 5
 WORDS = ["a", "b", "c", "d", "e", "f", "g"]

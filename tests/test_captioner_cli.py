@@ -23,8 +23,8 @@ from captioner.config import DecodingConfig
 from captioner.rules import make_rules
 from shared.config import revise_config
 from shared.errors import AppError
-from shared.images import read_image
-from shared.text import SPECIAL_WORDS, Vocabulary
+from shared.text.vocabulary import SPECIAL_WORDS, Vocabulary
+from shared.vision.images import read_image
 
 ROOT = Path(__file__).parent.parent
 
@@ -873,7 +873,7 @@ def test_train_shows_where_it_stands(capsys, monkeypatch):
 
 def test_bars_are_shown_on_a_terminal(capsys, monkeypatch):
     draw("a.png", "b.png")
-    monkeypatch.setattr("shared.progress.is_terminal", lambda: True)
+    monkeypatch.setattr("shared.console.progress.is_terminal", lambda: True)
     monkeypatch.setattr("captioner.captioning.is_terminal", lambda: True)
     status, out, err = run(capsys, "a.png", "b.png", "-o", "out.csv")
     assert (status, out) == (0, [])

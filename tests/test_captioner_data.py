@@ -21,10 +21,10 @@ from captioner.recipes import (
     choose,
     read_recipe,
 )
-from shared.captions import SPLITS
+from shared.data.captions import SPLITS
+from shared.data.shapes import write_captioned_shapes
 from shared.errors import AppError
-from shared.shapes import write_captioned_shapes
-from shared.text import SPECIAL_WORDS, Vocabulary
+from shared.text.vocabulary import SPECIAL_WORDS, Vocabulary
 
 FLICKR8K = Path(__file__).parents[2] / "shared/data/flickr8k"
 NAMES = [f"{i}.jpg" for i in range(8)]

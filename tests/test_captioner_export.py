@@ -15,7 +15,7 @@ from captioner.cli import main
 from captioner.export import FORMS, export
 from captioner.predict import PhotoCaptioner, load_captioner
 from captioner.runtime_litert import FILES
-from shared import bundles
+from shared.bundles import folder as bundles
 from shared.errors import AppError
 
 pytestmark = pytest.mark.usefixtures("small_net")

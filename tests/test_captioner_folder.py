@@ -30,7 +30,7 @@ from captioner.folder import (
 )
 from captioner.predict import Caption
 from shared.errors import AppError
-from shared.images import read_image
+from shared.vision.images import read_image
 
 SHA = "a1" * 32
 JSON = st.recursive(

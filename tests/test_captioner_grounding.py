@@ -9,7 +9,7 @@ from captioner.config import ConfidenceConfig, DecodingConfig
 from captioner.grounding import LEAST, LEAST_OWN, Grounding
 from captioner.neutral import SELDOM
 from shared.concepts.words import names_of, read_concepts
-from shared.text import SPECIAL_WORDS
+from shared.text.vocabulary import SPECIAL_WORDS
 
 CONCEPTS = ("person", "dog", "hot dog", "hamster", "tree", "car", "race car", "cat")
 WORDS = (
@@ -210,7 +210,7 @@ def test_a_captioner_prefers_what_is_surely_there():
 
 def test_the_names_of_things_go_without_the_lexicon():
     """Regular plurals, as the lexicon has them where it has any."""
-    from shared.english import plural
+    from shared.text.english import plural
 
     others = {"cattle", "clothes", "mouse", "ox", "woods", "spaghetti", "noodles"}
     others |= {"police", "luggage", "baggage", "shades", "surf", "audience", "youth"}

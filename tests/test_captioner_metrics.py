@@ -19,7 +19,7 @@ from captioner.metrics import (
     score_captions,
 )
 from shared.errors import AppError
-from shared.text import split_words
+from shared.text.vocabulary import split_words
 
 CAPTIONS = {
     "dog.jpg": "A brown dog runs through the grass.",

@@ -26,10 +26,18 @@ from captioner.predict import (
     why_not_litert,
 )
 from captioner.runtime_keras import KerasRuntime
-from shared import litert
+from shared.bundles import litert
 from shared.concepts.table import Seen
 from shared.errors import AppError
-from shared.text import BOS, EOS, PAD, SPECIAL_WORDS, UNK, Vocabulary, split_words
+from shared.text.vocabulary import (
+    BOS,
+    EOS,
+    PAD,
+    SPECIAL_WORDS,
+    UNK,
+    Vocabulary,
+    split_words,
+)
 
 FLICKR8K = Path(__file__).parents[2] / "shared" / "data" / "flickr8k"
 EXAMPLES = Path(__file__).parents[1] / "examples"

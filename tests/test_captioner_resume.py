@@ -14,7 +14,7 @@ import pytest
 from PIL import Image
 from test_captioner_cli import draw, fake, run  # noqa: F401
 
-from shared.journal import Journal
+from shared.files.journal import Journal
 
 ROOT = Path(__file__).parents[1]
 TARGETS = ["out.jsonl", "out.csv", "out.json", "out.html"]

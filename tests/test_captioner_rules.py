@@ -9,7 +9,7 @@ from captioner.neutral import Neutral, Sides
 from captioner.rules import Rules, Sampling, make_rules, prefix_words
 from shared.config import revise_config
 from shared.errors import AppError
-from shared.text import SPECIAL_WORDS, UNK, Vocabulary
+from shared.text.vocabulary import SPECIAL_WORDS, UNK, Vocabulary
 
 WORDS = """
 a the dog dogs cat man men woman runs run running ran jumps of on with grass red café 's

@@ -19,12 +19,12 @@ from PIL import Image
 
 from captioner.predict import load_bundle, load_captioner, why_not_litert
 from captioner.runtime_litert import FILES, PART, WHERE
-from shared import bundles
+from shared.bundles import folder as bundles
+from shared.bundles.litert import try_graph
+from shared.bundles.manifests import digest
+from shared.console.quiet import muted
 from shared.errors import AppError
-from shared.litert import try_graph
-from shared.manifests import digest
-from shared.quiet import muted
-from shared.text import SPECIAL_WORDS, Vocabulary
+from shared.text.vocabulary import SPECIAL_WORDS, Vocabulary
 
 ROOT = Path(__file__).parents[1]
 KINDS = {
@@ -382,7 +382,7 @@ class Absent:
             raise ModuleNotFoundError(f"No module named {{name!r}}", name=name)
 
 sys.meta_path.insert(0, Absent())
-from shared import names
+from shared.nets import names
 names.ENCODERS["patches"] = names.Source("", "unit")  # as `conftest` does
 from captioner.cli import main
 code = main(sys.argv[1:])

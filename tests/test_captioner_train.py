@@ -19,6 +19,9 @@ import pytest
 from conftest import tiny_config, write_concepts, write_shapes
 from keras import layers, ops
 from PIL import Image
+from shared.runs.checkpoints import save_arrays
+from shared.runs.folder import hold_run
+from shared.runs.training import grow
 
 from captioner import train as train_module
 from captioner import trainer
@@ -32,18 +35,16 @@ from captioner.model import build_captioner
 from captioner.predict import Caption, load_bundle, load_captioner
 from captioner.reports import draw_curves, draw_samples, write_card
 from captioner.train import _find_confidence, _find_unsure, train
-from shared import encoders, training
-from shared.bundles import add_part, has_part
-from shared.checkpoints import save_arrays
+from shared.bundles.folder import add_part, has_part
 from shared.concepts.imagined import Imagined
 from shared.concepts.net import load_concepts
 from shared.concepts.table import TABLE, read_table
 from shared.config import parse_config
+from shared.data.shapes import COLOURS, draw_shape
 from shared.errors import AppError
-from shared.runs import hold_run
-from shared.shapes import COLOURS, draw_shape
-from shared.text import SPECIAL_WORDS, Vocabulary
-from shared.training import grow
+from shared.runs import training
+from shared.text.vocabulary import SPECIAL_WORDS, Vocabulary
+from shared.vision import encoders
 
 TOP = """
 seed = 3
@@ -377,7 +378,8 @@ from pathlib import Path
 sys.path[:0] = {paths!r}
 import test_captioner_train as tests
 from captioner.train import train
-from shared import encoders, training
+from shared.vision import encoders
+from shared.runs import training
 encoders.ENCODERS["patches"] = encoders.Source(tests.patches, "unit")
 training.CHECKPOINT_SECONDS = -1
 train({config!r}, {data!r}, Path({out!r}), tick=lambda *a: print("tick", flush=True))

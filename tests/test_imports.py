@@ -16,9 +16,11 @@ ROOMS = {
 WITH_KERAS = {
     f"{package}.{room}"
     for package, rooms in {
-        "shared": "attention cells checkpoints concepts.examples concepts.fitting "
+        "shared": "bundles.weights concepts.examples concepts.fitting "
         "concepts.gathering concepts.net concepts.slots concepts.teach "
-        "concepts.telling efficientnet_lite encoders features training weights",
+        "concepts.telling nets.attention nets.cells runs.checkpoints "
+        "runs.training vision.efficientnet_lite vision.encoders "
+        "vision.features",
         "captioner": "batches export model reports reward runtime_keras train trainer",
         "vqa": "batches evidence export model reader reports runtime_keras train "
         "trainer",
@@ -31,8 +33,8 @@ WITH_GRADIO = {
     "captioner.controls",
     "captioner.folder",
     "captioner.page",
-    "shared.components",
-    "shared.connections",
+    "shared.web.components",
+    "shared.web.connections",
     "vqa.api",
     "vqa.page",
 }

@@ -9,11 +9,11 @@ import pytest
 from conftest import ROOT
 
 import shared.included
-from shared.bundles import check_bundle
+from shared.bundles.folder import check_bundle
+from shared.bundles.manifests import COMMON, common_path
 from shared.config import recipe_names
 from shared.errors import AppError
 from shared.included import included
-from shared.manifests import COMMON, common_path
 
 OWN = ("captioner", "shared", "vqa")
 SETUP = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]

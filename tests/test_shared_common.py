@@ -22,12 +22,12 @@ from conftest import (
 )
 
 from captioner.predict import load_bundle
-from shared import manifests
-from shared.bundles import add_part, check_bundle
-from shared.encoders import Encoder
+from shared.bundles import manifests
+from shared.bundles.folder import add_part, check_bundle
+from shared.bundles.manifests import APART, WEIGHTS, common_path, digest, locate
+from shared.bundles.packed import write_group
 from shared.errors import AppError
-from shared.manifests import APART, WEIGHTS, common_path, digest, locate
-from shared.packed import write_group
+from shared.vision.encoders import Encoder
 from vqa.predict import load_bundle as load_vqa
 
 SIZES = {"units": 6, "slots": 2}
@@ -41,7 +41,7 @@ def siblings(tmp_path_factory):
     assert CONCEPTS == VQA_CONCEPTS
     from conftest import patches
 
-    from shared import encoders
+    from shared.vision import encoders
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(encoders.ENCODERS, "patches", encoders.Source(patches, "unit"))
@@ -103,7 +103,7 @@ def test_what_was_rounded_stays(siblings, tmp_path):
 
 @pytest.mark.parametrize("exponent", range(-9, 3))
 def test_numbers_of_any_size_stay_once_rounded(tmp_path, exponent):
-    from shared.packed import unpack_file
+    from shared.bundles.packed import unpack_file
 
     values = np.random.default_rng(0).normal(size=(300, 64)) * 10.0**exponent
     found, full = [], tmp_path / "full.h5"

@@ -4,6 +4,7 @@ import keras
 import numpy as np
 import pytest
 
+from shared.bundles.weights import write_weights
 from shared.concepts import net as rooms
 from shared.concepts.net import ABOUT, ConceptNet, TaughtHead, load_concepts
 from shared.concepts.table import (
@@ -14,7 +15,6 @@ from shared.concepts.table import (
 )
 from shared.concepts.words import coco_words, imagenet_words, read_concepts
 from shared.errors import AppError
-from shared.weights import write_weights
 
 WORDS = ["person", "man", "cat", "animal", "teapot", "red", "race car", "vehicle"]
 TABLE = make_table(WORDS, ["man", "red", "cat"], classifies=True)

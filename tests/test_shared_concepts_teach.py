@@ -10,7 +10,6 @@ import pytest
 from PIL import Image
 
 from captioner.cli import main
-from shared.captioned import read_files
 from shared.concepts import fitting, gathering, lessons, net, teach
 from shared.concepts.fitted import read_fitted
 from shared.concepts.fitting import fit_head, known_loss
@@ -19,11 +18,12 @@ from shared.concepts.lessons import UNKNOWN, Photo
 from shared.concepts.table import make_table
 from shared.concepts.teachers import OnnxTeacher, ask
 from shared.concepts.words import coco_words
-from shared.efficientnet_lite import Classifier
-from shared.encoders import Encoder
+from shared.data.captioned import read_files
+from shared.data.shapes import draw_shapes
 from shared.errors import AppError
-from shared.runs import digest_photos
-from shared.shapes import draw_shapes
+from shared.files.fingerprints import digest_photos
+from shared.vision.efficientnet_lite import Classifier
+from shared.vision.encoders import Encoder
 
 THINGS = {"red": "clock", "green": "book", "blue": "vase"}
 

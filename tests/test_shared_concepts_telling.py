@@ -8,8 +8,8 @@ from keras import ops
 from PIL import Image
 
 from shared.concepts.telling import read_taught, tell
-from shared.features import Features
-from shared.runs import digest_photos
+from shared.files.fingerprints import digest_photos
+from shared.vision.features import Features
 
 WORDS = ("cat", "dog", "person")
 

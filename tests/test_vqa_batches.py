@@ -5,9 +5,9 @@ import pytest
 from PIL import Image
 
 from shared.concepts.imagined import Imagined
-from shared.features import Features
-from shared.images import read_image
-from shared.text import EOS, PAD, SPECIAL_WORDS, UNK, Vocabulary
+from shared.text.vocabulary import EOS, PAD, SPECIAL_WORDS, UNK, Vocabulary
+from shared.vision.features import Features
+from shared.vision.images import read_image
 from vqa.answers import AnswerSpace
 from vqa.asked import Concepts
 from vqa.batches import (

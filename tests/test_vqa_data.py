@@ -10,8 +10,8 @@ from conftest import write_files
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from shared.data.reading import SPLITS
 from shared.errors import AppError
-from shared.reading import SPLITS
 from vqa.data import Record, read_dataset, select
 from vqa.results import read_results
 

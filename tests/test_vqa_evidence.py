@@ -6,7 +6,7 @@ import pytest
 from keras import ops
 
 from shared.concepts.config import ConceptsConfig
-from shared.text import SPECIAL_WORDS, Vocabulary
+from shared.text.vocabulary import SPECIAL_WORDS, Vocabulary
 from vqa.evidence import Evidence, Facts, tell
 
 CONCEPTS = ("person", "dog", "cat", "grass")

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from lemminflect import getAllLemmas
 
 from shared.errors import AppError
-from shared.text import SPECIAL_WORDS, Vocabulary
+from shared.text.vocabulary import SPECIAL_WORDS, Vocabulary
 from vqa.guard import (
     MAX_LETTERS,
     check_question,

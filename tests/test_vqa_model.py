@@ -12,13 +12,13 @@ import numpy as np
 import pytest
 from conftest import patches
 from keras import ops
+from shared.runs.training import build_optimizer
 
-from shared import encoders
-from shared.bundles import write_bundle
+from shared.bundles.folder import write_bundle
 from shared.concepts.config import ConceptsConfig
 from shared.config import format_config
-from shared.text import PAD, SPECIAL_WORDS, UNK, Vocabulary
-from shared.training import build_optimizer
+from shared.text.vocabulary import PAD, SPECIAL_WORDS, UNK, Vocabulary
+from shared.vision import encoders
 from vqa.answers import AnswerSpace
 from vqa.config import EncoderConfig, NetConfig, StageConfig, VqaConfig
 from vqa.evidence import Evidence, Facts, tell
@@ -667,7 +667,7 @@ def test_weights_survive_a_bundle(objective, tmp_path, monkeypatch):
     if objective == "boxes":
         x["choices"] = np.tile(np.array(list(BOXES), np.float32), (B, N, 1, 1))
     for first, second in zip(run(model, x), run(other, x), strict=True):
-        # Weights are rounded in a bundle, see `shared.weights`.
+        # Weights are rounded in a bundle, see `shared.bundles.weights`.
         scale = abs(first).max()
         np.testing.assert_allclose(second, first, atol=0.02 * scale)
 

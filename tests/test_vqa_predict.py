@@ -20,9 +20,9 @@ from conftest import (
 from keras import ops
 from PIL import Image
 
-from shared import litert
+from shared.bundles import litert
 from shared.errors import AppError
-from shared.text import SPECIAL_WORDS, Vocabulary, split_words
+from shared.text.vocabulary import SPECIAL_WORDS, Vocabulary, split_words
 from vqa import predict
 from vqa.answers import AnswerSpace
 from vqa.asked import Concepts
@@ -466,7 +466,7 @@ def test_a_bundle_answers_as_its_model_does(bundle, answerer):
     assert loaded.space.answers == VQA_SPACE.answers
     for seed in range(3):
         first, second = (a.ask(photo(seed), COLOR) for a in (loaded, answerer))
-        # Weights are rounded in a bundle, see `shared.weights`.
+        # Weights are rounded in a bundle, see `shared.bundles.weights`.
         assert by_text(first.answers) == pytest.approx(
             by_text(second.answers), abs=0.05
         )

@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from shared.english import present_participle
 from shared.errors import AppError
+from shared.text.english import present_participle
 from vqa.questions.absence import Absence
 from vqa.questions.actions import VERBS, action
 from vqa.questions.asking import Photo, agreed, open_questions, telling

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from shared import bundles
+from shared.bundles import folder as bundles
+from shared.bundles.manifests import COMMON, locate
 from shared.errors import AppError
-from shared.images import read_image
-from shared.manifests import COMMON, locate
+from shared.vision.images import read_image
 from vqa.answers import normalize
 from vqa.predict import SHIPPED, Asked, load_vqa
 from vqa.runtime_litert import FILES

@@ -20,16 +20,17 @@ from conftest import (
 from keras import layers, ops
 from PIL import Image
 
-from shared import encoders, training
-from shared.checkpoints import save_arrays
 from shared.concepts.table import TABLE, read_table
 from shared.config import parse_config
+from shared.data.shapes import COLOURS, draw_shape
+from shared.data.shapes import write_captioned_shapes as write_shapes
 from shared.errors import AppError
-from shared.runs import digest_photos
-from shared.shapes import COLOURS, draw_shape
-from shared.shapes import write_captioned_shapes as write_shapes
-from shared.text import SPECIAL_WORDS, Vocabulary
-from shared.training import grow
+from shared.files.fingerprints import digest_photos
+from shared.runs import training
+from shared.runs.checkpoints import save_arrays
+from shared.runs.training import grow
+from shared.text.vocabulary import SPECIAL_WORDS, Vocabulary
+from shared.vision import encoders
 from vqa import train as train_module
 from vqa import trainer
 from vqa.answers import AnswerSpace
@@ -316,7 +317,7 @@ def test_each_net_ends_as_it_was_when_it_was_best(run):
     best, blind = (
         arrays(run.folder / "run" / name) for name in ("best.npz", "best_blind.npz")
     )
-    # Weights are rounded in a bundle, see `shared.weights`.
+    # Weights are rounded in a bundle, see `shared.bundles.weights`.
     kept = [array.ravel() for array in best.values()]
     twin = [array.ravel() for array in blind.values()]
     for net, known in ((model.answerers[0], kept), (model.blind, twin)):

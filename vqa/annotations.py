@@ -8,9 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from shared.errors import AppError
-from shared.images import IMAGE_SUFFIXES
-from shared.reading import (
+from shared.data.reading import (
     SPLITS,
     Split,
     as_text,
@@ -25,6 +23,8 @@ from shared.reading import (
     read_text,
     split_files,
 )
+from shared.errors import AppError
+from shared.vision.images import IMAGE_SUFFIXES
 
 Box = tuple[float, float, float, float]
 

@@ -10,11 +10,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from shared.bundles.manifests import identify
+from shared.console.progress import counted, is_terminal, plain, progress_bar, say
 from shared.errors import AppError
-from shared.images import read_image
-from shared.manifests import identify
-from shared.outputs import Output
-from shared.progress import counted, is_terminal, plain, progress_bar, say
+from shared.files.outputs import Output
+from shared.vision.images import read_image
 from vqa.formats import Record, check_target, to_record
 from vqa.guard import check_question
 from vqa.inputs import Question, by_photo

@@ -17,7 +17,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from shared.errors import AppError
-from shared.text import MOST_CHARACTERS, clean, split_lines
+from shared.text.vocabulary import MOST_CHARACTERS, clean, split_lines
 
 MIN_VOTES = 4  # the least number of people of whom any three can outvote one left out
 _FULL_SCORE = 3  # people who must agree, Antol et al. 2015

@@ -5,8 +5,8 @@ from typing import Annotated, TypedDict
 
 from pydantic import Field
 
-from shared.api import Line, Upload, choose, sent
-from shared.seen import Photos
+from shared.vision.photo_cache import Photos
+from shared.web.api import Line, Upload, choose, sent
 from vqa.page import MOST_CHOICES, MOST_LETTERS
 from vqa.predict import Answer, PhotoAnswerer
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from shared.concepts.words import Mentions
-from shared.text import split_words
+from shared.text.vocabulary import split_words
 from vqa.words import answer_words
 
 MOST = 4  # concepts of a question that are looked up

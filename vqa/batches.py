@@ -10,10 +10,10 @@ import numpy as np
 from PIL import Image
 
 from shared.concepts.imagined import Imagined
-from shared.features import Features, read_again
-from shared.images import Resize, StoredImage
-from shared.mixing import walk
-from shared.text import PAD, UNK, Vocabulary, split_words
+from shared.data.mixing import walk
+from shared.text.vocabulary import PAD, UNK, Vocabulary, split_words
+from shared.vision.features import Features, read_again
+from shared.vision.images import Resize, StoredImage
 from vqa.answers import AnswerSpace, normalize
 from vqa.asked import Concepts
 from vqa.config import VqaConfig

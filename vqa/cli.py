@@ -11,9 +11,9 @@ from typing import Annotated, Any, Literal
 import typer
 from typer.core import TyperCommand
 
+from shared.console.progress import TrainingProgress, describe, progress_bar, say
+from shared.console.quiet import is_debugging, muted
 from shared.errors import AppError
-from shared.progress import TrainingProgress, describe, progress_bar, say
-from shared.quiet import is_debugging, muted
 
 # Heavy imports wait inside the commands: --help takes a tenth of a second.
 
@@ -227,7 +227,7 @@ def questions(
     They are made by rules from what the captions of a photo say, and are as right as
     those.
     """
-    from shared.locks import hold
+    from shared.files.locks import hold
     from vqa.formats import check_target
     from vqa.questions.making import write_questions
 
@@ -389,7 +389,7 @@ def evaluate(
     without answers, --output is needed: .json is the form that evaluation servers
     take, and holds an answer to each question.
     """
-    from shared.locks import hold
+    from shared.files.locks import hold
     from vqa import evaluate as evaluation
     from vqa.data import is_answered, read_dataset, select_all
     from vqa.formats import check_target, write_file
@@ -509,7 +509,7 @@ def _refuse(options: dict[str, Any], why: str) -> None:
 
 def _one(words: list[str]) -> str:
     """Join a question's words; several questions, or photos, are not one."""
-    from shared.images import IMAGE_SUFFIXES
+    from shared.vision.images import IMAGE_SUFFIXES
 
     first = Path(words[0])
     if len(words) > 1 and first.suffix.lower() in IMAGE_SUFFIXES:

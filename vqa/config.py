@@ -6,7 +6,7 @@ from pydantic import Field, model_validator
 
 from shared.concepts.config import ConceptsConfig, contradicts
 from shared.config import Config
-from shared.names import CellName, EncoderName
+from shared.nets.names import CellName, EncoderName
 
 Rate = Annotated[float, Field(ge=0, lt=1)]
 Positive = Annotated[int, Field(ge=1, le=1_000_000_000)]
@@ -19,7 +19,7 @@ class EncoderConfig(Config):
     """The convolutional net.
 
     Attributes:
-        name: a key of `shared.names.ENCODERS`.
+        name: a key of `shared.nets.names.ENCODERS`.
         weights: what training starts from: "imagenet", "none", "captioner" (the
             encoder of the captioner that comes along: one look at a photo then serves
             both), a file's path, or the folder of a bundle with such an encoder.
@@ -37,7 +37,7 @@ class NetConfig(Config):
     """What answers a question about the features of a photo.
 
     Attributes:
-        cell: a key of `shared.cells.CELLS`, for the question.
+        cell: a key of `shared.nets.cells.CELLS`, for the question.
         layers: cells stacked on one another.
         units: size of a cell's state.
         embed_dim: size of a word's vector.
@@ -221,8 +221,8 @@ class FinetuneConfig(Config):
         balance: how several data sets are mixed: the photos drawn from each in an
             epoch are as its size to this power, none less than once. 1 draws each
             photo once, 0 as many from all.
-        texts: files of captions without photos, see `shared.texts`, to make questions
-            of.
+        texts: files of captions without photos, see `shared.data.texts`, to make
+            questions of.
         captions: captioned data sets whose photos taught the concept net: what it
             tells of them is made up for `texts` by.
     """

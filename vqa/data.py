@@ -8,12 +8,12 @@ from fnmatch import filter as fnfilter
 from fnmatch import fnmatchcase
 from pathlib import Path
 
+from shared.data.listing import subfolders
+from shared.data.reading import SPLITS
+from shared.data.reading import Split as Split
+from shared.data.splits import draw_dev
 from shared.errors import AppError
-from shared.images import StoredImage
-from shared.listing import subfolders
-from shared.reading import SPLITS
-from shared.reading import Split as Split
-from shared.splits import draw_dev
+from shared.vision.images import StoredImage
 from vqa.annotations import ENDINGS, Row
 from vqa.annotations import Box as Box
 from vqa.photos import Photo, find_photos
@@ -102,7 +102,7 @@ def read_dataset(source: str | Path) -> list[Record]:
 
     Where the source names no dev split, about one train photo in ten is dev with all
     its questions, the same ones when photos are added; of small sets more, see
-    `shared.splits`.
+    `shared.data.splits`.
 
     Returns:
         records in the order of the files, train first.

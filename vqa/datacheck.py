@@ -7,11 +7,12 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import NamedTuple, get_args
 
-from shared.briefing import count_rare, name_rare, name_some, warn_of_few
+from shared.runs.briefing import count_rare, name_rare, name_some, warn_of_few
+
+from shared.console.progress import counted
 from shared.errors import AppError
-from shared.images import image_name, read_image
-from shared.progress import counted
-from shared.text import Vocabulary, split_words
+from shared.text.vocabulary import Vocabulary, split_words
+from shared.vision.images import image_name, read_image
 from vqa.answers import AnswerSpace
 from vqa.balance import Balance, best_answer, weigh_answers
 from vqa.calibration import LEAST

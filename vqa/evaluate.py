@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from shared.errors import AppError
-from shared.images import image_name, read_image
+from shared.vision.images import image_name, read_image
 from vqa.data import Record, find_questions, read_dataset, read_rows, select
 from vqa.formats import to_record
 from vqa.metrics import Answer, Protocol, Report, score_answers, score_each

@@ -8,7 +8,7 @@ from keras import layers, ops
 
 from shared.concepts.config import ConceptsConfig
 from shared.concepts.slots import ConceptSlots, to_odds
-from shared.text import Vocabulary
+from shared.text.vocabulary import Vocabulary
 
 FAR = 10.0  # more than any odds, for what is not mentioned
 FIGURES = 2  # told of each concept: whether it would be said, and whether it is there

@@ -11,12 +11,12 @@ from typing import Any, NamedTuple
 import numpy as np
 import tensorflow as tf
 
-from shared import bundles
+from shared.bundles import folder as bundles
+from shared.bundles.litert import PART
+from shared.console.quiet import muted
 from shared.errors import AppError
-from shared.images import read_image
-from shared.litert import PART
-from shared.locks import hold
-from shared.quiet import muted
+from shared.files.locks import hold
+from shared.vision.images import read_image
 from vqa.asked import MOST, Concepts
 from vqa.data import Record, read_dataset, select
 from vqa.evaluate import ask_records, score_records

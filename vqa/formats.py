@@ -11,9 +11,9 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
-from shared import files
 from shared.errors import AppError
-from shared.tables import csv_writer, to_json
+from shared.files import atomic
+from shared.files.tables import csv_writer, to_json
 
 if TYPE_CHECKING:
     from vqa.predict import Answer, Reply
@@ -100,12 +100,12 @@ def write_file(path: Path, records: Iterable[Record], with_ids: bool) -> None:
     Raises:
         AppError: if the file cannot be written.
     """
-    with files.writing(path) as file:
+    with atomic.writing(path) as file:
         WRITERS[path.suffix.lower()](records, file, with_ids)
 
 
 def check_target(
     path: Path, overwrite: bool = True, endings: Collection[str] = tuple(WRITERS)
 ) -> None:
-    """Refuse a file that could not be written, see `shared.files.check_target`."""
-    files.check_target(path, endings, overwrite)
+    """Refuse a file that could not be written, see `atomic.check_target`."""
+    atomic.check_target(path, endings, overwrite)

@@ -5,9 +5,9 @@ from collections.abc import Collection, Mapping, Sequence
 from os.path import commonprefix
 from typing import NamedTuple
 
-from shared.english import forms, read_word, spelt_like
 from shared.errors import AppError
-from shared.text import SPECIAL_WORDS, Vocabulary, split_words
+from shared.text.english import forms, read_word, spelt_like
+from shared.text.vocabulary import SPECIAL_WORDS, Vocabulary, split_words
 from vqa.answers import AnswerSpace, normalize
 from vqa.words import answer_words
 

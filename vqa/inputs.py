@@ -5,8 +5,8 @@ from collections.abc import Iterator, Sequence, Set
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from shared.data.reading import get_texts, get_value
 from shared.errors import AppError
-from shared.reading import get_texts, get_value
 from vqa.annotations import csv_items, json_items, jsonl_items
 
 _COLUMNS = {".csv": csv_items, ".tsv": csv_items}

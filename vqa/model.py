@@ -7,10 +7,10 @@ import keras
 import numpy as np
 from keras import layers, ops
 
-from shared.attention import RegionAttention
 from shared.concepts.net import ConceptNet
-from shared.encoders import Encoder
-from shared.text import PAD, Vocabulary
+from shared.nets.attention import RegionAttention
+from shared.text.vocabulary import PAD, Vocabulary
+from shared.vision.encoders import Encoder
 from vqa.asked import Concepts
 from vqa.config import NetConfig, VqaConfig
 from vqa.evidence import ASKED_FIGURES, Evidence, Facts, tell

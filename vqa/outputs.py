@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from shared.errors import AppError
-from shared.outputs import Output
-from shared.resuming import Item
+from shared.files.outputs import Output
+from shared.files.resuming import Item
 from vqa.formats import WRITERS, Record, check_target
 from vqa.inputs import Question
 
@@ -20,7 +20,7 @@ def open_output(
     resume: bool = False,
     overwrite: bool = False,
 ) -> Output:
-    """Get ready to write answers into a file, see `shared.outputs`.
+    """Get ready to write answers into a file, see `shared.files.outputs`.
 
     Args:
         path: file to write; its suffix says how.

@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from shared.files import cannot_write
-from shared.images import Resize
+from shared.files.atomic import cannot_write
+from shared.vision.images import Resize
 
 ENDINGS = (".png", ".jpg", ".jpeg", ".webp")
 

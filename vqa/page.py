@@ -7,10 +7,10 @@ from typing import Any
 import gradio as gr
 import numpy as np
 
-from shared.components import component, model_choice
 from shared.errors import AppError
-from shared.seen import Photo, Photos, View, grids
-from shared.wording import problem
+from shared.vision.photo_cache import Photo, Photos, View, grids
+from shared.web.components import component, model_choice
+from shared.web.wording import problem
 from vqa.predict import NOT_SURE, Asked, PhotoAnswerer
 
 ANSWERS = 5  # shown

@@ -5,10 +5,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from shared.data.listing import Listing, without_case
+from shared.data.reading import SPLITS
 from shared.errors import AppError
-from shared.images import IMAGE_SUFFIXES
-from shared.listing import Listing, without_case
-from shared.reading import SPLITS
+from shared.vision.images import IMAGE_SUFFIXES
 
 IMAGE_FOLDERS = (  # below the data set's folder, in any case; the first wins
     ".",

@@ -13,16 +13,17 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, get_args
 
 import numpy as np
 
-from shared import bundles, litert
+from shared.bundles import folder as bundles
+from shared.bundles import litert
+from shared.bundles.manifests import weight_files
+from shared.bundles.trial import try_files
 from shared.concepts.table import TABLE, read_table
 from shared.config import parse_config
+from shared.console.quiet import importing_keras
 from shared.errors import AppError
-from shared.images import ImageSource, read_image
-from shared.manifests import weight_files
 from shared.processors import usable_processors
-from shared.quiet import importing_keras
-from shared.text import Vocabulary
-from shared.trial import try_files
+from shared.text.vocabulary import Vocabulary
+from shared.vision.images import ImageSource, read_image
 from vqa.answers import AnswerSpace
 from vqa.asked import Concepts
 from vqa.calibration import to_confidence
@@ -140,7 +141,7 @@ class PhotoAnswerer:
         """Answer one question about one photo.
 
         Args:
-            source: as of `shared.images.read_image`.
+            source: as of `shared.vision.images.read_image`.
             question: in English.
             choices, boxes: as of `Asked`. Choices of which the model knows no word are
                 left out, as `Reply.notes` says; the others share a confidence of 1. One
@@ -173,8 +174,8 @@ class PhotoAnswerer:
         overlap, a few photos at a time.
 
         Args:
-            items: photos, as of `shared.images.read_image`, each with its questions;
-                taken as they are needed.
+            items: photos, as of `read_image`, each with its questions; taken as they
+                are needed.
             count, blind: as of `ask`.
 
         Yields:

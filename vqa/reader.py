@@ -3,8 +3,8 @@
 import keras
 from keras import layers, ops
 
-from shared.cells import CELLS
-from shared.text import PAD, UNK
+from shared.nets.cells import CELLS
+from shared.text.vocabulary import PAD, UNK
 from vqa.config import NetConfig
 
 SPREAD = 40503  # brings pairs of ids into slots; Knuth's, 2 ** 16 / golden ratio, odd

@@ -11,13 +11,13 @@ from typing import Any, NamedTuple
 import keras
 import numpy as np
 from matplotlib.figure import Figure
+from shared.runs.briefing import warn_of_few
+from shared.runs.checkpoints import Progress
+from shared.runs.figures import save_figure
 
-from shared.briefing import warn_of_few
-from shared.checkpoints import Progress
 from shared.errors import AppError
-from shared.figures import save_figure
-from shared.images import read_image
-from shared.text import SPECIAL_WORDS, Vocabulary
+from shared.text.vocabulary import SPECIAL_WORDS, Vocabulary
+from shared.vision.images import read_image
 from vqa.answers import AnswerSpace
 from vqa.calibration import (
     LEAST,

@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from shared.data.reading import each_once, parse_json, read_csv, read_text
 from shared.errors import AppError
-from shared.reading import each_once, parse_json, read_csv, read_text
 from vqa.annotations import check_once, first_text
 
 if TYPE_CHECKING:

@@ -7,11 +7,11 @@ import keras
 import numpy as np
 from keras import ops
 
+from shared.bundles.weights import load_weights
 from shared.concepts.net import ConceptNet
 from shared.concepts.table import read_table
-from shared.encoders import Encoder
-from shared.text import Vocabulary
-from shared.weights import load_weights
+from shared.text.vocabulary import Vocabulary
+from shared.vision.encoders import Encoder
 from vqa.answers import AnswerSpace
 from vqa.config import VqaConfig
 from vqa.model import Answerer, Vqa, build_vqa, nothing

@@ -19,8 +19,8 @@ from threading import Lock
 
 import numpy as np
 
-from shared.litert import PART, Graph, Spec, Specs, check_encoder
-from shared.manifests import locate
+from shared.bundles.litert import PART, Graph, Spec, Specs, check_encoder
+from shared.bundles.manifests import locate
 from vqa.asked import MOST
 from vqa.config import VqaConfig
 from vqa.runtime import Scores

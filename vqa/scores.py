@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from shared.progress import counted
+from shared.console.progress import counted
 
 _RESAMPLES = 1000
 _SHOWN = 20  # groups of a kind in the printed report

@@ -4,8 +4,8 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 
+from shared.data.shapes import COLOURS, PHOTOS, draw_shapes
 from shared.errors import AppError
-from shared.shapes import COLOURS, PHOTOS, draw_shapes
 
 
 def write_asked_shapes(folder: Path, photos: int = PHOTOS, seed: int = 0) -> Path:

@@ -5,7 +5,7 @@ from itertools import islice
 from sys import intern
 from typing import NamedTuple
 
-from shared.texts import read_texts
+from shared.data.texts import read_texts
 from vqa.questions.asking import Asked
 from vqa.questions.making import ask_texts
 
@@ -30,7 +30,7 @@ def read_text_sources(paths: Sequence[str], seed: int) -> list[TextSource]:
     """Read files of captions, and make questions.
 
     Args:
-        paths: as of `shared.texts.read_texts`.
+        paths: as of `shared.data.texts.read_texts`.
         seed: of the choice of questions and wordings.
 
     Raises:

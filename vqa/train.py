@@ -16,33 +16,33 @@ from typing import NamedTuple
 import keras
 import numpy as np
 
-from shared import bundles
-from shared.briefing import count_rare, name_clipped, name_rare, warn_of_few
+from shared.bundles import folder as bundles
+from shared.bundles.weights import write_weights
 from shared.concepts.config import check_texts
 from shared.concepts.imagined import Imagined
 from shared.concepts.net import ConceptNet
 from shared.concepts.table import TABLE, Seen, format_table
 from shared.concepts.telling import read_taught
 from shared.config import format_config, read_config
-from shared.encoders import Encoder
+from shared.console.progress import counted
+from shared.data.mixing import count_turns
 from shared.errors import AppError
-from shared.features import read_again
-from shared.files import write_text
-from shared.images import read_image
-from shared.mixing import count_turns
-from shared.progress import counted
-from shared.runs import (
+from shared.files.atomic import write_text
+from shared.files.fingerprints import digest_photos
+from shared.runs.briefing import count_rare, name_clipped, name_rare, warn_of_few
+from shared.runs.folder import (
     adapt_recipe,
-    digest_photos,
     hold_run,
     leave_out_broken,
     open_run,
     refuse,
     sign,
 )
-from shared.text import SPECIAL_WORDS, Vocabulary, split_words
-from shared.training import check_blocks, grow
-from shared.weights import write_weights
+from shared.runs.training import check_blocks, grow
+from shared.text.vocabulary import SPECIAL_WORDS, Vocabulary, split_words
+from shared.vision.encoders import Encoder
+from shared.vision.features import read_again
+from shared.vision.images import read_image
 from vqa.answers import AnswerSpace, most_common
 from vqa.asked import Concepts
 from vqa.batches import Questions, Texts

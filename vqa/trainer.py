@@ -11,14 +11,9 @@ from typing import Any
 import keras
 import numpy as np
 from keras import ops
-
-from shared.checkpoints import Progress, load_arrays, load_progress, save_arrays
-from shared.concepts.table import Seen
-from shared.concepts.telling import tell
-from shared.features import Features, PhotosLost, extract_features
-from shared.mixing import count_steps, count_turns
-from shared.runs import BEST, CHECKPOINT
-from shared.training import (
+from shared.runs.checkpoints import Progress, load_arrays, load_progress, save_arrays
+from shared.runs.folder import BEST, CHECKPOINT
+from shared.runs.training import (
     ahead,
     build_optimizer,
     check_numbers,
@@ -27,6 +22,11 @@ from shared.training import (
     run_epoch,
     take_step,
 )
+
+from shared.concepts.table import Seen
+from shared.concepts.telling import tell
+from shared.data.mixing import count_steps, count_turns
+from shared.vision.features import Features, PhotosLost, extract_features
 from vqa.batches import (
     Batch,
     Drawn,
@@ -71,7 +71,7 @@ class Trainer:
         cache: folder for features.
         announce: told what happens, a sentence each.
         tick: told of every step: stage name, epoch from 0, step from 1, steps, loss.
-        signature: of what is learnt from, see `shared.runs.sign`.
+        signature: of what is learnt from, see `shared.runs.folder.sign`.
         fitted: for a model with concepts: what is told of training photos that taught
             the concept net, by their digests, see `shared.concepts.fitted`.
         texts: questions without photos.

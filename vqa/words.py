@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from shared.text import PAD, SPECIAL_WORDS, UNK, Vocabulary, split_words
+from shared.text.vocabulary import PAD, SPECIAL_WORDS, UNK, Vocabulary, split_words
 
 ANSWERS = "answers.txt"  # of a bundle, see `vqa.answers`
 MAX_ANSWER_WORDS = 12

@@ -1,6 +1,6 @@
 """What a concept net says of the photos that taught it: `fitted.npz`.
 
-A NumPy archive: `photos`, digests of `shared.runs.digest_photos`; `said` and `there`,
+A NumPy archive: `photos`, digests of `digest_photos`; `said` and `there`,
 float16 (photos, words). Each photo is judged by a net that it did not teach, since what
 taught a net is known too well. This room needs no Keras.
 """
@@ -12,7 +12,7 @@ import numpy as np
 
 from shared.concepts.table import Seen
 from shared.errors import AppError
-from shared.files import replace_file
+from shared.files.atomic import replace_file
 
 FITTED = "fitted.npz"
 

@@ -9,7 +9,7 @@ from keras import ops
 
 from shared.concepts.lessons import UNKNOWN
 from shared.concepts.net import TaughtHead
-from shared.training import ahead, build_optimizer, take_step
+from shared.runs.training import ahead, build_optimizer, take_step
 
 EPOCHS, BATCH = 8, 64
 RATE, DECAY = 1e-3, 1e-3

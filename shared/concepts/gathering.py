@@ -7,14 +7,14 @@ from typing import NamedTuple
 
 import numpy as np
 
-from shared.captioned import Record
 from shared.concepts.lessons import Photo
 from shared.concepts.teachers import Teacher, ask
-from shared.encoders import Encoder
+from shared.console.progress import counted
+from shared.data.captioned import Record
 from shared.errors import AppError
-from shared.features import Features, extract_features
-from shared.progress import counted
-from shared.runs import digest_photos
+from shared.files.fingerprints import digest_photos
+from shared.vision.encoders import Encoder
+from shared.vision.features import Features, extract_features
 
 MOST_OFTEN = 8.0  # how much more a photo of a small source may count
 

@@ -20,9 +20,9 @@ from shared.concepts.words import (
     imagenet_words,
     read_concepts,
 )
-from shared.english import present_participle, read_word
-from shared.images import StoredImage
-from shared.text import split_words
+from shared.text.english import present_participle, read_word
+from shared.text.vocabulary import split_words
+from shared.vision.images import StoredImage
 
 UNKNOWN = -1.0
 SEEN_FROM, SEEN_TO = 0.15, 0.45  # a detector's scores: surely nothing, surely something
@@ -65,7 +65,7 @@ class Photo(NamedTuple):
         labels: what it shows, as its file and its folder are called; the first that
             names something counts.
         source: number of the data set or folder that it is of.
-        digest: of `shared.runs.digest_photos`.
+        digest: of `digest_photos`.
     """
 
     image: Path | StoredImage

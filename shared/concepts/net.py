@@ -27,9 +27,9 @@ import keras
 import numpy as np
 from keras import layers, ops
 
+from shared.bundles.weights import load_weights
 from shared.concepts.table import CLASSES, THINGS, Row, Seen, Table, read_table
 from shared.errors import AppError
-from shared.weights import load_weights
 
 REGION_UNITS, POOLED_UNITS = 256, 256
 START = -6.0  # log odds of a word in a region, before anything is learnt

@@ -8,7 +8,7 @@ import numpy as np
 from keras import layers, ops
 
 from shared.concepts.config import ConceptsConfig
-from shared.text import PAD, UNK, Vocabulary
+from shared.text.vocabulary import PAD, UNK, Vocabulary
 
 Shape = Sequence[Any]  # sizes, or None
 LEAST = 0.003  # probabilities are kept this far from 0 and 1 before their log-odds

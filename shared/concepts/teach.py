@@ -3,7 +3,7 @@
 The folder that comes out:
 
     concepts.tsv      the words and their witnesses, see `shared.concepts.table`
-    model.weights.h5  see `shared.weights`
+    model.weights.h5  see `shared.bundles.weights`
     fitted.npz        what it says of its own photos, see `shared.concepts.fitted`
     teach.json        data, seconds, scores
 
@@ -22,6 +22,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from keras import ops
 
+from shared.bundles.manifests import WEIGHTS
+from shared.bundles.weights import write_weights
 from shared.concepts import fitting, lessons
 from shared.concepts.calibrate import area_under_curve, calibrate
 from shared.concepts.fitted import FITTED, write_fitted
@@ -32,13 +34,11 @@ from shared.concepts.net import ABOUT, ConceptNet, TaughtHead, load_concepts
 from shared.concepts.table import TABLE, THINGS, Seen, format_table, make_table
 from shared.concepts.teachers import Teacher
 from shared.concepts.words import PERSON
-from shared.efficientnet_lite import Classifier
-from shared.encoders import Encoder
 from shared.errors import AppError
-from shared.files import replace_file, write_text
-from shared.locks import ENDING, hold
-from shared.manifests import WEIGHTS
-from shared.weights import write_weights
+from shared.files.atomic import replace_file, write_text
+from shared.files.locks import ENDING, hold
+from shared.vision.efficientnet_lite import Classifier
+from shared.vision.encoders import Encoder
 
 FOLDS = 2
 LEAST = 25  # photos whose captions name a word that gets a detector

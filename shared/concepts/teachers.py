@@ -10,7 +10,7 @@ D-FINE and RT-DETR export:
        scores          float (N, K), 0..1
 
 Its answers lie in a NumPy archive, `<digest of the graph>.npz`: `photos`, digests of
-`shared.runs.digest_photos`, and `scores`, float16 (photos, 80).
+`digest_photos`, and `scores`, float16 (photos, 80).
 """
 
 import hashlib
@@ -23,9 +23,9 @@ import numpy as np
 
 from shared.concepts.table import THINGS
 from shared.errors import AppError
-from shared.files import replace_file
-from shared.images import StoredImage, read_image
-from shared.locks import hold
+from shared.files.atomic import replace_file
+from shared.files.locks import hold
+from shared.vision.images import StoredImage, read_image
 
 SAVED_EVERY = 500  # photos
 INPUTS = {"images", "orig_target_sizes"}

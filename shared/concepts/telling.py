@@ -10,9 +10,9 @@ from shared.concepts.fitted import read_fitted
 from shared.concepts.net import ConceptNet, load_concepts
 from shared.concepts.table import Seen
 from shared.errors import AppError
-from shared.features import Features
-from shared.images import StoredImage
-from shared.runs import digest_photos
+from shared.files.fingerprints import digest_photos
+from shared.vision.features import Features
+from shared.vision.images import StoredImage
 
 AT_ONCE = 128  # photos
 

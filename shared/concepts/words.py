@@ -16,7 +16,7 @@ from functools import cache
 from importlib import resources
 from typing import NamedTuple
 
-from shared.english import read_word
+from shared.text.english import read_word
 
 PERSON = "person"  # whose being there matters more than any other thing's
 LONGEST = 3  # words of a concept or of another name for it, at most
@@ -55,8 +55,8 @@ def read_concepts() -> dict[str, Concept]:
 def names_of(concept: Concept) -> set[str]:
     """Give all names of a concept, in the singular and the plural.
 
-    For those that go by it without the lexicon of `shared.english`: the plurals of its
-    other names are regular ones, and some of them are no words: "surfs".
+    For those that go by it without the lexicon of `shared.text.english`: the plurals of
+    its other names are regular ones, and some of them are no words: "surfs".
     """
     plurals = {_regular_plural(name) for name in (concept.word, *concept.also)}
     return {concept.word, concept.plural, *concept.also, *plurals}

@@ -7,8 +7,8 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+from shared.data.reading import SPLITS, get_texts, get_value
 from shared.errors import AppError
-from shared.reading import SPLITS, get_texts, get_value
 from vqa.annotations import Layout, Row
 from vqa.layouts.files import by_name, coco_files, read_whole
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from shared.reading import SPLITS, checked_name, get_value, parse_json, read_text
+from shared.data.reading import SPLITS, checked_name, get_value, parse_json, read_text
 from vqa.annotations import Layout, Row, first_text
 from vqa.layouts.files import by_name
 

@@ -7,8 +7,8 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+from shared.data.reading import SPLITS, read_text
 from shared.errors import AppError
-from shared.reading import SPLITS, read_text
 from vqa.annotations import Layout, Row
 from vqa.layouts.files import coco_files
 

@@ -7,8 +7,8 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+from shared.data.reading import SPLITS, read_lines
 from shared.errors import AppError
-from shared.reading import SPLITS, read_lines
 from vqa.annotations import Layout, Row
 
 # Seen in DAQUAR: in the image3, of the image3, in this image3, in image3, image3.

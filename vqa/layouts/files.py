@@ -5,8 +5,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from shared.data.reading import find_file, parse_json, read_text
 from shared.errors import AppError
-from shared.reading import find_file, parse_json, read_text
 
 
 def by_name(

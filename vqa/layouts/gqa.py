@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from shared.reading import SPLITS, checked_name, get_value
+from shared.data.reading import SPLITS, checked_name, get_value
 from vqa.annotations import Layout, Row, first_text
 from vqa.layouts.files import by_name, read_whole
 

@@ -9,9 +9,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from shared.errors import AppError
-from shared.listing import subfolders
-from shared.reading import (
+from shared.data.listing import subfolders
+from shared.data.reading import (
     SPLITS,
     Split,
     find_file,
@@ -20,6 +19,7 @@ from shared.reading import (
     parse_json,
     read_text,
 )
+from shared.errors import AppError
 from vqa.annotations import Layout, Row, first_text
 from vqa.layouts.files import coco_files
 

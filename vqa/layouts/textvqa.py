@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from shared.reading import (
+from shared.data.reading import (
     SPLITS,
     checked_name,
     get_texts,

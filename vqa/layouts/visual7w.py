@@ -8,8 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from shared.errors import AppError
-from shared.reading import (
+from shared.data.reading import (
     checked_name,
     checked_split,
     get_texts,
@@ -17,6 +16,7 @@ from shared.reading import (
     parse_json,
     read_text,
 )
+from shared.errors import AppError
 from vqa.annotations import Box, Layout, Row
 
 

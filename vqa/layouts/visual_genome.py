@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from shared.reading import get_value
+from shared.data.reading import get_value
 from vqa.annotations import Layout, Row
 from vqa.layouts.files import read_whole
 

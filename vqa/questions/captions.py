@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from shared.captioned import read_files
 from shared.concepts.words import Mentions, imagenet_names, read_concepts
+from shared.data.captioned import read_files
+from shared.data.reading import Split
+from shared.data.splits import draw_dev
 from shared.errors import AppError
-from shared.images import IMAGE_SUFFIXES
-from shared.reading import Split
-from shared.splits import draw_dev
+from shared.vision.images import IMAGE_SUFFIXES
 
 _WNID = re.compile(r"^n\d{8}_")  # of WordNet, before the name of a class of ImageNet
 
@@ -42,7 +42,7 @@ def read_captions(source: str | Path) -> list[Captioned]:
         photos in the order of the annotations.
 
     Raises:
-        AppError: as `shared.captioned.read_files`.
+        AppError: as `shared.data.captioned.read_files`.
     """
     found = []
     for record in read_files(source):
@@ -57,7 +57,7 @@ def read_labelled(folder: Path) -> list[Captioned]:
 
     What a name says becomes a caption: "a cat" of `cats/003.jpg` or of
     `n02123045_tabby.jpg`. Photos whose names say nothing of `shared.concepts.words` are
-    left out. About one in ten is dev, see `shared.splits`.
+    left out. About one in ten is dev, see `shared.data.splits`.
 
     Raises:
         AppError: if none is left.

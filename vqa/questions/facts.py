@@ -4,7 +4,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
-from shared.english import present_participle
+from shared.text.english import present_participle
 from vqa.questions.actions import DOERS, RIDDEN, SPORTS, VERB_ANSWERS, action
 from vqa.questions.grammar import Clause, Parse, parse
 from vqa.questions.lexicon import ALIKE, BROADER, IMPLIES, NOUNS, PARTS, word_set

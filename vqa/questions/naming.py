@@ -13,8 +13,8 @@ from random import Random
 from typing import NamedTuple
 
 from shared.concepts.words import Mentions, broader_words, read_concepts
-from shared.english import article
-from shared.text import split_words
+from shared.text.english import article
+from shared.text.vocabulary import split_words
 from vqa.questions.asking import Asked
 from vqa.questions.templates import NAMES, PRESENCE
 

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from shared.english import is_only_noun, is_plural, read_word
+from shared.text.english import is_only_noun, is_plural, read_word
 from vqa.questions.lexicon import (
     ADJECTIVES,
     COLORS,

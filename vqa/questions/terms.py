@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass
 from functools import cache
 
-from shared.english import plural, present_participle, third_person
+from shared.text.english import plural, present_participle, third_person
 from vqa.questions.actions import PARTICIPLES, VERBS
 from vqa.questions.lexicon import MANY_IN_ONE, NOUNS, word_set
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from random import Random
 
-from shared.english import article
+from shared.text.english import article
 from vqa.questions.facts import KIND_OF, Facts
 from vqa.questions.lexicon import MASS, PLURAL, word_set
 from vqa.questions.terms import plural_of

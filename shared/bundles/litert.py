@@ -1,0 +1,221 @@
+"""LiteRT graphs as functions, and whether this machine and a bundle have them."""
+
+import importlib.util
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from threading import Lock
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from shared.bundles import folder as bundles
+from shared.console.quiet import muted
+from shared.errors import AppError
+
+PART = "litert"  # of a bundle
+# Operations that run code from elsewhere, call other graphs, go round or keep things.
+REFUSED = (
+    *("CUSTOM", "DELEGATE", "STABLEHLO", "CALL", "IF", "WHILE", "VAR_HANDLE"),
+    *("READ_VARIABLE", "ASSIGN_VARIABLE", "HASHTABLE", "RANDOM", "MULTINOMIAL"),
+    "PLACEHOLDER_FOR_GREATER_OP_CODES",
+)
+
+
+class Spec(NamedTuple):
+    """What a graph takes or gives under a name.
+
+    Attributes:
+        dtype: such as "float32".
+        shape: sizes of the axes; -1 is one that changes from call to call.
+    """
+
+    dtype: str
+    shape: tuple[int, ...]
+
+
+Specs = dict[str, Spec]  # by name
+
+
+class Graph:
+    """A graph as a function of named arrays, for one caller at a time.
+
+    Args:
+        path: a .tflite file with one signature.
+        threads: processors to use.
+        command: what exports a bundle again, for messages.
+
+    Attributes:
+        inputs, outputs: their Specs, by name.
+
+    Raises:
+        AppError: if it cannot be loaded, or computed.
+    """
+
+    def __init__(self, path: Path, threads: int, command: str):
+        self._path, self._command = path, command
+        with muted():  # it announces how it computes
+            from ai_edge_litert.interpreter import Interpreter
+
+            try:
+                interpreter = Interpreter(model_path=str(path), num_threads=threads)
+                interpreter.allocate_tensors()
+                self._run = interpreter.get_signature_runner()
+            except Exception as error:  # whatever it makes of a stranger's file
+                raise self._refusal("cannot be loaded by LiteRT", error) from error
+        self._lock = Lock()  # while one batch is looked at, somebody may ask for more
+        self.inputs = _specs(self._run.get_input_details())
+        self.outputs = _specs(self._run.get_output_details())
+
+    def __call__(self, **arrays: np.ndarray) -> dict[str, np.ndarray]:
+        """Compute all outputs, by name."""
+        with self._lock:
+            try:
+                found: dict[str, np.ndarray] = self._run(**arrays)
+            except (ValueError, RuntimeError) as error:
+                raise self._refusal("cannot be computed by LiteRT", error) from error
+        return found
+
+    def check(self, inputs: Specs, outputs: Specs) -> None:
+        """Make sure that it takes and gives what it should.
+
+        Args:
+            inputs, outputs: those that it should have at least; -1 is any size.
+
+        Raises:
+            AppError: if it does not; the message names the first that differs.
+        """
+        for kind, own, wanted in (
+            ("input", self.inputs, inputs),
+            ("output", self.outputs, outputs),
+        ):
+            for name in sorted(wanted | own.keys()):
+                if not _fits(own.get(name), wanted.get(name)):
+                    raise AppError(
+                        f"{self._path} does not fit the bundle's config and "
+                        f"vocabulary: its {kind} {name} should be "
+                        f"{_say(wanted.get(name))}, and is {_say(own.get(name))}. "
+                        f"{self._advice()}"
+                    )
+
+    def _refusal(self, what: str, error: Exception) -> AppError:
+        reason = (str(error) or type(error).__name__).splitlines()[0]
+        return AppError(f"{self._path} {what}: {reason} {self._advice()}")
+
+    def _advice(self) -> str:
+        return (
+            f"Export the bundle again with `{self._command}`, or give --runtime keras."
+        )
+
+
+def check_encoder(graph: Graph, image_size: int) -> Spec:
+    """Make sure that a graph looks at images of a size, and give its features' Spec.
+
+    Raises:
+        AppError: if it does not, or its features are not those of a square grid.
+    """
+    images = {"images": Spec("uint8", (1, image_size, image_size, 3))}
+    graph.check(images, {"features": Spec("float32", (1, -1, -1))})
+    features = graph.outputs["features"]
+    regions = max(0, features.shape[1])
+    square = max(1, math.isqrt(regions)) ** 2
+    graph.check(images, {"features": Spec("float32", (1, square, -1))})
+    return features
+
+
+def _specs(details: Mapping[str, Any]) -> Specs:
+    return {
+        name: Spec(np.dtype(one["dtype"]).name, tuple(map(int, one["shape_signature"])))
+        for name, one in details.items()
+    }
+
+
+def _fits(own: Spec | None, wanted: Spec | None) -> bool:
+    if own is None or wanted is None:
+        return False
+    if own.dtype != wanted.dtype or len(own.shape) != len(wanted.shape):
+        return False
+    last = len(own.shape) - 1  # of others, an export may not say the size
+    return all(
+        b in (a, -1) or (a == -1 and axis < last)
+        for axis, (a, b) in enumerate(zip(own.shape, wanted.shape, strict=True))
+    )
+
+
+def _say(spec: Spec | None) -> str:
+    return f"{spec.dtype} {spec.shape}" if spec else "absent"
+
+
+def try_graph(path: Path) -> None:
+    """Look into a graph and compute it twice, in a process of its own.
+
+    Raises:
+        ValueError: if it has operations that reach beyond it or do not end by
+            themselves, or gives arrays of other shapes than it says, or numbers that
+            are not finite.
+        Exception: any other, if it is damaged.
+    """
+    _look_into(path.read_bytes())
+    try:
+        graph = Graph(path, 1, "")
+        _use_twice(graph)
+    except AppError as error:
+        raise ValueError(f"LiteRT says: {error.__cause__}") from error
+
+
+def _use_twice(graph: Graph) -> None:
+    for fill in (0, 1):
+        arrays = {
+            name: np.full([abs(size) * (1 + (size < 0)) for size in shape], fill, dtype)
+            for name, (dtype, shape) in graph.inputs.items()
+        }
+        for name, array in graph(**arrays).items():
+            said = graph.outputs[name]
+            given = Spec(array.dtype.name, array.shape)
+            if not _fits(given, said):
+                raise ValueError(f"it gives {name} as {_say(given)}, not {_say(said)}.")
+            if not np.isfinite(array).all():
+                raise ValueError(f"it gives numbers in {name} that are not finite.")
+
+
+def _look_into(content: bytes) -> None:
+    from ai_edge_litert import schema_py_generated as schema
+
+    names = {
+        number: name
+        for name, number in vars(schema.BuiltinOperator).items()
+        if isinstance(number, int)
+    }
+    model = schema.Model.GetRootAs(content, 0)
+    codes = [model.OperatorCodes(i) for i in range(model.OperatorCodesLength())]
+    for code in codes:
+        number = max(code.BuiltinCode(), code.DeprecatedBuiltinCode())
+        name = names.get(number, f"operation {number}")
+        if name.startswith(REFUSED):
+            raise ValueError(f"it has the operation {name}, which no export makes.")
+    graphs = [model.Subgraphs(i) for i in range(model.SubgraphsLength())]
+    tensors = (g.Tensors(i) for g in graphs for i in range(g.TensorsLength()))
+    if model.ExternalBufferGroupsLength() or any(t.ExternalBuffer() for t in tensors):
+        raise ValueError("it reads numbers from other files.")
+
+
+def why_not_litert(folders: Sequence[Path], command: str) -> str:
+    """Say why LiteRT cannot run these bundles; empty if it can.
+
+    Args:
+        command: what exports a bundle, for the message.
+    """
+    if importlib.util.find_spec("ai_edge_litert") is None:
+        return "it is not installed (pip install ai-edge-litert)."
+    try:
+        with muted():
+            import ai_edge_litert.interpreter  # noqa: F401
+    except (ImportError, OSError) as error:  # such as an old C library
+        return f"it cannot be loaded here: {error}."
+    for folder in folders:
+        if not bundles.has_part(folder, PART):
+            return (
+                f"{folder} was not exported for it; `{command} {folder} --data DIR` "
+                "does that."
+            )
+    return ""

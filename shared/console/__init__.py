@@ -1,0 +1,1 @@
+"""What a command says: progress and warnings, without the noise of libraries."""

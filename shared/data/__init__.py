@@ -1,0 +1,1 @@
+"""Data sets: readers of what is published and of one's own. No nets."""

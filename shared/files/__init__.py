@@ -1,0 +1,1 @@
+"""Files that survive: written whole, locked, continued after an interruption."""

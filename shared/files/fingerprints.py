@@ -1,0 +1,108 @@
+"""Which photos are the same, by their content, and whether one has changed since."""
+
+import hashlib
+import os
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from pathlib import Path
+from typing import Protocol
+
+# A photo of up to 256 KiB is read whole; of a larger one, as much in even steps.
+_SAMPLE, _SAMPLES = 1 << 14, 16
+
+# Size in bytes, time of its content and time of its entry (both ns), digest of its
+# content or None; no numbers at all if there is no such file.
+Fingerprint = list[int | str | None]
+
+
+class File(Protocol):
+    """What has bytes: a path, or a photo in a file of many."""
+
+    def read_bytes(self) -> bytes:
+        """Give all of them."""
+
+
+class Fingerprints:
+    """Fingerprints of photos that are read between `note` and `take`."""
+
+    def __init__(self) -> None:
+        self._noted: dict[Path, Fingerprint] = {}
+
+    def note(self, photo: Path) -> None:
+        """Look at a photo that is about to be read."""
+        self._noted.setdefault(photo, _stat(photo))
+
+    def take(self, photo: Path) -> Fingerprint | None:
+        """Give the fingerprint of what was read; None if it has changed meanwhile."""
+        noted = self._noted.get(photo)
+        if noted and len(noted) == 3:
+            noted.append(_digest(photo, noted[0]))
+        return noted if noted is not None and _stat(photo) == noted[:3] else None
+
+
+def is_same(photo: Path, earlier: Fingerprint | None) -> bool:
+    """Whether a photo's content is what it was; a copy or a move is no change.
+
+    Args:
+        earlier: of `Fingerprints.take`.
+    """
+    if earlier is None:
+        return False
+    now = _stat(photo)
+    if now == earlier[:3]:
+        return True
+    if not now or not earlier or now[0] != earlier[0] or earlier[3] is None:
+        return False
+    return _digest(photo, now[0]) == earlier[3]
+
+
+def stat_only(photo: Path, latest: int) -> Fingerprint | None:
+    """Fingerprint of a photo that was read at an unknown time, at `latest` (ns).
+
+    Returns:
+        None if it was changed after that.
+    """
+    now = _stat(photo)
+    if now and int(now[1] or 0) > latest:
+        return None
+    return [*now, None] if now else now
+
+
+def _stat(photo: Path) -> Fingerprint:
+    with suppress(OSError, ValueError):  # no file, or no name of a file
+        found = os.stat(photo)  # noqa: PTH116  # pathlib raises for long names
+        return [found.st_size, found.st_mtime_ns, found.st_ctime_ns]
+    return []
+
+
+def _digest(photo: Path, size: int | str | None) -> str | None:
+    size = int(size or 0)
+    digest = hashlib.sha256()
+    try:
+        with photo.open("rb", buffering=0) as file:
+            if size <= _SAMPLE * _SAMPLES:
+                digest.update(file.read())
+                return digest.hexdigest()[:32]
+            for i in range(_SAMPLES):
+                file.seek((size - _SAMPLE) * i // (_SAMPLES - 1))
+                digest.update(file.read(_SAMPLE))
+    except OSError:
+        return None
+    return digest.hexdigest()[:32]
+
+
+def digest_photos(photos: Iterable[File]) -> list[str]:
+    """Hash photos, whole: 32 hexadecimal digits of the SHA-256 of each.
+
+    Those of a photo that cannot be read are zeros.
+    """
+
+    def digest(photo: File) -> str:
+        try:
+            return hashlib.sha256(photo.read_bytes()).hexdigest()[:32]
+        except OSError:  # told, with its reason, when it is decoded
+            return "0" * 32
+
+    with ThreadPoolExecutor(4) as pool:
+        return list(pool.map(digest, photos))

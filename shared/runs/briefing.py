@@ -1,0 +1,92 @@
+"""What somebody should know before a training run begins. Needs no Keras."""
+
+from collections import Counter
+from collections.abc import Container, Iterable, Sequence
+from typing import Protocol
+
+from shared.console.progress import counted
+
+FEW = 30  # photos to choose by; on fewer, a score says little
+SHOWN = 8
+EXAMPLES = 5
+
+
+def warn_of_few(photos: int) -> str:
+    """Say so if there are too few photos to choose by; else an empty text."""
+    if photos >= FEW:
+        return ""
+    few = counted(photos, "photo is", "photos are")
+    return (
+        f"{few} too few to judge a model by: with others, its scores could be quite "
+        f"different. From {FEW} on they begin to tell something; mark more photos as "
+        '"dev".'
+    )
+
+
+def count_rare(
+    sentences: Iterable[Sequence[str]], known: Container[str]
+) -> Counter[str]:
+    """Count the words of split sentences that are not known."""
+    return Counter(
+        word for sentence in sentences for word in sentence if word not in known
+    )
+
+
+def name_rare(what: str, counts: Counter[str], why: str) -> str:
+    """Say what is not learnt, the commonest first; an empty text if that is nothing.
+
+    Args:
+        what: "word" or "answer".
+        counts: how often each was seen.
+        why: such as "seen less than 2 times".
+    """
+    if not counts:
+        return ""
+    shown = sorted(counts, key=lambda one: (-counts[one], one))[:SHOWN]
+    names = ", ".join(f"{one} ({counts[one]})" for one in shown)
+    more = " ..." if len(counts) > SHOWN else ""
+    return (
+        f"{counted(len(counts), f'{what} is', f'{what}s are')} not learnt ({why}), the "
+        f"commonest with how often they were seen: {names}{more}."
+    )
+
+
+def name_some(title: str, items: Iterable[str]) -> str:
+    """Say how many there are of something, and name the first, a line each.
+
+    Returns:
+        an empty text if there is none.
+    """
+    items = list(items)
+    if not items:
+        return ""
+    lines = [f"{title}: {len(items)}", *items[:EXAMPLES]]
+    if len(items) > EXAMPLES:
+        lines.append(f"... and {len(items) - EXAMPLES} more")
+    return "\n    ".join(lines)
+
+
+class Stage(Protocol):
+    """A stage of a recipe."""
+
+    @property
+    def name(self) -> str:
+        """What the recipe calls it."""
+
+    @property
+    def batch_size(self) -> int:
+        """Photos in a step."""
+
+
+def name_clipped(stages: Iterable[Stage], photos: int) -> list[str]:
+    """Say which stages take all photos in one step, as they want more than there are.
+
+    Args:
+        photos: how many there are to learn from.
+    """
+    return [
+        f"Stage {stage.name} has a batch_size of {stage.batch_size}, and learns from "
+        f"{counted(photos, 'photo')}: each epoch is one step with all of them."
+        for stage in stages
+        if stage.batch_size > photos
+    ]

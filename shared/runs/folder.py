@@ -1,0 +1,247 @@
+"""The folder of a training run: held by one process, with parts of this run alone.
+
+Needs no Keras. What is in the folder is told by `captioner.train` and `vqa.train`.
+"""
+
+import csv
+import hashlib
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Protocol, TypeVar
+
+from shared.bundles.folder import check_replaceable
+from shared.config import Config, format_config, parse_config, read_config
+from shared.errors import AppError
+from shared.files.atomic import replace_file, write_text
+from shared.vision.images import StoredImage, read_image
+from shared.files.locks import ENDING, hold
+from shared.console.progress import counted
+
+CONFIG, CHECKPOINT, BEST = "config.toml", "checkpoint.npz", "best.npz"
+SKIPPED, BUNDLE = "skipped.csv", "bundle"
+ODD = "surrogateescape"  # file names of any bytes
+
+
+class Pictured(Protocol):
+    """What is learnt from: something about a photo."""
+
+    @property
+    def name(self) -> str:
+        """The photo's, one for one."""
+
+    @property
+    def image(self) -> Path | StoredImage:
+        """The photo."""
+
+
+P = TypeVar("P", bound=Pictured)
+C = TypeVar("C", bound=Config)
+
+
+@contextmanager
+def hold_run(
+    out: Path, what: str, announce: Callable[[str], None] = print
+) -> Iterator[None]:
+    """Make a run's folder, and keep others from it and its bundle meanwhile.
+
+    Args:
+        what: who works on it, such as "`captioner train`".
+        announce: told how to go on after an interrupt.
+
+    Raises:
+        AppError: if another process works on it, or it cannot be written.
+    """
+    new = not out.exists()
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise AppError(
+            f"The run's folder {out} cannot be written: {error}. Choose another one "
+            "with --out."
+        ) from error
+    try:
+        with hold(out, what), hold(out / BUNDLE, what, inside=False):
+            yield
+    except OSError as error:
+        raise AppError(
+            f"{error.filename or out}: {error.strerror or error}. The run in {out} "
+            "keeps what it has saved: mend this and give the same command again, or "
+            "choose another folder with --out."
+        ) from error
+    except KeyboardInterrupt:
+        announce(f"Interrupted. The same command goes on with the run in {out}.")
+        raise
+    finally:
+        if new:  # and nothing came of it
+            with suppress(OSError):
+                out.rmdir()
+
+
+def open_run(out: Path, recipe: Config, data: str, parts: Sequence[str]) -> bool:
+    """Begin a run in its folder, or make sure that the folder holds this very run.
+
+    A run without a checkpoint has nothing to lose, and may become another one.
+
+    Args:
+        out: the folder, held by `hold_run`.
+        data: a hash of all that is learnt from.
+        parts: files that a run with a checkpoint cannot do without.
+
+    Returns:
+        whether there is a checkpoint to go on from.
+
+    Raises:
+        AppError: if the folder holds something else, or parts are missing.
+    """
+    header = f"# data {data}\n"
+    path = out / CONFIG
+    there = {file.name for file in out.iterdir() if not file.name.endswith(ENDING)}
+    if CHECKPOINT in there:
+        needed = (CHECKPOINT, CONFIG, *parts)  # each may be a link to nothing
+        if missing := [name for name in needed if not (out / name).exists()]:
+            raise AppError(
+                f"{out} holds a run that has lost {' and '.join(missing)}, and cannot "
+                "go on without. Bring it back from a copy, or choose another folder "
+                "with --out."
+            )
+        text = read_part(path)
+        known = parse_config(text, type(recipe), str(path))
+        if not text.startswith(header) or known != recipe:
+            raise AppError(
+                f"{out} holds a run with another recipe or other data (see {path}). "
+                "Give the same ones to go on with it, or another folder with --out."
+            )
+    elif there and CONFIG not in there:
+        raise AppError(
+            f"{out} is not empty, and no run. Choose another folder with --out."
+        )
+    elif kept := there & {BEST, BUNDLE}:
+        raise AppError(
+            f"{out} holds a run that has lost {CHECKPOINT}, so it cannot go on. Bring "
+            f"it back from a copy; or choose another folder with --out; or delete "
+            f"{' and '.join(sorted(kept))} there to start anew."
+        )
+    else:
+        (out / SKIPPED).unlink(missing_ok=True)
+        write_text(path, header + format_config(recipe))
+    if BUNDLE in there:
+        check_replaceable(out / BUNDLE)
+    return CHECKPOINT in there
+
+
+def read_part(path: Path) -> str:
+    """Read a text of a run's folder.
+
+    Raises:
+        AppError: if it is not there, or no text.
+    """
+    try:
+        return path.read_text("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise AppError(
+            f"{path} cannot be read: {error}. Bring it back from a copy, or choose "
+            "another folder with --out."
+        ) from error
+
+
+def sign(*parts: Sequence[str]) -> str:
+    """Give a hash of names, digests and words in their order, to tell runs apart."""
+    return hashlib.sha256(repr([tuple(part) for part in parts]).encode()).hexdigest()
+
+
+def leave_out_broken(
+    out: Path, learn: list[P], dev: list[P], announce: Callable[[str], None]
+) -> tuple[list[P], list[P]]:
+    """Look at every photo once, before hours depend on it; list the bad ones.
+
+    A run that goes on keeps its list. One that is missing, or was spoilt, is made
+    anew; `sign` tells whether it became another one.
+
+    Returns:
+        what is left of `learn` and `dev`.
+
+    Raises:
+        AppError: if nothing is left of either.
+    """
+    path = out / SKIPPED
+    photos = {record.name: record.image for record in learn + dev}
+    skipped = _read_skipped(path)
+    if skipped is None or not skipped.keys() <= photos.keys():
+        if path.exists():
+            announce(f"{path} is damaged; the photos are looked at again.")
+        skipped = _find_broken(photos)
+        with (
+            replace_file(path) as new,
+            new.open("w", encoding="utf-8", errors=ODD, newline="") as file,
+        ):
+            csv.writer(file).writerows(skipped.items())
+    if skipped:
+        those = counted(len(skipped), "photo is", "photos are")
+        announce(f"{those} left out, listed in {path}.")
+    learn = [record for record in learn if record.name not in skipped]
+    dev = [record for record in dev if record.name not in skipped]
+    if not learn or not dev:
+        raise AppError(
+            f"No photo is left to {'choose by' if learn else 'learn from'}. The first "
+            f"problem: {next(iter(skipped.values()))}. See {path}."
+        )
+    return learn, dev
+
+
+def _read_skipped(path: Path) -> dict[str, str] | None:
+    """Give the reasons by photo, or None where there is no such list."""
+    try:
+        with path.open(encoding="utf-8", errors=ODD, newline="") as file:
+            return dict(csv.reader(file, strict=True))
+    except (OSError, ValueError, csv.Error):  # ValueError: not two columns
+        return None
+
+
+def _find_broken(photos: dict[str, Path | StoredImage]) -> dict[str, str]:
+    def problem(name: str) -> str | None:
+        try:
+            read_image(photos[name], 32)
+        except AppError as error:
+            return str(error)
+        return None
+
+    with ThreadPoolExecutor(2) as pool:
+        problems = pool.map(problem, photos)
+        return {name: p for name, p in zip(photos, problems, strict=True) if p}
+
+
+def adapt_recipe(known: C, source: str, schema: type[Config], prefix: str) -> C:
+    """Give the whole recipe of a model that is trained further.
+
+    Args:
+        known: the recipe of the model.
+        source, schema, prefix: as of `shared.config.read_config`; the schema has what
+            may change.
+
+    Raises:
+        AppError: if the recipe is refused.
+    """
+    try:
+        change = read_config(source, schema, prefix)
+    except AppError as error:
+        raise AppError(
+            f"{error}\nA recipe to train a model further (--from) has "
+            f"{', '.join(schema.model_fields)}; all else comes with the model."
+        ) from error
+    values = dict(change)
+    origin = getattr(known, "about", "").strip() or "Nothing."
+    about = f"{values['about']}\n\nIt started from a model of which this is said:"
+    changes = {**values, "about": f"{about}\n\n{origin}".strip()}
+    return known.model_copy(update=changes)
+
+
+def refuse(source: str, problems: Sequence[str]) -> None:
+    """Refuse a recipe with all its problems, if there are any.
+
+    Raises:
+        AppError: if there are.
+    """
+    if problems:
+        raise AppError(f"{source} is refused:\n  " + "\n  ".join(problems))

@@ -1,0 +1,287 @@
+"""What any training run needs: an optimizer, its steps, and batches made ahead."""
+
+import queue
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any, NoReturn, TypeVar
+
+import keras
+import numpy as np
+import tensorflow as tf
+from keras import ops
+
+from shared.runs.checkpoints import Progress
+from shared.vision.encoders import Encoder
+from shared.errors import AppError
+from shared.vision.features import PhotosLost
+
+CHECKPOINT_SECONDS = 120
+T = TypeVar("T")
+
+
+def build_optimizer(
+    model: keras.Model,
+    *,
+    steps: int,
+    learning_rate: float,
+    slow_rate: float = 0.0,
+    slow: Sequence[keras.Variable] = (),
+    warmup: float = 0.0,
+    final_rate: float = 0.0,
+    weight_decay: float = 0.0,
+    clip_norm: float = 5.0,
+    average: float = 0.0,
+) -> keras.optimizers.Optimizer:
+    """Give AdamW for a model's trainable variables, built and ready.
+
+    The rate rises linearly from 0 over the first `warmup` of the steps and falls
+    along a cosine to `final_rate` times its height. Weight decay spares vectors.
+
+    Args:
+        steps: steps of the whole run.
+        learning_rate: highest rate.
+        slow_rate: highest rate of the variables in `slow`, instead.
+        slow: variables of their own rate, without weight decay.
+        clip_norm: highest norm of the gradient of each of the two groups.
+        average: momentum of a running mean of the weights; 0 keeps none.
+
+    Source: Loshchilov & Hutter 2019, arXiv:1711.05101.
+    """
+    warmup_steps = max(1, round(warmup * steps))
+
+    def adam(rate: float, decay: float) -> keras.optimizers.AdamW:
+        schedule = keras.optimizers.schedules.CosineDecay(
+            initial_learning_rate=0.0,
+            decay_steps=max(1, steps - warmup_steps),
+            alpha=final_rate,
+            warmup_target=rate,
+            warmup_steps=warmup_steps,
+        )
+        optimizer = keras.optimizers.AdamW(
+            schedule,
+            weight_decay=decay,
+            global_clipnorm=clip_norm,
+            use_ema=average > 0,
+            ema_momentum=average,
+        )
+        vectors = [v for v in model.trainable_variables if len(v.shape) < 2]
+        optimizer.exclude_from_weight_decay(var_list=vectors)
+        return optimizer
+
+    fast = adam(learning_rate, weight_decay)
+    optimizer: keras.optimizers.Optimizer = fast
+    if slow:
+        careful, chosen = adam(slow_rate, 0.0), {id(variable) for variable in slow}
+        optimizer = keras.optimizers.MultiOptimizer(
+            lambda variable: careful if id(variable) in chosen else fast
+        )
+    optimizer.build(model.trainable_variables)
+    return optimizer
+
+
+def check_blocks(encoder: Encoder, blocks: Mapping[str, str]) -> None:
+    """Make sure that an encoder can be trained as the stages of a recipe want.
+
+    Args:
+        encoder: a new one; all of it can be trained afterwards.
+        blocks: for each stage's name what it trains, see `Encoder.train_from`.
+
+    Raises:
+        AppError: if there is no such layer, or nothing to train from there on.
+    """
+    for stage, block in blocks.items():
+        try:
+            encoder.train_from(block)
+        except AppError as error:
+            raise AppError(f"stages.{stage}.encoder_from: {error}") from error
+        if block != "none" and not encoder.trainable_variables:
+            raise AppError(
+                f"stages.{stage}.encoder_from: from the layer {block!r} on, the "
+                "encoder has nothing to train. Name an earlier layer, or all."
+            )
+    encoder.train_from("all")
+
+
+def grow(old: keras.Model, new: keras.Model) -> None:
+    """Give a model the weights of one that knows only its first words, or answers.
+
+    What the new ones add to a weight stays as it is.
+    """
+    for source, target in zip(old.weights, new.weights, strict=True):
+        values = ops.convert_to_numpy(target).copy()
+        values[tuple(map(slice, source.shape))] = ops.convert_to_numpy(source)
+        target.assign(values)
+
+
+def take_step(model: keras.Model, x: Any, y: Any, weights: np.ndarray | None) -> float:
+    """Train on one batch.
+
+    Returns:
+        the loss.
+
+    Raises:
+        AppError: if the loss is no number, or the memory is full.
+    """
+    try:
+        loss = float(model.train_on_batch(x, y, sample_weight=weights))
+    except (MemoryError, tf.errors.ResourceExhaustedError) as error:
+        raise AppError(
+            "The memory is full. Lower the stage's batch_size in the recipe, and "
+            "start again in another folder with --out."
+        ) from error
+    check_numbers(np.array(loss))
+    return loss
+
+
+def check_numbers(values: np.ndarray) -> None:
+    """Make sure that what comes out of a net is numbers.
+
+    Raises:
+        AppError: if one is infinite, or not a number.
+    """
+    if not np.isfinite(values).all():
+        raise AppError(
+            "The training broke down: its loss is not a number any more. Lower the "
+            "rates of the stage, and start again in another folder with --out."
+        )
+
+
+def run_epoch(
+    batches: Iterable[T],
+    learn: Callable[[T], float],
+    progress: Progress,
+    *,
+    save: Callable[[], None],
+    tick: Callable[[int, float], None],
+) -> list[float]:
+    """Take the steps of an epoch that are left, and save from time to time.
+
+    An interrupt, or a request to end, waits until a step is done, and then saves; a
+    second one does not wait. Lost photos save as well.
+
+    Args:
+        batches: from step `progress.step` on.
+        learn: takes a step; gives the loss.
+        progress: its `step` counts on.
+        save: writes the checkpoint.
+        tick: told of every step that is done: its number from 1, and its loss.
+
+    Returns:
+        the losses.
+
+    Raises:
+        PhotosLost: if `batches` raises it.
+        KeyboardInterrupt, SystemExit: after an interrupt, or a request to end.
+    """
+    losses: list[float] = []
+    saved = time.monotonic()
+    with interrupts_wait() as asked:
+        try:
+            for batch in batches:
+                losses.append(learn(batch))
+                progress.step += 1
+                tick(progress.step, losses[-1])
+                if asked or time.monotonic() - saved > CHECKPOINT_SECONDS:
+                    save()
+                    saved = time.monotonic()
+                if asked:
+                    _stop(asked[0])
+        except PhotosLost:
+            save()
+            raise
+    return losses
+
+
+@contextmanager
+def interrupts_wait() -> Iterator[list[int]]:
+    """Let an interrupt, or a request to end, wait for the end; a second one does not.
+
+    Only the main thread is interrupted; in others, this does nothing.
+
+    Yields:
+        a list that gets the signal's number.
+
+    Raises:
+        KeyboardInterrupt, SystemExit: at the end, if there was one.
+    """
+    asked: list[int] = []
+
+    def note(number: int, frame: Any) -> None:
+        if asked:
+            _stop(number)
+        asked.append(number)
+
+    if threading.current_thread() is not threading.main_thread():
+        yield asked  # only the main thread is interrupted
+        return
+    numbers = (signal.SIGINT, signal.SIGTERM)
+    before = {number: signal.signal(number, note) for number in numbers}
+    try:
+        yield asked
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+    if asked:
+        _stop(asked[0])
+
+
+def _stop(number: int) -> NoReturn:
+    if number == signal.SIGINT:
+        raise KeyboardInterrupt
+    raise SystemExit(128 + number)
+
+
+def log_scalars(folder: Path, step: int, values: Mapping[str, float | None]) -> None:
+    """Tell TensorBoard some values; if it cannot be told, the training goes on.
+
+    Args:
+        folder: of its files.
+        values: by name; None is left out.
+    """
+    # `tf.summary.scalar` needs TensorBoard installed only to write this line.
+    scalar = tf.compat.v1.SummaryMetadata(plugin_data={"plugin_name": "scalars"})
+    with (
+        suppress(tf.errors.OpError),
+        tf.summary.create_file_writer(str(folder)).as_default(),
+    ):
+        for name, value in values.items():
+            if value is not None:
+                tf.summary.write(name, tf.constant(value, tf.float32), step, scalar)
+
+
+def ahead(items: Iterable[T], depth: int = 4) -> Iterator[T]:
+    """Make the next items in a thread while the current one is used."""
+    done = object()
+    line: queue.Queue = queue.Queue(depth)
+    stop = threading.Event()
+
+    def put(item: object) -> bool:
+        while not stop.is_set():
+            try:
+                line.put(item, timeout=0.1)
+                return True
+            except queue.Full:
+                continue
+        return False
+
+    def work() -> None:
+        try:
+            for item in items:
+                if not put(item):
+                    return
+            put(done)
+        except BaseException as error:  # raised again where the items are used
+            put(error)
+
+    threading.Thread(target=work, daemon=True).start()
+    try:
+        while (item := line.get()) is not done:
+            if isinstance(item, BaseException):
+                raise item
+            yield item
+    finally:
+        stop.set()

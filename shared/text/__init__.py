@@ -1,0 +1,1 @@
+"""Words: sentences to words, words to ids, and the forms of English words."""

@@ -1,0 +1,43 @@
+from types import SimpleNamespace
+
+from shared.runs.briefing import (
+    EXAMPLES,
+    FEW,
+    count_rare,
+    name_clipped,
+    name_rare,
+    name_some,
+    warn_of_few,
+)
+
+
+def test_few_photos_are_told_to_be_few():
+    assert warn_of_few(FEW) == ""
+    assert warn_of_few(3).startswith("3 photos are too few to judge a model by")
+    assert warn_of_few(1).startswith("1 photo is too few")
+
+
+def test_what_is_not_learnt_is_named_the_commonest_first():
+    sentences = [["a", "dog", "runs"], ["a", "zebra", "runs"], ["zebra"]]
+    counts = count_rare(sentences, {"a": 0, "dog": 1})
+    assert counts == {"runs": 2, "zebra": 2}
+    counts["frisbee"] = 1
+    text = name_rare("word", counts, "seen less than 3 times")
+    assert text.startswith("3 words are not learnt (seen less than 3 times)")
+    assert text.endswith("runs (2), zebra (2), frisbee (1).")
+    assert name_rare("word", {"a": 1}, "").startswith("1 word is not learnt")
+    assert name_rare("word", count_rare([["a"]], {"a": 0}), "") == ""
+
+
+def test_some_of_many_are_named():
+    assert name_some("broken photos", []) == ""
+    assert name_some("broken photos", ["a.jpg"]) == "broken photos: 1\n    a.jpg"
+    lines = name_some("photos", map(str, range(EXAMPLES + 2))).splitlines()
+    assert lines[0] == f"photos: {EXAMPLES + 2}"
+    assert [line.strip() for line in lines[1:]] == [*"01234", "... and 2 more"]
+
+
+def test_a_batch_of_more_photos_than_there_are_is_said():
+    stages = [SimpleNamespace(name=f"s{n}", batch_size=n) for n in (4, 5, 6)]
+    (line,) = name_clipped(stages, 5)
+    assert line.startswith("Stage s6 has a batch_size of 6, and learns from 5 photos")
