@@ -261,7 +261,7 @@ def caption(
         )
     if details and (output is None or output.suffix.lower() != ".jsonl"):
         raise typer.BadParameter("--details needs an --output that ends in .jsonl")
-    from captioner.captioning import Job, Way
+    from captioner.job import Job, Way
     from captioner.outputs import Sidecars, open_output
 
     photos = _find_photos(paths, recursive, null)
@@ -322,8 +322,8 @@ def concepts(
         raise typer.BadParameter("--resume needs the --output to go on with")
     if layout and output:
         raise typer.BadParameter("--format is about printing; --output goes by its end")
-    from captioner.captioning import Job
-    from captioner.naming import CONCEPTS, Naming
+    from captioner.job import Job
+    from captioner.concepts_job import CONCEPTS, Naming
     from captioner.outputs import open_output
 
     photos = _find_photos(paths, recursive, null)

@@ -52,7 +52,7 @@ def open_output(
     Args:
         path: file to write; its suffix says how.
         photos: all of them, in order.
-        settings: gives what records depend on, see `captioner.captioning.Way`.
+        settings: gives what records depend on, see `captioner.job.Way`.
         batch_size: photos at a time.
         resume: continue what is there.
         overwrite: replace what is there.

@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from captioner import captioning, formats
+from captioner import formats, job
 from captioner.cli import main
 from captioner.config import DecodingConfig
 from captioner.rules import make_rules
@@ -874,7 +874,7 @@ def test_train_shows_where_it_stands(capsys, monkeypatch):
 def test_bars_are_shown_on_a_terminal(capsys, monkeypatch):
     draw("a.png", "b.png")
     monkeypatch.setattr("shared.console.progress.is_terminal", lambda: True)
-    monkeypatch.setattr("captioner.captioning.is_terminal", lambda: True)
+    monkeypatch.setattr("captioner.job.is_terminal", lambda: True)
     status, out, err = run(capsys, "a.png", "b.png", "-o", "out.csv")
     assert (status, out) == (0, [])
     assert "2/2" in "".join(err)
@@ -1045,7 +1045,7 @@ def test_doubts_are_printed_and_recorded(capsys, fake, monkeypatch):
         assert photo == Path("a.png")
         return {"Is there a dog?": 0.75}[question]
 
-    monkeypatch.setattr(captioning, "load_asker", lambda: ask)
+    monkeypatch.setattr(job, "load_asker", lambda: ask)
     monkeypatch.setattr(FakeCaptioner, "look", lambda *_: [DOG])
     draw("a.png")
     _, out, err = run(capsys, "a.png", "--check")

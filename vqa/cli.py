@@ -177,7 +177,7 @@ def ask(
     --output says where to write. What cannot be answered is reported, and the exit
     status is then 1.
     """
-    from vqa.answering import Job, Way, ask_one
+    from vqa.job import Job, Way, ask_one
 
     way = Way(top, blind, model, runtime, verbose)
     if batch is None:

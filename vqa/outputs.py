@@ -25,7 +25,7 @@ def open_output(
     Args:
         path: file to write; its suffix says how.
         questions: all of them, in order.
-        settings: gives what answers depend on, see `vqa.answering.Way`.
+        settings: gives what answers depend on, see `vqa.job.Way`.
         resume: continue what is there.
         overwrite: replace what is there.
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TextIO
 
-from captioner.captioning import Tell, say_runtime
+from captioner.job import Tell, say_runtime
 from captioner.concepts import NO_CONCEPTS
 from captioner.formats import Record, to_entries, to_error, write_jsonl
 from captioner.outputs import Kind
@@ -22,7 +22,7 @@ Layout = Literal["table", "tsv", "jsonl"]
 
 @dataclass(frozen=True)
 class Naming:
-    """How the concepts of photos are told, see `captioner.captioning.Work`.
+    """How the concepts of photos are told, see `captioner.job.Work`.
 
     A record is `{"image", "concepts": [{"word", "there", "said"}, ...]}`, what is most
     surely there first, or `{"image", "error"}`.

@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from vqa import answering
-from vqa.answering import Job, Way
+from vqa import job as asking
+from vqa.job import Job, Way
 from vqa.inputs import Question, by_photo, read_questions
 from vqa.outputs import open_output
 
@@ -164,7 +164,7 @@ def test_answers_wait_no_longer_than_for_the_next_photo(names, most):
 
 def test_many_questions_about_one_photo(answerer, monkeypatch):
     draw(1)
-    monkeypatch.setattr(answering, "TOGETHER", 7)
+    monkeypatch.setattr(asking, "TOGETHER", 7)
     questions = [Question("0.png", Path("0.png"), ASKED[i % 4]) for i in range(30)]
     Job(questions, output("a.jsonl", questions)).run()
     assert answerer.runtime.looks == 5

@@ -1,0 +1,1 @@
+"""Training runs: the folder, checkpoints, the optimizer and its steps, figures."""
