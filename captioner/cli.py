@@ -322,8 +322,8 @@ def concepts(
         raise typer.BadParameter("--resume needs the --output to go on with")
     if layout and output:
         raise typer.BadParameter("--format is about printing; --output goes by its end")
-    from captioner.job import Job
     from captioner.concepts_job import CONCEPTS, Naming
+    from captioner.job import Job
     from captioner.outputs import open_output
 
     photos = _find_photos(paths, recursive, null)

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TextIO
 
-from captioner.job import Tell, say_runtime
 from captioner.concepts import NO_CONCEPTS
 from captioner.formats import Record, to_entries, to_error, write_jsonl
+from captioner.job import Tell, say_runtime
 from captioner.outputs import Kind
 from shared.bundles.manifests import identify
 from shared.console.progress import plain

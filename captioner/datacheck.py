@@ -6,13 +6,12 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
-from shared.runs.briefing import count_rare, name_rare, name_some, warn_of_few
-
 from captioner.config import VocabularyConfig
 from captioner.cost import Cost
 from captioner.data import Record, Split
 from shared.console.progress import counted, plain
 from shared.errors import AppError
+from shared.runs.briefing import count_rare, name_rare, name_some, warn_of_few
 from shared.text.vocabulary import SPECIAL_WORDS, Vocabulary, are_glued, split_words
 from shared.vision.images import image_name, read_image
 

@@ -3,14 +3,13 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from shared.runs.folder import adapt_recipe
-
 from captioner import predict
 from captioner.config import CaptionerConfig, FinetuneConfig
 from captioner.data import Record
 from captioner.predict import SHIPPED
 from shared.bundles import folder as bundles
 from shared.config import read_config
+from shared.runs.folder import adapt_recipe
 from shared.text.vocabulary import SPECIAL_WORDS, Vocabulary
 
 FINETUNE = "finetune-captioner"

@@ -9,14 +9,14 @@ from typing import Any
 
 import keras
 from matplotlib.figure import Figure
-from shared.runs.briefing import warn_of_few
-from shared.runs.checkpoints import Progress
-from shared.runs.figures import save_figure
 
 from captioner.config import CaptionerConfig
 from captioner.data import Record
 from captioner.metrics import Report
 from shared.errors import AppError
+from shared.runs.briefing import warn_of_few
+from shared.runs.checkpoints import Progress
+from shared.runs.figures import save_figure
 from shared.vision.images import read_image
 
 SAMPLES = 24

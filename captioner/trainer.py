@@ -12,17 +12,6 @@ from typing import Any
 import keras
 import numpy as np
 from keras import ops
-from shared.runs.checkpoints import Progress, load_arrays, load_progress, save_arrays
-from shared.runs.folder import BEST, CHECKPOINT
-from shared.runs.training import (
-    ahead,
-    build_optimizer,
-    check_numbers,
-    interrupts_wait,
-    log_scalars,
-    run_epoch,
-    take_step,
-)
 
 from captioner.batches import (
     Captions,
@@ -47,6 +36,17 @@ from shared.concepts.table import Seen
 from shared.concepts.telling import tell
 from shared.concepts.words import Mentions
 from shared.data.mixing import count_steps, count_turns
+from shared.runs.checkpoints import Progress, load_arrays, load_progress, save_arrays
+from shared.runs.folder import BEST, CHECKPOINT
+from shared.runs.training import (
+    ahead,
+    build_optimizer,
+    check_numbers,
+    interrupts_wait,
+    log_scalars,
+    run_epoch,
+    take_step,
+)
 from shared.text.vocabulary import Vocabulary
 from shared.vision.features import Features, PhotosLost, extract_features
 

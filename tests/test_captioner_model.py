@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from keras import ops
-from shared.runs.training import build_optimizer
 
 from captioner.config import DecoderConfig
 from captioner.model import Captioner, Decoder, attention_loss, caption_loss
 from shared.concepts.config import ConceptsConfig
 from shared.concepts.slots import ConceptSlots
+from shared.runs.training import build_optimizer
 from shared.text.vocabulary import BOS, EOS, PAD, SPECIAL_WORDS, Vocabulary
 
 B, K, T, R, D, V = 2, 3, 5, 4, 6, 11

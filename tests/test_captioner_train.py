@@ -19,9 +19,6 @@ import pytest
 from conftest import tiny_config, write_concepts, write_shapes
 from keras import layers, ops
 from PIL import Image
-from shared.runs.checkpoints import save_arrays
-from shared.runs.folder import hold_run
-from shared.runs.training import grow
 
 from captioner import train as train_module
 from captioner import trainer
@@ -43,6 +40,9 @@ from shared.config import parse_config
 from shared.data.shapes import COLOURS, draw_shape
 from shared.errors import AppError
 from shared.runs import training
+from shared.runs.checkpoints import save_arrays
+from shared.runs.folder import hold_run
+from shared.runs.training import grow
 from shared.text.vocabulary import SPECIAL_WORDS, Vocabulary
 from shared.vision import encoders
 

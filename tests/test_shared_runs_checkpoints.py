@@ -2,9 +2,9 @@ import keras
 import numpy as np
 import pytest
 from keras import ops
-from shared.runs.checkpoints import Progress, load_arrays, load_progress, save_arrays
 
 from shared.errors import AppError
+from shared.runs.checkpoints import Progress, load_arrays, load_progress, save_arrays
 
 
 def values(variables):

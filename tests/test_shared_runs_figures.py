@@ -3,6 +3,7 @@ import warnings
 import pytest
 from matplotlib.figure import Figure
 from PIL import Image
+
 from shared.runs.figures import save_figure
 
 

@@ -10,6 +10,10 @@ from typing import NamedTuple
 import pytest
 from conftest import ROOT
 from PIL import Image
+
+from shared.config import Config
+from shared.errors import AppError
+from shared.files.locks import hold
 from shared.runs.folder import (
     adapt_recipe,
     hold_run,
@@ -18,10 +22,6 @@ from shared.runs.folder import (
     read_part,
     sign,
 )
-
-from shared.config import Config
-from shared.errors import AppError
-from shared.files.locks import hold
 
 HOLDER = """
 import sys

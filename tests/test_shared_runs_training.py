@@ -11,6 +11,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from keras import ops
+
+from shared.errors import AppError
+from shared.runs import training
 from shared.runs.checkpoints import Progress, load_arrays, load_progress, save_arrays
 from shared.runs.training import (
     ahead,
@@ -21,9 +24,6 @@ from shared.runs.training import (
     run_epoch,
     take_step,
 )
-
-from shared.errors import AppError
-from shared.runs import training
 from shared.vision.encoders import Encoder
 from shared.vision.features import PhotosLost
 

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from vqa import job as asking
-from vqa.job import Job, Way
 from vqa.inputs import Question, by_photo, read_questions
+from vqa.job import Job, Way
 from vqa.outputs import open_output
 
 ASKED = ["what color is it?", "is it red?", "how many?", "is the hat blue?"]

@@ -12,11 +12,11 @@ import numpy as np
 import pytest
 from conftest import patches
 from keras import ops
-from shared.runs.training import build_optimizer
 
 from shared.bundles.folder import write_bundle
 from shared.concepts.config import ConceptsConfig
 from shared.config import format_config
+from shared.runs.training import build_optimizer
 from shared.text.vocabulary import PAD, SPECIAL_WORDS, UNK, Vocabulary
 from shared.vision import encoders
 from vqa.answers import AnswerSpace

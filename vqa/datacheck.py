@@ -7,10 +7,9 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import NamedTuple, get_args
 
-from shared.runs.briefing import count_rare, name_rare, name_some, warn_of_few
-
 from shared.console.progress import counted
 from shared.errors import AppError
+from shared.runs.briefing import count_rare, name_rare, name_some, warn_of_few
 from shared.text.vocabulary import Vocabulary, split_words
 from shared.vision.images import image_name, read_image
 from vqa.answers import AnswerSpace

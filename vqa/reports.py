@@ -11,11 +11,11 @@ from typing import Any, NamedTuple
 import keras
 import numpy as np
 from matplotlib.figure import Figure
+
+from shared.errors import AppError
 from shared.runs.briefing import warn_of_few
 from shared.runs.checkpoints import Progress
 from shared.runs.figures import save_figure
-
-from shared.errors import AppError
 from shared.text.vocabulary import SPECIAL_WORDS, Vocabulary
 from shared.vision.images import read_image
 from vqa.answers import AnswerSpace

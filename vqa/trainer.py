@@ -11,6 +11,10 @@ from typing import Any
 import keras
 import numpy as np
 from keras import ops
+
+from shared.concepts.table import Seen
+from shared.concepts.telling import tell
+from shared.data.mixing import count_steps, count_turns
 from shared.runs.checkpoints import Progress, load_arrays, load_progress, save_arrays
 from shared.runs.folder import BEST, CHECKPOINT
 from shared.runs.training import (
@@ -22,10 +26,6 @@ from shared.runs.training import (
     run_epoch,
     take_step,
 )
-
-from shared.concepts.table import Seen
-from shared.concepts.telling import tell
-from shared.data.mixing import count_steps, count_turns
 from shared.vision.features import Features, PhotosLost, extract_features
 from vqa.batches import (
     Batch,

@@ -5,7 +5,7 @@ Needs no Keras. What is in the folder is told by `captioner.train` and `vqa.trai
 
 import csv
 import hashlib
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -13,11 +13,11 @@ from typing import Protocol, TypeVar
 
 from shared.bundles.folder import check_replaceable
 from shared.config import Config, format_config, parse_config, read_config
+from shared.console.progress import counted
 from shared.errors import AppError
 from shared.files.atomic import replace_file, write_text
-from shared.vision.images import StoredImage, read_image
 from shared.files.locks import ENDING, hold
-from shared.console.progress import counted
+from shared.vision.images import StoredImage, read_image
 
 CONFIG, CHECKPOINT, BEST = "config.toml", "checkpoint.npz", "best.npz"
 SKIPPED, BUNDLE = "skipped.csv", "bundle"

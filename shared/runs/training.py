@@ -14,9 +14,9 @@ import numpy as np
 import tensorflow as tf
 from keras import ops
 
+from shared.errors import AppError
 from shared.runs.checkpoints import Progress
 from shared.vision.encoders import Encoder
-from shared.errors import AppError
 from shared.vision.features import PhotosLost
 
 CHECKPOINT_SECONDS = 120
