@@ -337,17 +337,17 @@ def test_agents_are_not_let_in_unless_asked_for(where):
         assert answer(f"{where}/gradio_api/{path}")[0] == 404
 
 
-# ---- the README
+# ---- the docs
 
 
 def blocks(language):
-    """Code of a language in the README's part on the page."""
-    text = (ROOT / "README.md").read_text("utf-8")
-    part = text[text.index("## The page\n") : text.index("## Train on your own")]
+    """Code of a language in the docs of the page's endpoints."""
+    text = (ROOT / "docs" / "page.md").read_text("utf-8")
+    part = text[text.index("## From other programs\n") :]
     return re.findall(rf"```{language}\n(.*?)```", part, re.DOTALL)
 
 
-def test_the_python_of_the_readme_runs(where, monkeypatch, captioner):
+def test_the_python_of_the_docs_runs(where, monkeypatch, captioner):
     monkeypatch.chdir(ROOT)
     (code,) = blocks("python")
     printed = io.StringIO()
@@ -359,7 +359,7 @@ def test_the_python_of_the_readme_runs(where, monkeypatch, captioner):
 
 
 @pytest.mark.skipif(not (shutil.which("bash") and shutil.which("curl")), reason="curl")
-def test_the_commands_of_the_readme_print_what_it_says(where):
+def test_the_commands_of_the_docs_print_what_they_say(where):
     (code,) = blocks("sh")
     said = next(block for block in blocks("console") if block.startswith("event:"))
     code = code.replace("http://127.0.0.1:7860", where)
@@ -374,8 +374,8 @@ def test_the_commands_of_the_readme_print_what_it_says(where):
     assert told[0]["confidence"] == pytest.approx(shown[0]["confidence"], abs=0.02)
 
 
-def test_every_endpoint_is_in_the_readme():
-    text = (ROOT / "README.md").read_text("utf-8")
+def test_every_endpoint_is_in_the_docs():
+    text = (ROOT / "docs" / "page.md").read_text("utf-8")
     assert all(f"| `/{name}` |" in text for name in NAMES)
 
 
