@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from captioner.data import read_dataset, select
-from captioner.metrics import score_captions
+from captioner.metrics.report import score_captions
 from captioner.predict import SHIPPED, Caption, PhotoCaptioner, load_captioner
 from shared.vision.images import read_image
 

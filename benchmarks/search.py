@@ -23,8 +23,8 @@ with muted():
 
     from captioner.config import DecoderConfig
     from captioner.model import Captioner, Decoder
-    from captioner.rules import Rules
     from captioner.runtime_keras import KerasRuntime
+    from captioner.search.rules import Rules
 
 IMAGES, BEAM, STEPS, WORDS, REGIONS, FEATURES = 8, 5, 20, 5000, 49, 512
 ROUNDS = 30

@@ -201,7 +201,8 @@ class DecodingConfig(Config):
         inflections: whether `must` is content with another form of a word, and
             `ban` means all its forms.
         neutral: the share of "man" in "man" and "woman" above which a man is called
-            one, else a person; see `captioner.neutral`. 0 leaves it to the model.
+            one, else a person; see `captioner.search.neutral`. 0 leaves it to the
+            model.
         people, animals, things: words for them are not said where what they name is
             less surely there, 0 to 1; 0 allows them. This and `support` are for
             models with concepts, see `captioner.grounding`.

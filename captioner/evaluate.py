@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from captioner.data import Record
 from captioner.formats import check_target, to_record
-from captioner.metrics import Report, score_captions
+from captioner.metrics.report import Report, score_captions
 from captioner.references import Reference, choose_references, match_results
 from captioner.results import Results
 from shared.errors import AppError
@@ -93,7 +93,7 @@ def score_records(
     Args:
         records: as from `caption_photos`.
         photos: with their references, as from `captioner.data.select`.
-        official, units: see `captioner.metrics.score_captions`.
+        official, units: see `captioner.metrics.report.score_captions`.
 
     Raises:
         AppError: if no photo could be read, or `official` cannot run.
@@ -148,7 +148,7 @@ def score_results(
     """Score captions from a file; photos that failed there are left out.
 
     Args:
-        official, units: see `captioner.metrics.score_captions`.
+        official, units: see `captioner.metrics.report.score_captions`.
         subset: whether to leave out the references that the file does not name.
 
     Raises:

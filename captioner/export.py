@@ -19,13 +19,13 @@ import tensorflow as tf
 from keras import ops
 
 from captioner.data import Record, read_dataset, select
-from captioner.decoding import Sequences
 from captioner.evaluate import caption_photos, score_records
 from captioner.model import Captioner, Memory
 from captioner.predict import PhotoCaptioner, Runtime, load_bundle
-from captioner.rules import Rules, make_rules
 from captioner.runtime_keras import KerasRuntime, Search
 from captioner.runtime_litert import ODDS, LiteRTRuntime
+from captioner.search.decoding import Sequences
+from captioner.search.rules import Rules, make_rules
 from shared.bundles import folder as bundles
 from shared.concepts.table import Seen
 from shared.console.progress import counted

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from captioner.config import DecodingConfig
-from captioner.neutral import SELDOM
+from captioner.search.neutral import SELDOM
 from shared.concepts.words import broader_words, coco_words, names_of, read_concepts
 
 PERSON, ANIMAL, THING, OTHER, OWN = "person", "animal", "thing", "other", "own"
@@ -92,7 +92,8 @@ class Grounding:
             wanted: ids of words that somebody asks for, seen or not.
 
         Returns:
-            float32 (B, V), as of `captioner.decoding.search`; None if it would be 0.
+            float32 (B, V), see `captioner.search.decoding.search`; None if it would
+            be 0.
         """
         least = {
             PERSON: decoding.people,

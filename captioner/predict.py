@@ -15,15 +15,15 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol, TypeVar, g
 
 import numpy as np
 
-from captioner.choosing import FOUND
 from captioner.concepts import NO_CONCEPTS, Concept, rank
 from captioner.confidence import Evidence, judge
 from captioner.config import CaptionerConfig, DecodingConfig
-from captioner.decoding import Sequences
 from captioner.grounding import Grounding
 from captioner.hedging import Hedging
-from captioner.rules import Rules, make_rules
 from captioner.runtime_litert import EXPORT, FILES, WHERE, LiteRTRuntime
+from captioner.search.choosing import FOUND
+from captioner.search.decoding import Sequences
+from captioner.search.rules import Rules, make_rules
 from shared.bundles import folder as bundles
 from shared.bundles import litert
 from shared.bundles.manifests import read_manifest, weight_files
@@ -84,7 +84,7 @@ class Runtime(Protocol):
         noise: np.ndarray | None = None,
         bias: np.ndarray | None = None,
     ) -> Sequences:
-        """Search for captions, as `captioner.decoding.search`."""
+        """Search for captions, as `captioner.search.decoding.search`."""
 
     def read(self, looked: Any, tokens: Sequence[int], rules: Rules) -> np.ndarray:
         """Tell what follows: log-probabilities float32 (B, len(tokens) + 1, V)."""

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 
 from captioner.config import CaptionerConfig
 from captioner.data import Record
-from captioner.metrics import Report
+from captioner.metrics.report import Report
 from shared.errors import AppError
 from shared.runs.briefing import warn_of_few
 from shared.runs.checkpoints import Progress

@@ -5,13 +5,13 @@ from collections.abc import Sequence
 import numpy as np
 
 from captioner.batches import Batch
-from captioner.choosing import FOUND
-from captioner.cider import CiderD
 from captioner.config import DecodingConfig
 from captioner.data import Record
+from captioner.metrics.cider import CiderD
 from captioner.model import Captioner
-from captioner.rules import make_rules
 from captioner.runtime_keras import Search
+from captioner.search.choosing import FOUND
+from captioner.search.rules import make_rules
 from shared.text.vocabulary import EOS, PAD, SPECIAL_WORDS, Vocabulary
 
 END = SPECIAL_WORDS[EOS]

@@ -10,12 +10,12 @@ import keras
 import numpy as np
 from keras import ops
 
-from captioner import decoding
-from captioner.choosing import width
 from captioner.config import CaptionerConfig
-from captioner.decoding import Sequences, ensemble, search
 from captioner.model import Captioner, build_captioner
-from captioner.rules import Rules
+from captioner.search import decoding
+from captioner.search.choosing import width
+from captioner.search.decoding import Sequences, ensemble, search
+from captioner.search.rules import Rules
 from shared.bundles.weights import load_weights
 from shared.concepts.net import ConceptNet
 from shared.concepts.table import Seen, read_table
@@ -53,7 +53,7 @@ class Search(keras.Model):
         inputs: dict of "images" uint8 (B, H, W, 3) or "features" (B, R, D), one for
             each captioner in a tuple if there are several; "said", as of the first
             captioner, where it is known already; for sampling also "noise", and if
-            wanted "bias", as of `captioner.decoding.search`.
+            wanted "bias", as of `captioner.search.decoding.search`.
 
     Returns:
         Sequences.
@@ -92,7 +92,7 @@ class Search(keras.Model):
 
 
 def _start(captioner, inputs, sequences):
-    """Give a step function of `captioner.decoding`, and the state before it."""
+    """Give the search's step function, and the state before it."""
     decoder = captioner.decoder
     features, said = captioner.look(inputs)
     memory, state = decoder.start(features, sequences, said=said)

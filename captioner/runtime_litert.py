@@ -23,11 +23,11 @@ from typing import Any
 
 import numpy as np
 
-from captioner import arrays, decoding
-from captioner.choosing import width
 from captioner.config import CaptionerConfig
-from captioner.decoding import Sequences, ensemble, search
-from captioner.rules import Rules
+from captioner.search import decoding, numpy_ops
+from captioner.search.choosing import width
+from captioner.search.decoding import Sequences, ensemble, search
+from captioner.search.rules import Rules
 from shared.bundles.litert import PART, Graph, Spec, Specs, check_encoder
 from shared.bundles.manifests import locate
 from shared.concepts.table import Seen
@@ -133,7 +133,7 @@ class LiteRTRuntime:
             rules,
             vocab_size=self.vocab_sizes[0],
             regions=looked[0]["regions"].shape[1],
-            ops=arrays,
+            ops=numpy_ops,
             noise=noise,
             bias=bias,
         )
@@ -146,12 +146,12 @@ class LiteRTRuntime:
         return np.stack(decoding.read(step, state, tokens, rules), axis=1)
 
     def _start(self, looked: list[Memory], sequences: int) -> Any:
-        """Give a step function of `captioner.decoding`, and the state before it."""
+        """Give the search's step function, and the state before it."""
         started = [
             _start(graph, memory, sequences)
             for (_, _, graph), memory in zip(self._nets, looked, strict=True)
         ]
-        return ensemble(started, arrays)
+        return ensemble(started, numpy_ops)
 
 
 def _check(

@@ -25,13 +25,14 @@ from captioner.config import CaptionerConfig, ConfidenceConfig, find_contradicti
 from captioner.cost import estimate_cost, measure_rate
 from captioner.data import Record, read_datasets, select
 from captioner.datacheck import report_cost
-from captioner.metrics import CiderD, score_captions
+from captioner.metrics.cider import CiderD
+from captioner.metrics.report import score_captions
 from captioner.model import Captioner, build_captioner
 from captioner.predict import Caption, PhotoCaptioner, load_bundle, load_captioner
 from captioner.recipes import FEW, FINETUNE, NEW_WORDS, choose, further
 from captioner.reports import describe_run, draw_curves, draw_samples, write_card
-from captioner.rules import make_rules
 from captioner.runtime_keras import KerasRuntime
+from captioner.search.rules import make_rules
 from captioner.trainer import Trainer
 from shared.bundles import folder as bundles
 from shared.concepts.config import check_texts

@@ -23,14 +23,14 @@ from captioner.batches import (
     read_images,
     shift,
 )
-from captioner.cider import CiderD
 from captioner.config import CaptionerConfig, StageConfig
 from captioner.data import Record
+from captioner.metrics.cider import CiderD
 from captioner.model import Captioner
 from captioner.predict import Caption, to_captions
 from captioner.reward import SelfCritic
-from captioner.rules import make_rules
 from captioner.runtime_keras import Search
+from captioner.search.rules import make_rules
 from shared.concepts.imagined import Imagined
 from shared.concepts.table import Seen
 from shared.concepts.telling import tell

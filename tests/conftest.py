@@ -353,9 +353,9 @@ class ConceptRuntime:
         return where
 
     def search(self, looked, rules, noise=None, bias=None):
-        from captioner import arrays
-        from captioner.choosing import width
-        from captioner.decoding import search
+        from captioner.search import numpy_ops
+        from captioner.search.choosing import width
+        from captioner.search.decoding import search
 
         said = np.full((len(looked), width(rules), rules.max_words + 2), -1)
 
@@ -369,7 +369,7 @@ class ConceptRuntime:
                     if sentence[:place] == before and place < len(sentence):
                         old = np.exp(log_probs[(*index, sentence[place])])
                         log_probs[(*index, sentence[place])] = np.log(old + prob)
-            log_probs -= arrays.logsumexp(log_probs, -1)[..., None]
+            log_probs -= numpy_ops.logsumexp(log_probs, -1)[..., None]
             alpha = np.full((*tokens.shape, 4), 0.25, np.float32)
             return log_probs, alpha, (said, state[1] + 1)
 
@@ -379,7 +379,7 @@ class ConceptRuntime:
             rules,
             vocab_size=self.vocab_size,
             regions=4,
-            ops=arrays,
+            ops=numpy_ops,
             noise=noise,
             bias=bias,
         )

@@ -508,7 +508,7 @@ def make_bundles(folder):
     )
 
     from captioner.export import _write_litert
-    from captioner.rules import make_rules
+    from captioner.search.rules import make_rules
     from shared.bundles.folder import add_part
     from vqa.export import write_graphs
 

@@ -20,7 +20,7 @@ from PIL import Image
 from captioner import formats, job
 from captioner.cli import main
 from captioner.config import DecodingConfig
-from captioner.rules import make_rules
+from captioner.search.rules import make_rules
 from shared.config import revise_config
 from shared.errors import AppError
 from shared.text.vocabulary import SPECIAL_WORDS, Vocabulary

@@ -10,14 +10,14 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from captioner import metrics, official
-from captioner.metrics import (
-    CiderD,
-    bleu,
-    read_results,
-    rouge_l,
+from captioner.metrics import official
+from captioner.metrics.bleu import bleu
+from captioner.metrics.cider import CiderD
+from captioner.metrics.report import (
     score_captions,
 )
+from captioner.metrics.rouge import _common_length, rouge_l
+from captioner.results import read_results
 from shared.errors import AppError
 from shared.text.vocabulary import split_words
 
@@ -189,7 +189,7 @@ def test_longest_common_subsequence_equals_brute_force(first, second):
         return {s for n in range(len(words) + 1) for s in combinations(words, n)}
 
     longest = max(map(len, subsequences(first[:6]) & subsequences(second[:6])))
-    assert metrics._common_length(first[:6], second[:6]) == longest
+    assert _common_length(first[:6], second[:6]) == longest
 
 
 def test_cider_by_hand():

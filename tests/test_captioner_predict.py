@@ -14,10 +14,8 @@ from keras import ops
 from PIL import Image
 
 from captioner import predict
-from captioner.choosing import FOUND, NEVER
 from captioner.data import read_dataset, select
-from captioner.decoding import Sequences
-from captioner.metrics import score_captions
+from captioner.metrics.report import score_captions
 from captioner.predict import (
     PhotoCaptioner,
     load_bundle,
@@ -26,6 +24,8 @@ from captioner.predict import (
     why_not_litert,
 )
 from captioner.runtime_keras import KerasRuntime
+from captioner.search.choosing import FOUND, NEVER
+from captioner.search.decoding import Sequences
 from shared.bundles import litert
 from shared.concepts.table import Seen
 from shared.errors import AppError

@@ -27,7 +27,7 @@ from captioner.confidence import Evidence, judge
 from captioner.config import CaptionerConfig
 from captioner.data import read_dataset, select
 from captioner.export import export
-from captioner.metrics import score_captions
+from captioner.metrics.report import score_captions
 from captioner.model import build_captioner
 from captioner.predict import Caption, load_bundle, load_captioner
 from captioner.reports import draw_curves, draw_samples, write_card

@@ -9,7 +9,7 @@ from conftest import VOCABULARY, fake_answerer, small_net  # noqa: F401
 
 from captioner.config import DecodingConfig
 from captioner.controls import TERMS, own_search, to_changes
-from captioner.rules import make_rules
+from captioner.search.rules import make_rules
 from shared.config import revise_config
 from shared.errors import AppError
 from shared.vision.images import read_image

@@ -8,20 +8,13 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from shared.errors import AppError
-from vqa import wups as wups_room
 from vqa.answers import normalize_official
 from vqa.data import Record
-from vqa.metrics import (
-    Report,
-    Score,
-    choice_match,
-    exact_match,
-    score_answers,
-    score_each,
-    vqa_accuracy,
-)
-from vqa.scores import confidence_interval
-from vqa.wups import split_items, wups
+from vqa.metrics import wups as wups_room
+from vqa.metrics.accuracy import choice_match, exact_match, vqa_accuracy
+from vqa.metrics.report import Report, Score, confidence_interval
+from vqa.metrics.scoring import score_answers, score_each
+from vqa.metrics.wups import split_items, wups
 
 
 def ask(number, *answers, photo=None, **more):

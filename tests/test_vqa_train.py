@@ -36,7 +36,7 @@ from vqa import trainer
 from vqa.answers import AnswerSpace
 from vqa.config import VqaConfig
 from vqa.data import Record, read_dataset, select
-from vqa.metrics import score_answers
+from vqa.metrics.scoring import score_answers
 from vqa.predict import load_bundle, load_vqa
 from vqa.questions.captions import read_captions
 from vqa.reports import (

@@ -9,9 +9,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from vqa.accuracy import exact_match, vqa_accuracy
 from vqa.answers import MIN_VOTES, AnswerSpace, are_votes, most_common
 from vqa.data import Record, Split
+from vqa.metrics.accuracy import exact_match, vqa_accuracy
 
 SIZES = (10, 30, 100, 300, 500, 1000, 2000, 3000, 5000)
 GROUPS, ANSWERS_SHOWN = 10, 3

@@ -9,9 +9,11 @@ from shared.errors import AppError
 from shared.vision.images import image_name, read_image
 from vqa.data import Record, find_questions, read_dataset, read_rows, select
 from vqa.formats import to_record
-from vqa.metrics import Answer, Protocol, Report, score_answers, score_each
+from vqa.metrics.accuracy import Answer, Protocol
+from vqa.metrics.report import Report
+from vqa.metrics.scoring import score_answers, score_each
+from vqa.metrics.wups import wu_palmer
 from vqa.results import match_results, read_results
-from vqa.wups import wu_palmer
 
 if TYPE_CHECKING:
     from vqa.predict import Asked, PhotoAnswerer
@@ -195,7 +197,7 @@ def score_records(
     Args:
         found: as from `ask_records`.
         records: the questions, in the same order.
-        protocol, with_wups: as of `vqa.metrics.score_answers`.
+        protocol, with_wups: as of `vqa.metrics.scoring.score_answers`.
 
     Raises:
         AppError: if no photo could be read, or WUPS cannot be had.
@@ -309,7 +311,7 @@ def score_results(
     Args:
         results: as of `vqa.results.read_results`.
         records: as from `read_references`.
-        protocol, with_wups: as of `vqa.metrics.score_answers`.
+        protocol, with_wups: as of `vqa.metrics.scoring.score_answers`.
         blind: a file of answers without the photos.
         subset: whether questions that the results do not name are left out, too; a
             warning of the report counts them.

@@ -28,7 +28,8 @@ from vqa.calibration import (
 )
 from vqa.config import VqaConfig
 from vqa.data import Record
-from vqa.metrics import Report, Score, score_answers
+from vqa.metrics.report import Report, Score
+from vqa.metrics.scoring import score_answers
 
 SAMPLES = 24
 COLUMNS = 4

@@ -1,7 +1,7 @@
 import pytest
 
-from captioner.chair import Chair, chair
-from captioner.metrics import score_captions
+from captioner.metrics.chair import Chair, chair
+from captioner.metrics.report import score_captions
 
 REFERENCES = {
     "street": ["A man rides his bicycle.", "Someone on a bike next to a parked car."],

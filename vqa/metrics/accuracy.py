@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Literal
 
 from shared.errors import AppError
 from vqa.answers import normalize, normalize_official, vote_score
-from vqa.wups import split_items
+from vqa.metrics.wups import split_items
 
 if TYPE_CHECKING:
     from vqa.data import Record

@@ -9,100 +9,15 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from captioner.chair import Chair, chair
-from captioner.cider import CiderD
-from captioner.results import read_results
+from captioner.metrics.bleu import bleu
+from captioner.metrics.chair import Chair, chair
+from captioner.metrics.cider import CiderD
+from captioner.metrics.rouge import rouge_l
+from captioner.metrics.words import Words
 from shared.errors import AppError
 from shared.text.vocabulary import Units, are_glued, split_words
 
-__all__ = ["CiderD", "Report", "bleu", "read_results", "rouge_l", "score_captions"]
-
-Words = Sequence[str]
-
 MIN_IMAGES = 50  # below this, document frequencies say little
-
-
-def _check(hypotheses: Sequence[Words], references: Sequence[Sequence[Words]]) -> None:
-    if len(hypotheses) != len(references):
-        raise ValueError(f"{len(hypotheses)} captions for {len(references)} images")
-    if not references or not all(references):
-        raise ValueError("no images, or an image without references")
-
-
-def bleu(
-    hypotheses: Sequence[Words], references: Sequence[Sequence[Words]]
-) -> tuple[float, float, float, float]:
-    """BLEU-1 to BLEU-4 of a whole corpus, each from 0 to 1.
-
-    Args:
-        hypotheses: one caption an image, as words.
-        references: what people wrote about the same images, in the same order;
-            the one closest in length sets the brevity penalty.
-
-    Raises:
-        ValueError: if the lengths differ or an image has no reference.
-
-    Source: Papineni et al. 2002, ACL P02-1040.
-    """
-    from nltk.translate.bleu_score import corpus_bleu  # 0.3 s to import
-
-    _check(hypotheses, references)
-    guesses = [sum(max(0, len(h) - n) for h in hypotheses) for n in range(4)]
-
-    # The two small constants are the official scorer's. They replace nltk's own
-    # rules: a warning and 1e-154 without a match, and one 4-gram counted for a
-    # caption that is too short to have any.
-    def precisions(matches: Iterable[Any], **_: Any) -> list[float]:
-        return [
-            (match.numerator + 1e-15) / (guess + 1e-9)
-            for match, guess in zip(matches, guesses, strict=True)
-        ]
-
-    weights = [(1 / n,) * n for n in range(1, 5)]
-    scores = corpus_bleu(references, hypotheses, weights, precisions)
-    first, second, third, fourth = map(float, scores)
-    return first, second, third, fourth
-
-
-def _common_length(first: Words, second: Words) -> int:
-    """Length of the longest common subsequence."""
-    best = [0] * (len(second) + 1)
-    for word in first:
-        corner = 0
-        for column, other in enumerate(second, start=1):
-            above = best[column]
-            best[column] = corner + 1 if word == other else max(above, best[column - 1])
-            corner = above
-    return best[-1]
-
-
-def rouge_l(
-    hypotheses: Sequence[Words], references: Sequence[Sequence[Words]]
-) -> list[float]:
-    """ROUGE-L of each image, from 0 to 1.
-
-        score = (1 + b^2) P R / (R + b^2 P),  b = 1.2
-
-    P and R are the longest common subsequence over the length of the caption and
-    of the reference, each the best over the references, as COCO does it.
-
-    Raises:
-        ValueError: if the lengths differ or an image has no reference.
-
-    Source: Lin 2004, ACL W04-1013.
-    """
-    _check(hypotheses, references)
-    scores = []
-    for words, image in zip(hypotheses, references, strict=True):
-        common = [_common_length(words, reference) for reference in image]
-        precision = max(common) / max(1, len(words))
-        recall = max(
-            c / max(1, len(reference))
-            for c, reference in zip(common, image, strict=True)
-        )
-        weighted = (1 + 1.2**2) * precision * recall
-        scores.append(weighted / (recall + 1.2**2 * precision) if weighted else 0.0)
-    return scores
 
 
 @dataclass(frozen=True)
@@ -175,7 +90,7 @@ def score_captions(
     _check_images(captions, references)
     if official:
         tokeniser = "Stanford PTB tokeniser and scorers of pycocoevalcap"
-        from captioner.official import score_officially
+        from captioner.metrics.official import score_officially
 
         if units == "character":  # which that tokeniser leaves as they are
             captions = {name: _spaced(text) for name, text in captions.items()}

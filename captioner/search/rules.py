@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from captioner.config import DecodingConfig
-from captioner.neutral import Neutral, make_neutral
+from captioner.search.neutral import Neutral, make_neutral
 from shared.config import revise_config
 from shared.errors import AppError
 from shared.text.english import forms, spelt_like

@@ -6,8 +6,8 @@ Batched over images and over sequences. A `step` function stands for the model:
         -> (log_probs float (B, N, V), alpha float (B, N, R), state)
 
 where `state` is a tuple of arrays whose first two axes are (B, N). `ops` is
-`keras.ops`, with which a whole search runs on the device, or `captioner.arrays`,
-the same operations in NumPy.
+`keras.ops`, with which a whole search runs on the device, or
+`captioner.search.numpy_ops`, the same operations in NumPy.
 
 Axes: B images, N sequences searched per image, K of them found, T tokens, V words,
 R regions.
@@ -18,7 +18,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from captioner.choosing import (
+from captioner.search.choosing import (
     FOUND,
     NEVER,
     beams,
@@ -28,7 +28,7 @@ from captioner.choosing import (
     samples,
     width,
 )
-from captioner.neutral import SELDOM
+from captioner.search.neutral import SELDOM
 
 
 class Sequences(NamedTuple):

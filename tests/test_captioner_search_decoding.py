@@ -16,11 +16,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from captioner import arrays
-from captioner.choosing import FOUND, NEVER, width
-from captioner.decoding import ensemble, read, search
-from captioner.neutral import Neutral, Sides
-from captioner.rules import Rules, Sampling
+from captioner.search import numpy_ops
+from captioner.search.choosing import FOUND, NEVER, width
+from captioner.search.decoding import ensemble, read, search
+from captioner.search.neutral import Neutral, Sides
+from captioner.search.rules import Rules, Sampling
 
 PAD, UNK, BOS, EOS = range(4)
 HISTORIES = 997
@@ -32,7 +32,7 @@ PLAIN = Sampling(temperature=1.0, top_k=0, top_p=1.0)
 seeds = st.integers(0, 10**6)
 quick = settings(max_examples=8, deadline=None, derandomize=True, database=None)
 on_both = pytest.mark.parametrize(
-    "ops", [arrays, keras.ops], ids=["numpy", keras.backend.backend()]
+    "ops", [numpy_ops, keras.ops], ids=["numpy", keras.backend.backend()]
 )
 
 
@@ -329,7 +329,7 @@ def run(toy, rules, ops, images=None, noise=None):
     ]
     sentences = [[s for s in row if s] for row in sentences]
     check_results(sentences, found, rules)
-    if ops is arrays:  # where the loop runs in Python
+    if ops is numpy_ops:  # where the loop runs in Python
         longest = max(len(s.tokens) for row in sentences for s in row)
         full = all(len(row) == rules.beam_size for row in sentences)
         if full or not rules.must_ids:
@@ -1032,9 +1032,9 @@ def test_numpy_keeps_the_types_that_keras_would(monkeypatch, name):
             assert types(values) == before
         return values
 
-    monkeypatch.setattr(arrays, "while_loop", strict_loop)
+    monkeypatch.setattr(numpy_ops, "while_loop", strict_loop)
     rules = STRATEGIES[name]
-    run(Toy(0, words=5), rules, arrays, noise=make_noise(rules, arrays))
+    run(Toy(0, words=5), rules, numpy_ops, noise=make_noise(rules, numpy_ops))
 
 
 @every_strategy
@@ -1072,14 +1072,14 @@ def test_a_compiled_search_gives_the_same(name):
             [tuple(t for t in row if t != PAD) for row in rows]
             for rows in found.tokens.numpy().tolist()
         ]
-        expected = run(toy, rules, arrays, images, np.asarray(noise))
+        expected = run(toy, rules, numpy_ops, images, np.asarray(noise))
         for mine, other in zip(tokens, expected, strict=True):
             assert [row for row in mine if row] == [s.tokens for s in other]
 
 
 def test_sequences_that_do_not_exist_are_marked():
     rules = make_rules(beam_size=6, max_words=1, banned_ids=(4,))
-    for found in run(Toy(0, words=2), rules, arrays):
+    for found in run(Toy(0, words=2), rules, numpy_ops):
         assert len(found) == 2  # unk and the one word left
 
 

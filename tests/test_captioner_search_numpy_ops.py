@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 
-from captioner import arrays
+from captioner.search import numpy_ops
 
 rng = np.random.default_rng(0)
 FLOATS = rng.normal(0, 3, (2, 3, 5)).astype("float32")
@@ -70,21 +70,21 @@ def check_same(mine, keras_):
 @pytest.mark.parametrize(("name", "args", "kwargs"), CASES)
 def test_it_is_the_operation_of_keras(name, args, kwargs):
     with np.errstate(all="raise", under="ignore"):
-        mine = getattr(arrays, name)(*args, **kwargs)
+        mine = getattr(numpy_ops, name)(*args, **kwargs)
     check_same(mine, getattr(keras.ops, name)(*args, **kwargs))
 
 
 def test_no_operation_is_untested():
     others = {"shape", "top_k", "while_loop"}
-    assert {name for name, _, _ in CASES} | others == set(arrays.__all__)
+    assert {name for name, _, _ in CASES} | others == set(numpy_ops.__all__)
 
 
 def test_the_shape_is_a_tuple():
-    assert arrays.shape(FLOATS) == tuple(keras.ops.shape(FLOATS)) == (2, 3, 5)
+    assert numpy_ops.shape(FLOATS) == tuple(keras.ops.shape(FLOATS)) == (2, 3, 5)
 
 
-@pytest.mark.parametrize("size", [5, arrays.FEW, 3 * arrays.FEW])
-@pytest.mark.parametrize("k", [1, 4, arrays.FEW, arrays.FEW + 1, 3 * arrays.FEW])
+@pytest.mark.parametrize("size", [5, 64, 192])
+@pytest.mark.parametrize("k", [1, 4, 64, 65, 192])
 @pytest.mark.parametrize("kind", ["floats", "ties", "holes", "nothing"])
 def test_the_largest_come_first_and_ties_in_order(size, k, kind):
     x = np.random.default_rng(size + k).normal(size=(2, 3, size)).astype("float32")
@@ -95,7 +95,7 @@ def test_the_largest_come_first_and_ties_in_order(size, k, kind):
     if kind == "nothing":
         x[:] = -np.inf
     k, before = min(k, size), x.copy()
-    values, index = arrays.top_k(x, k)
+    values, index = numpy_ops.top_k(x, k)
     assert index.dtype == np.int32
     np.testing.assert_array_equal(x, before)
     np.testing.assert_array_equal(index, np.argsort(-x, kind="stable")[..., :k])
@@ -112,7 +112,7 @@ def test_a_loop_repeats_while_the_condition_holds():
     def body(i, x):
         return i + 1, x * 2
 
-    for ops in (arrays, keras.ops):
+    for ops in (numpy_ops, keras.ops):
         start = (ops.zeros((), "int32"), ops.convert_to_tensor(FLOATS))
         i, x = ops.while_loop(cond, body, start)
         assert int(i) == 3
@@ -121,5 +121,5 @@ def test_a_loop_repeats_while_the_condition_holds():
 
 def test_what_is_updated_is_a_copy():
     before = FLOATS[0, 0].copy()
-    arrays.scatter_update(FLOATS[0, 0], ROW[:1, None], FLOATS[1, 0, :1])
+    numpy_ops.scatter_update(FLOATS[0, 0], ROW[:1, None], FLOATS[1, 0, :1])
     np.testing.assert_array_equal(FLOATS[0, 0], before)

@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-Words = Sequence[str]
+from captioner.metrics.words import Words
 
 
 def _count_ngrams(words: Words) -> list[Counter[tuple[str, ...]]]:

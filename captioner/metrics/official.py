@@ -41,7 +41,7 @@ def score_officially(
     images = [(captions[name], list(texts)) for name, texts in references.items()]
     limit = START_SECONDS + SECONDS_PER_IMAGE * len(images)
     process = subprocess.Popen(
-        [sys.executable, "-m", "captioner.official"],
+        [sys.executable, "-m", "captioner.metrics.official"],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

@@ -5,8 +5,8 @@ import unicodedata
 import pytest
 
 from captioner.config import DecodingConfig
-from captioner.neutral import Neutral, Sides
-from captioner.rules import Rules, Sampling, make_rules, prefix_words
+from captioner.search.neutral import Neutral, Sides
+from captioner.search.rules import Rules, Sampling, make_rules, prefix_words
 from shared.config import revise_config
 from shared.errors import AppError
 from shared.text.vocabulary import SPECIAL_WORDS, UNK, Vocabulary
@@ -280,7 +280,7 @@ def test_a_changed_copy_of_a_config_is_checked_as_well():
 
 def test_rules_come_without_heavy_libraries():
     code = (
-        "import sys; from captioner.rules import make_rules\n"
+        "import sys; from captioner.search.rules import make_rules\n"
         "assert not {'keras', 'tensorflow', 'nltk', 'lemminflect'} & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code], check=True)

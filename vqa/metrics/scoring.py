@@ -11,28 +11,19 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Literal
 
 from shared.errors import AppError
-from vqa.accuracy import Answer, Protocol, choice_match, exact_match, vqa_accuracy
 from vqa.answers import MIN_VOTES, are_votes, most_common
-from vqa.scores import Report, Score, confidence_interval
-from vqa.wups import wups
+from vqa.metrics.accuracy import (
+    Answer,
+    Protocol,
+    choice_match,
+    exact_match,
+    vqa_accuracy,
+)
+from vqa.metrics.report import Report, Score, confidence_interval
+from vqa.metrics.wups import wups
 
 if TYPE_CHECKING:
     from vqa.data import Record
-
-__all__ = [
-    "Answer",
-    "Metric",
-    "Protocol",
-    "Report",
-    "Score",
-    "choice_match",
-    "choose_metric",
-    "exact_match",
-    "score_answers",
-    "score_each",
-    "vqa_accuracy",
-    "wups",
-]
 
 Metric = Literal["choice", "votes", "exact"]
 Scorer = Callable[["Record", Answer], float]

@@ -143,9 +143,9 @@ def neutralising(rules: Any, vocab_size: int, ops: Any) -> Callable[..., Any]:
     becomes the highest of its own and of those of all words that it stands for.
 
     Args:
-        rules: `captioner.rules.Rules`; its `neutral` is not None.
+        rules: `captioner.search.rules.Rules`; its `neutral` is not None.
         vocab_size: V.
-        ops: see `captioner.decoding`.
+        ops: see `captioner.search.decoding`.
     """
     tables = _tables(rules.neutral, vocab_size)
     words, weights, members, towards, sexed, pronouns = map(

@@ -8,8 +8,8 @@ from functools import lru_cache
 
 import numpy as np
 
-from captioner.neutral import SELDOM, neutralising
-from captioner.rules import Rules
+from captioner.search.neutral import SELDOM, neutralising
+from captioner.search.rules import Rules
 
 NEVER = -1e9  # score of what must not be; -inf would breed NaN
 FOUND = -1e8  # sequences below this do not exist

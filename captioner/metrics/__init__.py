@@ -1,0 +1,1 @@
+"""How close captions come to what people wrote."""

@@ -1,0 +1,1 @@
+"""How captions are searched for: strategies, rules, and the loop that runs them."""
