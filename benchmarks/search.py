@@ -22,7 +22,8 @@ with muted():
     from keras import ops
 
     from captioner.config import DecoderConfig
-    from captioner.model import Captioner, Decoder
+    from captioner.decoder import Decoder
+    from captioner.model import Captioner
     from captioner.runtime_keras import KerasRuntime
     from captioner.search.rules import Rules
 

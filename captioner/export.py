@@ -19,8 +19,9 @@ import tensorflow as tf
 from keras import ops
 
 from captioner.data import Record, read_dataset, select
+from captioner.decoder import Memory
 from captioner.evaluate import caption_photos, score_records
-from captioner.model import Captioner, Memory
+from captioner.model import Captioner
 from captioner.predict import PhotoCaptioner, Runtime, load_bundle
 from captioner.runtime_keras import KerasRuntime, Search
 from captioner.runtime_litert import ODDS, LiteRTRuntime

@@ -11,7 +11,9 @@ import tensorflow as tf
 from keras import ops
 
 from captioner.config import DecoderConfig
-from captioner.model import Captioner, Decoder, attention_loss, caption_loss
+from captioner.decoder import Decoder
+from captioner.losses import attention_loss, caption_loss
+from captioner.model import Captioner
 from shared.concepts.config import ConceptsConfig
 from shared.concepts.slots import ConceptSlots
 from shared.runs.training import build_optimizer
@@ -462,7 +464,7 @@ import sys
 import numpy as np
 from keras import ops
 from captioner.config import DecoderConfig
-from captioner.model import Decoder
+from captioner.decoder import Decoder
 
 path, vocab_size, config = sys.argv[1:]
 given = np.load(path + "/given.npz")

@@ -18,12 +18,13 @@ WITH_KERAS = {
     for package, rooms in {
         "shared": "bundles.weights concepts.examples concepts.fitting "
         "concepts.gathering concepts.net concepts.slots concepts.teach "
-        "concepts.telling nets.attention nets.cells runs.checkpoints "
+        "concepts.telling nets.attention nets.cells nets.precision runs.checkpoints "
         "runs.training vision.efficientnet_lite vision.encoders "
         "vision.features",
-        "captioner": "batches export model reports reward runtime_keras train trainer",
-        "vqa": "batches evidence export model reader reports runtime_keras train "
-        "trainer",
+        "captioner": "batches decoder export losses model reports reward "
+        "runtime_keras train trainer",
+        "vqa": "answerer batches evidence export losses model reader reports "
+        "runtime_keras train trainer",
     }.items()
     for room in rooms.split()
 }

@@ -19,16 +19,12 @@ from shared.config import format_config
 from shared.runs.training import build_optimizer
 from shared.text.vocabulary import PAD, SPECIAL_WORDS, UNK, Vocabulary
 from shared.vision import encoders
+from vqa.answerer import Answerer
 from vqa.answers import AnswerSpace
 from vqa.config import EncoderConfig, NetConfig, StageConfig, VqaConfig
 from vqa.evidence import Evidence, Facts, tell
-from vqa.model import (
-    IMPOSSIBLE,
-    Answerer,
-    Vqa,
-    answer_loss,
-    nothing,
-)
+from vqa.losses import IMPOSSIBLE, answer_loss
+from vqa.model import Vqa, nothing
 from vqa.predict import load_bundle
 from vqa.reader import SPREAD, QuestionReader
 from vqa.runtime_keras import build_net
@@ -682,7 +678,7 @@ import sys
 import numpy as np
 from keras import ops
 from vqa.config import NetConfig
-from vqa.model import Answerer
+from vqa.answerer import Answerer
 
 path, vocab_size, config = sys.argv[1:]
 given = np.load(path + "/given.npz")

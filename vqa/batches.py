@@ -35,9 +35,9 @@ class Drawn(NamedTuple):
     """Questions of a batch. Axes: B photos, N questions, S words, A answers.
 
     Attributes:
-        inputs: "tokens" int32 (B, N, S), padded with empty questions; "choices", as of
-            `vqa.model.Answerer`, where the objective has them; and "asked" int32 (B, N,
-            M), see `vqa.asked`, for a net with concepts.
+        inputs: "tokens" int32 (B, N, S), padded with empty questions; "choices", see
+            `vqa.answerer.Answerer`, where the objective has them; and "asked" int32
+            (B, N, M), see `vqa.asked`, for a net with concepts.
         targets: float32 (B, N, A): how right each answer or choice is.
         weights: float32 (B, N): 0 for an empty question, or one that no answer of the
             vocabulary is right for.

@@ -12,9 +12,10 @@ from shared.concepts.net import ConceptNet
 from shared.concepts.table import read_table
 from shared.text.vocabulary import Vocabulary
 from shared.vision.encoders import Encoder
+from vqa.answerer import Answerer
 from vqa.answers import AnswerSpace
 from vqa.config import VqaConfig
-from vqa.model import Answerer, Vqa, build_vqa, nothing
+from vqa.model import Vqa, build_vqa, nothing
 from vqa.runtime import Scores
 
 ROWS = 8  # questions and choices are filled up to a multiple, so that few shapes occur

@@ -155,6 +155,16 @@ class ConceptNet(keras.Model):
         self.see.build(None)
         self.built = True
 
+    def freeze(self, feature_size: int) -> None:
+        """Make it a part of a model, whose training does not change it.
+
+        Args:
+            feature_size: D of the model's encoder.
+        """
+        if not self.built:
+            self.build((None, None, feature_size))
+        self.trainable = False
+
     def call(self, features: Any) -> Seen:
         """Give the probabilities of all words."""
         return self.look(features)[0]
