@@ -6,7 +6,19 @@ from pydantic import Field, model_validator
 
 from shared.concepts.config import ConceptsConfig, contradicts
 from shared.config import Config
-from shared.nets.names import CellName, EncoderName
+from shared.nets.names import CellName
+from shared.runs.recipes import (
+    EncoderConfig,
+    Layers,
+    MaxWords,
+    MaybeUnits,
+    PhotoStageConfig,
+    Positive,
+    Rate,
+    RecipeConfig,
+    Seed,
+    Units,
+)
 
 # fmt: off
 BAD_ENDINGS = (
@@ -17,27 +29,6 @@ BAD_ENDINGS = (
 # fmt: on
 
 MOST_BEAMS = 50
-
-Rate = Annotated[float, Field(ge=0, lt=1)]
-Positive = Annotated[int, Field(ge=1, le=1_000_000_000)]
-Units = Annotated[int, Field(ge=1, le=8192)]  # of a layer
-Seed = Annotated[int, Field(ge=0, lt=2**32)]  # as NumPy takes it
-
-
-class EncoderConfig(Config):
-    """The convolutional net.
-
-    Attributes:
-        name: a key of `shared.nets.names.ENCODERS`.
-        weights: what training starts from: "imagenet", "none", or a file's path.
-        image_size: height and width that it sees, px.
-        resize: "squash" ignores the aspect ratio, "crop" keeps the middle square.
-    """
-
-    name: EncoderName
-    weights: str = "imagenet"
-    image_size: int = Field(224, ge=32, le=1024)
-    resize: Literal["squash", "crop"] = "squash"
 
 
 class DecoderConfig(Config):
@@ -57,11 +48,11 @@ class DecoderConfig(Config):
     """
 
     cell: CellName = "lstm"
-    layers: int = Field(1, ge=1, le=16)
+    layers: Layers = 1
     units: Units
     embed_dim: Units
     region_units: Units
-    attention_units: int = Field(0, ge=0, le=8192)
+    attention_units: MaybeUnits = 0
     tied: bool = True
     region_dropout: Rate = 0.0
     embed_dropout: Rate = 0.0
@@ -99,38 +90,19 @@ class VocabularyConfig(Config):
 
     units: Literal["word", "character"] = "word"
     min_count: Positive = 4
-    max_words: int = Field(18, ge=1, le=200)
+    max_words: MaxWords = 18
 
 
-class StageConfig(Config):
-    """One stage of training; it starts from the best weights so far.
+class StageConfig(PhotoStageConfig):
+    """One stage of training.
 
     Attributes:
-        name: for logs and folders.
         objective: "cross_entropy", or "self_critical": of the captions that beam
             search finds for a photo, favour those whose CIDEr-D is above their mean
             (Rennie et al. 2017, arXiv:1612.00563; with beams and their mean as in
             Cornia et al. 2020, arXiv:1912.08226).
-        epochs: passes over the training photos at the most.
-        patience: passes without a better score before the stage ends.
-        batch_size: photos in a step.
         captions: captions of each photo in a step; for "self_critical", the beams.
-        learning_rate: highest rate of the decoder.
-        encoder_rate: highest rate of the encoder; 0 leaves it frozen, and its
-            features are computed once.
-        encoder_from: what of the encoder is trained: all, none or its first layer.
-        warmup: share of the steps in which the rate rises from 0; it then falls to
-            `final_rate` times its height along a cosine.
-        final_rate: see `warmup`.
-        weight_decay: of AdamW, for the decoder's matrices.
-        clip_norm: highest norm of a step's gradient.
-        label_smoothing: share of the target spread over all words.
         attention_penalty: weight of the doubly stochastic regulariser.
-        blind: share of the photos whose regions are hidden, so that a decoder with
-            concepts learns to listen to them.
-        texts: share of captions without photos among all that the stage learns from.
-        average: momentum of the running mean of the weights, which is what is
-            validated and kept; 0 keeps the weights themselves.
         augment: whether photos are mirrored, and cropped and brightened if the
             encoder is trained.
         learns: "all", or "new words": of a model that is trained further, only the
@@ -138,34 +110,14 @@ class StageConfig(Config):
             than 300 photos, its concepts learn them, too.
     """
 
-    name: str = Field(pattern=r"^[a-z0-9_-]+$")
     objective: Literal["cross_entropy", "self_critical"] = "cross_entropy"
-    epochs: Positive
-    patience: Positive = 3
-    batch_size: Positive = 32
     captions: Positive = 5
-    learning_rate: float = Field(gt=0, le=1)
-    encoder_rate: float = Field(0.0, ge=0, le=1)
-    encoder_from: str = "none"
-    warmup: Rate = 0.05
-    final_rate: float = Field(0.0, ge=0, le=1)
-    weight_decay: float = Field(0.0, ge=0, le=100)
-    clip_norm: float = Field(5.0, gt=0, le=1e9)
-    label_smoothing: Rate = 0.0
     attention_penalty: float = Field(0.0, ge=0, le=1e6)
-    blind: Rate = 0.0
-    texts: Rate = 0.0
-    average: Rate = 0.0
     augment: bool = True
     learns: Literal["all", "new words"] = "all"
 
     @model_validator(mode="after")
-    def _encoder_is_trained_or_not(self) -> "StageConfig":
-        if (self.encoder_rate > 0) != (self.encoder_from != "none"):
-            raise ValueError(
-                "`encoder_rate` above 0 and `encoder_from` go together: set both to "
-                "train the encoder, or neither"
-            )
+    def _objective_can_be_trained(self) -> "StageConfig":
         if self.encoder_rate and self.learns == "new words":
             raise ValueError("a stage that `learns` new words leaves the encoder alone")
         if self.objective == "self_critical" and self.captions < 2:
@@ -223,8 +175,8 @@ class DecodingConfig(Config):
     groups: int = Field(1, ge=1, le=50)
     diversity: float = Field(0.5, ge=0, le=100)
     length_penalty: Annotated[float, Field(ge=0, le=5)] | Literal["average"] = 0.0
-    min_words: int = Field(1, ge=1, le=200)
-    max_words: int = Field(20, ge=1, le=200)
+    min_words: MaxWords = 1
+    max_words: MaxWords = 20
     no_repeat: int = Field(0, ge=0, le=20)
     bad_endings: tuple[str, ...] = BAD_ENDINGS
     prefix: str = ""
@@ -266,39 +218,14 @@ class DecodingConfig(Config):
         )
 
 
-Stages = Annotated[tuple[StageConfig, ...], Field(min_length=1)]
-
-
-class FinetuneConfig(Config):
+class FinetuneConfig(RecipeConfig[StageConfig]):
     """A recipe to train a finished captioner further, on other photos.
 
     Attributes:
-        about: what the card should say of the data, its licence and limits.
-        seed: of new words' vectors, the order of the photos, and dropout.
-        precision: of the decoder's arithmetic in training; "mixed_bfloat16" is
-            faster on processors with AMX and on GPUs. Weights are always float32.
         vocabulary: which new words are learnt.
-        balance: how several data sets are mixed: the photos drawn from each in an
-            epoch are as its size to this power, none less than once. 1 draws each
-            photo once, 0 as many from all.
-        texts: files of captions without photos, see `shared.data.texts`.
-        stages: trained one after the other.
     """
 
-    about: str = ""
-    seed: Seed = 1
-    balance: float = Field(0.5, ge=0, le=1)
-    texts: tuple[str, ...] = ()
-    precision: Literal["float32", "mixed_bfloat16"] = "float32"
     vocabulary: VocabularyConfig = VocabularyConfig()
-    stages: Stages
-
-    @model_validator(mode="after")
-    def _stage_names_differ(self) -> "FinetuneConfig":
-        names = [stage.name for stage in self.stages]
-        if len(set(names)) != len(names):
-            raise ValueError(f"stages need different names. Received: {names}")
-        return self
 
 
 Weight = Annotated[float, Field(ge=-1000, le=1000)]
@@ -370,12 +297,7 @@ def find_contradictions(recipe: CaptionerConfig, whole: bool) -> list[str]:
                     f"stage are not shared in equal parts by decoding.groups "
                     f"{decoding.groups}. Give a multiple of {decoding.groups}."
                 )
-        found += contradicts(
-            place,
-            recipe.concepts,
-            listens=stage.texts > 0 or stage.blind > 0,
-            trains_encoder=stage.encoder_rate > 0,
-        )
+        found += contradicts(place, stage, recipe.concepts)
         if whole and stage.learns == "new words":
             found.append(
                 f"{place}.learns: from scratch, all words are new. Leave it out, or "

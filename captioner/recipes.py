@@ -9,7 +9,7 @@ from captioner.data import Record
 from captioner.predict import SHIPPED
 from shared.bundles import folder as bundles
 from shared.config import read_config
-from shared.runs.folder import adapt_recipe
+from shared.runs.recipes import adapt_recipe
 from shared.text.vocabulary import SPECIAL_WORDS, Vocabulary
 
 FINETUNE = "finetune-captioner"

@@ -54,9 +54,9 @@ from shared.runs.folder import (
     leave_out_broken,
     open_run,
     read_part,
-    refuse,
     sign,
 )
+from shared.runs.recipes import refuse
 from shared.runs.training import check_blocks, grow
 from shared.text.vocabulary import SPECIAL_WORDS, Vocabulary, split_words
 from shared.vision.encoders import Encoder

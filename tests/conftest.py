@@ -20,7 +20,6 @@ from captioner.config import (
     CaptionerConfig,
     DecoderConfig,
     DecodingConfig,
-    EncoderConfig,
     StageConfig,
 )
 from shared.bundles import trial
@@ -29,10 +28,10 @@ from shared.concepts.table import TABLE, format_table, make_table
 from shared.config import format_config
 from shared.data.shapes import write_captioned_shapes as write_shapes
 from shared.nets import names
+from shared.runs.recipes import EncoderConfig
 from shared.text.vocabulary import EOS, SPECIAL_WORDS, Vocabulary
 from vqa.answers import AnswerSpace
 from vqa.config import AnsweringConfig, NetConfig, VqaConfig
-from vqa.config import EncoderConfig as VqaEncoderConfig
 from vqa.config import StageConfig as VqaStageConfig
 from vqa.config import VocabularyConfig as VqaVocabularyConfig
 
@@ -216,7 +215,7 @@ def tiny_vqa_config(
     sizes = {"units": 8, "embed_dim": 6, "question_units": 8}
     sizes |= {"joint_units": 8, "attention_units": 4}
     return VqaConfig(
-        encoder=VqaEncoderConfig(name=encoder, weights="none", image_size=32),
+        encoder=EncoderConfig(name=encoder, weights="none", image_size=32),
         vocabulary=VqaVocabularyConfig(max_words=6),
         net=NetConfig(**sizes | net),
         concepts=concepts and ConceptsConfig(**concepts),

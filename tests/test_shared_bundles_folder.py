@@ -15,7 +15,7 @@ import pytest
 from conftest import dense_model
 from keras import layers, ops
 
-from captioner.config import CaptionerConfig, DecoderConfig, EncoderConfig, StageConfig
+from captioner.config import CaptionerConfig, DecoderConfig, StageConfig
 from captioner.model import build_captioner
 from captioner.predict import load_bundle
 from shared.bundles import folder as bundles
@@ -31,6 +31,7 @@ from shared.bundles.folder import (
 from shared.bundles.weights import load_weights
 from shared.config import format_config
 from shared.errors import AppError
+from shared.runs.recipes import EncoderConfig
 from shared.text.vocabulary import SPECIAL_WORDS, Vocabulary
 from shared.vision import encoders
 

@@ -15,7 +15,6 @@ from shared.config import Config
 from shared.errors import AppError
 from shared.files.locks import hold
 from shared.runs.folder import (
-    adapt_recipe,
     hold_run,
     leave_out_broken,
     open_run,
@@ -36,10 +35,6 @@ with hold_run(Path(sys.argv[1]), "`captioner train`"):
 class Recipe(Config):
     about: str = ""
     units: int = 1
-
-
-class Change(Config):
-    about: str = ""
 
 
 class Photo(NamedTuple):
@@ -239,16 +234,3 @@ def test_the_signature_tells_one_run_from_another():
     same = sign(["a", "b"], ["c"])
     assert same == sign(("a", "b"), ["c"])
     assert len({same, sign(["b", "a"], ["c"]), sign(["a"], ["b", "c"])}) == 3
-
-
-def test_a_recipe_to_train_further_says_what_it_may_have(tmp_path):
-    path = tmp_path / "a.toml"
-    path.write_text("units = 3\n")
-    known = Recipe(about="Flickr8k.", units=5)
-    with pytest.raises(AppError, match=r"(?s)units: unknown key.*--from\) has about;"):
-        adapt_recipe(known, str(path), Change, "finetune")
-    path.write_text('about = "Mine."\n')
-    recipe = adapt_recipe(known, str(path), Change, "finetune")
-    assert recipe.units == 5
-    assert recipe.about.startswith("Mine.")
-    assert recipe.about.endswith("Flickr8k.")

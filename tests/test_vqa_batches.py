@@ -5,6 +5,7 @@ import pytest
 from PIL import Image
 
 from shared.concepts.imagined import Imagined
+from shared.runs.recipes import EncoderConfig
 from shared.text.vocabulary import EOS, PAD, SPECIAL_WORDS, UNK, Vocabulary
 from shared.vision.features import Features
 from shared.vision.images import read_image
@@ -22,7 +23,6 @@ from vqa.batches import (
     read_images,
 )
 from vqa.config import (
-    EncoderConfig,
     NetConfig,
     StageConfig,
     VocabularyConfig,

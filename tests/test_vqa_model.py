@@ -16,12 +16,13 @@ from keras import ops
 from shared.bundles.folder import write_bundle
 from shared.concepts.config import ConceptsConfig
 from shared.config import format_config
+from shared.runs.recipes import EncoderConfig
 from shared.runs.training import build_optimizer
 from shared.text.vocabulary import PAD, SPECIAL_WORDS, UNK, Vocabulary
 from shared.vision import encoders
 from vqa.answerer import Answerer
 from vqa.answers import AnswerSpace
-from vqa.config import EncoderConfig, NetConfig, StageConfig, VqaConfig
+from vqa.config import NetConfig, StageConfig, VqaConfig
 from vqa.evidence import Evidence, Facts, tell
 from vqa.losses import IMPOSSIBLE, answer_loss
 from vqa.model import Vqa, nothing

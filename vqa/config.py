@@ -6,31 +6,20 @@ from pydantic import Field, model_validator
 
 from shared.concepts.config import ConceptsConfig, contradicts
 from shared.config import Config
-from shared.nets.names import CellName, EncoderName
+from shared.nets.names import CellName
+from shared.runs.recipes import (
+    EncoderConfig,
+    Layers,
+    MaxWords,
+    MaybeUnits,
+    PhotoStageConfig,
+    Positive,
+    Rate,
+    RecipeConfig,
+    Units,
+)
 
-Rate = Annotated[float, Field(ge=0, lt=1)]
-Positive = Annotated[int, Field(ge=1, le=1_000_000_000)]
-Units = Annotated[int, Field(ge=1, le=8192)]  # of a layer
-Seed = Annotated[int, Field(ge=0, lt=2**32)]  # as NumPy takes it
 Temperature = Annotated[float, Field(ge=0.001, le=1000)]
-
-
-class EncoderConfig(Config):
-    """The convolutional net.
-
-    Attributes:
-        name: a key of `shared.nets.names.ENCODERS`.
-        weights: what training starts from: "imagenet", "none", "captioner" (the
-            encoder of the captioner that comes along: one look at a photo then serves
-            both), a file's path, or the folder of a bundle with such an encoder.
-        image_size: height and width that it sees, px.
-        resize: "squash" ignores the aspect ratio, "crop" keeps the middle square.
-    """
-
-    name: EncoderName
-    weights: str = "imagenet"
-    image_size: int = Field(224, ge=32, le=1024)
-    resize: Literal["squash", "crop"] = "squash"
 
 
 class NetConfig(Config):
@@ -61,10 +50,10 @@ class NetConfig(Config):
     """
 
     cell: CellName = "lstm"
-    layers: int = Field(1, ge=1, le=16)
+    layers: Layers = 1
     units: Units
     embed_dim: Units
-    bag_units: int = Field(0, ge=0, le=8192)
+    bag_units: MaybeUnits = 0
     pairs: int = Field(0, ge=0, le=1_000_000)
     question_units: Units
     hops: int = Field(2, ge=0, le=8)
@@ -123,68 +112,24 @@ class VocabularyConfig(Config):
     """
 
     min_count: Positive = 2
-    max_words: int = Field(24, ge=1, le=200)
+    max_words: MaxWords = 24
     answers: int = Field(1000, ge=2, le=100_000)
     min_answers: Positive = 1
 
 
-class StageConfig(Config):
-    """One stage of training; it starts from the best weights so far.
+class StageConfig(PhotoStageConfig):
+    """One stage of training.
 
     Attributes:
-        name: for logs and folders.
-        epochs: passes over the training photos at the most.
-        patience: passes without a better score before the stage ends.
-        batch_size: photos in a step.
         questions: questions of each photo in a step, at most.
-        learning_rate: highest rate of all but the encoder.
-        encoder_rate: highest rate of the encoder; 0 leaves it frozen, and its
-            features are computed once.
-        encoder_from: what of the encoder is trained: all, none or its first layer.
-        warmup: share of the steps in which the rate rises from 0; it then falls to
-            `final_rate` times its height along a cosine.
-        final_rate: see `warmup`.
-        weight_decay: of AdamW, for matrices.
-        clip_norm: highest norm of a step's gradient.
-        label_smoothing: share of the target spread over all answers.
-        average: momentum of the running mean of the weights, which is what is
-            validated and kept; 0 keeps the weights themselves.
         mirror: whether photos are mirrored half of the time, with left and right
             exchanged in their questions and answers.
         augment: whether photos are cropped and brightened, if the encoder is trained.
-        blind: share of the photos whose regions are hidden, for a net with concepts: it
-            learns to listen to them.
-        texts: share of the questions without photos among all that the stage learns
-            from.
     """
 
-    name: str = Field(pattern=r"^[a-z0-9_-]+$")
-    epochs: Positive
-    patience: Positive = 3
-    batch_size: Positive = 32
     questions: Positive = 8
-    learning_rate: float = Field(gt=0, le=1)
-    encoder_rate: float = Field(0.0, ge=0, le=1)
-    encoder_from: str = "none"
-    warmup: Rate = 0.05
-    final_rate: float = Field(0.0, ge=0, le=1)
-    weight_decay: float = Field(0.0, ge=0, le=100)
-    clip_norm: float = Field(5.0, gt=0, le=1e9)
-    label_smoothing: Rate = 0.0
-    average: Rate = 0.0
     mirror: bool = True
     augment: bool = False
-    blind: Rate = 0.0
-    texts: Rate = 0.0
-
-    @model_validator(mode="after")
-    def _encoder_is_trained_or_not(self) -> "StageConfig":
-        if (self.encoder_rate > 0) != (self.encoder_from != "none"):
-            raise ValueError(
-                "`encoder_rate` above 0 and `encoder_from` go together: set both to "
-                "train the encoder, or neither"
-            )
-        return self
 
 
 class AnsweringConfig(Config):
@@ -205,43 +150,18 @@ class AnsweringConfig(Config):
     openings: tuple[str, ...] = ()
 
 
-Stages = Annotated[tuple[StageConfig, ...], Field(min_length=1)]
-
-
-class FinetuneConfig(Config):
+class FinetuneConfig(RecipeConfig[StageConfig]):
     """A recipe to train a finished model further, on other photos or questions.
 
     Attributes:
-        about: what the card should say of the data, its licence and limits.
-        seed: of new words' vectors, the order of the photos, and dropout.
-        precision: of the arithmetic in training; "mixed_bfloat16" is faster on
-            processors with AMX and on GPUs. Weights are always float32.
         vocabulary: which new words and answers are learnt.
-        stages: trained one after the other.
-        balance: how several data sets are mixed: the photos drawn from each in an
-            epoch are as its size to this power, none less than once. 1 draws each
-            photo once, 0 as many from all.
-        texts: files of captions without photos, see `shared.data.texts`, to make
-            questions of.
+        texts: see `RecipeConfig`; questions are made of them.
         captions: captioned data sets whose photos taught the concept net: what it
             tells of them is made up for `texts` by.
     """
 
-    about: str = ""
-    seed: Seed = 1
-    balance: float = Field(0.5, ge=0, le=1)
-    texts: tuple[str, ...] = ()
-    captions: tuple[str, ...] = ()
-    precision: Literal["float32", "mixed_bfloat16"] = "float32"
     vocabulary: VocabularyConfig = VocabularyConfig()
-    stages: Stages
-
-    @model_validator(mode="after")
-    def _stage_names_differ(self) -> "FinetuneConfig":
-        names = [stage.name for stage in self.stages]
-        if len(set(names)) != len(names):
-            raise ValueError(f"stages need different names. Received: {names}")
-        return self
+    captions: tuple[str, ...] = ()
 
 
 class VqaConfig(FinetuneConfig):
@@ -308,12 +228,7 @@ def find_contradictions(recipe: VqaConfig, whole: bool) -> list[str]:
         )
     for stage in recipe.stages:
         place = f"stages.{stage.name}"
-        found += contradicts(
-            place,
-            recipe.concepts,
-            listens=stage.texts > 0 or stage.blind > 0,
-            trains_encoder=stage.encoder_rate > 0,
-        )
+        found += contradicts(place, stage, recipe.concepts)
         if stage.augment and not stage.encoder_rate:
             found.append(
                 f"{place}.augment: photos change only where the encoder is trained, "

@@ -31,13 +31,12 @@ from shared.files.atomic import write_text
 from shared.files.fingerprints import digest_photos
 from shared.runs.briefing import count_rare, name_clipped, name_rare, warn_of_few
 from shared.runs.folder import (
-    adapt_recipe,
     hold_run,
     leave_out_broken,
     open_run,
-    refuse,
     sign,
 )
+from shared.runs.recipes import adapt_recipe, refuse
 from shared.runs.training import check_blocks, grow
 from shared.text.vocabulary import SPECIAL_WORDS, Vocabulary, split_words
 from shared.vision.encoders import Encoder

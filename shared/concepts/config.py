@@ -7,6 +7,7 @@ from pydantic import Field, model_validator
 
 from shared.config import Config
 from shared.errors import AppError
+from shared.runs.recipes import PhotoStageConfig
 
 Word = Annotated[str, Field(min_length=1, max_length=100)]
 
@@ -38,28 +39,25 @@ class ConceptsConfig(Config):
 
 
 def contradicts(
-    place: str, concepts: ConceptsConfig | None, *, listens: bool, trains_encoder: bool
+    place: str, stage: PhotoStageConfig, concepts: ConceptsConfig | None
 ) -> list[str]:
     """Say what in a stage of training does not go with concepts, or without.
 
     Args:
         place: of the stage, for messages.
         concepts: of the recipe.
-        listens: whether photos are hidden in it, or missing.
-        trains_encoder: whether it does.
     """
-    found = []
-    if listens and not concepts:
-        found.append(
+    if not concepts and (stage.texts or stage.blind):
+        return [
             f"{place}: `texts` and `blind` are about concepts, and the recipe has "
             "no [concepts]. Leave them out, or add it."
-        )
-    if trains_encoder and concepts:
-        found.append(
+        ]
+    if concepts and stage.encoder_rate:
+        return [
             f"{place}.encoder_rate: the concepts are read from the features of the "
             "encoder as it is, so it cannot be trained. Leave it out."
-        )
-    return found
+        ]
+    return []
 
 
 def check_texts(source: str, wanted: bool, texts: Sequence[str]) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Protocol, TypeVar
 
 from shared.bundles.folder import check_replaceable
-from shared.config import Config, format_config, parse_config, read_config
+from shared.config import Config, format_config, parse_config
 from shared.console.progress import counted
 from shared.errors import AppError
 from shared.files.atomic import replace_file, write_text
@@ -37,7 +37,6 @@ class Pictured(Protocol):
 
 
 P = TypeVar("P", bound=Pictured)
-C = TypeVar("C", bound=Config)
 
 
 @contextmanager
@@ -210,38 +209,3 @@ def _find_broken(photos: dict[str, Path | StoredImage]) -> dict[str, str]:
     with ThreadPoolExecutor(2) as pool:
         problems = pool.map(problem, photos)
         return {name: p for name, p in zip(photos, problems, strict=True) if p}
-
-
-def adapt_recipe(known: C, source: str, schema: type[Config], prefix: str) -> C:
-    """Give the whole recipe of a model that is trained further.
-
-    Args:
-        known: the recipe of the model.
-        source, schema, prefix: as of `shared.config.read_config`; the schema has what
-            may change.
-
-    Raises:
-        AppError: if the recipe is refused.
-    """
-    try:
-        change = read_config(source, schema, prefix)
-    except AppError as error:
-        raise AppError(
-            f"{error}\nA recipe to train a model further (--from) has "
-            f"{', '.join(schema.model_fields)}; all else comes with the model."
-        ) from error
-    values = dict(change)
-    origin = getattr(known, "about", "").strip() or "Nothing."
-    about = f"{values['about']}\n\nIt started from a model of which this is said:"
-    changes = {**values, "about": f"{about}\n\n{origin}".strip()}
-    return known.model_copy(update=changes)
-
-
-def refuse(source: str, problems: Sequence[str]) -> None:
-    """Refuse a recipe with all its problems, if there are any.
-
-    Raises:
-        AppError: if there are.
-    """
-    if problems:
-        raise AppError(f"{source} is refused:\n  " + "\n  ".join(problems))

@@ -1,0 +1,181 @@
+"""The parts of a recipe that tasks share: its schema, and how a recipe is adapted.
+
+A task builds its recipe from these: `RecipeConfig` of its own stages, which are
+`StageConfig`, or `PhotoStageConfig` where an `EncoderConfig` looks at photos.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Generic, Literal, TypeVar
+
+from pydantic import Field, model_validator
+
+from shared.config import Config, read_config
+from shared.errors import AppError
+from shared.nets.names import EncoderName
+
+Rate = Annotated[float, Field(ge=0, lt=1)]
+Positive = Annotated[int, Field(ge=1, le=1_000_000_000)]
+Units = Annotated[int, Field(ge=1, le=8192)]  # of a layer
+MaybeUnits = Annotated[int, Field(ge=0, le=8192)]  # 0 is no such layer
+Layers = Annotated[int, Field(ge=1, le=16)]
+MaxWords = Annotated[int, Field(ge=1, le=200)]
+Seed = Annotated[int, Field(ge=0, lt=2**32)]  # as NumPy takes it
+
+
+class EncoderConfig(Config):
+    """The convolutional net.
+
+    Attributes:
+        name: a key of `shared.nets.names.ENCODERS`.
+        weights: what training starts from: "imagenet", "none", a file's path, or the
+            folder of a bundle with such an encoder; of a VQA model also "captioner",
+            the encoder of the captioner that comes along: one look at a photo then
+            serves both.
+        image_size: height and width that it sees, px.
+        resize: "squash" ignores the aspect ratio, "crop" keeps the middle square.
+    """
+
+    name: EncoderName
+    weights: str = "imagenet"
+    image_size: int = Field(224, ge=32, le=1024)
+    resize: Literal["squash", "crop"] = "squash"
+
+
+class StageConfig(Config):
+    """One stage of training; it starts from the best weights so far.
+
+    Attributes:
+        name: for logs and folders.
+        epochs: passes over the training data at the most.
+        patience: passes without a better score before the stage ends.
+        batch_size: examples in a step; of photos, photos.
+        learning_rate: highest rate of all but an encoder.
+        warmup: share of the steps in which the rate rises from 0; it then falls to
+            `final_rate` times its height along a cosine.
+        final_rate: see `warmup`.
+        weight_decay: of AdamW, for matrices.
+        clip_norm: highest norm of a step's gradient.
+        label_smoothing: share of the target spread over all words, or answers.
+        average: momentum of the running mean of the weights, which is what is
+            validated and kept; 0 keeps the weights themselves.
+    """
+
+    name: str = Field(pattern=r"^[a-z0-9_-]+$")
+    epochs: Positive
+    patience: Positive = 3
+    batch_size: Positive = 32
+    learning_rate: float = Field(gt=0, le=1)
+    warmup: Rate = 0.05
+    final_rate: float = Field(0.0, ge=0, le=1)
+    weight_decay: float = Field(0.0, ge=0, le=100)
+    clip_norm: float = Field(5.0, gt=0, le=1e9)
+    label_smoothing: Rate = 0.0
+    average: Rate = 0.0
+
+
+class PhotoStageConfig(StageConfig):
+    """A stage that learns from photos.
+
+    Attributes:
+        encoder_rate: highest rate of the encoder; 0 leaves it frozen, and its
+            features are computed once.
+        encoder_from: what of the encoder is trained: all, none or its first layer.
+        blind: share of the photos whose regions are hidden, so that a net with
+            concepts learns to listen to them.
+        texts: share of what has no photos among all that the stage learns from.
+    """
+
+    encoder_rate: float = Field(0.0, ge=0, le=1)
+    encoder_from: str = "none"
+    blind: Rate = 0.0
+    texts: Rate = 0.0
+
+    @model_validator(mode="after")
+    def _encoder_is_trained_or_not(self) -> "PhotoStageConfig":
+        if (self.encoder_rate > 0) != (self.encoder_from != "none"):
+            raise ValueError(
+                "`encoder_rate` above 0 and `encoder_from` go together: set both to "
+                "train the encoder, or neither"
+            )
+        return self
+
+
+S = TypeVar("S", bound=StageConfig)
+
+
+class RecipeConfig(Config, Generic[S]):
+    """How a model is trained, whatever it is.
+
+    Attributes:
+        about: what the card should say of the data, its licence and limits.
+        seed: of new weights, the order of the data, and dropout.
+        balance: how several data sets are mixed: what is drawn from each in an epoch
+            is as its size to this power, none less than once. 1 draws each example
+            once, 0 as many from all sets.
+        texts: files of captions without photos, see `shared.data.texts`.
+        precision: of the arithmetic in training; "mixed_bfloat16" is faster on
+            processors with AMX and on GPUs. Weights are always float32.
+        stages: trained one after the other.
+    """
+
+    about: str = ""
+    seed: Seed = 1
+    balance: float = Field(0.5, ge=0, le=1)
+    texts: tuple[str, ...] = ()
+    precision: Literal["float32", "mixed_bfloat16"] = "float32"
+    stages: Annotated[tuple[S, ...], Field(min_length=1)]
+
+    @model_validator(mode="after")
+    def _stage_names_differ(self) -> "RecipeConfig[S]":
+        names = [stage.name for stage in self.stages]
+        if len(set(names)) != len(names):
+            raise ValueError(f"stages need different names. Received: {names}")
+        return self
+
+
+R = TypeVar("R", bound=RecipeConfig)
+
+
+def name_files(recipe: R, files: Mapping[str, Sequence[str]]) -> R:
+    """Set the files of a recipe to those that a command names, if it names any.
+
+    Args:
+        files: paths by the recipe's key.
+    """
+    given = {key: tuple(paths) for key, paths in files.items() if paths}
+    return recipe.model_copy(update=given) if given else recipe
+
+
+def adapt_recipe(known: R, source: str, schema: type[Config], prefix: str) -> R:
+    """Give the whole recipe of a model that is trained further.
+
+    Args:
+        known: the recipe of the model.
+        source, schema, prefix: see `shared.config.read_config`; the schema has what
+            may change.
+
+    Raises:
+        AppError: if the recipe is refused.
+    """
+    try:
+        change = read_config(source, schema, prefix)
+    except AppError as error:
+        raise AppError(
+            f"{error}\nA recipe to train a model further (--from) has "
+            f"{', '.join(schema.model_fields)}; all else comes with the model."
+        ) from error
+    values = dict(change)
+    origin = known.about.strip() or "Nothing."
+    about = f"{values['about']}\n\nIt started from a model of which this is said:"
+    changes = {**values, "about": f"{about}\n\n{origin}".strip()}
+    return known.model_copy(update=changes)
+
+
+def refuse(source: str, problems: Sequence[str]) -> None:
+    """Refuse a recipe with all its problems, if there are any.
+
+    Raises:
+        AppError: if there are.
+    """
+    if problems:
+        raise AppError(f"{source} is refused:\n  " + "\n  ".join(problems))
