@@ -1,18 +1,31 @@
 """Command line of the captioner, e.g. `captioner caption photos/`."""
 
-import io
-import os
 import sys
 from pathlib import Path
-from shlex import quote
 from typing import Annotated, Any, Literal
 
 import typer
 
+from captioner.cli_training import COMMANDS
 from captioner.demo import demo
-from shared.console.progress import TrainingProgress, describe, progress_bar, say
-from shared.console.quiet import is_debugging, muted
-from shared.errors import AppError
+from captioner.options import (
+    BatchSize,
+    BeamSize,
+    LengthPenalty,
+    Models,
+    NoRepeat,
+    read_length_penalty,
+)
+from shared.console.commands import check_resume, new_app, run_app
+from shared.console.options import (
+    Model,
+    Overwrite,
+    Resume,
+    Runtime,
+    Verbose,
+    output_option,
+)
+from shared.console.progress import say
 
 # Heavy imports wait inside the commands: --help takes a tenth of a second.
 
@@ -23,17 +36,11 @@ SEARCH = (
     *("temperature", "top_k", "top_p", "seed"),
 )
 CLEAR = 0.8  # the margin of --neutral, see `DecodingConfig`
-WHEN_FULL = "Try a smaller --batch-size."
 
-app = typer.Typer(
-    help="Describe photos in a sentence, and train the model that does.",
-    no_args_is_help=True,
-    add_completion=False,
-    rich_markup_mode=None,
-    pretty_exceptions_enable=False,
+app = new_app(
+    "captioner", "Describe photos in a sentence, and train the model that does."
 )
 
-Split = Literal["train", "dev", "test"]
 Paths = Annotated[
     list[str],
     typer.Argument(
@@ -46,87 +53,9 @@ Recursive = Annotated[
     bool, typer.Option("--recursive", "-r", help="Also look into inner folders.")
 ]
 Null = Annotated[
-    bool, typer.Option("--null", "-0", help="The list is of find -print0.")
+    bool,
+    typer.Option("--null", "-0", help="The list is separated as by find -print0."),
 ]
-Resume = Annotated[
-    bool, typer.Option("--resume", help="Go on with an output; do what is missing.")
-]
-Verbose = Annotated[
-    bool, typer.Option("--verbose", "-v", help="Say what runs, and how fast.")
-]
-Models = Annotated[
-    list[Path] | None,
-    typer.Option(
-        "--model",
-        metavar="DIR",
-        help="A trained model; default: the one included. Several vote.",
-    ),
-]
-Runtime = Annotated[
-    Literal["keras", "litert"] | None,
-    typer.Option(help="What runs the model; default: LiteRT if it can, else Keras."),
-]
-BeamSize = Annotated[
-    int | None,
-    typer.Option(metavar="N", min=1, max=50, help="Width of the search, 1 to 50."),
-]
-BatchSize = Annotated[
-    int, typer.Option(metavar="N", min=1, max=512, help="Photos at once, 1 to 512.")
-]
-LengthPenalty = Annotated[
-    str | None,
-    typer.Option(
-        metavar="X|average", help="Above 0 favours long captions; 0 to 5, or average."
-    ),
-]
-NoRepeat = Annotated[
-    int | None,
-    typer.Option(metavar="N", min=0, help="No N words in a row twice; 0 allows it."),
-]
-Official = Annotated[
-    bool, typer.Option("--official", help="COCO's own scorers, and METEOR; needs Java.")
-]
-Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace files.")]
-FromBundle = Annotated[
-    Path | None,
-    typer.Option(
-        "--from", metavar="DIR", help="A trained model to start from, or `included`."
-    ),
-]
-Data = Annotated[
-    str, typer.Option(metavar="DIR", help="Photos and captions, or their annotations.")
-]
-DataSets = Annotated[
-    list[str],
-    typer.Option(
-        "--data",
-        metavar="DIR",
-        help="Photos and captions, or their annotations; may be repeated.",
-    ),
-]
-
-
-def _print_version(wanted: bool) -> None:
-    if wanted:
-        from importlib.metadata import version
-
-        print(f"captioner {version('sightread')}")
-        raise typer.Exit
-
-
-@app.callback()
-def _options(
-    version: Annotated[
-        bool,
-        typer.Option(
-            "--version",
-            is_eager=True,
-            callback=_print_version,
-            help="Show the version.",
-        ),
-    ] = False,
-) -> None:
-    pass
 
 
 @app.command()
@@ -135,12 +64,7 @@ def caption(
     paths: Paths,
     output: Annotated[
         Path | None,
-        typer.Option(
-            "--output",
-            "-o",
-            metavar="FILE",
-            help="Write .jsonl, .csv, .json (COCO's results) or .html.",
-        ),
+        output_option("Write .jsonl, .csv, .json (COCO's results) or .html."),
     ] = None,
     sidecar: Annotated[
         bool, typer.Option("--sidecar", help="Write a .txt beside each photo.")
@@ -227,18 +151,26 @@ def caption(
         bool, typer.Option("--sample", help="Draw captions at random.")
     ] = False,
     temperature: Annotated[
-        float | None, typer.Option(metavar="X", help="Of --sample; below 1 is tamer.")
+        float | None,
+        typer.Option(metavar="X", help="With --sample: below 1 favours likely words."),
     ] = None,
     top_k: Annotated[
         int | None,
-        typer.Option(metavar="N", min=0, help="Of --sample: from the N likeliest."),
+        typer.Option(
+            metavar="N", min=0, help="With --sample: among the N likeliest words."
+        ),
     ] = None,
     top_p: Annotated[
         float | None,
-        typer.Option(metavar="P", help="Of --sample: from the likeliest up to P."),
+        typer.Option(
+            metavar="P", help="With --sample: among the likeliest words that sum to P."
+        ),
     ] = None,
     seed: Annotated[
-        int | None, typer.Option(metavar="N", min=0, help="Of --sample.")
+        int | None,
+        typer.Option(
+            metavar="N", min=0, help="With --sample: the same captions again."
+        ),
     ] = None,
     batch_size: BatchSize = 8,
     model: Models = None,
@@ -252,8 +184,7 @@ def caption(
     left out, and the exit status is then 1. How captions are searched for is the
     model's own choice unless an option says otherwise.
     """
-    if resume and overwrite:
-        raise typer.BadParameter("--resume keeps what --overwrite replaces; choose one")
+    check_resume(resume, overwrite)
     if beam_size and num_captions > beam_size:
         raise typer.BadParameter(
             f"--num-captions {num_captions} needs --beam-size {num_captions} or more, "
@@ -284,10 +215,7 @@ def caption(
 @app.command()
 def concepts(
     paths: Paths,
-    output: Annotated[
-        Path | None,
-        typer.Option("--output", "-o", metavar="FILE", help="Write .jsonl or .csv."),
-    ] = None,
+    output: Annotated[Path | None, output_option("Write .jsonl or .csv.")] = None,
     recursive: Recursive = False,
     null: Null = False,
     resume: Resume = False,
@@ -298,14 +226,11 @@ def concepts(
     layout: Annotated[
         Literal["table", "tsv", "jsonl"] | None,
         typer.Option(
-            "--format", help="Of what is printed; default: table on a terminal."
+            "--format", help="How to print; default: a table on a terminal, else tsv."
         ),
     ] = None,
     batch_size: BatchSize = 8,
-    model: Annotated[
-        Path | None,
-        typer.Option(metavar="DIR", help="A trained model; default: the one included."),
-    ] = None,
+    model: Model = None,
     runtime: Runtime = None,
     verbose: Verbose = False,
 ) -> None:
@@ -316,10 +241,7 @@ def concepts(
     be seen, `said` that a human caption mentions it. Photos that cannot be read are
     reported and left out, and the exit status is then 1.
     """
-    if resume and overwrite:
-        raise typer.BadParameter("--resume keeps what --overwrite replaces; choose one")
-    if resume and not output:
-        raise typer.BadParameter("--resume needs the --output to go on with")
+    check_resume(resume, overwrite, bool(output))
     if layout and output:
         raise typer.BadParameter("--format is about printing; --output goes by its end")
     from captioner.concepts_job import CONCEPTS, Naming
@@ -345,322 +267,6 @@ def concepts(
         raise typer.Exit(1)
 
 
-app.command()(demo)
-
-
-@app.command()
-def data(
-    source: Annotated[
-        str | None,
-        typer.Argument(metavar="[DIR]", help="Photos with captions to train on."),
-    ] = None,
-    config: Annotated[
-        str | None,
-        typer.Option(metavar="NAME|FILE", help="The recipe to train with."),
-    ] = None,
-    from_bundle: FromBundle = None,
-    min_count: Annotated[
-        int | None,
-        typer.Option(min=1, help="Instead of the recipe's: times to see a word."),
-    ] = None,
-    draw: Annotated[
-        Path | None,
-        typer.Option(metavar="DIR", help="Draw shapes with captions, for a first try."),
-    ] = None,
-) -> None:
-    """Check a data set before training on it.
-
-    Decodes every photo, counts captions and words as training will, and estimates
-    what that takes: with the recipe of --config, or further from the model of --from,
-    by default the one included. The exit status is 1 if there is something to fix.
-    """
-    if (source is None) == (draw is None):
-        raise typer.BadParameter("give either DIR to check, or --draw DIR")
-    if draw:
-        from shared.data.shapes import write_captioned_shapes
-
-        print(write_captioned_shapes(draw))
-        say(
-            "Train on them: captioner train --config captioner-tiny "
-            f"--data {quote(str(draw))} --out runs/shapes"
-        )
-        return
-    from captioner.cost import estimate_cost, measure_rate
-    from captioner.data import read_dataset
-    from captioner.datacheck import check_dataset, report_cost
-    from captioner.recipes import read_recipe
-
-    records = read_dataset(str(source))
-    recipe, name, first = read_recipe(config, from_bundle, records)
-    if min_count:
-        words = recipe.vocabulary.model_copy(update={"min_count": min_count})
-        recipe = recipe.model_copy(update={"vocabulary": words})
-    with progress_bar("photos", len(records)) as advance:
-        check = check_dataset(
-            records,
-            recipe.vocabulary,
-            first=first,
-            progress=lambda done, _: advance(done),
-        )
-    sizes = check.learn, check.choose, len(first) + check.kept
-    cost = estimate_cost(recipe, *sizes, measure_rate())
-    print(report_cost(cost, name), check, sep="\n\n")
-    if not check.ok:
-        raise typer.Exit(1)
-
-
-@app.command()
-def train(
-    data: DataSets,
-    out: Annotated[
-        Path, typer.Option(metavar="DIR", help="The run; one that exists goes on.")
-    ],
-    config: Annotated[
-        str | None, typer.Option(metavar="NAME|FILE", help="The recipe.")
-    ] = None,
-    encoder_weights: Annotated[
-        str | None,
-        typer.Option(metavar="imagenet|none|FILE", help="Instead of the recipe's."),
-    ] = None,
-    concepts: Annotated[
-        Path | None,
-        typer.Option(metavar="DIR", help="What `teach` wrote, for a recipe with them."),
-    ] = None,
-    texts: Annotated[
-        list[str] | None,
-        typer.Option(metavar="FILE", help="Captions without photos; may be repeated."),
-    ] = None,
-    from_bundle: FromBundle = None,
-    cache: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="For features; default: in OUT.")
-    ] = None,
-) -> None:
-    """Train a model, or go on where an interrupted run stopped.
-
-    Prints the folder of the trained model.
-    """
-    if config is None and from_bundle is None:
-        from shared.config import recipe_names
-
-        names = ", ".join(recipe_names("captioner-"))
-        raise typer.BadParameter(f"give --config (a file, {names}), or --from")
-    with muted():
-        from captioner.train import train as run
-    if str(from_bundle) == "included":
-        from captioner.predict import SHIPPED
-
-        from_bundle = SHIPPED
-    with TrainingProgress() as progress:
-        bundle = run(
-            config,
-            data,
-            out,
-            encoder_weights=encoder_weights,
-            concepts=concepts,
-            texts=texts or (),
-            from_bundle=from_bundle,
-            cache=cache,
-            announce=progress.announce,
-            tick=progress.tick,
-        )
-    print(bundle)
-    say(
-        "To caption faster, and without TensorFlow: "
-        f"captioner export {quote(str(bundle))} --format litert --data {quote(data[0])}"
-    )
-
-
-@app.command()
-def teach(
-    data: Annotated[
-        list[str],
-        typer.Option(metavar="DIR", help="Photos and captions; several times: more."),
-    ],
-    teacher: Annotated[
-        Path,
-        typer.Option(metavar="FILE", help="An ONNX detector of COCO's 80 things."),
-    ],
-    out: Annotated[
-        Path,
-        typer.Option("--output", "-o", metavar="DIR", help="The folder to write."),
-    ],
-    photos: Annotated[
-        list[str] | None,
-        typer.Option(metavar="DIR", help="Photos without captions, to learn from."),
-    ] = None,
-    labelled: Annotated[
-        list[str] | None,
-        typer.Option(metavar="DIR", help="Photos of what their file or folder names."),
-    ] = None,
-    encoder: Annotated[
-        str, typer.Option(metavar="NAME", help="What looks at photos.")
-    ] = "efficientnet_lite2",
-    encoder_weights: Annotated[
-        str, typer.Option(metavar="imagenet|FILE", help="Its weights.")
-    ] = "imagenet",
-    image_size: Annotated[
-        int, typer.Option(metavar="N", min=32, max=1024, help="What it looks at, px.")
-    ] = 224,
-    cache: Annotated[
-        Path | None,
-        typer.Option(metavar="DIR", help="For features and answers; default: in OUT."),
-    ] = None,
-    seed: Annotated[int, typer.Option(metavar="N", min=0)] = 0,
-) -> None:
-    """Teach the concepts that models are told: which words a photo shows.
-
-    A detector's answers teach things, captions teach scenes, actions and colours, and
-    ImageNet's classes come with an EfficientNet-Lite of an .npz file. The same command
-    goes on where an interrupted one stopped. Prints the folder.
-    """
-    with muted():
-        from shared.concepts.gathering import captioned, uncaptioned
-        from shared.concepts.teach import teach as run
-        from shared.concepts.teachers import OnnxTeacher
-        from shared.vision.efficientnet_lite import SCALES, read_classifier
-        from shared.vision.encoders import Encoder
-    from captioner.data import read_dataset
-    from captioner.inputs import find_photos
-
-    sources = [captioned(name, read_dataset(name)) for name in data]
-    for folders, has_labels in ((photos, False), (labelled, True)):
-        for name in folders or ():
-            paths = find_photos([name], True, bytes, say)
-            sources.append(uncaptioned(name, paths, has_labels))
-    knows = encoder in SCALES and encoder_weights.endswith(".npz")
-    with TrainingProgress() as progress:
-        folder = run(
-            sources,
-            Encoder(encoder, image_size, encoder_weights),
-            read_classifier(encoder_weights) if knows else None,
-            OnnxTeacher(teacher),
-            out,
-            cache=cache,
-            seed=seed,
-            announce=progress.announce,
-            tick=progress.tick,
-        )
-    print(folder)
-
-
-@app.command()
-def evaluate(
-    context: typer.Context,
-    data: Data,
-    split: Annotated[Split, typer.Option(help="Photos to score.")],
-    model: Models = None,
-    output: Annotated[
-        Path | None,
-        typer.Option("--output", "-o", metavar="FILE", help="Write the captions, too."),
-    ] = None,
-    overwrite: Overwrite = False,
-    official: Official = False,
-    beam_size: BeamSize = None,
-    length_penalty: LengthPenalty = None,
-    no_repeat: NoRepeat = None,
-    batch_size: BatchSize = 8,
-    runtime: Runtime = None,
-) -> None:
-    """Score a model on a split of a data set.
-
-    Photos that cannot be read are listed and left out.
-    """
-    from captioner import evaluate as evaluation
-    from captioner.data import read_dataset, select
-    from captioner.formats import write_file
-    from shared.files.locks import hold
-
-    if output:
-        evaluation.check_output(output, overwrite)
-        context.with_resource(hold(output, "`captioner evaluate`"))
-    photos = select(read_dataset(data), split)
-    from captioner.predict import load_captioner
-
-    changes = _given(
-        beam_size=beam_size,
-        length_penalty=_number_or_word(length_penalty),
-        no_repeat=no_repeat,
-    )
-    captioner = load_captioner(model, runtime=runtime, batch_size=batch_size, **changes)
-    with progress_bar("captions", len(photos)) as advance:
-        records = evaluation.caption_photos(captioner, photos, advance)
-    if output:
-        write_file(output, records)
-    units = captioner.vocabulary.units
-    print(evaluation.score_records(records, photos, official, units))
-
-
-@app.command()
-def export(
-    bundle: Annotated[
-        Path, typer.Argument(metavar="BUNDLE", help="The folder of a trained model.")
-    ],
-    form: Annotated[
-        Literal["litert", "savedmodel", "onnx"],
-        typer.Option("--format", help="What to write."),
-    ],
-    data: Data,
-    precision: Annotated[
-        Literal["auto", "int8", "float16"],
-        typer.Option(
-            help="Of LiteRT's encoder; auto is int8 if that loses little enough."
-        ),
-    ] = "auto",
-    max_loss: Annotated[
-        float, typer.Option(metavar="X", min=0, help="CIDEr-D that may be lost.")
-    ] = 1.0,
-) -> None:
-    """Write a model in a form that runs without Keras, and check it.
-
-    The dev photos of --data are captioned by Keras and by what was written; if that
-    is not much worse, it becomes a part of the bundle. With LiteRT, `captioner
-    caption` starts at once and is several times faster.
-    """
-    with muted():
-        from captioner.export import export as run
-    run(bundle, form, data, precision=precision, max_loss=max_loss, announce=say)
-    print(bundle / form)
-
-
-@app.command()
-def score(
-    results: Annotated[
-        Path,
-        typer.Argument(
-            metavar="RESULTS", help="Captions: COCO's results, our .jsonl or .csv."
-        ),
-    ],
-    references: Annotated[
-        str,
-        typer.Argument(metavar="REFERENCES", help="What `--data` takes elsewhere."),
-    ],
-    split: Annotated[
-        Split | None, typer.Option(help="Photos to score; default: all.")
-    ] = None,
-    subset: Annotated[
-        bool, typer.Option("--subset", help="Score only the images in RESULTS.")
-    ] = False,
-    units: Annotated[
-        Literal["word", "character"],
-        typer.Option(help="What is a word, in languages without spaces."),
-    ] = "word",
-    official: Official = False,
-) -> None:
-    """Score captions from a file against what people wrote.
-
-    Images are matched by their ids; where there are none, by name, file name, file
-    name without suffix, or the number in COCO's file names. A file of references is
-    read alone, whatever lies beside it.
-    """
-    from captioner.evaluate import score_results
-    from captioner.references import read_references
-    from captioner.results import read_results
-
-    found = read_results(results)
-    written = read_references(references, split)
-    print(score_results(found, written, official, subset, units))
-
-
 def _find_photos(paths: list[str], recursive: bool, null: bool) -> list[Path]:
     if null and "-" not in paths:
         raise typer.BadParameter("--null is about a list on standard input: add -")
@@ -681,7 +287,7 @@ def _search_changes(given: dict[str, Any]) -> dict[str, Any]:
         if value is not None and value is not False and value not in ((), [])
     }
     if "length_penalty" in changes:
-        changes["length_penalty"] = _number_or_word(changes["length_penalty"])
+        changes["length_penalty"] = read_length_penalty(changes["length_penalty"])
     if given["neutral"] is not None:
         changes["neutral"] = CLEAR if given["neutral"] else 0
     if not given["hedge"]:
@@ -691,44 +297,13 @@ def _search_changes(given: dict[str, Any]) -> dict[str, Any]:
     return changes | ({"method": "sample"} if given["sample"] else {})
 
 
-def _given(**options: Any) -> dict[str, Any]:
-    """Keep the options that were given."""
-    return {name: value for name, value in options.items() if value is not None}
-
-
-def _number_or_word(text: str | None) -> float | str | None:
-    try:
-        return None if text is None else float(text)
-    except ValueError:
-        if text != "average":
-            raise typer.BadParameter(
-                f"--length-penalty is a number from 0 to 5, or average, not {text}"
-            ) from None
-        return text
+for _command in (demo, *COMMANDS):
+    app.command()(_command)
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Run one command.
-
-    Returns:
-        0, 1 after a problem, 2 for a command line that is not understood, 130 if
-        interrupted.
-    """
-    # A closed stream's number would go to the next file that is opened.
-    sys.stdout = sys.stdout or Path(os.devnull).open("w")  # noqa: SIM115
-    sys.stderr = sys.stderr or Path(os.devnull).open("w")  # noqa: SIM115
-    # Whatever bytes a file name has, they are printed as they are.
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(encoding="utf-8", errors="surrogateescape")
-    try:
-        typer.main.get_command(app).main(argv, prog_name="captioner")
-    except SystemExit as end:  # the only way out
-        return end.code if isinstance(end.code, int) else 1
-    except (AppError, OSError, MemoryError) as error:
-        if is_debugging():
-            raise
-        say(f"error: {describe(error, WHEN_FULL)}")
-    return 1
+    """Run one command; see `run_app`."""
+    return run_app(app, argv, "Try a smaller --batch-size.")
 
 
 if __name__ == "__main__":

@@ -1,0 +1,44 @@
+"""Options that commands of the captioner share, as types of their parameters."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+Models = Annotated[
+    list[Path] | None,
+    typer.Option(
+        "--model",
+        metavar="DIR",
+        help="A trained model; default: the one included. Several vote.",
+    ),
+]
+BeamSize = Annotated[
+    int | None,
+    typer.Option(metavar="N", min=1, max=50, help="Width of the search, 1 to 50."),
+]
+BatchSize = Annotated[
+    int, typer.Option(metavar="N", min=1, max=512, help="Photos at once, 1 to 512.")
+]
+LengthPenalty = Annotated[
+    str | None,
+    typer.Option(
+        metavar="X|average", help="Above 0 favours long captions; 0 to 5, or average."
+    ),
+]
+NoRepeat = Annotated[
+    int | None,
+    typer.Option(metavar="N", min=0, help="No N words in a row twice; 0 allows it."),
+]
+
+
+def read_length_penalty(text: str | None) -> float | str | None:
+    """Read what --length-penalty takes; only `average` is no number."""
+    try:
+        return None if text is None else float(text)
+    except ValueError:
+        if text != "average":
+            raise typer.BadParameter(
+                f"--length-penalty is a number from 0 to 5, or average, not {text}"
+            ) from None
+        return text

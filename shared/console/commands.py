@@ -1,0 +1,125 @@
+"""What every command line of the package has: its app, its end, and its advice."""
+
+import io
+import os
+import sys
+from pathlib import Path
+from shlex import quote
+from typing import Annotated
+
+import typer
+
+from shared.console.progress import describe, say
+from shared.console.quiet import is_debugging
+from shared.errors import AppError
+
+
+def new_app(name: str, about: str) -> typer.Typer:
+    """Begin a command that has others, with the option --version.
+
+    Args:
+        name: of the command.
+        about: what it does, in a sentence.
+    """
+    app = typer.Typer(
+        name=name,
+        help=about,
+        no_args_is_help=True,
+        add_completion=False,
+        rich_markup_mode=None,
+        pretty_exceptions_enable=False,
+    )
+
+    def print_version(wanted: bool) -> None:
+        if wanted:
+            from importlib.metadata import version
+
+            print(f"{name} {version('sightread')}")
+            raise typer.Exit
+
+    @app.callback()
+    def _options(
+        version: Annotated[
+            bool,
+            typer.Option(
+                "--version",
+                is_eager=True,
+                callback=print_version,
+                help="Show the version.",
+            ),
+        ] = False,
+    ) -> None:
+        pass
+
+    return app
+
+
+def run_app(app: typer.Typer, argv: list[str] | None, when_full: str) -> int:
+    """Run one command of an app of `new_app`.
+
+    Args:
+        argv: words of the command line; None are those of the process.
+        when_full: what to do if memory is short, for the message.
+
+    Returns:
+        0, 1 after a problem, 2 for a command line that is not understood, 130 if
+        interrupted.
+    """
+    # A closed stream's number would go to the next file that is opened.
+    sys.stdout = sys.stdout or Path(os.devnull).open("w")  # noqa: SIM115
+    sys.stderr = sys.stderr or Path(os.devnull).open("w")  # noqa: SIM115
+    # Whatever bytes a file name has, they are printed as they are.
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(encoding="utf-8", errors="surrogateescape")
+    try:
+        typer.main.get_command(app).main(argv, prog_name=app.info.name)
+    except SystemExit as end:  # the only way out
+        return end.code if isinstance(end.code, int) else 1
+    except (AppError, OSError, MemoryError) as error:
+        if is_debugging():
+            raise
+        say(f"error: {describe(error, when_full)}")
+    return 1
+
+
+def check_resume(resume: bool, overwrite: bool, has_output: bool = True) -> None:
+    """Refuse --resume with --overwrite, or without anything to go on with."""
+    if resume and overwrite:
+        raise typer.BadParameter("--resume keeps what --overwrite replaces; choose one")
+    if resume and not has_output:
+        raise typer.BadParameter("--resume needs the --output to go on with")
+
+
+def check_source(source: str | None, draw: Path | None) -> None:
+    """Refuse to check a data set and draw one at once, or neither."""
+    if (source is None) == (draw is None):
+        raise typer.BadParameter("give either DIR to check, or --draw DIR")
+
+
+def check_start(config: str | None, from_bundle: Path | None, prefix: str) -> None:
+    """Refuse a training of nothing.
+
+    Args:
+        prefix: start of the names of the recipes that come along, for the message.
+    """
+    if config is None and from_bundle is None:
+        from shared.config import recipe_names
+
+        names = ", ".join(recipe_names(prefix))
+        raise typer.BadParameter(f"give --config (a file, {names}), or --from")
+
+
+def advise_training(command: str, folder: Path) -> None:
+    """Say how to train on shapes that were drawn."""
+    say(
+        f"Train on them: {command} train --config {command}-tiny "
+        f"--data {quote(str(folder))} --out runs/shapes"
+    )
+
+
+def advise_export(command: str, verb: str, bundle: Path, data: str) -> None:
+    """Say how to make a trained model faster; `verb` is what it does, as "answer"."""
+    say(
+        f"To {verb} faster, and without TensorFlow: "
+        f"{command} export {quote(str(bundle))} --format litert --data {quote(data)}"
+    )

@@ -1,0 +1,70 @@
+"""Options that several commands have, as types of a command's parameters."""
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import typer
+
+Split = Literal["train", "dev", "test"]
+
+Model = Annotated[
+    Path | None,
+    typer.Option(metavar="DIR", help="A trained model; default: the one included."),
+]
+Runtime = Annotated[
+    Literal["keras", "litert"] | None,
+    typer.Option(help="What runs the model; default: LiteRT if it can, else Keras."),
+]
+Verbose = Annotated[
+    bool, typer.Option("--verbose", "-v", help="Say what runs, and how fast.")
+]
+Resume = Annotated[
+    bool, typer.Option("--resume", help="Go on with an output; do what is missing.")
+]
+Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace files.")]
+
+# Of training.
+Config = Annotated[str | None, typer.Option(metavar="NAME|FILE", help="The recipe.")]
+Out = Annotated[
+    Path, typer.Option(metavar="DIR", help="The run; one that exists goes on.")
+]
+FromBundle = Annotated[
+    Path | None,
+    typer.Option(
+        "--from", metavar="DIR", help="A trained model to start from, or `included`."
+    ),
+]
+Cache = Annotated[
+    Path | None, typer.Option(metavar="DIR", help="For features; default: in OUT.")
+]
+Concepts = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="DIR", help="What `captioner teach` wrote, for a recipe with them."
+    ),
+]
+Texts = Annotated[
+    list[str] | None,
+    typer.Option(metavar="FILE", help="Captions without photos; may be repeated."),
+]
+
+# Of exporting.
+Bundle = Annotated[
+    Path, typer.Argument(metavar="BUNDLE", help="The folder of a trained model.")
+]
+Precision = Annotated[
+    Literal["auto", "int8", "float16"],
+    typer.Option(
+        help="For LiteRT's encoder; auto takes int8 if that loses little enough."
+    ),
+]
+
+
+def output_option(about: str) -> Any:
+    """Give the option --output, or -o; `about` says what is written."""
+    return typer.Option("--output", "-o", metavar="FILE", help=about)
+
+
+def data_option(about: str) -> Any:
+    """Give the option --data; `about` says what a data set of the command is."""
+    return typer.Option("--data", metavar="DIR", help=about)
