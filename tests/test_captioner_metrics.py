@@ -13,10 +13,11 @@ from hypothesis import strategies as st
 from captioner.metrics import official
 from captioner.metrics.bleu import bleu
 from captioner.metrics.cider import CiderD
+from captioner.metrics.photo_metrics import PHOTO_METRICS, score_each
 from captioner.metrics.report import (
     score_captions,
 )
-from captioner.metrics.rouge import _common_length, rouge_l
+from captioner.metrics.rouge import common_length
 from captioner.results import read_results
 from shared.errors import AppError
 from shared.text.vocabulary import split_words
@@ -64,9 +65,12 @@ def peer_scores(name, pairs):
     return scorer.compute_score(references, hypotheses, **silent)
 
 
+def rouge_l(hypotheses, references):
+    return score_each("ROUGE-L", hypotheses, references)
+
+
 def cider_scores(hypotheses, references):
-    scorer = CiderD(references)
-    return [scorer.score(index, words) for index, words in enumerate(hypotheses)]
+    return score_each("CIDEr-D", hypotheses, references)
 
 
 @settings(max_examples=150, deadline=None)
@@ -189,7 +193,7 @@ def test_longest_common_subsequence_equals_brute_force(first, second):
         return {s for n in range(len(words) + 1) for s in combinations(words, n)}
 
     longest = max(map(len, subsequences(first[:6]) & subsequences(second[:6])))
-    assert _common_length(first[:6], second[:6]) == longest
+    assert common_length(first[:6], second[:6]) == longest
 
 
 def test_cider_by_hand():
@@ -235,7 +239,7 @@ def test_words_without_references_are_a_mistake(score, references):
         score([["a"]] * len(references), references)
 
 
-@pytest.mark.parametrize("score", [bleu, rouge_l])
+@pytest.mark.parametrize("score", [bleu, rouge_l, cider_scores])
 def test_one_caption_for_each_image(score):
     with pytest.raises(ValueError, match="2 captions for 1 images"):
         score([["a"], ["b"]], [[["a"]]])
@@ -258,6 +262,23 @@ def test_report_counts_and_explains():
     assert table[5] == f"CIDEr-D  {report.scores['CIDEr-D']:6.1f}  of 1000"
     assert "3 images, 3 references each" in table
     assert table[-1].startswith("warning: CIDEr-D over 3 images means little")
+
+
+def test_a_metric_of_photos_is_reported_by_a_line(monkeypatch):
+    class Length:
+        most = 20.0
+
+        def __init__(self, references):
+            self.references = references
+
+        def score(self, index, words):
+            return len(words) / len(self.references[index])
+
+    monkeypatch.setitem(PHOTO_METRICS, "Length", Length)
+    report = score_captions(CAPTIONS, REFERENCES)
+    lengths = [len(words) / 3 for words in HYPOTHESES]
+    assert report.scores["Length"] == pytest.approx(100 * sum(lengths) / 3)
+    assert f"Length   {report.scores['Length']:6.1f}  of 2000" in str(report)
 
 
 def test_references_are_matched_by_name_not_by_order():

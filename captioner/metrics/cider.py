@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from captioner.metrics.words import Words
+from captioner.metrics.words import Words, check_references
 
 
 def _count_ngrams(words: Words) -> list[Counter[tuple[str, ...]]]:
@@ -41,9 +41,10 @@ class CiderD:
     Source: Vedantam et al. 2015, arXiv:1411.5726, section 6.
     """
 
+    most = 10.0
+
     def __init__(self, references: Sequence[Sequence[Words]]):
-        if not references or not all(references):
-            raise ValueError("CIDEr-D needs an image, and a reference for every image")
+        check_references(references)
         # Ids, because most n-grams occur in many references.
         self._ids: dict[tuple[str, ...], int] = {}
         counts = [[self._number(words) for words in image] for image in references]

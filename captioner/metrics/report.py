@@ -11,10 +11,10 @@ from typing import Any
 
 from captioner.metrics.bleu import bleu
 from captioner.metrics.chair import Chair, chair
-from captioner.metrics.cider import CiderD
-from captioner.metrics.rouge import rouge_l
+from captioner.metrics.photo_metrics import PHOTO_METRICS, score_each
 from captioner.metrics.words import Words
 from shared.errors import AppError
+from shared.runs.scores import last_lines, refuse_unmatched
 from shared.text.vocabulary import Units, are_glued, split_words
 
 MIN_IMAGES = 50  # below this, document frequencies say little
@@ -54,7 +54,7 @@ class Report:
         fewest, most = self.references_per_image
         each = str(most) if fewest == most else f"{fewest} to {most}"
         lines = [
-            f"{name:8} {score:6.1f}  of {1000 if name == 'CIDEr-D' else 100}"
+            f"{name:8} {score:6.1f}  of {_most(name)}"
             for name, score in self.scores.items()
         ]
         lines += [
@@ -63,9 +63,9 @@ class Report:
             f"{self.images} images, {each} references each",
             f"{self.distinct_captions} different captions from "
             f"{self.distinct_words} words, {self.mean_length:.1f} words on average",
-            f"protocol: {self.protocol}",
+            *last_lines(self.protocol, self.warnings),
         ]
-        return "\n".join([*lines, *(f"warning: {text}" for text in self.warnings)])
+        return "\n".join(lines)
 
 
 def score_captions(
@@ -123,17 +123,21 @@ def score_captions(
     )
 
 
+def _most(name: str) -> int:
+    """The highest score, times 100."""
+    metric = PHOTO_METRICS.get(name)
+    return round(100 * metric.most) if metric else 100
+
+
 def _score_words(
     hypotheses: Sequence[Words], references: Sequence[Sequence[Words]]
 ) -> dict[str, float]:
-    scorer = CiderD(references)
-    ciders = [scorer.score(index, words) for index, words in enumerate(hypotheses)]
-    rouges = rouge_l(hypotheses, references)
     scores = {
         f"BLEU-{n}": score for n, score in enumerate(bleu(hypotheses, references), 1)
     }
-    scores["ROUGE-L"] = sum(rouges) / len(rouges)
-    scores["CIDEr-D"] = sum(ciders) / len(ciders)
+    for name in PHOTO_METRICS:
+        each = score_each(name, hypotheses, references)
+        scores[name] = sum(each) / len(each)
     return scores
 
 
@@ -149,15 +153,12 @@ def _check_images(
             n for n, texts in references.items() if not texts
         ],
     }
-    for problem, names in problems.items():
-        if names:
-            shown = ", ".join(names[:3]) + (", ..." if len(names) > 3 else "")
-            raise AppError(
-                f"{problem}: {len(names)} ({shown}). Scores need one caption for "
-                f"every image. Received captions for {len(captions)} images and "
-                f"references for {len(references)}; check that both use the same "
-                "image names."
-            )
+    refuse_unmatched(
+        problems,
+        "Scores need one caption for every image. Received captions for "
+        f"{len(captions)} images and references for {len(references)}; check that both "
+        "use the same image names.",
+    )
     if not references:
         raise AppError("There are no images to score.")
 

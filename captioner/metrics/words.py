@@ -5,15 +5,24 @@ from collections.abc import Sequence
 Words = Sequence[str]
 
 
+def check_references(references: Sequence[Sequence[Words]]) -> None:
+    """Refuse references that nothing can be compared with.
+
+    Raises:
+        ValueError: if there is no image, or one without references.
+    """
+    if not references or not all(references):
+        raise ValueError("no images, or an image without references")
+
+
 def check_words(
     hypotheses: Sequence[Words], references: Sequence[Sequence[Words]]
 ) -> None:
-    """Refuse what cannot be compared.
+    """Refuse captions and references that do not belong together.
 
     Raises:
         ValueError: if the lengths differ or an image has no reference.
     """
     if len(hypotheses) != len(references):
         raise ValueError(f"{len(hypotheses)} captions for {len(references)} images")
-    if not references or not all(references):
-        raise ValueError("no images, or an image without references")
+    check_references(references)

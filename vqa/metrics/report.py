@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from shared.console.progress import counted
+from shared.runs.scores import last_lines
 
 _RESAMPLES = 1000
 _SHOWN = 20  # groups of a kind in the printed report
@@ -112,8 +113,7 @@ class Report:
             f"{counted(self.questions, 'question')} about "
             f"{counted(self.photos, 'photo')}; {main} {low:.1f} to {high:.1f} with "
             "95 % confidence",
-            f"protocol: {self.protocol}",
-            *(f"warning: {text}" for text in self.warnings),
+            *last_lines(self.protocol, self.warnings),
         ]
         return "\n".join(lines)
 

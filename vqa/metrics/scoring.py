@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Literal
 
 from shared.errors import AppError
+from shared.runs.scores import refuse_unmatched
 from vqa.answers import MIN_VOTES, are_votes, most_common
 from vqa.metrics.accuracy import (
     Answer,
@@ -186,14 +187,11 @@ def _check_questions(
             name for name in answers if name not in ids
         ],
     }
-    for problem, names in problems.items():
-        if names:
-            shown = ", ".join(names[:3]) + (", ..." if len(names) > 3 else "")
-            raise AppError(
-                f"{problem}: {len(names)} ({shown}). Scores need one answer for every "
-                f"question. Received {len(answers)} answers for {len(ids)} questions; "
-                "check that both are of the same split."
-            )
+    refuse_unmatched(
+        problems,
+        f"Scores need one answer for every question. Received {len(answers)} answers "
+        f"for {len(ids)} questions; check that both are of the same split.",
+    )
 
 
 def _score(

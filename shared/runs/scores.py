@@ -1,0 +1,28 @@
+"""What reports of scores have in common, whatever is scored."""
+
+from collections.abc import Mapping, Sequence
+
+from shared.errors import AppError
+
+SHOWN = 3  # of the names that do not match
+
+
+def refuse_unmatched(problems: Mapping[str, Sequence[str]], advice: str) -> None:
+    """Refuse to score what does not belong together.
+
+    Args:
+        problems: what is wrong -> names of which it is wrong; empty if of none.
+        advice: what is needed, and what to check.
+
+    Raises:
+        AppError: at the first problem that there is.
+    """
+    for problem, names in problems.items():
+        if names:
+            shown = ", ".join(names[:SHOWN]) + (", ..." if len(names) > SHOWN else "")
+            raise AppError(f"{problem}: {len(names)} ({shown}). {advice}")
+
+
+def last_lines(protocol: str, warnings: Sequence[str]) -> list[str]:
+    """End a printed report: how scores were computed, and reasons to doubt them."""
+    return [f"protocol: {protocol}", *(f"warning: {text}" for text in warnings)]
