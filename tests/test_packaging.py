@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 import tomllib
+from fnmatch import fnmatchcase
 
 import pytest
 from conftest import ROOT
@@ -62,6 +63,17 @@ def test_nothing_but_three_names_is_installed():
     for name in OWN:
         assert (ROOT / name / "py.typed").exists()
         assert "py.typed" in SETUP["package-data"][name]
+
+
+def test_all_data_beside_the_code_is_installed():
+    for name in OWN:
+        for path in (ROOT / name).rglob("*"):
+            if not path.is_file() or path.suffix in (".py", ".pyc"):
+                continue
+            room = next(p for p in path.parents if (p / "__init__.py").exists())
+            patterns = SETUP["package-data"][".".join(room.relative_to(ROOT).parts)]
+            inside = path.relative_to(room).as_posix()
+            assert any(fnmatchcase(inside, pattern) for pattern in patterns), path
 
 
 def test_included_models_are_whole_and_share_files():

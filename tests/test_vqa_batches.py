@@ -29,7 +29,7 @@ from vqa.config import (
     VqaConfig,
 )
 from vqa.data import Record
-from vqa.questions.asking import Asked
+from vqa.questions.question import Question
 from vqa.texts import TextSource
 from vqa.words import MAX_ANSWER_WORDS, answer_words, encode_answers
 
@@ -411,11 +411,11 @@ def texts():
     source = TextSource(
         ["a cat", "a dog"],
         [
-            [Asked("naming", "what is up?", "left", 1.0)],
+            [Question("naming", "what is up?", "left", 1.0)],
             [
-                Asked("naming", "what is a?", "right", 0.5),
-                Asked("presence", "a cat?", "no", 1.0),
-                Asked("naming", "what?", "unknown", 1.0),
+                Question("naming", "what is a?", "right", 0.5),
+                Question("presence", "a cat?", "no", 1.0),
+                Question("naming", "what?", "unknown", 1.0),
             ],
         ],
     )

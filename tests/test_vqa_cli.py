@@ -389,7 +389,7 @@ def test_questions_are_made(capsys, tmp_path, monkeypatch):
         calls.append((source, out, labelled))
         return "12 questions"
 
-    monkeypatch.setattr("vqa.questions.making.write_questions", write)
+    monkeypatch.setattr("vqa.questions.writing.write_questions", write)
     status, out, _ = run(capsys, "questions", "photos", "-o", "q.jsonl")
     assert (status, out) == (0, ["12 questions"])
     run(capsys, "questions", "photos", "-o", "r.jsonl", "--labels")

@@ -5,12 +5,9 @@ from random import Random
 
 import pytest
 
-from vqa.questions.naming import (
-    main_thing,
-    name_questions,
-    presence_questions,
-    read_names,
-)
+from vqa.questions.named import read_names
+from vqa.questions.naming import main_thing, name_questions
+from vqa.questions.pairs import presence_questions
 
 
 @pytest.mark.parametrize(
@@ -102,7 +99,7 @@ CAPTIONS = [
 def test_yes_and_no_are_as_frequent_for_each_thing_and_wording():
     counts = {"yes": Counter(), "no": Counter()}
     for claim in claims(CAPTIONS):
-        counts[claim.asked.answer][claim.asked.text] += 1
+        counts[claim.question.answer][claim.question.text] += 1
     assert counts["yes"] == counts["no"]
     assert len(counts["yes"]) > 40
 
@@ -110,24 +107,28 @@ def test_yes_and_no_are_as_frequent_for_each_thing_and_wording():
 def test_yes_is_said_of_what_is_mentioned_and_no_of_what_is_not():
     for claim in claims(CAPTIONS):
         votes = read_names([CAPTIONS[claim.photo]]).votes
-        assert (claim.thing in votes) == (claim.asked.answer == "yes")
+        assert (claim.thing in votes) == (claim.question.answer == "yes")
 
 
 def test_an_animal_of_no_name_may_be_any():
     for claim in claims(CAPTIONS):
-        if CAPTIONS[claim.photo] == "An animal." and claim.asked.answer == "no":
+        if CAPTIONS[claim.photo] == "An animal." and claim.question.answer == "no":
             assert claim.thing not in ("cat", "dog", "zebra", "giraffe")
 
 
 def test_half_of_what_is_missing_is_asked_about_its_like():
     captions = ["A cat."] * 30 + ["A dog."] * 30 + ["A bus."] * 300
-    asked = [c for c in claims(captions) if (c.thing, c.asked.answer) == ("cat", "no")]
+    asked = [
+        c for c in claims(captions) if (c.thing, c.question.answer) == ("cat", "no")
+    ]
     dogs = sum(captions[claim.photo] == "A dog." for claim in asked)
     assert 0.3 < dogs / len(asked) < 0.8
 
 
 def test_no_more_than_so_many_are_asked():
-    counts = Counter((c.thing, c.asked.answer) for c in claims(CAPTIONS, most_alike=4))
+    counts = Counter(
+        (c.thing, c.question.answer) for c in claims(CAPTIONS, most_alike=4)
+    )
     assert max(counts.values()) == 4
 
 
@@ -135,7 +136,7 @@ def test_no_photo_is_asked_about_more_often():
     named = [read_names([caption]) for caption in CAPTIONS]
     found = ask(named, 100, 3)
     assert max(Counter(claim.photo for claim in found).values()) == 3
-    counts = Counter((claim.asked.text, claim.asked.answer) for claim in found)
+    counts = Counter((claim.question.text, claim.question.answer) for claim in found)
     assert all(counts[text, "yes"] == counts[text, "no"] for text, _ in counts)
 
 
@@ -143,8 +144,8 @@ def test_nothing_is_asked_twice():
     named = [read_names([caption]) for caption in CAPTIONS]
     asked = [("is there a cat?", "is there a dog?")] * len(named)
     found = list(presence_questions(named, asked, Random(0), 100, 1000))
-    assert not {claim.asked.text for claim in found} & set(asked[0])
-    assert len({(claim.photo, claim.asked.text) for claim in found}) == len(found)
+    assert not {claim.question.text for claim in found} & set(asked[0])
+    assert len({(claim.photo, claim.question.text) for claim in found}) == len(found)
 
 
 def test_things_that_captions_tend_to_leave_out_are_not_denied():
@@ -156,7 +157,9 @@ def test_things_that_captions_tend_to_leave_out_are_not_denied():
 
 
 def test_words_have_their_articles_and_plurals():
-    texts = {c.asked.text for c in claims(["An umbrella and scissors.", "A bus."] * 40)}
+    texts = {
+        c.question.text for c in claims(["An umbrella and scissors.", "A bus."] * 40)
+    }
     assert "is there an umbrella?" in texts
     assert "are there any umbrellas?" in texts
     assert not [text for text in texts if "a scissors" in text or " a umbrella" in text]

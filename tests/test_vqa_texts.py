@@ -10,7 +10,7 @@ def test_each_caption_keeps_its_questions(tmp_path, monkeypatch):
     for name in ("first.txt", "second.tsv"):
         (tmp_path / name).write_text("".join(f"{one}\n" for one in captions))
     paths = [str(tmp_path / "first.txt"), str(tmp_path / "second.tsv")]
-    first, second = read_text_sources(paths, 3)
+    first, second = read_text_sources(paths, 3, ask_texts)
     assert first.captions == second.captions == captions
     assert first.asked[:4] == ask_texts(captions[:4], seed=3)
     assert first.asked != second.asked  # other wordings

@@ -62,7 +62,7 @@ def questions(
     """
     from shared.files.locks import hold
     from vqa.formats import check_target
-    from vqa.questions.making import write_questions
+    from vqa.questions.writing import write_questions
 
     check_target(output, overwrite, (".jsonl",))
     context.with_resource(hold(output, "`vqa questions`"))

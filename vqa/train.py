@@ -57,6 +57,7 @@ from vqa.guard import opening
 from vqa.model import Vqa
 from vqa.predict import load_bundle
 from vqa.questions.captions import read_captions
+from vqa.questions.making import ask_texts
 from vqa.reports import (
     Outcome,
     describe_run,
@@ -219,7 +220,7 @@ def _train(
     _check_objective(recipe, learn + dev)
     if recipe.texts:
         announce(f"making questions of {', '.join(recipe.texts)}")
-    texts = read_text_sources(recipe.texts, recipe.seed)
+    texts = read_text_sources(recipe.texts, recipe.seed, ask_texts)
     lists = [VOCABULARY, ANSWERS] if recipe.objective == "answers" else [VOCABULARY]
     resumed = open_run(out, recipe, _data_hash(learn + dev, texts), lists)
     learn, dev = leave_out_broken(out, learn, dev, announce)

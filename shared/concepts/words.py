@@ -153,7 +153,7 @@ class Mentions:
         """Give the concepts whose own names are said, without what they are a kind of.
 
         Args:
-            said: as of `find`.
+            said: see `find`.
         """
         return {word for _, _, word in self.places(said)}
 
@@ -161,7 +161,7 @@ class Mentions:
         """Yield start, end and concept of each mention, in order.
 
         Args:
-            said: as of `find`.
+            said: see `find`.
         """
         bases = _bases(said)
         start = 0

@@ -2,35 +2,17 @@
 
 import os
 import re
-from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
 from shared.concepts.words import Mentions, imagenet_names, read_concepts
 from shared.data.captioned import read_files
-from shared.data.reading import Split
 from shared.data.splits import draw_dev
 from shared.errors import AppError
 from shared.vision.images import IMAGE_SUFFIXES
+from vqa.questions.question import Captioned
 
 _WNID = re.compile(r"^n\d{8}_")  # of WordNet, before the name of a class of ImageNet
-
-
-@dataclass(frozen=True)
-class Captioned:
-    """One photo with its captions.
-
-    Attributes:
-        name: path below the image folder, with `/`.
-        image: the file; nobody has looked yet whether it is a photo.
-        captions: as written, without white space around and without empty ones.
-        split: train, dev or test.
-    """
-
-    name: str
-    image: Path
-    captions: tuple[str, ...]
-    split: Split
 
 
 def read_captions(source: str | Path) -> list[Captioned]:

@@ -3,44 +3,61 @@
 Source: the idea is COCO-QA's, Ren et al. 2015, arXiv:1505.02074; the rules are our own.
 """
 
-import json
-from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from pathlib import Path
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 from random import Random
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
-from shared.errors import AppError
 from vqa.questions.absence import Absence
-from vqa.questions.asking import Asked, Photo, open_questions
-from vqa.questions.captions import Captioned, read_captions, read_labelled
-from vqa.questions.claims import ASKED_KINDS, Claim, Unsaid, photo_claims
-from vqa.questions.deeds import subject_claims
-from vqa.questions.facts import KIND_OF, read_facts
-from vqa.questions.naming import (
-    Named,
-    name_questions,
-    presence_questions,
-    read_names,
+from vqa.questions.balance import balance, thin_out
+from vqa.questions.clauses import parse
+from vqa.questions.counting import count_facts
+from vqa.questions.kinds import (
+    action,
+    animal,
+    attribute,
+    clothing,
+    color,
+    count,
+    object,
+    place,
+    presence,
+    scene,
+    sport,
+    surroundings,
+    who,
 )
-from vqa.questions.templates import CLAIMS
-from vqa.questions.wording import spaced
+from vqa.questions.lexicon import lexicon
+from vqa.questions.named import Named, read_names
+from vqa.questions.naming import name_questions
+from vqa.questions.pairs import presence_questions
+from vqa.questions.photo import Photo, Unsaid, about_everyone
+from vqa.questions.question import Captioned, Claim, Question
+from vqa.questions.wordforms import spaced
 
+KINDS = (  # a kind more is a room in `kinds` and a line here
+    presence.KIND,
+    color.KIND,
+    count.KIND,
+    about_everyone(
+        action.KIND,
+        place.KIND,
+        clothing.KIND,
+        object.KIND,
+        attribute.KIND,
+    ),
+    sport.KIND,
+    animal.KIND,
+    who.KIND,
+    scene.KIND,
+    surroundings.KIND,
+)
 FEWEST_PHOTOS = 12
 """Things and actions that fewer photos have are not asked for with yes or no."""
 
 _ONES = 0.2  # share of the counts of one that captions without photos are asked for
-_ANSWERS_SHOWN, _EXAMPLES_SHOWN = 10, 2
-
-
-class _Question(NamedTuple):
-    asked: Asked
-    group: str = ""  # claims of one kind in the same words, of which half are right
-
-
-_Side = list[tuple[int, Claim]]  # photo's place in the list, claim about it
 
 
 def make_questions(
@@ -74,11 +91,8 @@ def make_questions(
     if not any(photo.split == "train" for photo in captioned):
         raise ValueError("`make_questions` needs photos of split train.")
     rng = Random(seed)
-    photos = [Photo(read_facts(photo.captions), rng) for photo in captioned]
-    asked = [
-        [_Question(question) for question in _unlike(open_questions(photo), most, rng)]
-        for photo in photos
-    ]
+    photos = [_read_photo(photo.captions, rng) for photo in captioned]
+    asked = [_unlike(open_questions(photo), most, rng) for photo in photos]
     unsaid = _unsaid(photos, captioned)
     named = [read_names(photo.captions) for photo in captioned]
     splits = [
@@ -86,21 +100,22 @@ def make_questions(
         for split in ("train", "dev", "test")
     ]
     for here in splits:
-        chosen = _yes_no(photos, named, unsaid, here, most_alike, rng)
-        for i, questions in _thinned(chosen, most // 2, rng).items():
+        claims = _claims(photos, named, unsaid, here)
+        chosen = balance(claims, most_alike, rng)
+        for i, questions in thin_out(chosen, most // 2, rng).items():
             asked[i] = asked[i][: most - len(questions)] + questions
     for questions, one in zip(asked, named, strict=True):
-        known = {question.asked.text for question in questions}
-        new = (q for q in name_questions(one, rng) if q.text not in known)
-        questions += map(_Question, _unlike(new, most // 2, rng))
+        known = {question.text for question in questions}
+        new = [q for q in name_questions(one, rng) if q.text not in known]
+        questions += _unlike(new, most // 2, rng)
     for here in splits:
-        before = [{question.asked.text for question in asked[i]} for i in here]
+        before = [{question.text for question in asked[i]} for i in here]
         names = [named[i] for i in here]
-        found = presence_questions(names, before, rng, most_alike, most // 2)
-        for claimed in found:
-            asked[here[claimed.photo]].append(_Question(claimed.asked))
+        pairs = presence_questions(names, before, rng, most_alike, most // 2)
+        for i, _, question in pairs:
+            asked[here[i]].append(question)
     return [
-        _row(photo, question.asked)
+        _row(photo, question)
         for photo, questions in zip(captioned, asked, strict=True)
         for question in questions
     ]
@@ -108,12 +123,12 @@ def make_questions(
 
 def ask_texts(
     captions: Sequence[str], *, seed: int = 1, most: int = 8
-) -> list[list[Asked]]:
+) -> list[list[Question]]:
     """Make questions with answers of captions that have no photos.
 
     What a single caption leaves unsaid may well be there; only what the concepts that
     are made up for it leave out, too, is surely not. So of the claims, those about
-    things are as `vqa.questions.naming` makes them, the others need no such knowledge.
+    things are as `vqa.questions.pairs` makes them, the others need no such knowledge.
 
     Args:
         captions: each of a photo of its own.
@@ -125,106 +140,74 @@ def ask_texts(
         the questions of each caption.
     """
     rng = Random(seed)
-    photos = [Photo(read_facts([caption]), rng) for caption in captions]
+    photos = [_read_photo([caption], rng) for caption in captions]
     opened = ([q for q in open_questions(p) if _tells(q, rng)] for p in photos)
-    found = [list(_unlike(iter(asked), most, rng)) for asked in opened]
+    found = [_unlike(asked, most, rng) for asked in opened]
     named = [read_names([caption]) for caption in captions]
     for asked, one in zip(found, named, strict=True):
         texts = {question.text for question in asked}
-        new = (q for q in name_questions(one, rng) if q.text not in texts)
+        new = [q for q in name_questions(one, rng) if q.text not in texts]
         asked += _unlike(new, most, rng)
     unknown = [Unsaid({}, {})] * len(photos)
-    here = range(len(photos))
-    chosen = _yes_no(photos, named, unknown, here, len(photos), rng)
-    for i, questions in _thinned(chosen, most // 2, rng).items():
-        found[i] += (question.asked for question in questions)
+    claims = _claims(photos, named, unknown, range(len(photos)))
+    chosen = balance(claims, len(photos), rng)
+    for i, questions in thin_out(chosen, most // 2, rng).items():
+        found[i] += questions
     known = [{question.text for question in asked} for asked in found]
-    for claimed in presence_questions(named, known, rng, len(photos), most):
-        found[claimed.photo].append(claimed.asked)
+    for i, _, question in presence_questions(named, known, rng, len(photos), most):
+        found[i].append(question)
     return found
 
 
-def _tells(asked: Asked, rng: Random) -> bool:
+def _tells(asked: Question, rng: Random) -> bool:
     """Keep few of the answers "1": nobody counts one, and concepts tell no numbers."""
     return asked.kind != "count" or asked.answer != "1" or rng.random() < _ONES
 
 
-def write_questions(source: str | Path, out: Path, labelled: bool = False) -> str:
-    """Make questions of a captioned data set and write them, one JSON object a line.
-
-    Photos are named by their paths below the folder of `out`, or, if they do not lie
-    there, by their paths below their own folder; then they have to be put beside it.
-
-    Args:
-        source: as of `read_captions`; or if `labelled`, of `read_labelled`.
-
-    Returns:
-        what was made, for people to read.
-
-    Raises:
-        AppError: if the data set cannot be read, has no photos in split train, or `out`
-            cannot be written.
-    """
-    captioned = read_labelled(Path(source)) if labelled else read_captions(source)
-    if not any(photo.split == "train" for photo in captioned):
-        raise AppError(
-            f"{source} has no photos in split train. Questions are made by what is "
-            "usual in them: mark some photos as train."
-        )
-    rows = make_questions(captioned)
-    folder = out.absolute().parent.resolve()
-    names = {str(photo.image): _name(photo, folder) for photo in captioned}
-    temporary = out.with_name(out.name + ".part")
-    try:
-        with temporary.open("w", encoding="utf-8") as file:
-            for row in rows:
-                named = {**row, "image": names[row["image"]]}
-                file.write(json.dumps(named, ensure_ascii=False) + "\n")
-        temporary.replace(out)
-    except OSError as error:
-        raise AppError(f"{out} cannot be written: {error.strerror}.") from error
-    note = ""
-    if not (folder / next(iter(names.values()))).exists():
-        note = (
-            f"\n\nThe photos do not lie below {folder}. Put or link them there, or "
-            "write the questions beside them."
-        )
-    return summary(rows) + note
+def open_questions(photo: Photo) -> Iterator[Question]:
+    """All questions about a photo that words answer."""
+    for kind in KINDS:
+        yield from kind.ask(photo)
 
 
-def summary(rows: Sequence[Mapping[str, Any]]) -> str:
-    """Count questions by type, with their most frequent answers and some examples."""
-    photos = len({row["image"] for row in rows})
-    lines = [f"{len(rows):,} questions about {photos:,} photos"]
-    by_type: dict[str, list[Mapping[str, Any]]] = defaultdict(list)
-    for row in rows:
-        closed = " yes/no" if row["answer_type"] == "yes/no" else ""
-        by_type[row["question_type"] + closed].append(row)
-    for name, found in sorted(by_type.items(), key=lambda item: -len(item[1])):
-        answers = Counter(row["answers"][0] for row in found).most_common(
-            _ANSWERS_SHOWN
-        )
-        lines.append(f"\n{name}: {len(found):,}")
-        lines.append("  " + ", ".join(f"{answer} {n:,}" for answer, n in answers))
-        for row in found[:: len(found) // _EXAMPLES_SHOWN + 1]:
-            lines.append(f"  {row['question']} {row['answers'][0]}")
-    return "\n".join(lines)
+def claims_about(photo: Photo, unsaid: Unsaid) -> Iterator[Claim]:
+    """All claims about a photo; not balanced yet."""
+    for kind in KINDS:
+        yield from kind.claim(photo, unsaid)
+
+
+def _read_photo(captions: Sequence[str], rng: Random) -> Photo:
+    return Photo(count_facts([parse(caption) for caption in captions]), rng)
+
+
+def _claims(
+    photos: Sequence[Photo],
+    named: Sequence[Named],
+    unsaid: Sequence[Unsaid],
+    here: Iterable[int],
+) -> Iterator[tuple[int, Claim]]:
+    """All claims about some photos, with the photos' places."""
+    for i in here:
+        for claim in claims_about(photos[i], unsaid[i]):
+            denies = claim.kind == "presence" and not claim.verdict.truth
+            if not (denies and named[i].mentions(spaced(claim.about))):
+                yield i, claim  # else it is named by a word that the lexicon lacks
 
 
 def _unsaid(photos: Sequence[Photo], captioned: Sequence[Captioned]) -> list[Unsaid]:
     """What each photo may have besides what its captions mention."""
     training = np.array([photo.split == "train" for photo in captioned])
-    things: Counter[str] = Counter()
+    kind_of, things = lexicon().kind_of, Counter[str]()
     actions: Counter[str] = Counter()
     for photo, train in zip(photos, training, strict=True):
         if train:
             things.update(set(photo.facts.mentions))
             actions.update({a for votes in photo.facts.actions.values() for a in votes})
-    kinds = (*ASKED_KINDS, "clothing")
+    kinds = (*presence.ASKED_KINDS, "clothing")
     asked_things = [
         word
         for word, number in sorted(things.items())
-        if number >= FEWEST_PHOTOS and KIND_OF[word] in kinds
+        if number >= FEWEST_PHOTOS and kind_of[word] in kinds
     ]
     asked_actions = [a for a, n in sorted(actions.items()) if n >= FEWEST_PHOTOS]
     names = [*asked_things, *(f"do:{action}" for action in asked_actions)]
@@ -245,80 +228,13 @@ def _unsaid(photos: Sequence[Photo], captioned: Sequence[Captioned]) -> list[Uns
     ]
 
 
-def _yes_no(
-    photos: Sequence[Photo],
-    named: Sequence[Named],
-    unsaid: Sequence[Unsaid],
-    here: Sequence[int],
-    most_alike: int,
-    rng: Random,
-) -> dict[int, list[_Question]]:
-    """Claims about some photos in words, as many right as wrong of each kind."""
-    pool: dict[str, tuple[_Side, _Side]] = defaultdict(lambda: ([], []))
-    for i in here:
-        for claims in (photo_claims, subject_claims):
-            for claim in claims(photos[i], unsaid[i]):
-                denies = claim.kind == "presence" and not claim.verdict.truth
-                if denies and named[i].mentions(spaced(claim.about)):
-                    continue  # by a word that the grammar does not know
-                pool[claim.key][claim.verdict.truth].append((i, claim))
-    chosen: dict[int, list[_Question]] = defaultdict(list)
-    for _, sides in sorted(pool.items()):
-        number = min(len(sides[False]), len(sides[True]), most_alike)
-        drawn = [_draw(side, number, rng) for side in sides]
-        for turn, pair in enumerate(zip(*drawn, strict=True)):
-            for i, claim in pair:
-                answer = "yes" if claim.verdict.truth else "no"
-                weight = claim.verdict.weight
-                asked = Asked(claim.kind, claim.text(turn), answer, weight)
-                wording = turn % len(CLAIMS[claim.what])
-                chosen[i].append(_Question(asked, f"{claim.key}, {wording}"))
-    return chosen
-
-
-def _draw(side: _Side, number: int, rng: Random) -> _Side:
-    """Draw without replacement, the more usual claims more likely.
-
-    Source: Efraimidis and Spirakis 2006, weighted random sampling.
-    """
-    keyed = [(rng.random() ** (1 / (c.verdict.usual + 0.01)), i, c) for i, c in side]
-    keyed.sort(key=lambda entry: entry[:2])
-    return [(i, claim) for _, i, claim in keyed[len(keyed) - number :]]
-
-
-def _thinned(
-    chosen: Mapping[int, Sequence[_Question]], most: int, rng: Random
-) -> dict[int, list[_Question]]:
-    """Leave out what a photo has too much of, and then what that unbalances."""
-    kept: dict[int, list[_Question]] = {}
-    groups: dict[str, dict[str, list[tuple[int, _Question]]]] = defaultdict(
-        lambda: {"yes": [], "no": []}
-    )
-    for i, questions in chosen.items():
-        answers: dict[str, set[str]] = defaultdict(set)
-        for question in questions:
-            answers[question.asked.text].add(question.asked.answer)
-        clear = {q.asked.text: q for q in questions if len(answers[q.asked.text]) == 1}
-        kept[i] = list(clear.values())
-        if len(kept[i]) > most:
-            kept[i] = rng.sample(kept[i], most)
-        for question in kept[i]:
-            groups[question.group][question.asked.answer].append((i, question))
-    for _, sides in sorted(groups.items()):
-        surplus = len(sides["yes"]) - len(sides["no"])
-        side = sides["yes"] if surplus > 0 else sides["no"]
-        for i, question in rng.sample(side, abs(surplus)):
-            kept[i].remove(question)
-    return kept
-
-
-def _unlike(asked: Iterator[Asked], most: int, rng: Random) -> Iterable[Asked]:
+def _unlike(asked: Iterable[Question], most: int, rng: Random) -> list[Question]:
     """Questions that differ in words, in any order; `most` at most."""
     unlike = list({question.text: question for question in asked}.values())
     return rng.sample(unlike, min(most, len(unlike)))
 
 
-def _row(photo: Captioned, asked: Asked) -> dict[str, Any]:
+def _row(photo: Captioned, asked: Question) -> dict[str, Any]:
     closed = asked.answer in ("yes", "no")
     number = "number" if asked.answer.isdigit() else "other"
     return {
@@ -330,9 +246,3 @@ def _row(photo: Captioned, asked: Asked) -> dict[str, Any]:
         "answer_type": "yes/no" if closed else number,
         "weight": round(asked.weight, 2),
     }
-
-
-def _name(photo: Captioned, folder: Path) -> str:
-    path = photo.image.absolute().parent.resolve() / photo.image.name
-    below = path.is_relative_to(folder)
-    return path.relative_to(folder).as_posix() if below else photo.name

@@ -2,8 +2,8 @@
 
 from collections.abc import Sequence
 
-from vqa.questions.lexicon import PREPOSITIONS, word_set
-from vqa.questions.terms import nouns, verbs
+from vqa.questions.lexicon import lexicon, word_set
+from vqa.questions.wordforms import nouns, verbs
 
 _NO = word_set("no without neither nor lacking minus except")
 _NOT = word_set(
@@ -34,17 +34,17 @@ def denied(words: Sequence[str]) -> list[bool]:
     Args:
         words: as `split_terms` gives them; "n't" is "not".
     """
-    found = []
+    found, prepositions = [], lexicon().prepositions
     reach = ""  # "verb", "noun" or nothing
     for i, word in enumerate(words):
         after = words[i + 1] if i + 1 < len(words) else ""
-        ends_noun = (word in PREPOSITIONS and word != "of") or _acts(word)
+        ends_noun = (word in prepositions and word != "of") or _acts(word)
         if word in _ENDS or (word == "and" if reach == "verb" else ends_noun):
             reach = ""
         if word in _NO or word in ("nobody", "none", "nothing"):
             reach = "noun"
         elif word in _NOT and after != "only":
-            reach = "verb" if _acts(after) or after in PREPOSITIONS else "noun"
+            reach = "verb" if _acts(after) or after in prepositions else "noun"
         elif _likens(words, i):
             reach = "noun"
         found.append(bool(reach))
@@ -56,7 +56,7 @@ def _likens(words: Sequence[str], i: int) -> bool:
     word, before = words[i], words[:i]
     last = before[-1] if before else ""
     if word == "of" and last in _PICTURES:
-        deeds = [w for w in before if w in PREPOSITIONS or _acts(w)]
+        deeds = [w for w in before if w in lexicon().prepositions or _acts(w)]
         return bool({*deeds} - _IS) or _is_on_clothing(words[i:])
     if word == "of":
         return last in _LIKENESSES

@@ -1,28 +1,16 @@
 """Noun phrases of captions, and which of their nouns are really there."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from functools import cache
 
 from shared.text.english import is_only_noun, is_plural, read_word
-from vqa.questions.lexicon import (
-    ADJECTIVES,
-    COLORS,
-    DETERMINERS,
-    GROUPS,
-    NUMBERS,
-    PAIRS,
-    PREPOSITIONS,
-    SOME,
-    word_set,
-)
-from vqa.questions.terms import Noun, nouns, singulars, verbs
+from vqa.questions.lexicon import lexicon, word_set
+from vqa.questions.sentence import AGENTS, Noun, Phrase
+from vqa.questions.wordforms import nouns, singulars, verbs
 
-AGENTS = ("person", "animal")
-IS = word_set("is are was were be being")
+_IS = word_set("is are was were be being")
 AND = frozenset(["and", "or"])
 NEW_CLAUSE = word_set("while as whilst when")
-_FROM_AFAR = word_set("watch look feed photograph point stare")
-"""Verbs whose object may be elsewhere: "a girl feeds ducks in the water"."""
 WHO = frozenset(["who", "that", "which"])
 _GROUNDS = word_set("grass snow sand mud dirt ice")
 _SPOTS = word_set(
@@ -46,44 +34,18 @@ _TOYS = word_set("toy stuffed plush lego")
 _NOUNS_TOO = word_set("bowl show watch cover drive ride stop wash")
 """Verbs of the tables that are nouns after a noun: "a dog bowl"."""
 
-COLOR_OF = {w: c for c, words in COLORS.items() for w in (c, *words.split())}
-_JOINTS = frozenset(
-    (*PREPOSITIONS, *DETERMINERS, *IS, *AND, *NEW_CLAUSE, *WHO, *SOME, *NUMBERS)
-) | word_set(
+_SMALL_WORDS = word_set(
     """it they he she we you i one all each not no without what there here them him but
     then so because if than until except very too only just his her their"""
 )
-"""Words that are neither nouns nor describe one."""
 
 
-@dataclass
-class Phrase:
-    """A noun with what stands before it, and where it is.
-
-    Attributes:
-        noun: the head: wall in "rock wall".
-        text: the head as written, in the singular: "guy" for man.
-        count: how many; 0 for an unknown number: "some dogs", "a group of men".
-        colors: colours said of it, as answered.
-        adjectives: other words before it, also those in -ing.
-        others: nouns before the head that are there, too: snow in "snow hill".
-        owner: whose it is: man in "the man's hat"; "" if nobody's.
-        places: (preposition, phrase) that follow it.
-        real: whether it is what its noun says, and not a "toy car" or a "dog bowl".
-        unsure: nouns that may not be there: rock in "rock wall", man in "the man's
-            hat", car in "toy car".
-    """
-
-    noun: Noun
-    text: str = ""
-    count: int = 1
-    colors: tuple[str, ...] = ()
-    adjectives: tuple[str, ...] = ()
-    others: tuple[Noun, ...] = ()
-    owner: str = ""
-    places: list[tuple[str, "Phrase"]] = field(default_factory=list)
-    real: bool = True
-    unsure: tuple[str, ...] = ()
+@cache
+def _joints() -> frozenset[str]:
+    """Words that are neither nouns nor describe one."""
+    known = lexicon()
+    tables = (known.prepositions, known.determiners, known.some, known.number_of)
+    return _SMALL_WORDS.union(_IS, AND, NEW_CLAUSE, WHO, *tables)
 
 
 class _Head:
@@ -105,6 +67,7 @@ class _Head:
         word = words[i]
         after = words[i + 1] if i + 1 < len(words) else ""
         described = self.colors or self.adjectives
+        known = lexicon()
         if word == "'s" and self.nouns:
             self.owner = self.nouns[-1].word
             self.nouns, self.texts = [], []
@@ -124,17 +87,18 @@ class _Head:
             if not self._goes_on(word, after):
                 return False
             self.goes_on = True
-        elif word in DETERMINERS and not described:
+        elif word in known.determiners and not described:
             self.determiner = word
-        elif word in NUMBERS:
-            self.count = NUMBERS[word]
-        elif word in SOME:
+        elif word in known.number_of:
+            self.count = known.number_of[word]
+        elif word in known.some:
             self.count = 0
-        elif word in COLOR_OF:
-            self.colors.append(COLOR_OF[word])
+        elif word in known.color_of:
+            self.colors.append(known.color_of[word])
         elif word in ("and", ","):
-            return bool(described) and (after in COLOR_OF or after in ADJECTIVES)
-        elif word in ADJECTIVES or (
+            goes_on = after in known.color_of or after in known.adjectives
+            return bool(described) and goes_on
+        elif word in known.adjectives or (
             (described or self.determiner or self.count) and _describes(word)
         ):
             self.adjectives.append(word)
@@ -156,18 +120,18 @@ class _Head:
             return False
         form = verbs()[word][1]
         if form == "base" and self._is_of_agent() and self._is_one():  # "a baby swing"
-            return after in DETERMINERS
+            return after in lexicon().determiners
         return self._is_of_agent() or (
             self.nouns[-1].kind == "clothing" and form == "s"
         )
 
     def _goes_on(self, word: str, after: str) -> bool:
         """Whether a noun follows that no table knows: `bowl` in "a dog bowl"."""
-        if word in _JOINTS or not word.isalpha():
+        if word in _joints() or not word.isalpha():
             return False
         one = self._is_one()
         if word in verbs():
-            return word in _NOUNS_TOO and one and after not in DETERMINERS
+            return word in _NOUNS_TOO and one and after not in lexicon().determiners
         if is_only_noun(word):
             return True
         known = read_word(word)
@@ -231,13 +195,14 @@ def read_phrase(words: Sequence[str], start: int) -> tuple[Phrase | None, int]:
     """Find the noun phrase that starts at `start`, or None, and where it ends."""
     head, i = _Head(joined=start > 0 and words[start - 1] in AND), start
     while i < len(words):
-        many = not head.nouns and (words[i] in GROUPS or words[i] in PAIRS)
+        pair = words[i] in lexicon().pairs
+        many = not head.nouns and (words[i] in lexicon().groups or pair)
         if many and words[i + 1 : i + 2] == ["of"]:
             inner, end = read_phrase(words, i + 2)
             if inner:
-                inner.count = 2 if words[i] in PAIRS else 0
+                inner.count = 2 if pair else 0
                 return inner, end
-        if many and words[i] in PAIRS:
+        if many and pair:
             return Phrase(Noun("person", "person", True), "couple", 2), i + 1
         if not head.take(words, i):
             break
@@ -249,4 +214,4 @@ def _describes(word: str) -> bool:
     """Whether an unknown word may stand between an article and its noun."""
     if word in verbs():
         return verbs()[word][1] == "ing"
-    return word[0].isalnum() and word not in _JOINTS
+    return word[0].isalnum() and word not in _joints()

@@ -1,61 +1,19 @@
-"""A caption into noun phrases and clauses: patterns over word tables, no model.
-
-    A man in a red shirt is riding two horses on the beach .
-
-holds the phrases man (in shirt), shirt (red), horse (2), beach, and one clause:
-man ride horse, on beach. Nouns that only say what kind of thing another is, or that are
-denied, are in no phrase: "a baby stroller", "no hat", "a toy car".
-"""
+"""A caption into noun phrases and clauses: patterns over word tables, no model."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
 
-from vqa.questions.denial import denied
-from vqa.questions.lexicon import ADJECTIVES, DETERMINERS, PREPOSITIONS, word_set
-from vqa.questions.phrases import (
-    AGENTS,
-    AND,
-    COLOR_OF,
-    NEW_CLAUSE,
-    WHO,
-    Phrase,
-    read_phrase,
-)
-from vqa.questions.terms import nouns, split_terms, verbs
+from vqa.questions.lexicon import lexicon, word_set
+from vqa.questions.negation import denied
+from vqa.questions.noun_phrases import AND, NEW_CLAUSE, WHO, read_phrase
+from vqa.questions.sentence import AGENTS, Clause, Parse, Phrase
+from vqa.questions.wordforms import nouns, split_terms, verbs
 
 _FROM_AFAR = word_set("watch look feed photograph point stare")
 """Verbs whose object may be elsewhere: "a girl feeds ducks in the water"."""
 
 
-@dataclass
-class Clause:
-    """Who does what to what, and (preposition, phrase) after it."""
-
-    subjects: list[Phrase]
-    verb: str
-    objects: list[Phrase] = field(default_factory=list)
-    places: list[tuple[str, Phrase]] = field(default_factory=list)
-
-
-@dataclass
-class Parse:
-    """A caption's words, noun phrases and clauses, in order.
-
-    Attributes:
-        words: those that are not denied, and name no thing that may not be there.
-        phrases: of things that are there.
-        clauses: of what is done.
-        unsure: nouns of the tables that are named, though the thing may not be there.
-    """
-
-    words: list[str]
-    phrases: list[Phrase]
-    clauses: list[Clause]
-    unsure: set[str]
-
-
 def parse(caption: str) -> Parse:
-    """Read a caption. Words that no table knows are passed over."""
+    """Read a caption. Words that the lexicon does not have are passed over."""
     words = split_terms(caption)
     reader = _Clauses()
     no = denied(words)
@@ -103,7 +61,7 @@ def _chunks(words: Sequence[str]) -> Iterator[tuple[Chunk, int]]:
 
 
 def _joint(word: str) -> tuple[str, str]:
-    if word in PREPOSITIONS:
+    if word in lexicon().prepositions:
         return "preposition", word
     if word in AND or word == ",":
         return "and", word
@@ -125,7 +83,8 @@ def _is_verb(words: Sequence[str], i: int, last: Phrase | None) -> bool:
     form = verbs()[words[i]][1]
     before = words[i - 1] if i else ""
     kind = last.noun.kind if last else ""
-    if before in DETERMINERS or before in ADJECTIVES or before in COLOR_OF:
+    known = lexicon()
+    if any(before in t for t in (known.determiners, known.adjectives, known.color_of)):
         return False
     if form in ("ing", "ed") or (before == "to" and form == "base"):
         return words[i] not in nouns()
