@@ -16,9 +16,11 @@ from typing import Any
 
 import numpy as np
 
+from captioner.captions import Caption
 from captioner.data import read_dataset, select
 from captioner.metrics.report import score_captions
-from captioner.predict import SHIPPED, Caption, PhotoCaptioner, load_captioner
+from captioner.photo_captioner import PhotoCaptioner
+from captioner.predict import SHIPPED, load_captioner
 from shared.vision.images import read_image
 
 BATCH_SIZE = 8

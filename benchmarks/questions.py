@@ -30,7 +30,8 @@ from statistics import median
 import numpy as np
 from photos import EXAMPLES, describe_machine, draw_large, draw_small, run
 
-from vqa.predict import SHIPPED, Asked, load_vqa
+from vqa.predict import SHIPPED, load_vqa
+from vqa.replies import Asked
 
 VQA = [sys.executable, "-m", "vqa.cli"]
 PHOTO = str(EXAMPLES / "photographer.jpg")

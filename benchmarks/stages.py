@@ -31,7 +31,8 @@ from typing import Any
 import numpy as np
 from photos import alone, describe_machine, draw_large, draw_small
 
-from captioner.predict import SHIPPED, load_captioner, to_captions
+from captioner.captions import to_captions
+from captioner.predict import SHIPPED, load_captioner
 from captioner.runtime_litert import GRAPHS, LiteRTRuntime
 from shared.console.quiet import muted
 from shared.vision.images import read_image

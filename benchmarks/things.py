@@ -26,7 +26,8 @@ from typing import NamedTuple
 import numpy as np
 
 from captioner.calibration import cross_fit
-from captioner.predict import Caption, load_captioner
+from captioner.captions import Caption
+from captioner.predict import load_captioner
 from shared.concepts.calibrate import area_under_curve
 from shared.concepts.words import Mentions, read_concepts
 from shared.errors import AppError

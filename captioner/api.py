@@ -5,8 +5,9 @@ from typing import Annotated, TypedDict
 
 from pydantic import Field
 
+from captioner.captions import Caption
 from captioner.config import DecodingConfig
-from captioner.predict import Caption, PhotoCaptioner
+from captioner.photo_captioner import PhotoCaptioner
 from shared.vision.photo_cache import Photos, grids
 from shared.web.api import Line, Upload, Words, choose, sent
 

@@ -15,7 +15,8 @@ from shared.errors import AppError
 from shared.files.tables import csv_writer, to_json
 
 if TYPE_CHECKING:
-    from captioner.predict import Looked, RuntimeName
+    from captioner.photo_captioner import Looked
+    from shared.bundles.runtimes import RuntimeName
 
 Layout = Literal["table", "tsv", "jsonl"]
 

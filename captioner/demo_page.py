@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     import gradio as gr
     from fastapi import FastAPI
 
-    from captioner.predict import PhotoCaptioner
-    from vqa.predict import PhotoAnswerer
+    from captioner.photo_captioner import PhotoCaptioner
+    from vqa.photo_answerer import PhotoAnswerer
 
 INCLUDED = "included"
 # Requests of a kind that are worked on. With 1, 2, 4 and 8, 20 people had 25.2, 25.6,

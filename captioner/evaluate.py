@@ -15,7 +15,7 @@ from shared.text.vocabulary import Units
 from shared.vision.images import image_name
 
 if TYPE_CHECKING:
-    from captioner.predict import PhotoCaptioner
+    from captioner.photo_captioner import PhotoCaptioner
 
 EXAMPLES = 5
 

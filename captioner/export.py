@@ -22,7 +22,9 @@ from captioner.data import Record, read_dataset, select
 from captioner.decoder import Memory
 from captioner.evaluate import caption_photos, score_records
 from captioner.model import Captioner
-from captioner.predict import PhotoCaptioner, Runtime, load_bundle
+from captioner.photo_captioner import PhotoCaptioner
+from captioner.predict import load_bundle
+from captioner.runtime import Runtime
 from captioner.runtime_keras import KerasRuntime, Search
 from captioner.runtime_litert import ODDS, LiteRTRuntime
 from captioner.search.decoding import Sequences

@@ -21,11 +21,13 @@ from typing import Any
 import gradio as gr
 from gradio.utils import get_upload_folder
 
+from captioner.captions import Caption
 from captioner.formats import Record, to_record, write_csv, write_jsonl
-from captioner.predict import READERS, Caption, PhotoCaptioner
+from captioner.photo_captioner import PhotoCaptioner
 from shared.errors import AppError
 from shared.vision.images import IMAGE_SUFFIXES
 from shared.vision.photo_cache import Unread
+from shared.vision.pipeline import READERS
 from shared.web.components import ASSETS_URL, HEAD, previews
 from shared.web.wording import problem, to_visitors
 

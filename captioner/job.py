@@ -19,8 +19,10 @@ from shared.errors import AppError
 from shared.files.outputs import Output
 
 if TYPE_CHECKING:
+    from captioner.captions import Caption
     from captioner.config import DecodingConfig
-    from captioner.predict import Caption, Looked, PhotoCaptioner, RuntimeName
+    from captioner.photo_captioner import Looked, PhotoCaptioner
+    from shared.bundles.runtimes import RuntimeName
 
 Tell = Callable[[Iterable[Path]], Iterator[list[Record]]]
 Described = tuple[Path, "list[Caption] | AppError", list[Concept] | None]

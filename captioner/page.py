@@ -15,7 +15,7 @@ from captioner.controls import (
     read_search,
     to_changes,
 )
-from captioner.predict import Looked, PhotoCaptioner
+from captioner.photo_captioner import Looked, PhotoCaptioner
 from shared.errors import AppError
 from shared.vision.photo_cache import Photo, Photos, View, grids
 from shared.web.components import component, model_choice

@@ -21,6 +21,7 @@ from captioner.calibration import (
     fit_confidence,
     names_main_thing,
 )
+from captioner.captions import Caption
 from captioner.config import CaptionerConfig, ConfidenceConfig, find_contradictions
 from captioner.cost import estimate_cost, measure_rate
 from captioner.data import Record, read_datasets, select
@@ -28,7 +29,8 @@ from captioner.datacheck import report_cost
 from captioner.metrics.cider import CiderD
 from captioner.metrics.report import score_captions
 from captioner.model import Captioner, build_captioner
-from captioner.predict import Caption, PhotoCaptioner, load_bundle, load_captioner
+from captioner.photo_captioner import PhotoCaptioner
+from captioner.predict import load_bundle, load_captioner
 from captioner.recipes import FEW, FINETUNE, NEW_WORDS, choose, further
 from captioner.reports import describe_run, draw_curves, draw_samples, write_card
 from captioner.runtime_keras import KerasRuntime

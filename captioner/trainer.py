@@ -23,11 +23,11 @@ from captioner.batches import (
     read_images,
     shift,
 )
+from captioner.captions import Caption, to_captions
 from captioner.config import CaptionerConfig, StageConfig
 from captioner.data import Record
 from captioner.metrics.cider import CiderD
 from captioner.model import Captioner
-from captioner.predict import Caption, to_captions
 from captioner.reward import SelfCritic
 from captioner.runtime_keras import Search
 from captioner.search.rules import make_rules

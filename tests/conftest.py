@@ -393,7 +393,7 @@ def concept_captioner(sentences, there, said=None, own=(), **config):
         own: concepts that a few examples taught.
         config: changes to its recipe.
     """
-    from captioner.predict import PhotoCaptioner
+    from captioner.photo_captioner import PhotoCaptioner
 
     known = dict.fromkeys(word for text in sentences for word in text.split())
     vocabulary = Vocabulary([*SPECIAL_WORDS, *known])
@@ -411,7 +411,7 @@ def concept_captioner(sentences, there, said=None, own=(), **config):
 
 def fake_answerer(vocabulary=VQA_VOCABULARY, space=VQA_SPACE, **settings):
     """A VQA model without weights; settings as of `tiny_vqa_config`."""
-    from vqa.predict import PhotoAnswerer
+    from vqa.photo_answerer import PhotoAnswerer
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(names.ENCODERS, "patches", names.Source(patches, "unit"))

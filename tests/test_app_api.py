@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 from conftest import ROOT, answer, serve_page
 
-from captioner.predict import PhotoCaptioner, load_captioner
+from captioner.photo_captioner import PhotoCaptioner
+from captioner.predict import load_captioner
 from shared.errors import AppError
 from shared.web.api import WRONG_CALL
 from vqa.predict import load_vqa

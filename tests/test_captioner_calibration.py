@@ -11,9 +11,9 @@ from captioner.calibration import (
     fit_confidence,
     names_main_thing,
 )
+from captioner.captions import Caption
 from captioner.confidence import Evidence, judge
 from captioner.config import ConfidenceConfig
-from captioner.predict import Caption
 from shared.concepts.calibrate import area_under_curve
 
 

@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from captioner import folder
+from captioner.captions import Caption
 from captioner.folder import (
     FILES,
     FolderTab,
@@ -28,7 +29,6 @@ from captioner.folder import (
     to_jsonl,
     to_texts,
 )
-from captioner.predict import Caption
 from shared.errors import AppError
 from shared.vision.images import read_image
 

@@ -14,15 +14,11 @@ from keras import ops
 from PIL import Image
 
 from captioner import predict
+from captioner.captions import to_captions
 from captioner.data import read_dataset, select
 from captioner.metrics.report import score_captions
-from captioner.predict import (
-    PhotoCaptioner,
-    load_bundle,
-    load_captioner,
-    to_captions,
-    why_not_litert,
-)
+from captioner.photo_captioner import BATCHES_AHEAD, PhotoCaptioner
+from captioner.predict import load_bundle, load_captioner, why_not_litert
 from captioner.runtime_keras import KerasRuntime
 from captioner.search.choosing import FOUND, NEVER
 from captioner.search.decoding import Sequences
@@ -38,6 +34,7 @@ from shared.text.vocabulary import (
     Vocabulary,
     split_words,
 )
+from shared.vision.pipeline import READERS
 
 FLICKR8K = Path(__file__).parents[2] / "shared" / "data" / "flickr8k"
 EXAMPLES = Path(__file__).parents[1] / "examples"
@@ -211,8 +208,7 @@ def test_sources_are_taken_as_they_are_needed(captioner):
     assert taken == []
     for count in range(1, 4):
         next(batches)
-        ahead = predict.BATCHES_AHEAD + 1
-        assert len(taken) <= 3 * (count - 1 + ahead)
+        assert len(taken) <= 3 * (count - 1 + BATCHES_AHEAD)
     batches.close()
     assert len(taken) < 20
 
@@ -234,7 +230,7 @@ def test_whoever_stops_early_does_not_wait(model, monkeypatch):
     next(batches)
     batches.close()  # would hang for 10 s
     assert not gate.is_set()
-    assert len(slow) <= predict.READERS
+    assert len(slow) <= READERS
     gate.set()
 
 

@@ -23,13 +23,14 @@ from PIL import Image
 from captioner import train as train_module
 from captioner import trainer
 from captioner.batches import Texts, shift
+from captioner.captions import Caption
 from captioner.confidence import Evidence, judge
 from captioner.config import CaptionerConfig
 from captioner.data import read_dataset, select
 from captioner.export import export
 from captioner.metrics.report import score_captions
 from captioner.model import build_captioner
-from captioner.predict import Caption, load_bundle, load_captioner
+from captioner.predict import load_bundle, load_captioner
 from captioner.reports import draw_curves, draw_samples, write_card
 from captioner.train import _find_confidence, _find_unsure, train
 from shared.bundles.folder import add_part, has_part

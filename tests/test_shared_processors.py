@@ -21,7 +21,7 @@ def group(tmp_path, monkeypatch):
 def test_affinity_is_heeded():
     code = (
         "import os; os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})\n"
-        "from captioner.predict import READERS, usable_processors\n"
+        "from shared.vision.pipeline import READERS, usable_processors\n"
         "print(usable_processors(), READERS)"
     )
     found = subprocess.run(

@@ -14,7 +14,7 @@ from shared.config import revise_config
 from shared.errors import AppError
 from shared.vision.images import read_image
 from shared.web.wording import NOT_HERE, UNKNOWN, problem, to_visitors
-from vqa.predict import Asked
+from vqa.replies import Asked
 
 OURS = re.compile(r"--|pip |_|\b(must|prefix|method|recipe|config|train|request)\b")
 HEIC = b"\0\0\0\x18ftypheic\0\0\0\0heicmif1" + bytes(100)

@@ -12,7 +12,7 @@ from vqa.formats import check_target, to_record, write_file
 from vqa.inputs import Question
 from vqa.outputs import open_output
 from vqa.overlay import draw_attention
-from vqa.predict import Answer, Reply
+from vqa.replies import Answer, Reply
 
 REPLY = Reply(
     "not sure",

@@ -27,7 +27,9 @@ from vqa import predict
 from vqa.answers import AnswerSpace
 from vqa.asked import Concepts
 from vqa.export import write_graphs
-from vqa.predict import NOT_SURE, Asked, PhotoAnswerer, load_bundle, load_vqa
+from vqa.photo_answerer import PHOTOS_AHEAD, PhotoAnswerer
+from vqa.predict import load_bundle, load_vqa
+from vqa.replies import NOT_SURE, Asked
 from vqa.runtime_keras import KerasRuntime
 from vqa.runtime_litert import LiteRTRuntime
 
@@ -312,7 +314,7 @@ def test_what_cannot_be_asked_is_refused_before_the_photo_is_read(
     name, options = REFUSED[match]
     asked = {"question": COLOR, **options}
     answerer = request.getfixturevalue(name)
-    monkeypatch.setattr(answerer, "_read", lambda _: pytest.fail("it was read"))
+    monkeypatch.setattr(answerer, "read", lambda _: pytest.fail("it was read"))
     with pytest.raises(AppError, match=match):
         answerer.ask("photo.jpg", **asked)
     with pytest.raises(AppError, match=match):
@@ -416,7 +418,7 @@ def test_sources_are_taken_as_they_are_needed(answerer):
     assert taken == []
     for count in range(1, 4):
         next(found)
-        assert len(taken) <= count - 1 + predict.PHOTOS_AHEAD
+        assert len(taken) <= count - 1 + PHOTOS_AHEAD
     found.close()
     for thread in set(threading.enumerate()) - before:
         thread.join(5)

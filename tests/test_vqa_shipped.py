@@ -13,7 +13,8 @@ from shared.bundles.manifests import COMMON, locate
 from shared.errors import AppError
 from shared.vision.images import read_image
 from vqa.answers import normalize
-from vqa.predict import SHIPPED, Asked, load_vqa
+from vqa.predict import SHIPPED, load_vqa
+from vqa.replies import Asked
 from vqa.runtime_litert import FILES
 
 pytestmark = [

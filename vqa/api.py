@@ -8,7 +8,8 @@ from pydantic import Field
 from shared.vision.photo_cache import Photos
 from shared.web.api import Line, Upload, choose, sent
 from vqa.page import MOST_CHOICES, MOST_LETTERS
-from vqa.predict import Answer, PhotoAnswerer
+from vqa.photo_answerer import PhotoAnswerer
+from vqa.replies import Answer
 
 MOST_ANSWERS = 50
 

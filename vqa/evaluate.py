@@ -16,7 +16,8 @@ from vqa.metrics.wups import wu_palmer
 from vqa.results import match_results, read_results
 
 if TYPE_CHECKING:
-    from vqa.predict import Asked, PhotoAnswerer
+    from vqa.photo_answerer import PhotoAnswerer
+    from vqa.replies import Asked
 
 EXAMPLES = 5
 TOP = 5
@@ -180,7 +181,7 @@ def _asked(records: Sequence[Record]) -> list["Asked"]:
 
 def _about_whole(record: Record) -> "Asked":
     """Make a question whose boxes, if any, are all the whole photo."""
-    from vqa.predict import Asked
+    from vqa.replies import Asked
 
     whole = (0.0, 0.0, 1.0, 1.0)
     return Asked(record.question, record.choices, (whole,) * len(record.boxes))

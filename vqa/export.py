@@ -21,7 +21,8 @@ from vqa.asked import MOST, Concepts
 from vqa.data import Record, read_dataset, select
 from vqa.evaluate import ask_records, score_records
 from vqa.model import Vqa, nothing
-from vqa.predict import PhotoAnswerer, load_bundle
+from vqa.photo_answerer import PhotoAnswerer
+from vqa.predict import load_bundle
 from vqa.runtime import Runtime
 from vqa.runtime_keras import KerasRuntime
 from vqa.runtime_litert import GRAPHS, LiteRTRuntime

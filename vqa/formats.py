@@ -16,7 +16,7 @@ from shared.files import atomic
 from shared.files.tables import csv_writer, to_json
 
 if TYPE_CHECKING:
-    from vqa.predict import Answer, Reply
+    from vqa.replies import Answer, Reply
 
 Record = dict[str, Any]
 

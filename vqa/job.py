@@ -20,7 +20,9 @@ from vqa.guard import check_question
 from vqa.inputs import Question, by_photo
 
 if TYPE_CHECKING:
-    from vqa.predict import Answer, Asked, PhotoAnswerer, Reply, RuntimeName
+    from shared.bundles.runtimes import RuntimeName
+    from vqa.photo_answerer import PhotoAnswerer
+    from vqa.replies import Answer, Asked, Reply
 
 TOGETHER = 1000  # questions about one photo at once; more memory than a photo needs
 
@@ -256,7 +258,7 @@ class Job:
 
     def _asked(self, places: Sequence[int]) -> tuple[Path, list["Asked"]]:
         """Give a photo, which is about to be read, and its questions."""
-        from vqa.predict import Asked
+        from vqa.replies import Asked
 
         if self.output:
             self.output.note(places[0])

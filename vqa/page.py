@@ -11,7 +11,8 @@ from shared.errors import AppError
 from shared.vision.photo_cache import Photo, Photos, View, grids
 from shared.web.components import component, model_choice
 from shared.web.wording import problem
-from vqa.predict import NOT_SURE, Asked, PhotoAnswerer
+from vqa.photo_answerer import PhotoAnswerer
+from vqa.replies import NOT_SURE, Asked
 
 ANSWERS = 5  # shown
 MOST_CHOICES = 20

@@ -1,0 +1,40 @@
+"""What a captioner can be asked, whatever runs it."""
+
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+import numpy as np
+
+from captioner.search.decoding import Sequences
+from captioner.search.rules import Rules
+from shared.concepts.table import Seen
+
+
+class Runtime(Protocol):
+    """What runs a model. Axes: B images, or the batch size where batches are filled."""
+
+    name: str
+
+    def encode(self, images: np.ndarray) -> list[np.ndarray]:
+        """Give the features float32 (B, R, D) of images uint8 (B, H, W, 3)."""
+
+    def look(self, features: list[np.ndarray]) -> Any:
+        """Get ready to write about features; what is made is for the other two."""
+
+    def seen(self, looked: Any) -> Seen | None:
+        """Give what the photos show, or None of a model without concepts."""
+
+    def where(self, looked: Any) -> np.ndarray | None:
+        """Say how surely each region shows each concept, float32 (B, R, C), or None."""
+
+    def search(
+        self,
+        looked: Any,
+        rules: Rules,
+        noise: np.ndarray | None = None,
+        bias: np.ndarray | None = None,
+    ) -> Sequences:
+        """Search for captions, as `captioner.search.decoding.search`."""
+
+    def read(self, looked: Any, tokens: Sequence[int], rules: Rules) -> np.ndarray:
+        """Tell what follows: log-probabilities float32 (B, len(tokens) + 1, V)."""
