@@ -3,6 +3,34 @@
 import sys
 from importlib.util import find_spec
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from captioner.photo_captioner import PhotoCaptioner
+
+
+def load_model(
+    model: "str | Path | Sequence[str | Path] | None" = None, **options: Any
+) -> "PhotoCaptioner":
+    """Load a trained model that describes photos.
+
+    >>> from captioner import load_model
+    >>> print(load_model().describe("examples/cat.jpg"))
+    A cat is sitting on top of a tree.
+
+    Args:
+        model: folder of a bundle, or several, which vote; None is the model that
+            comes with the package.
+        options: see `captioner.predict.load_captioner`.
+
+    Raises:
+        AppError: see there.
+    """
+    from captioner.predict import load_captioner
+
+    return load_captioner(model, **options)
 
 
 def other_package(name: str) -> str:

@@ -42,6 +42,9 @@ class Caption(NamedTuple):
     unsure: bool | None = None
     original: "Caption | None" = None
 
+    def __str__(self) -> str:
+        return self.text
+
     @property
     def confidence(self) -> float:
         """How sure the model is of it, 0 to 1.

@@ -84,11 +84,15 @@ class PhotoCaptioner:
         own = sorted(self.vocabulary.ids[w] for w in self.own if w in self.vocabulary)
         return decoding, rules._replace(once_ids=tuple(own))
 
+    def describe(self, source: ImageSource, **changes: Any) -> Caption:
+        """Describe one photo by the best caption; see `caption` for the others."""
+        return self.caption(source, **changes)[0]
+
     def caption(self, source: ImageSource, **changes: Any) -> list[Caption]:
-        """Describe one photo.
+        """Describe one photo by several captions.
 
         Args:
-            source: as of `shared.vision.images.read_image`.
+            source: a photo, see `shared.vision.images.read_image`.
 
         Returns:
             beam-size captions or fewer, best first, never none.
@@ -131,7 +135,7 @@ class PhotoCaptioner:
         batches at a time.
 
         Args:
-            sources: as of `shared.vision.images.read_image`; taken as they are needed.
+            sources: see `shared.vision.images.read_image`; taken as they are needed.
 
         Yields:
             batch after batch: each source with its captions, best first, or with
@@ -144,7 +148,7 @@ class PhotoCaptioner:
         """Say which words a photo shows, and where.
 
         Args:
-            source: as of `shared.vision.images.read_image`.
+            source: see `shared.vision.images.read_image`.
             top: concepts to give, at least 1; None is all.
 
         Returns:
@@ -165,7 +169,7 @@ class PhotoCaptioner:
         """Tell something of any number of photos, in order.
 
         Args:
-            sources: as of `caption_all`.
+            sources: see `caption_all`.
             tell: such as `see`: given photos that were looked at, a result for each.
 
         Yields:
@@ -289,7 +293,7 @@ class PhotoCaptioner:
         To go on from one of them, `caption` with them as the `prefix`.
 
         Args:
-            source: as of `shared.vision.images.read_image`.
+            source: see `shared.vision.images.read_image`.
             words_so_far: the sentence up to there.
             count: words to give, at least 1.
 

@@ -13,7 +13,7 @@ from conftest import VOCABULARY, photo, tiny_config, tiny_model, write_tiny
 from keras import ops
 from PIL import Image
 
-from captioner import predict
+from captioner import load_model, predict
 from captioner.captions import to_captions
 from captioner.data import read_dataset, select
 from captioner.metrics.report import score_captions
@@ -74,6 +74,15 @@ def flat(batches):
 
 def texts(captions):
     return [caption.text for caption in captions]
+
+
+def test_the_shortest_way_describes_a_photo(bundle):
+    captioner = load_model(bundle, runtime="keras", beam_size=2)
+    captions = captioner.caption(photo(0))
+    assert len(captions) == 2
+    best = captioner.describe(photo(0))
+    assert (best.text, best.probs) == (captions[0].text, captions[0].probs)
+    assert str(best) == best.text
 
 
 def test_captions_are_sentences_best_first(captioner):

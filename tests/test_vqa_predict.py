@@ -23,7 +23,7 @@ from PIL import Image
 from shared.bundles import litert
 from shared.errors import AppError
 from shared.text.vocabulary import SPECIAL_WORDS, Vocabulary, split_words
-from vqa import predict
+from vqa import load_model, predict
 from vqa.answers import AnswerSpace
 from vqa.asked import Concepts
 from vqa.export import write_graphs
@@ -507,6 +507,11 @@ def test_a_bundle_of_another_task_or_size_is_refused(model, tmp_path):
     folder = write_tiny_vqa(tmp_path / "answers", config, model, space=space)
     with pytest.raises(AppError):
         load_vqa(folder)
+
+
+def test_the_shortest_way_answers_a_question(bundle):
+    reply = load_model(bundle, runtime="keras").ask(photo(0), COLOR)
+    assert str(reply) == reply.answer in {"not sure", *VQA_SPACE.answers}
 
 
 def test_a_missing_bundle_is_an_error(tmp_path, monkeypatch):

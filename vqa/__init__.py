@@ -3,6 +3,29 @@
 import sys
 from importlib.util import find_spec
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from vqa.photo_answerer import PhotoAnswerer
+
+
+def load_model(model: "str | Path | None" = None, **options: Any) -> "PhotoAnswerer":
+    """Load a trained model that answers questions about photos.
+
+    >>> from vqa import load_model
+    >>> print(load_model().ask("examples/cat.jpg", "what animal is this?"))
+    cat
+
+    Args:
+        model: folder of a bundle; None is the model that comes with the package.
+        options: see `vqa.predict.load_vqa`.
+
+    Raises:
+        AppError: see there.
+    """
+    from vqa.predict import load_vqa
+
+    return load_vqa(model, **options)
 
 
 def _other_package(name: str) -> str:

@@ -66,9 +66,9 @@ class PhotoAnswerer:
         """Answer one question about one photo.
 
         Args:
-            source: as of `shared.vision.images.read_image`.
+            source: see `shared.vision.images.read_image`.
             question: in English.
-            choices, boxes: as of `Asked`. Choices of which the model knows no word are
+            choices, boxes: see `Asked`. Choices of which the model knows no word are
                 left out, as `Reply.notes` says; the others share a confidence of 1. One
                 alone has that which it has among all answers.
             count: answers to give at most, at least 1.
@@ -99,9 +99,9 @@ class PhotoAnswerer:
         overlap, a few photos at a time.
 
         Args:
-            items: photos, as of `read_image`, each with its questions; taken as they
+            items: photos, see `read_image`, each with its questions; taken as they
                 are needed.
-            count, blind: as of `ask`.
+            count, blind: see `ask`.
 
         Yields:
             each photo with a reply to each of its questions, or the reason why there
@@ -150,7 +150,7 @@ class PhotoAnswerer:
         Args:
             features: of `look`.
             questions: any number of them.
-            count, blind: as of `ask`.
+            count, blind: see `ask`.
 
         Raises:
             ValueError: if `count` is less than 1.

@@ -57,3 +57,6 @@ class Reply(NamedTuple):
     guesses: tuple[Answer, ...]
     attention: np.ndarray
     notes: tuple[str, ...]
+
+    def __str__(self) -> str:
+        return self.answer
