@@ -85,7 +85,7 @@ def as_arrays(answerer, source, question):
     """Inputs of the model itself."""
     words = split_words(question)
     tokens = VQA_VOCABULARY.encode(words, answerer.config.vocabulary.max_words)
-    return {"images": answerer._read(source)[None], "tokens": tokens[None, None]}
+    return {"images": answerer.read(source)[None], "tokens": tokens[None, None]}
 
 
 def scores_of(answerer, source, question, choices=None):
@@ -545,7 +545,7 @@ def test_without_keras_a_bundle_says_what_it_needs(bundle, monkeypatch):
 
 def written(answerer, folder):
     """A runtime of LiteRT for the same weights."""
-    images = np.stack([answerer._read(photo(seed)) for seed in range(8)])
+    images = np.stack([answerer.read(photo(seed)) for seed in range(8)])
     model, length = answerer.runtime.model, answerer.config.vocabulary.max_words
     graphs = folder / litert.PART
     graphs.mkdir(parents=True)
