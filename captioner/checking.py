@@ -7,9 +7,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
-from captioner.formats import Record
 from shared.concepts.words import PERSON, Mentions, broader_words, read_concepts
 from shared.errors import AppError
+from shared.files.formats import Record
 from shared.text.english import article, is_plural
 from shared.text.vocabulary import split_words
 

@@ -192,21 +192,24 @@ def caption(
         )
     if details and (output is None or output.suffix.lower() != ".jsonl"):
         raise typer.BadParameter("--details needs an --output that ends in .jsonl")
-    from captioner.job import Job, Way
-    from captioner.outputs import Sidecars, open_output
+    from captioner.job import Captioning
+    from captioner.outputs import open_output
+    from captioner.sidecars import Sidecars
+    from shared.files.jobs import Job
 
     photos = _find_photos(paths, recursive, null)
     models = tuple(model or ())
     changes = _search_changes(context.params)
-    way = Way(
+    way = Captioning(
         batch_size, num_captions, details, models, runtime, changes, verbose, check
     )
     rules: dict[str, Any] = {"resume": resume, "overwrite": overwrite}
-    job = Job(photos, None, Sidecars(photos, **rules) if sidecar else None, way)
-    if output:
-        job.output = open_output(
-            output, photos, way.settings, batch_size=batch_size, **rules
-        )
+    file = (
+        open_output(output, photos, way.settings, batch=batch_size, **rules)
+        if output
+        else None
+    )
+    job = Job(photos, way, Sidecars(photos, file, **rules) if sidecar else file)
     job.run()
     if job.errors:
         raise typer.Exit(1)
@@ -245,22 +248,22 @@ def concepts(
     if layout and output:
         raise typer.BadParameter("--format is about printing; --output goes by its end")
     from captioner.concepts_job import CONCEPTS, Naming
-    from captioner.job import Job
     from captioner.outputs import open_output
+    from shared.files.jobs import Job
 
     photos = _find_photos(paths, recursive, null)
     layout = layout or ("table" if sys.stdout.isatty() else "tsv")
     way = Naming(top, model, runtime, layout, batch_size, verbose)
-    job = Job(photos, way=way)
+    job = Job(photos, way)
     if output:
-        job.output = open_output(
+        job.target = open_output(
             output,
             photos,
             way.settings,
-            batch_size=batch_size,
+            CONCEPTS,
+            batch=batch_size,
             resume=resume,
             overwrite=overwrite,
-            kind=CONCEPTS,
         )
     job.run()
     if job.errors:

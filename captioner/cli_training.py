@@ -239,7 +239,8 @@ def evaluate(
     """
     from captioner import evaluate as evaluation
     from captioner.data import read_dataset, select
-    from captioner.formats import write_file
+    from captioner.formats import FORMATS
+    from shared.files.formats import write_file
     from shared.files.locks import hold
 
     if output:
@@ -258,7 +259,7 @@ def evaluate(
     with progress_bar("captions", len(photos)) as advance:
         records = evaluation.caption_photos(captioner, photos, advance)
     if output:
-        write_file(output, records)
+        write_file(output, records, FORMATS)
     units = captioner.vocabulary.units
     print(evaluation.score_records(records, photos, official, units))
 

@@ -3,16 +3,16 @@
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, TextIO
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from captioner.concepts import NO_CONCEPTS
-from captioner.formats import Record, to_entries, to_error, write_jsonl
-from captioner.job import Tell, say_runtime
-from captioner.outputs import Kind
+from captioner.formats import to_entries, to_error
+from captioner.job import Do, in_order, say_runtime
+from captioner.outputs import of_photos
 from shared.bundles.manifests import identify
 from shared.console.progress import plain
 from shared.errors import AppError
-from shared.files.tables import csv_writer, to_json
+from shared.files.formats import Record, table, to_json, write_jsonl
 
 if TYPE_CHECKING:
     from captioner.photo_captioner import Looked
@@ -23,7 +23,7 @@ Layout = Literal["table", "tsv", "jsonl"]
 
 @dataclass(frozen=True)
 class Naming:
-    """How the concepts of photos are told, see `captioner.job.Work`.
+    """How the concepts of photos are told, see `shared.files.jobs.Work`.
 
     A record is `{"image", "concepts": [{"word", "there", "said"}, ...]}`, what is most
     surely there first, or `{"image", "error"}`.
@@ -44,7 +44,8 @@ class Naming:
     batch_size: int = 8
     verbose: bool = False
 
-    noun = "photo"
+    unit: ClassVar[str] = "photo"
+    noun: ClassVar[str] = "photo"
 
     def settings(self) -> dict[str, Any]:
         """Give all that records depend on, by option, without loading a model.
@@ -61,7 +62,7 @@ class Naming:
         model = identify(folders, runtime)
         return {"model": model, "runtime": runtime, "top": self.top}
 
-    def load(self) -> Tell:
+    def load(self) -> Do:
         """Load the model, see `Work`."""
         from captioner.predict import SHIPPED, load_captioner
 
@@ -85,7 +86,7 @@ class Naming:
                     for photo, found in batch
                 ]
 
-        return tell
+        return in_order(tell)
 
     def lines(self, record: Record) -> list[str]:
         """Write a record as JSON, as a line for each concept, or as a small table."""
@@ -102,18 +103,24 @@ class Naming:
         table = [(word, *probs.split("\t")) for word, probs in rows]
         return [image, *(f"  {w:{width}}  {t:>5}  {s:>4}" for w, t, s in table), ""]
 
-
-def write_csv(records: Iterable[Record], file: TextIO, folder: Path) -> None:
-    """Write columns image, word, there, said, error; a row for each concept."""
-    rows = csv_writer(file)
-    rows.writerow(["image", "word", "there", "said", "error"])
-    for record in records:
-        for one in record.get("concepts", ()):
-            rows.writerow([record["image"], *one.values(), ""])
-        if "error" in record:
-            rows.writerow([record["image"], "", "", "", record["error"]])
+    def remarks(self, record: Record) -> tuple[str, ...]:
+        """Say nothing beside it."""
+        return ()
 
 
-CONCEPTS = Kind(
-    "captioner concepts", "concepts", {".jsonl": write_jsonl, ".csv": write_csv}
+def _rows(record: Record) -> Iterator[Record]:
+    """Give a row for each concept, or for the error."""
+    for one in record.get("concepts", ()):
+        yield {"image": record["image"], **one}
+    if "error" in record:
+        yield record
+
+
+CONCEPTS = of_photos(
+    "captioner concepts",
+    "concepts",
+    {
+        ".jsonl": write_jsonl,
+        ".csv": table(("image", "word", "there", "said", "error"), _rows),
+    },
 )

@@ -6,11 +6,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from captioner.data import Record
-from captioner.formats import check_target, to_record
+from captioner.formats import FORMATS, to_record
 from captioner.metrics.report import Report, score_captions
 from captioner.references import Reference, choose_references, match_results
 from captioner.results import Results
 from shared.errors import AppError
+from shared.files.atomic import check_target
 from shared.text.vocabulary import Units
 from shared.vision.images import image_name
 
@@ -46,7 +47,7 @@ def check_output(path: Path, overwrite: bool) -> None:
     """Refuse a file that could not be written, before any work is done.
 
     Raises:
-        AppError: as `captioner.formats.check_target`; and for .html, since a data
+        AppError: as `shared.files.atomic.check_target`; and for .html, since a data
             set's names do not say where the photos are.
     """
     if path.suffix.lower() == ".html":
@@ -54,7 +55,7 @@ def check_output(path: Path, overwrite: bool) -> None:
             f"{path}: an evaluation is written as .jsonl, .csv or .json. For .html, "
             "use `captioner caption`."
         )
-    check_target(path, overwrite)
+    check_target(path, FORMATS, overwrite)
 
 
 def caption_photos(

@@ -22,9 +22,10 @@ import gradio as gr
 from gradio.utils import get_upload_folder
 
 from captioner.captions import Caption
-from captioner.formats import Record, to_record, write_csv, write_jsonl
+from captioner.formats import FORMATS, to_record
 from captioner.photo_captioner import PhotoCaptioner
 from shared.errors import AppError
+from shared.files.formats import Record, write_jsonl
 from shared.vision.images import IMAGE_SUFFIXES
 from shared.vision.photo_cache import Unread
 from shared.vision.pipeline import READERS
@@ -255,7 +256,7 @@ def to_csv(records: Sequence[Record]) -> bytes:
             record["captions"] = [{**record["captions"][0], "caption": changed}]
         harmless.append(record)
     file = io.StringIO(newline="")
-    write_csv(harmless, file, Path())
+    FORMATS[".csv"](harmless, file, Path())
     return file.getvalue().encode()
 
 

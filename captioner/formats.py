@@ -12,17 +12,13 @@ they are; and of a model with concepts the record has "concepts", a list of {"wo
 """
 
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any, TextIO
 
 from captioner.concepts import Concept
 from shared.errors import AppError
-from shared.files import atomic
-from shared.files.tables import csv_writer, to_json
-
-Record = dict[str, Any]
-Writers = dict[str, Callable[[Iterable[Record], TextIO, Path], None]]  # by suffix
+from shared.files.formats import Formats, Record, json_list, table, write_jsonl
 
 _COCO_NAME = re.compile(r"(?:.*_)?(\d{12})")
 
@@ -104,45 +100,24 @@ def image_id(name: str) -> int | str:
     return int(match[1]) if match else name
 
 
-def write_csv(records: Iterable[Record], file: TextIO, folder: Path) -> None:
-    """Write a row for each caption, and one for each error.
-
-    "unsure" is true or false, and empty where it is not known.
-    """
-    rows = csv_writer(file)
-    rows.writerow(["image", *CAPTION, "error"])
-    for record in records:
-        for found in record.get("captions", ()):
-            # A journal of version 0.1 does not say how sure its captions are.
-            cells = {**found, "unsure": _UNSURE[found.get("unsure")]}
-            rows.writerow([record["image"], *map(cells.get, CAPTION), ""])
-        if "error" in record:
-            rows.writerow([record["image"], *("" for _ in CAPTION), record["error"]])
+def _rows(record: Record) -> Iterator[Record]:
+    """Give a row for each caption, or for the error."""
+    for caption in record.get("captions", ()):
+        # A journal of version 0.1 does not say how sure its captions are.
+        unsure = _UNSURE[caption.get("unsure")]
+        yield {"image": record["image"], **caption, "unsure": unsure}
+    if "error" in record:
+        yield record
 
 
-CAPTION = ("caption", "log_prob", "confidence", "unsure")  # of a record's caption
 _UNSURE = {None: "", True: "true", False: "false"}
 
 
-def write_coco(records: Iterable[Record], file: TextIO, folder: Path) -> None:
-    """Write COCO's results format: the best caption of each photo, no errors.
-
-    The id is that of the record, if it has "image_id", else of `image_id`.
-    """
-    separator = "[\n"
-    for record in records:
-        if "error" not in record:
-            name = record["image"]
-            entry = {"image_id": record.get("image_id", image_id(name))}
-            entry["caption"] = record["caption"]
-            file.write(separator + to_json(entry))
-            separator = ",\n"
-    file.write("\n]\n" if separator == ",\n" else "[]\n")
-
-
-def write_jsonl(records: Iterable[Record], file: TextIO, folder: Path) -> None:
-    """Write a record a line."""
-    file.writelines(f"{to_json(record)}\n" for record in records)
+def _coco_entry(record: Record) -> Record:
+    """Give the best caption, and the id: the record's, if it has one."""
+    name = record["image"]
+    found = record.get("image_id", image_id(name))
+    return {"image_id": found, "caption": record["caption"]}
 
 
 def write_html(records: Iterable[Record], file: TextIO, folder: Path) -> None:
@@ -152,24 +127,11 @@ def write_html(records: Iterable[Record], file: TextIO, folder: Path) -> None:
     write_sheet(records, file, folder)
 
 
-WRITERS: Writers = {
+CAPTION = ("caption", "log_prob", "confidence", "unsure")  # of a record's caption
+
+FORMATS: Formats = {
     ".jsonl": write_jsonl,
-    ".csv": write_csv,
-    ".json": write_coco,
+    ".csv": table(("image", *CAPTION, "error"), _rows),
+    ".json": json_list(_coco_entry),
     ".html": write_html,
 }
-
-
-def write_file(path: Path, records: Iterable[Record]) -> None:
-    """Write all records, in the format of the suffix; on failure, nothing.
-
-    Raises:
-        AppError: if the file cannot be written.
-    """
-    with atomic.writing(path) as file:
-        WRITERS[path.suffix.lower()](records, file, path.parent)
-
-
-def check_target(path: Path, overwrite: bool = True) -> None:
-    """Refuse a file that could not be written, see `atomic.check_target`."""
-    atomic.check_target(path, WRITERS, overwrite)

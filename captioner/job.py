@@ -1,22 +1,19 @@
-"""One run over photos: photos in, records out, errors on the side."""
+"""What `captioner caption` does: photos in, captions out."""
 
-import sys
-import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from captioner.checking import Checker, load_asker
 from captioner.concepts import LIKELY, MOST, Concept
-from captioner.formats import Record, to_error, to_record
-from captioner.outputs import Sidecars
+from captioner.formats import to_record
 from shared.bundles.manifests import identify
 from shared.config import revise_config
-from shared.console.progress import counted, is_terminal, plain, progress_bar, say
+from shared.console.progress import plain, say
 from shared.errors import AppError
-from shared.files.outputs import Output
+from shared.files.formats import Record
+from shared.files.jobs import Batch, Note
 
 if TYPE_CHECKING:
     from captioner.captions import Caption
@@ -24,38 +21,14 @@ if TYPE_CHECKING:
     from captioner.photo_captioner import Looked, PhotoCaptioner
     from shared.bundles.runtimes import RuntimeName
 
-Tell = Callable[[Iterable[Path]], Iterator[list[Record]]]
+Do = Callable[[Sequence[Path], Sequence[int], Note], Iterator[Batch]]
+Tell = Callable[[Iterable[Path]], Iterator[list[Record]]]  # in the order of the photos
 Described = tuple[Path, "list[Caption] | AppError", list[Concept] | None]
 
 
-class Work(Protocol):
-    """What is done with photos."""
-
-    @property
-    def noun(self) -> str:
-        """What comes of a photo, such as "caption"."""
-
-    @property
-    def verbose(self) -> bool:
-        """Whether to say what runs, and how fast."""
-
-    def load(self) -> Tell:
-        """Load the model, and refuse what is impossible before reading photos.
-
-        Returns:
-            photos to their records, batch after batch.
-
-        Raises:
-            AppError: as `captioner.predict.load_captioner`.
-        """
-
-    def lines(self, record: Record) -> Iterable[str]:
-        """Write a record that is no error as it is printed."""
-
-
 @dataclass(frozen=True)
-class Way:
-    """How photos are captioned.
+class Captioning:
+    """How photos are captioned; see `shared.files.jobs.Work`.
 
     Attributes:
         batch_size: photos captioned at once.
@@ -79,7 +52,8 @@ class Way:
     verbose: bool = False
     check: bool = False
 
-    noun = "caption"
+    unit: ClassVar[str] = "photo"
+    noun: ClassVar[str] = "caption"
 
     def settings(self) -> dict[str, Any]:
         """Give all that captions depend on, by option, without loading a model.
@@ -102,7 +76,7 @@ class Way:
             **({"check": True} if self.check else {}),
         }
 
-    def load(self) -> Tell:
+    def load(self) -> Do:
         """Load the model, see `Work`."""
         from captioner.predict import SHIPPED, load_captioner
 
@@ -136,7 +110,7 @@ class Way:
                     records = list(map(checker.check, paths, records))
                 yield records
 
-        return tell
+        return in_order(tell)
 
     def _describe(
         self,
@@ -164,9 +138,15 @@ class Way:
     def lines(self, record: Record) -> list[str]:
         """Write a line for each caption."""
         image = plain(record["image"])
-        for word in record.get("doubted", ()):
-            say(f"doubt: {image}: the VQA model sees no {word}.")
         return [f"{image}\t{plain(one['caption'])}" for one in record["captions"]]
+
+    def remarks(self, record: Record) -> list[str]:
+        """Say which words of it the VQA model doubts."""
+        doubted = record.get("doubted", ())
+        return [
+            f"doubt: {record['image']}: the VQA model sees no {word}."
+            for word in doubted
+        ]
 
     def search_changes(self, own: "DecodingConfig") -> dict[str, Any]:
         """Widen the search to the captions that are wanted, unless it is said.
@@ -199,117 +179,24 @@ def _check_use(changes: Mapping[str, Any], own: "DecodingConfig") -> None:
         raise AppError("--inflections is about words of --must and --ban: add some.")
 
 
-@dataclass
-class Job:
-    """Photos to tell of, and where the records go.
+def in_order(tell: Tell) -> Do:
+    """Give what a job does with photos; see `shared.files.jobs.Work`.
 
-    Attributes:
-        photos: in order, all different.
-        output: file for them, or None.
-        sidecars: text files for captions, or None. If both are None, they are printed.
-        way: what is told of them, and how.
-        done: photos dealt with so far, those of an earlier run among them.
-        errors: how many of them failed.
+    Args:
+        tell: photos to their records.
     """
 
-    photos: Sequence[Path]
-    output: Output | None = None
-    sidecars: Sidecars | None = None
-    way: Work = field(default_factory=Way)
-    done: int = 0
-    errors: int = 0
+    def do(photos: Sequence[Path], todo: Sequence[int], note: Note) -> Iterator[Batch]:
+        def read() -> Iterator[Path]:
+            for place in todo:
+                note(place)
+                yield photos[place]
 
-    def run(self) -> None:
-        """Do what is not done yet.
-
-        Raises:
-            AppError: if there is no model, or the records cannot be written. What
-                was written before is kept, unless the message says that it is lost.
-        """
-        with ExitStack() as locks:
-            for target in (self.output, self.sidecars):
-                if target:
-                    locks.enter_context(target)
-            try:
-                self._run()
-            except BaseException:
-                kept = self.output or self.sidecars
-                if self.done and kept and kept.is_there():
-                    say(f"note: {kept}; go on with --resume")
-                raise
-        if self.errors or is_terminal():
-            good = self.done - self.errors
-            say(f"{counted(good, self.way.noun)}, {counted(self.errors, 'error')}")
-
-    def _run(self) -> None:
-        todo = self._todo()
-        if self.output and self.output.finished:
-            say(f"{self.output.path} is finished already; --overwrite replaces it.")
-            return
-        if todo:
-            self._tell(todo)
-        if self.output:
-            self.output.finish()
-
-    def _todo(self) -> Sequence[int]:
-        """Places of the photos to do."""
-        if self.output:
-            self.done, self.errors = self.output.done, self.output.errors
-            return self.output.todo
-        kept = self.sidecars.kept if self.sidecars else set()
-        names = [photo.as_posix() for photo in self.photos]
-        todo = [i for i, name in enumerate(names) if name not in kept]
-        self.done = len(self.photos) - len(todo)
-        return todo
-
-    def _tell(self, todo: Sequence[int]) -> None:
-        to_file = bool(self.output or self.sidecars)
-        bar = progress_bar(
-            f"{self.way.noun}s",
-            len(self.photos),
-            self.done,
-            shown=to_file or not sys.stdout.isatty(),
-        )
-        tell = self.way.load()
-        started, first = time.monotonic(), self.done
         places = iter(todo)
-        with bar as advance:
-            for batch in tell(self._taken(todo)):
-                found = [(next(places), record) for record in batch]
-                self._put(found)
-                self.done += len(found)
-                self.errors += sum("error" in record for _, record in found)
-                advance(self.done)
-        if self.way.verbose:
-            count, seconds = self.done - first, time.monotonic() - started
-            pace = f"{seconds:.2f} s, {count / seconds:.1f} a second"
-            say(f"{counted(count, 'photo')} in {pace}")
+        for records in tell(read()):
+            yield [(next(places), record) for record in records]
 
-    def _taken(self, todo: Sequence[int]) -> Iterator[Path]:
-        for place in todo:
-            if self.output:
-                self.output.note(place)
-            yield self.photos[place]
-
-    def _put(self, found: list[tuple[int, Record]]) -> None:
-        # Sidecars first: a record in the journal means that both are there.
-        failed = (
-            self.sidecars.append(record for _, record in found) if self.sidecars else {}
-        )
-        again = set()
-        for i, (place, record) in enumerate(found):
-            if name := failed.get(record["image"]):
-                found[i] = place, to_error(record["image"], name, "")
-                again.add(place)
-            if "error" in found[i][1]:
-                say(plain(f"error: {record['image']}: {found[i][1]['error']}"))
-        if self.output:
-            self.output.append(found, again)
-        if not (self.output or self.sidecars):
-            for _, record in found:
-                if "error" not in record:
-                    print(*self.way.lines(record), sep="\n")
-            sys.stdout.flush()
+    return do
 
 
 def say_runtime(

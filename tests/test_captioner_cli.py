@@ -477,7 +477,7 @@ def test_ctrl_c_while_the_file_is_written_keeps_the_journal(capsys, monkeypatch,
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setitem(formats.WRITERS, ".html", interrupt)
+        patch.setitem(formats.FORMATS, ".html", interrupt)
         status, _, err = run(capsys, "a.png", "-o", "o.html")
     assert status == 130
     assert err == [
@@ -874,7 +874,7 @@ def test_train_shows_where_it_stands(capsys, monkeypatch):
 def test_bars_are_shown_on_a_terminal(capsys, monkeypatch):
     draw("a.png", "b.png")
     monkeypatch.setattr("shared.console.progress.is_terminal", lambda: True)
-    monkeypatch.setattr("captioner.job.is_terminal", lambda: True)
+    monkeypatch.setattr("shared.files.jobs.is_terminal", lambda: True)
     status, out, err = run(capsys, "a.png", "b.png", "-o", "out.csv")
     assert (status, out) == (0, [])
     assert "2/2" in "".join(err)

@@ -9,8 +9,9 @@ import pytest
 from PIL import Image
 
 from captioner import formats
-from captioner.outputs import Sidecars, open_output
+from captioner.outputs import open_output
 from captioner.results import read_results
+from captioner.sidecars import Sidecars
 from shared.errors import AppError
 
 SUFFIXES = [".jsonl", ".csv", ".json", ".html"]
@@ -44,7 +45,7 @@ def here(tmp_path, monkeypatch):
 
 def write(path, records=RECORDS, photos=PHOTOS, **rules):
     target = Path(path)
-    with open_output(target, photos, dict, batch_size=2, **rules) as output:
+    with open_output(target, photos, dict, batch=2, **rules) as output:
         for place in output.todo:
             output.note(place)
         output.append([(place, records[place]) for place in output.todo])
@@ -130,8 +131,8 @@ def test_image_id_is_the_number_of_coco_or_the_name(name, expected):
 def test_two_photos_cannot_share_a_coco_number():
     photos = [Path("a/000000000042.jpg"), Path("COCO_val2014_000000000042.jpg")]
     with pytest.raises(AppError, match=r"image_id 42. Write .jsonl"):
-        open_output(Path("out.json"), photos, dict, batch_size=2)
-    open_output(Path("out.jsonl"), photos, dict, batch_size=2)
+        open_output(Path("out.json"), photos, dict, batch=2)
+    open_output(Path("out.jsonl"), photos, dict, batch=2)
 
 
 class Page(HTMLParser):
@@ -203,24 +204,24 @@ def test_names_that_are_no_text_are_written(suffix):
 def test_targets_are_checked_before_any_work(path, message):
     Path("folder.csv").mkdir()
     with pytest.raises(AppError, match=message):
-        open_output(Path(path), PHOTOS, dict, batch_size=2)
+        open_output(Path(path), PHOTOS, dict, batch=2)
 
 
 def test_no_permission_is_found_before_any_work(monkeypatch):
     monkeypatch.setattr(os, "access", lambda *_: False)
     with pytest.raises(AppError, match=r"out.csv: no permission to write \."):
-        open_output(Path("out.csv"), PHOTOS, dict, batch_size=2)
+        open_output(Path("out.csv"), PHOTOS, dict, batch=2)
 
 
 @pytest.mark.parametrize("suffix", SUFFIXES)
 def test_every_form_is_continued(suffix):
     write(f"whole{suffix}")
     target = Path(f"out{suffix}")
-    with open_output(target, PHOTOS, dict, batch_size=2) as output:
+    with open_output(target, PHOTOS, dict, batch=2) as output:
         output.append([(0, RECORDS[0]), (1, RECORDS[1])])
     write(target, resume=True)
     assert target.read_bytes() == Path(f"whole{suffix}").read_bytes()
-    with open_output(target, PHOTOS, dict, batch_size=2, resume=True) as output:
+    with open_output(target, PHOTOS, dict, batch=2, resume=True) as output:
         assert (output.finished, output.errors) == (True, 1)
 
 
@@ -252,20 +253,21 @@ def sidecars(*names, **rules):
 
 def test_sidecars_hold_a_caption_a_line():
     with sidecars("a.jpg", "b.png", "c.jpg") as beside:
-        beside.append(
-            [record("a.jpg", found("a dog"), found("ein Hünd")), record("b.png")]
-        )
+        captions = record("a.jpg", found("a dog"), found("ein Hünd"))
+        beside.append([(0, captions), (1, record("b.png"))])
     assert Path("a.txt").read_bytes() == "a dog\nein Hünd\n".encode()
     assert sorted(p.name for p in Path().iterdir()) == ["a.txt"]
 
 
 def test_sidecars_spare_what_people_wrote():
     Path("a.txt").write_text("mine")
-    records = [record("a.jpg", found("a dog")), record("b.jpg", found("a cat"))]
+    texts = {"a.jpg": "a dog", "b.jpg": "a cat"}
+    records = [(i, record(n, found(texts[n]))) for i, n in enumerate(texts)]
     expected = r"Beside 1 photo there .* such as a.txt. Add --resume"
     with pytest.raises(AppError, match=expected), sidecars("a.jpg", "b.jpg"):
         pass
     with sidecars("a.jpg", "b.jpg", resume=True) as beside:
+        assert (beside.todo, beside.done) == ([1], 1)
         beside.append(records)
     assert (Path("a.txt").read_text(), Path("b.txt").read_text()) == ("mine", "a cat\n")
     with sidecars("a.jpg", "b.jpg", overwrite=True) as beside:
@@ -283,7 +285,7 @@ def test_sidecars_never_share_a_file(names):
 def test_an_empty_sidecar_is_none(rules):
     Path("a.txt").touch()
     with sidecars("a.jpg", **rules) as beside:
-        beside.append([record("a.jpg", found("a dog"))])
+        beside.append([(0, record("a.jpg", found("a dog")))])
     assert Path("a.txt").read_text() == "a dog\n"
 
 
@@ -295,9 +297,12 @@ def test_sidecars_that_cannot_be_written_are_told_one_by_one():
     too_long = "x" * 253 + ".a"
     names = ["folder.jpg", LONG, "gone/a.jpg", too_long, "b.jpg"]
     with sidecars(*names, resume=True) as beside:
-        failed = beside.append([record(name, found("a dog")) for name in names])
+        batch = [(i, record(name, found("a dog"))) for i, name in enumerate(names)]
+        kept = beside.append(batch)
+    failed = {r["image"]: r["error"] for _, r in kept if "error" in r}
     assert list(failed) == ["folder.jpg", "gone/a.jpg", too_long]
-    assert "No such file" in str(failed["gone/a.jpg"])
+    assert "No such file" in failed["gone/a.jpg"]
+    assert [kept[i] for i in (1, 4)] == [batch[i] for i in (1, 4)]
     assert Path(LONG).with_suffix(".txt").read_text() == "a dog\n"
     assert Path("b.txt").read_text() == "a dog\n"
 

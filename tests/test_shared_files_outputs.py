@@ -13,7 +13,8 @@ import pytest
 
 from shared.errors import AppError
 from shared.files import outputs
-from shared.files.outputs import Output
+from shared.files.formats import write_jsonl
+from shared.files.outputs import Kind, Output
 from shared.files.resuming import Item
 
 ROOT = Path(__file__).parents[1]
@@ -35,10 +36,6 @@ def record(name, told="caption"):
     return {"image": name, "captions": [f"{told} of {name}"]}
 
 
-def write_lines(records, file):
-    file.writelines(f"{json.dumps(record)}\n" for record in records)
-
-
 def item_of(record):
     name = record.get("image")
     return Item(name, Path(name)) if name and len(record) > 1 else None
@@ -48,11 +45,8 @@ def output(path, names=NAMES, batch=2, by="captioner caption", settings=None, **
     return Output(
         Path(path),
         [Item(name, Path(name)) for name in names],
-        by=by,
-        unit="photos",
-        write=write_lines,
-        settings=lambda: settings or {"beam_size": 4, "runtime": "litert"},
-        item_of=item_of,
+        Kind(by, "photos", dict.fromkeys(SUFFIXES, write_jsonl), item_of),
+        lambda: settings or {"beam_size": 4, "runtime": "litert"},
         batch=batch,
         **rules,
     )
@@ -453,7 +447,7 @@ def test_files_of_version_1_are_continued(ours, capsys):
     """Their records are all that they tell; later photos are newer than them."""
     old = Path("out.jsonl" if ours == ".jsonl" else "out.csv.partial.jsonl")
     with old.open("w") as file:
-        write_lines(map(record, NAMES[:3]), file)
+        write_jsonl(map(record, NAMES[:3]), file, Path())
         file.write('{"image": "9.j')
     late = time.time_ns() + 10**9
     os.utime("b/2.jpg", ns=(late, late))
@@ -468,7 +462,7 @@ def test_no_room_for_the_final_file_keeps_the_journal(monkeypatch):
         raise OSError(errno.ENOSPC, "No space left on device")
 
     with monkeypatch.context() as patch:
-        patch.setattr(sys.modules[__name__], "write_lines", full)
+        patch.setattr(sys.modules[__name__], "write_jsonl", full)
         with pytest.raises(AppError, match="cannot be written: No space"):
             run("out.csv")
     assert run("out.csv", resume=True) == []

@@ -8,9 +8,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
+from shared.files.jobs import Job
 from vqa import job as asking
 from vqa.inputs import Question, by_photo, read_questions
-from vqa.job import Job, Way
+from vqa.job import Asking
 from vqa.outputs import open_output
 
 ASKED = ["what color is it?", "is it red?", "how many?", "is the hat blue?"]
@@ -54,7 +55,7 @@ def shuffled(photos, each):
 def test_each_photo_is_looked_at_once_wherever_its_questions_stand(answerer, capsys):
     draw(9)
     questions = shuffled(9, 8)
-    job = Job(questions, output("a.jsonl", questions))
+    job = Job(questions, Asking(), output("a.jsonl", questions))
     job.run()
     assert (job.done, job.errors) == (72, 0)
     assert answerer.runtime.looks == 9
@@ -80,7 +81,7 @@ def test_a_photo_by_two_names_is_looked_at_once(answerer, tmp_path):
     names = ["0.png", "./0.png", str(tmp_path / "0.png"), "x/../0.png"]
     rows = [Question(name, Path(name), "is it red?") for name in names]
     Path("x").mkdir()
-    Job(rows, output("a.jsonl", rows)).run()
+    Job(rows, Asking(), output("a.jsonl", rows)).run()
     assert answerer.runtime.looks == 1
     records = read_records()
     assert [record["image"] for record in records] == names
@@ -95,7 +96,7 @@ def test_an_interrupted_run_goes_on(target, stop, answerer, capsys, monkeypatch)
     questions = [q._replace(id=i) for i, q in enumerate(questions)]
 
     def job(path, **rules):
-        return Job(questions, output(path, questions, **rules), Way(blind=True))
+        return Job(questions, Asking(blind=True), output(path, questions, **rules))
 
     whole = job(f"whole_{target}")
     whole.run()
@@ -122,10 +123,10 @@ def test_a_finished_run_loads_no_model(answerer, capsys, monkeypatch):
     draw(2)
     questions = shuffled(2, 2)
     for name in ("a.jsonl", "a.csv"):
-        Job(questions, output(name, questions)).run()
+        Job(questions, Asking(), output(name, questions)).run()
     monkeypatch.setattr("vqa.predict.load_vqa", None)
     for name in ("a.jsonl", "a.csv"):
-        Job(questions, output(name, questions, resume=True)).run()
+        Job(questions, Asking(), output(name, questions, resume=True)).run()
     assert "a.csv is finished already" in capsys.readouterr().err
 
 
@@ -166,7 +167,7 @@ def test_many_questions_about_one_photo(answerer, monkeypatch):
     draw(1)
     monkeypatch.setattr(asking, "TOGETHER", 7)
     questions = [Question("0.png", Path("0.png"), ASKED[i % 4]) for i in range(30)]
-    Job(questions, output("a.jsonl", questions)).run()
+    Job(questions, Asking(), output("a.jsonl", questions)).run()
     assert answerer.runtime.looks == 5
     records = read_records()
     assert [record["question"] for record in records] == [q.question for q in questions]
@@ -186,7 +187,7 @@ def test_errors_are_records_and_said_once(answerer, capsys):
         Question("\ud83d.png", Path("\ud83d.png"), "is it \ud83d?"),
         Question("https://x/a.png", Path("https://x/a.png"), "is it red?"),
     ]
-    job = Job(rows, output("a.jsonl", rows))
+    job = Job(rows, Asking(), output("a.jsonl", rows))
     job.run()
     assert job.errors == 9
     records = read_records()
@@ -201,7 +202,7 @@ def test_errors_are_records_and_said_once(answerer, capsys):
     assert len([line for line in err if "no.png" in line]) == 1
     assert records[-1]["error"].startswith("this is an address, and nothing is")
     assert err[-1] == "1 answer, 9 errors"
-    job = Job(rows)
+    job = Job(rows, Asking())
     job.run()  # prints them, whatever the terminal can show
     assert "\\ud83d.png" in capsys.readouterr().err
 

@@ -7,8 +7,10 @@ import numpy as np
 import pytest
 
 from shared.errors import AppError
+from shared.files.atomic import check_target
+from shared.files.formats import write_file
 from vqa.evaluate import read_results
-from vqa.formats import check_target, to_record, write_file
+from vqa.formats import FORMATS, WITH_IDS, to_record
 from vqa.inputs import Question
 from vqa.outputs import open_output
 from vqa.overlay import draw_attention
@@ -162,16 +164,15 @@ def test_targets_are_checked():
         ("folder.csv", "is a folder"),
     ):
         with pytest.raises(AppError, match=message):
-            check_target(Path(name))
+            check_target(Path(name), FORMATS)
 
 
-def test_a_failed_write_leaves_nothing(monkeypatch):
+def test_a_failed_write_leaves_nothing():
     def fail(*_):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setitem(__import__("vqa.formats").formats.WRITERS, ".csv", fail)
     with pytest.raises(AppError, match=r"a.csv cannot be written: No space left"):
-        write_file(Path("a.csv"), [FULL], True)
+        write_file(Path("a.csv"), [FULL], {**WITH_IDS, ".csv": fail})
     assert not list(Path().iterdir())
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from shared.errors import AppError
 from vqa.data import Record
-from vqa.formats import write_results
+from vqa.formats import FORMATS
 from vqa.results import match_results, read_results
 
 
@@ -53,7 +53,7 @@ def test_written_results_have_the_ids_that_were_read(tmp_path):
         {"id": name, "answers": [{"answer": "red"}]} | {"image": "a"} for name in names
     ]
     file = StringIO()
-    write_results(records, file, with_ids=True)
+    FORMATS[".json"](records, file, Path())
     ids = [entry["question_id"] for entry in json.loads(file.getvalue())]
     assert ids == [0, 458752000, -3, *names[3:]]
 

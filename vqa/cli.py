@@ -116,9 +116,9 @@ def ask(
     --output says where to write. What cannot be answered is reported, and the exit
     status is then 1.
     """
-    from vqa.job import Job, Way, ask_one
+    from vqa.job import Asking, ask_one
 
-    way = Way(top, blind, model, runtime, verbose)
+    way = Asking(top, blind, model, runtime, verbose)
     if batch is None:
         _refuse({"--output": output, "--resume": resume}, "is about --batch")
         if image is None or not question:
@@ -130,14 +130,15 @@ def ask(
     alone = {"IMAGE": image, "--choices": choices, "--attention": attention}
     _refuse(alone, "is about one question; --batch has them in its file")
     check_resume(resume, overwrite, bool(output))
+    from shared.files.jobs import Job
     from vqa.inputs import read_questions
     from vqa.outputs import open_output
 
     questions = read_questions(batch)
     rules = {"resume": resume, "overwrite": overwrite}
-    job = Job(questions, None, way)
+    job = Job(questions, way)
     if output:
-        job.output = open_output(output, questions, way.settings, **rules)
+        job.target = open_output(output, questions, way.settings, **rules)
     job.run()
     if job.errors:
         raise typer.Exit(1)

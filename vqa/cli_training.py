@@ -60,11 +60,11 @@ def questions(
     They are made by rules from what the captions of a photo say, and are as right as
     those.
     """
+    from shared.files.atomic import check_target
     from shared.files.locks import hold
-    from vqa.formats import check_target
     from vqa.questions.writing import write_questions
 
-    check_target(output, overwrite, (".jsonl",))
+    check_target(output, (".jsonl",), overwrite)
     context.with_resource(hold(output, "`vqa questions`"))
     print(write_questions(source, output, labels))
 
@@ -183,14 +183,16 @@ def evaluate(
     without answers, --output is needed: .json is the form that evaluation servers
     take, and holds an answer to each question.
     """
+    from shared.files.atomic import check_target
+    from shared.files.formats import write_file
     from shared.files.locks import hold
     from vqa import evaluate as evaluation
     from vqa.data import is_answered, read_dataset, select_all
-    from vqa.formats import check_target, write_file
+    from vqa.formats import WITH_IDS
     from vqa.predict import load_vqa
 
     if output:
-        check_target(output, overwrite)
+        check_target(output, WITH_IDS, overwrite)
         context.with_resource(hold(output, "`vqa evaluate`"))
     records = select_all(read_dataset(data), split)
     can_score = any(map(is_answered, records))
@@ -209,14 +211,14 @@ def evaluate(
         found = evaluation.ask_records(answerer, records, advance)
     if can_score:
         if output:
-            write_file(output, found, with_ids=True)
+            write_file(output, found, WITH_IDS)
         print(evaluation.score_records(found, records, protocol, wups))
         return
     assert output is not None
     warning = ""
     if output.suffix.lower() == ".json":
         found, warning = evaluation.complete(found)
-    write_file(output, found, with_ids=True)
+    write_file(output, found, WITH_IDS)
     print(
         f"{len(found)} questions of split {split}, answered in {output}; no score, as "
         "they come without people's answers"

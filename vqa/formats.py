@@ -7,18 +7,14 @@ and "blind", a list like "answers", if the photo's part in them was wanted.
 """
 
 import re
-from collections.abc import Callable, Collection, Iterable, Sequence
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, TextIO
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from shared.errors import AppError
-from shared.files import atomic
-from shared.files.tables import csv_writer, to_json
+from shared.files.formats import Formats, Record, json_list, table, write_jsonl
 
 if TYPE_CHECKING:
     from vqa.replies import Answer, Reply
-
-Record = dict[str, Any]
 
 _NUMBER = re.compile(r"0|-?[1-9][0-9]{0,4000}")  # as JSON writes it: "007" is a text
 
@@ -60,52 +56,18 @@ def _rounded(confidence: float) -> float:
     return round(confidence, 4)  # the digits that do not depend on how it was added
 
 
-def write_csv(records: Iterable[Record], file: TextIO, with_ids: bool) -> None:
-    """Write columns image, question, answer, confidence, error and maybe id."""
-    columns = ["image", "question", "answer", "confidence", "error", "id"]
-    columns = columns if with_ids else columns[:-1]
-    rows = csv_writer(file)
-    rows.writerow(columns)
-    rows.writerows([record.get(name, "") for name in columns] for record in records)
+def _result(record: Record) -> Record:
+    """Give the likeliest answer, as VQA's servers take it."""
+    name = str(record["id"])
+    number = int(name) if _NUMBER.fullmatch(name) else name
+    return {"question_id": number, "answer": record["answers"][0]["answer"]}
 
 
-def write_results(records: Iterable[Record], file: TextIO, with_ids: bool) -> None:
-    """Write VQA's results format: the likeliest answer by question_id, no errors."""
-    separator = "[\n"
-    for record in records:
-        if "error" not in record:
-            name = str(record["id"])
-            entry = {"question_id": int(name) if _NUMBER.fullmatch(name) else name}
-            entry["answer"] = record["answers"][0]["answer"]
-            file.write(separator + to_json(entry))
-            separator = ",\n"
-    file.write("\n]\n" if separator == ",\n" else "[]\n")
+COLUMNS = ("image", "question", "answer", "confidence", "error")
 
-
-def write_jsonl(records: Iterable[Record], file: TextIO, with_ids: bool) -> None:
-    """Write a record a line."""
-    file.writelines(f"{to_json(record)}\n" for record in records)
-
-
-WRITERS: dict[str, Callable[[Iterable[Record], TextIO, bool], None]] = {
+FORMATS: Formats = {
     ".jsonl": write_jsonl,
-    ".csv": write_csv,
-    ".json": write_results,
+    ".csv": table(COLUMNS),
+    ".json": json_list(_result),
 }
-
-
-def write_file(path: Path, records: Iterable[Record], with_ids: bool) -> None:
-    """Write all records, in the format of the suffix; on failure, nothing.
-
-    Raises:
-        AppError: if the file cannot be written.
-    """
-    with atomic.writing(path) as file:
-        WRITERS[path.suffix.lower()](records, file, with_ids)
-
-
-def check_target(
-    path: Path, overwrite: bool = True, endings: Collection[str] = tuple(WRITERS)
-) -> None:
-    """Refuse a file that could not be written, see `atomic.check_target`."""
-    atomic.check_target(path, endings, overwrite)
+WITH_IDS: Formats = {**FORMATS, ".csv": table((*COLUMNS, "id"))}

@@ -4,32 +4,35 @@ import os
 import sys
 import time
 from collections import deque
-from collections.abc import Iterator, Sequence, Set
-from contextlib import nullcontext
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from shared.bundles.manifests import identify
-from shared.console.progress import counted, is_terminal, plain, progress_bar, say
+from shared.console.progress import plain, say
 from shared.errors import AppError
-from shared.files.outputs import Output
+from shared.files.atomic import check_target
+from shared.files.formats import Record
+from shared.files.jobs import Batch, Note
 from shared.vision.images import read_image
-from vqa.formats import Record, check_target, to_record
+from vqa.formats import to_record
 from vqa.guard import check_question
 from vqa.inputs import Question, by_photo
 
 if TYPE_CHECKING:
     from shared.bundles.runtimes import RuntimeName
     from vqa.photo_answerer import PhotoAnswerer
-    from vqa.replies import Answer, Asked, Reply
+    from vqa.replies import Answer, Reply
 
+Batches = Iterator[Batch]
 TOGETHER = 1000  # questions about one photo at once; more memory than a photo needs
 
 
 @dataclass(frozen=True)
-class Way:
-    """How questions are asked.
+class Asking:
+    """How questions are asked; see `shared.files.jobs.Work`.
 
     Attributes:
         top: answers to each, at most.
@@ -45,6 +48,9 @@ class Way:
     runtime: "RuntimeName | None" = None
     verbose: bool = False
 
+    unit: ClassVar[str] = "question"
+    noun: ClassVar[str] = "answer"
+
     def settings(self) -> dict[str, Any]:
         """Give all that answers depend on, by option, without loading a model.
 
@@ -59,8 +65,12 @@ class Way:
         given = {"top": self.top, "blind": self.blind}
         return {"model": model, "runtime": runtime, **given}
 
-    def load(self) -> "PhotoAnswerer":
-        """Load the model.
+    def load(self) -> "Callable[[Sequence[Question], Sequence[int], Note], Batches]":
+        """Load the model, see `Work`."""
+        return partial(self._answer, self.load_model())
+
+    def load_model(self) -> "PhotoAnswerer":
+        """Load the model, and say what runs it if that is wanted.
 
         Raises:
             AppError: as `vqa.predict.load_vqa`.
@@ -74,12 +84,57 @@ class Way:
             say(f"runtime: {answerer.runtime.name}{because}")
         return answerer
 
+    def _answer(
+        self,
+        answerer: "PhotoAnswerer",
+        questions: Sequence[Question],
+        todo: Sequence[int],
+        note: Note,
+    ) -> Batches:
+        """Yield records with their places, in the order of the questions.
+
+        Photos come in the order of their first questions. Of a photo's later ones,
+        the answers wait; they are texts.
+        """
+        from vqa.replies import Asked
+
+        wanted, left = set(todo), deque(todo)
+        photos = list(by_photo(questions, wanted, TOGETHER))
+
+        def asked(places: Sequence[int]) -> tuple[Path, list[Asked]]:
+            note(places[0])
+            about = [questions[i] for i in places]
+            return about[0].path, [Asked(q.question, q.choices) for q in about]
+
+        found = answerer.ask_all(map(asked, photos), count=self.top, blind=self.blind)
+        waiting: dict[int, Record] = {}
+        for places, (_, replies) in zip(photos, found, strict=True):
+            for i, reply in zip(places, replies, strict=True):
+                if i in wanted:
+                    image, path, question, _, id_ = questions[i]
+                    waiting[i] = to_record(image, question, id_, reply, str(path))
+            ready = []
+            while left and left[0] in waiting:
+                place = left.popleft()
+                ready.append((place, waiting.pop(place)))
+            if ready:
+                yield ready
+
+    def lines(self, record: Record) -> list[str]:
+        """Write a line for the answer."""
+        cells = map(plain, (record["image"], record["question"]))
+        return ["\t".join([*cells, _line(record["answer"], record["confidence"])])]
+
+    def remarks(self, record: Record) -> list[str]:
+        """Say what is to be known of the question."""
+        return [f"note: {record['image']}: {n}" for n in record.get("notes", ())]
+
 
 def ask_one(
     image: Path,
     question: str,
     choices: Sequence[str],
-    way: Way,
+    way: Asking,
     attention: Path | None = None,
     overwrite: bool = False,
 ) -> None:
@@ -100,10 +155,10 @@ def ask_one(
     if attention:
         from vqa.overlay import ENDINGS  # Pillow's letters, which few ask for
 
-        check_target(attention, overwrite, ENDINGS)
+        check_target(attention, ENDINGS, overwrite)
     if not os.path.isfile(image):  # noqa: PTH113  # pathlib raises for long names
         read_image(image)  # says what is wrong
-    answerer = way.load()
+    answerer = way.load_model()
     config = answerer.config
     if attention and not config.net.hops:
         raise AppError(
@@ -151,137 +206,3 @@ def _print_answers(answers: "Sequence[Answer]") -> None:
 
 def _line(answer: str, confidence: float) -> str:
     return f"{plain(answer)}\t{confidence:.2f}"
-
-
-@dataclass
-class Job:
-    """Questions to answer, and where the answers go.
-
-    Attributes:
-        questions: in order.
-        output: file for the answers; None prints them.
-        way: how they are asked.
-        done: questions dealt with so far, those of an earlier run among them.
-        errors: how many of them failed.
-    """
-
-    questions: Sequence[Question]
-    output: Output | None = None
-    way: Way = field(default_factory=Way)
-    done: int = 0
-    errors: int = 0
-    _said: set[str] = field(default_factory=set)
-
-    def run(self) -> None:
-        """Answer what is not answered yet.
-
-        Raises:
-            AppError: if there is no model, or the answers cannot be written. What was
-                written before is kept, unless the message says that it is lost.
-        """
-        with self.output or nullcontext():
-            try:
-                self._run()
-            except BaseException:
-                if self.done and self.output and self.output.is_there():
-                    say(f"note: {self.output}; go on with --resume")
-                raise
-        if self.errors or is_terminal():
-            answers = self.done - self.errors
-            say(f"{counted(answers, 'answer')}, {counted(self.errors, 'error')}")
-
-    def _run(self) -> None:
-        if self.output is None:
-            self._answer(range(len(self.questions)))
-            return
-        self.done, self.errors = self.output.done, self.output.errors
-        if self.output.finished:
-            say(f"{self.output.path} is finished already; --overwrite replaces it.")
-            return
-        if self.output.todo:
-            self._answer(self.output.todo)
-        self.output.finish()
-
-    def _answer(self, todo: Sequence[int]) -> None:
-        bar = progress_bar(
-            "answers",
-            len(self.questions),
-            self.done,
-            shown=self.output is not None or not sys.stdout.isatty(),
-            unit="questions",
-        )
-        answerer = self.way.load()
-        started, first = time.monotonic(), self.done
-        with bar as advance:
-            for found in self._in_order(answerer, todo):
-                self._put(found)
-                self.done += len(found)
-                self.errors += sum("error" in record for _, record in found)
-                advance(self.done)
-        if self.way.verbose:
-            count, seconds = self.done - first, time.monotonic() - started
-            asked = counted(count, "question")
-            say(f"{asked} in {seconds:.2f} s, {count / seconds:.1f} a second")
-
-    def _in_order(
-        self, answerer: "PhotoAnswerer", todo: Sequence[int]
-    ) -> Iterator[list[tuple[int, Record]]]:
-        """Yield records with their places, in the order of the questions.
-
-        Photos come in the order of their first questions. Of a photo's later ones,
-        the answers wait; they are texts.
-        """
-        waiting: dict[int, Record] = {}
-        left = deque(todo)
-        asked = set(todo)
-        for places, replies in self._by_photo(answerer, asked):
-            for i, reply in zip(places, replies, strict=True):
-                if i in asked:
-                    image, path, question, _, id_ = self.questions[i]
-                    waiting[i] = to_record(image, question, id_, reply, str(path))
-            ready = []
-            while left and left[0] in waiting:
-                place = left.popleft()
-                ready.append((place, waiting.pop(place)))
-            if ready:
-                yield ready
-
-    def _by_photo(
-        self, answerer: "PhotoAnswerer", todo: Set[int]
-    ) -> Iterator[tuple[list[int], "Sequence[Reply | AppError]"]]:
-        photos = list(by_photo(self.questions, todo, TOGETHER))
-        found = answerer.ask_all(
-            map(self._asked, photos), count=self.way.top, blind=self.way.blind
-        )
-        for places, (_, replies) in zip(photos, found, strict=True):
-            yield places, replies
-
-    def _asked(self, places: Sequence[int]) -> tuple[Path, list["Asked"]]:
-        """Give a photo, which is about to be read, and its questions."""
-        from vqa.replies import Asked
-
-        if self.output:
-            self.output.note(places[0])
-        questions = [self.questions[i] for i in places]
-        return questions[0].path, [Asked(q.question, q.choices) for q in questions]
-
-    def _put(self, found: Sequence[tuple[int, Record]]) -> None:
-        for _, record in found:
-            if "error" in record:
-                self._say_once(f"error: {record['image']}: {record['error']}")
-            elif self.output is None:
-                for note in record.get("notes", ()):
-                    self._say_once(f"note: {record['image']}: {note}")
-                cells = map(plain, (record["image"], record["question"]))
-                answer = _line(record["answer"], record["confidence"])
-                print(*cells, answer, sep="\t")
-        if self.output:
-            self.output.append(found)
-        else:
-            sys.stdout.flush()
-
-    def _say_once(self, message: str) -> None:
-        """Say what is true of all questions about a photo once."""
-        if message not in self._said:
-            self._said.add(message)
-            say(plain(message))

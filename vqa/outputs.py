@@ -1,14 +1,15 @@
 """Files of answers that an interruption cannot break."""
 
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
 from shared.errors import AppError
-from shared.files.outputs import Output
+from shared.files.formats import Record
+from shared.files.outputs import Kind, Output
 from shared.files.resuming import Item
-from vqa.formats import WRITERS, Record, check_target
+from vqa.formats import FORMATS, WITH_IDS
 from vqa.inputs import Question
 
 
@@ -16,33 +17,23 @@ def open_output(
     path: Path,
     questions: Sequence[Question],
     settings: Callable[[], Mapping[str, Any]],
-    *,
-    resume: bool = False,
-    overwrite: bool = False,
+    **rules: bool,
 ) -> Output:
-    """Get ready to write answers into a file, see `shared.files.outputs`.
+    """Get ready to write answers into a file.
 
     Args:
-        path: file to write; its suffix says how.
+        path, settings, rules: see `shared.files.outputs.Output`.
         questions: all of them, in order.
-        settings: gives what answers depend on, see `vqa.job.Way`.
-        resume: continue what is there.
-        overwrite: replace what is there.
 
     Raises:
         AppError: if the file could not be written, or is no place for these questions.
     """
-    check_target(path)
     if path.suffix.lower() == ".json":
         _check_ids(path, questions)
-    with_ids = any(question.id is not None for question in questions)
+    have_ids = any(question.id is not None for question in questions)
     places = {question.image: question.path for question in questions}
 
-    def write(records: Iterable[Record], file: TextIO) -> None:
-        WRITERS[path.suffix.lower()](records, file, with_ids)
-
     def item_of(record: Record) -> Item | None:
-        """What a record of version 0.1 is about; None if it is something else."""
         image, text = record.get("image"), record.get("question")
         if not (isinstance(image, str) and isinstance(text, str)):
             return None
@@ -51,17 +42,8 @@ def open_output(
         photo = places.get(image, Path(image))
         return _item(Question(image, photo, text, (), record.get("id")))
 
-    return Output(
-        path,
-        list(map(_item, questions)),
-        by="vqa ask",
-        unit="questions",
-        write=write,
-        settings=settings,
-        item_of=item_of,
-        resume=resume,
-        overwrite=overwrite,
-    )
+    kind = Kind("vqa ask", "questions", WITH_IDS if have_ids else FORMATS, item_of)
+    return Output(path, list(map(_item, questions)), kind, settings, **rules)
 
 
 def _item(question: Question) -> Item:

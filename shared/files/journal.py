@@ -21,10 +21,9 @@ from typing import Any, NamedTuple
 from shared.errors import AppError
 from shared.files.atomic import cannot_write, replace_file
 from shared.files.fingerprints import Fingerprint
-from shared.files.tables import to_json
+from shared.files.formats import Record, to_json
 
 FORMAT = 1
-Record = dict[str, Any]
 
 
 class Row(NamedTuple):

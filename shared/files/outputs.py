@@ -5,12 +5,20 @@ import os
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from io import FileIO
 from pathlib import Path
-from typing import Any, Self, TextIO
+from typing import Any, NamedTuple, Self
 
+from shared.console.progress import say
 from shared.errors import AppError
-from shared.files.atomic import LONGEST_NAME, beside, cannot_write, writing
+from shared.files.atomic import (
+    LONGEST_NAME,
+    beside,
+    cannot_write,
+    check_target,
+    writing,
+)
 from shared.files.fingerprints import Fingerprints
-from shared.files.journal import Journal, Record, Row, is_journal, write_all
+from shared.files.formats import Formats, Record, to_json
+from shared.files.journal import Journal, Row, is_journal, write_all
 from shared.files.locks import Hold, hold
 from shared.files.resuming import (
     Item,
@@ -23,7 +31,23 @@ from shared.files.resuming import (
     list_digest,
     numbered,
 )
-from shared.files.tables import to_json
+
+
+class Kind(NamedTuple):
+    """What a file of records is.
+
+    Attributes:
+        by: the command that writes it, such as "captioner caption".
+        unit: what a record is about, such as "photos".
+        formats: how it is written.
+        item_of: the item that a record is about; None if it is no record. Only files
+            of version 0.1 are asked about.
+    """
+
+    by: str
+    unit: str
+    formats: Formats
+    item_of: Callable[[Record], Item | None]
 
 
 class Output:
@@ -38,45 +62,43 @@ class Output:
     It works as a context manager. Inside, the file is locked against other processes.
 
     Args:
-        path: file to write. Of a link, what it points to.
+        path: file to write; its suffix says how. Of a link, what it points to.
         items: all of them, in order.
-        by: the command, such as "captioner caption".
-        unit: what an item is, such as "photos".
-        write: writes records, in order, into a text file.
+        kind: what the file is.
         settings: gives what a record depends on, by option; JSON. A dict with "sha256"
             is compared by that alone. A file is continued with the same settings only.
         batch: items done together, where last digits depend on that.
         resume: continue what is there.
         overwrite: replace what is there.
-        item_of: the item that a record is about; None if it is no record.
 
     Attributes:
         todo: places of the items that are not done yet, ascending.
+        done: how many items are done.
         errors: how many of those that are done have failed.
         finished: whether nothing is left to do, not even to write the file.
+
+    Raises:
+        AppError: if the file could not be written; on entering, if it is no place for
+            these items.
     """
 
     def __init__(
         self,
         path: Path,
         items: Sequence[Item],
-        *,
-        by: str,
-        unit: str,
-        write: Callable[[Iterable[Record], TextIO], None],
+        kind: Kind,
         settings: Callable[[], Mapping[str, Any]],
-        item_of: Callable[[Record], Item | None],
+        *,
         batch: int = 1,
         resume: bool = False,
         overwrite: bool = False,
     ):
-        self.path, self.items = path, numbered(items)
-        self.by, self.unit = by, unit
+        check_target(path, kind.formats)
+        self.path, self.items, self.kind = path, numbered(items), kind
         self.resume, self.overwrite = resume, overwrite
         self.todo = list(range(len(items)))
         self.done = self.errors = 0
         self.finished = False
-        self._write, self._item_of = write, item_of
         self._target = Path(os.path.realpath(path)) if path.is_symlink() else path
         self._partial = self._target.with_name(f"{self._target.name}.partial.jsonl")
         if len(os.fsencode(self._partial.name)) > LONGEST_NAME:
@@ -93,7 +115,7 @@ class Output:
         self._lock: Hold | None = None
 
     def __enter__(self) -> Self:
-        self._lock = hold(self._target, f"`{self.by}`")
+        self._lock = hold(self._target, f"`{self.kind.by}`")
         try:
             self._before = file_state(self._target)
             found = [p for p in (self._partial, self._target) if file_state(p)]
@@ -102,8 +124,13 @@ class Output:
                     f"{found[0]} exists. Add --resume to go on with it, --overwrite to "
                     "replace it, or choose another name."
                 )
-            settings = json.loads(json.dumps(self._settings()))  # a tuple is a list
-            self._header = {"by": self.by, "settings": settings, "batch": self._batch}
+            self._header = {
+                "by": self.kind.by,
+                "settings": json.loads(
+                    json.dumps(self._settings())
+                ),  # tuples are lists
+                "batch": self._batch,
+            }
             if found and self.resume:
                 self._continue()
         except BaseException:
@@ -117,8 +144,8 @@ class Output:
             self._lock.release()
 
     def __str__(self) -> str:
-        journal = self._journal.path
-        return f"{self.done} of {len(self.items)} {self.unit} are kept in {journal}"
+        done = f"{self.done} of {len(self.items)} {self.kind.unit}"
+        return f"{done} are kept in {self._journal.path}"
 
     def is_there(self) -> bool:
         """Whether there is a journal to go on with."""
@@ -129,12 +156,12 @@ class Output:
         self._photos.note(self.items[place].photo)
 
     def append(
-        self, done: Sequence[tuple[int, Record]], again: Collection[int] = ()
-    ) -> None:
-        """Put a batch of records on the disk.
+        self, batch: Sequence[tuple[int, Record]], again: Collection[int] = ()
+    ) -> Sequence[tuple[int, Record]]:
+        """Put a batch of records on the disk; give it back.
 
         Args:
-            done: places of items, each with its record.
+            batch: places of items, each with its record.
             again: places of those that `resume` is to do once more.
 
         Raises:
@@ -143,7 +170,7 @@ class Output:
         """
         self._begin()
         rows = []
-        for place, record in done:
+        for place, record in batch:
             key, photo = self.items[place]
             fingerprint = None if place in again else self._photos.take(photo)
             rows.append(Row(key, fingerprint, record))
@@ -151,21 +178,26 @@ class Output:
         self._grow(row.record for row in rows)
         self.done += len(rows)
         self.errors += sum("error" in row.record for row in rows)
+        return batch
 
     def finish(self) -> None:
-        """Write the file from its journal.
+        """Write the file from its journal, unless that has been done.
 
         Raises:
             AppError: if that fails; the journal is kept.
         """
+        if self.finished:
+            say(f"{self.path} is finished already; --overwrite replaces it.")
+            return
         self._begin()
         self._journal.check_place()
         if not self._grows:
             self._check_untouched()
         self._close()
         keys = [item.key for item in self.items]
+        write = self.kind.formats[self.path.suffix.lower()]
         with writing(self._target) as file:
-            self._write(self._journal.records(keys), file)
+            write(self._journal.records(keys), file, self.path.parent)
             file.flush()
             sha256 = file_digest(Path(file.name))
             self._journal.finish({"sha256": sha256, "items": list_digest(keys)})
@@ -215,7 +247,7 @@ class Output:
         check_header(self.path, self._header, journal.header)
         is_kept = journal.path == self._kept
         finished = check_content(self.path, self._target, journal, is_kept)
-        self.todo = find_left(self.items, journal, self.path, self.unit)
+        self.todo = find_left(self.items, journal, self.path, self.kind.unit)
         self.done = len(self.items) - len(self.todo)
         self.errors = sum(journal.entries[key].failed for key in self._done_keys())
         keys = [item.key for item in self.items]
@@ -240,10 +272,10 @@ class Output:
             old = self._target
         else:
             raise AppError(
-                f"{self.path} was not written by `{self.by}`, or what belongs to it is "
-                f"gone: {self._kept.name}, which tells what is in it. Choose another "
-                "name, or --overwrite it."
+                f"{self.path} was not written by `{self.kind.by}`, or what belongs to "
+                f"it is gone: {self._kept.name}, which tells what is in it. Choose "
+                "another name, or --overwrite it."
             )
         header = self._header | {"replaces": self._before}
-        convert(old, self._partial, header, self._item_of, self.items)
+        convert(old, self._partial, header, self.kind.item_of, self.items)
         return Journal.read(self._partial)

@@ -10,8 +10,8 @@ from typing import Any, NamedTuple
 from shared.console.progress import say
 from shared.errors import AppError
 from shared.files.fingerprints import is_same, stat_only
-from shared.files.journal import Journal, Record, Row, parse_line, write_journal
-from shared.files.tables import to_json
+from shared.files.formats import Record, to_json
+from shared.files.journal import Journal, Row, parse_line, write_journal
 
 
 class Item(NamedTuple):
