@@ -470,7 +470,7 @@ def test_no_room_for_the_final_file_keeps_the_journal(monkeypatch):
 
 PROGRAM = """
 import os, sys, time
-import test_shared_outputs as tests
+import test_shared_files_outputs as tests
 path, moment = sys.argv[1:]
 
 class Killing(tests.outputs.Journal):
