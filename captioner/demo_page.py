@@ -28,6 +28,7 @@ INCLUDED = "included"
 # `shared.vision.photo_cache`. Gradio's batches of 4 would save 4 of 40 ms of a
 # processor for each photo, but know the state of their first visitor alone.
 AT_ONCE = 8
+SESSIONS = 256  # of which Gradio keeps what each sees; nothing depends on it
 BATCH = 16  # photos of one upload; the Folder tab sends half as many
 
 
@@ -191,6 +192,7 @@ def build_page(models: Models, settings: Settings) -> "gr.Blocks":
         photo_field,
         previews,
     )
+    from shared.web.turns import Turns
     from shared.web.wording import problem
     from vqa.api import AskApi
     from vqa.page import AskTab
@@ -200,12 +202,12 @@ def build_page(models: Models, settings: Settings) -> "gr.Blocks":
     views |= {vqa_view(one) for one in models.answerers.values()}
     photos = Photos(views)
     examples = sorted(included("examples").glob("*.jpg"))
+    turns = Turns(AT_ONCE)
     describe = DescribeTab(models.captioners, photos)
     ask = AskTab(models.answerers, photos, models.encoders)
 
     with gr.Blocks(title="Sightread", fill_width=True) as page:
         gr.HTML(TITLE, elem_id="title", js_on_load=None)
-        key = gr.State(None)
         with gr.Row(elem_id="workspace"):
             with gr.Column(scale=5, min_width=320, elem_id="photo-column"):
                 stage = component(
@@ -216,9 +218,9 @@ def build_page(models: Models, settings: Settings) -> "gr.Blocks":
                     gallery = component("showExamples", previews(examples))
             with gr.Column(scale=6, min_width=320), gr.Tabs(elem_id="tabs"):
                 with gr.Tab("Describe", elem_id="describe-tab"):
-                    describe.build(key)
+                    describe.build(turns)
                 with gr.Tab("Ask", elem_id="ask-tab"):
-                    ask.build(key)
+                    ask.build(turns)
                 with gr.Tab("Folder", elem_id="folder-tab"):
                     FolderTab(models.captioners, settings.largest).build()
                 with gr.Tab("About", elem_id="about-tab"):
@@ -227,22 +229,21 @@ def build_page(models: Models, settings: Settings) -> "gr.Blocks":
                         with gr.Accordion(heading, open=False):
                             gr.Markdown(card_text(card))
 
-        outputs = [field, key, stage, describe.caption, ask.answers]
-        turns = count(1)
+        outputs = [field, stage, describe.caption, ask.answers]
+        numbers = count(1)
 
         def arrive(visitor: gr.Request, source: Any, *rest: Any) -> tuple[Any, ...]:
             """Read a new photo and describe it; the answers about the last one go.
 
             What cannot be read changes nothing but to say so.
             """
-            turn = {"turn": next(turns)}  # the same photo again is news, too
+            turn = {"turn": next(numbers)}  # the same photo again is news, too
             try:
                 photo = photos.add(source, owner_of(visitor))
             except Exception as error:
-                stays = gr.skip()
-                return None, stays, problem(error) | turn, stays, stays
+                return None, problem(error) | turn, gr.skip(), gr.skip()
             described = describe.describe_photo(photo, *rest)
-            return None, photo.key, {"preview": photo.preview} | turn, described, None
+            return None, {"preview": photo.preview} | turn, described, None
 
         def show_example(
             visitor: gr.Request, event: gr.EventData, *rest: Any
@@ -259,9 +260,11 @@ def build_page(models: Models, settings: Settings) -> "gr.Blocks":
             "show_progress": "hidden",
             "trigger_mode": "multiple",  # "once" would lose a photo that comes soon
         }
-        field.upload(arrive, [field, *describe.inputs], outputs, **options)
+        arrive_in_turn = turns.taking(arrive)
+        field.upload(arrive_in_turn, [field, *describe.inputs], outputs, **options)
         if examples:
-            gallery.select(show_example, describe.inputs, outputs, **options)
+            show_in_turn = turns.taking(show_example)
+            gallery.select(show_in_turn, describe.inputs, outputs, **options)
         captions = CaptionApi(models.captioners, photos)
         publish(
             captions.caption,
@@ -281,23 +284,19 @@ def build_server(page: "gr.Blocks", settings: Settings) -> "FastAPI":
     import gradio as gr
     from gradio.utils import get_upload_folder
 
-    from shared.web.api import explain_call, explain_failures, refuse_downloads
     from shared.web.belongings import Belongings
-    from shared.web.below import Below, Mounted, link_relatively
+    from shared.web.below import Below, Mounted
     from shared.web.components import HEAD, MARK, make_theme
     from shared.web.connections import spare_files
     from shared.web.hosts import Hosts
     from shared.web.logins import Login, user_of
+    from shared.web.patches import patch
+    from shared.web.queue import Queue
     from shared.web.shell import ASSETS, Shell, make_server
     from shared.web.uploads import Uploads
-    from shared.web.visitors import Watching, limit_sessions
 
-    refuse_downloads()
-    explain_failures()
-    page.queue(
-        default_concurrency_limit=AT_ONCE,
-        api_open=False,  # nobody gets past the line, but those whom `publish` lets
-    )
+    page.queue(api_open=True)  # to `Queue` alone
+    page.state_session_capacity = SESSIONS
     server = make_server()
     gr.mount_gradio_app(
         server,
@@ -307,10 +306,7 @@ def build_server(page: "gr.Blocks", settings: Settings) -> "FastAPI":
         server_port=settings.port,
         footer_links=[],
         run_history=False,
-        app_kwargs={
-            "openapi_url": None,  # it would list Gradio's insides
-            "exception_handlers": {TypeError: explain_call, KeyError: explain_call},
-        },
+        app_kwargs={"openapi_url": None},  # it would list Gradio's insides
         auth_dependency=user_of if settings.users else None,
         show_error=False,
         max_file_size=f"{settings.largest}mb",
@@ -329,10 +325,12 @@ def build_server(page: "gr.Blocks", settings: Settings) -> "FastAPI":
     # Gradio sets it for pages that it serves itself. Without it, it lets a request name
     # any file of this computer in the place of an upload.
     page.has_launched = True
+    patch(page)
     if settings.root_path:
-        link_relatively()
         server.add_middleware(Mounted)
-    server.add_middleware(Watching, visitors=limit_sessions(page))
+    endpoints = page.get_api_info()["named_endpoints"]
+    parameters = {name[1:]: one["parameters"] for name, one in endpoints.items()}
+    server.add_middleware(Queue, parameters=parameters)
     if settings.users:
         server.add_middleware(Belongings)
         server.add_middleware(Login, users=settings.users)

@@ -17,8 +17,9 @@ from captioner.controls import (
 )
 from captioner.photo_captioner import Looked, PhotoCaptioner
 from shared.errors import AppError
-from shared.vision.photo_cache import Photo, Photos, View, grids
+from shared.vision.photo_cache import Photo, Photos, View, grids, owner_of
 from shared.web.components import component, model_choice
+from shared.web.turns import Turns
 from shared.web.wording import problem
 
 MOST_PREFIX = 400  # letters
@@ -49,45 +50,36 @@ class DescribeTab:
             name: own_search(one.config.decoding) for name, one in captioners.items()
         }
 
-    def build(self, key: gr.State) -> None:
-        """Add the tab's content to the page.
-
-        Args:
-            key: names the photo that is shown.
-        """
+    def build(self, turns: Turns) -> None:
+        """Add the tab's content to the page; its events take turns."""
         self.caption = component("showCaption", elem_id="caption")
         model = model_choice([*self.captioners], "Model", "captioner")
         controls = build_controls([*self.own.values()])
         self.inputs: list[Any] = [model, *controls]
         told = gr.State(_told([one.value for one in self.inputs]))
         typed = [controls.prefix, controls.must, controls.ban]
+        again: dict[str, Any] = {
+            "inputs": [told, *self.inputs],
+            "api_visibility": "private",
+            "show_progress": "hidden",
+            "trigger_mode": "always_last",  # a slider says a lot on its way
+        }
         gr.on(
             [one.change for one in controls if one not in typed]
             + [one.submit for one in typed]
             + [one.blur for one in typed],
-            self._describe_again,
-            [key, told, *self.inputs],
-            [self.caption, told],
-            api_visibility="private",
-            show_progress="hidden",
-            trigger_mode="always_last",  # a slider says a lot on its way
+            turns.taking(self._describe_again),
+            outputs=[self.caption, told],
+            **again,
         )
         model.change(
-            self._change_model,
-            [key, told, *self.inputs],
-            [self.caption, told, *controls],
-            api_visibility="private",
-            show_progress="hidden",
-            trigger_mode="always_last",
+            turns.taking(self._change_model),
+            outputs=[self.caption, told, *controls],
+            **again,
         )
-        self.caption.select(
-            self._steer,
-            [key, *self.inputs],
-            self.caption,
-            api_visibility="private",
-            show_progress="hidden",
-            trigger_mode="multiple",
-        )
+        again |= {"inputs": self.inputs, "trigger_mode": "multiple"}
+        steer = turns.taking(self._steer)
+        self.caption.select(steer, outputs=self.caption, **again)
 
     def describe_photo(self, photo: Photo, model: str, *asked: Any) -> dict[str, Any]:
         """Describe a photo as the controls say."""
@@ -97,35 +89,35 @@ class DescribeTab:
             return problem(error, TERMS)
 
     def _describe_again(
-        self, key: str | None, last: list[Any], *inputs: Any
+        self, visitor: gr.Request, last: list[Any], *inputs: Any
     ) -> tuple[Any, list[Any]]:
         """Describe the photo anew if the controls say something else than last time.
 
         Who only passes by them keeps the caption, with the words chosen in it.
         """
-        told = _told(inputs)
-        if key is None or told == last:
+        told, owner = _told(inputs), owner_of(visitor)
+        if told == last or not self.photos.has_had(owner):
             return gr.skip(), told
         try:
-            return self.describe_photo(self.photos.get(key), *inputs), told
+            return self.describe_photo(self.photos.get(owner), *inputs), told
         except AppError as error:
             return problem(error, TERMS), told
 
     def _change_model(
-        self, key: str | None, last: list[Any], model: str, *asked: Any
+        self, visitor: gr.Request, last: list[Any], model: str, *asked: Any
     ) -> tuple[Any, ...]:
         """Describe the photo anew with another model, as it searches by itself."""
         search = read_search(asked)
         if last[0] in self.own and model in self.own:
             search = follow(search, self.own[last[0]], self.own[model])
-        caption, told = self._describe_again(key, last, model, *search)
+        caption, told = self._describe_again(visitor, last, model, *search)
         return caption, told, *search
 
     def _changes(self, model: str, asked: Sequence[Any]) -> dict[str, Any]:
         return to_changes(read_search(asked), self.own[model])
 
     def _steer(
-        self, event: gr.EventData, key: str | None, model: str, *asked: Any
+        self, visitor: gr.Request, event: gr.EventData, model: str, *asked: Any
     ) -> dict[str, Any]:
         """Finish the caption from chosen words, or explain another caption."""
         try:
@@ -133,7 +125,8 @@ class DescribeTab:
             changes["hedge"] = False
             if isinstance(chosen, str):
                 changes["prefix"], chosen = chosen, 0
-            return self.describe(model, self.photos.get(key), changes, chosen)
+            photo = self.photos.get(owner_of(visitor))
+            return self.describe(model, photo, changes, chosen)
         except Exception as error:
             return problem(error, TERMS)
 

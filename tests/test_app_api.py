@@ -14,7 +14,7 @@ from conftest import ROOT, answer, serve_page
 from captioner.photo_captioner import PhotoCaptioner
 from captioner.predict import load_captioner
 from shared.errors import AppError
-from shared.web.api import WRONG_CALL
+from shared.web.queue import WRONG_CALL
 from vqa.predict import load_vqa
 
 pytestmark = pytest.mark.slow
@@ -288,9 +288,14 @@ def test_the_page_itself_takes_no_files_of_the_server(where):
     for event in config["dependencies"]:
         given = [file_at("/etc/hostname")] * len(event["inputs"])
         asked = {"data": given, "fn_index": event["id"], "session_hash": "x"}
-        status, text = post(f"{where}/gradio_api/run/any", asked)
-        assert status in (400, 404), event["api_name"]
-        assert json.loads(text).get("error") in (None, WRONG_CALL)
+        for name in ("any", event["api_name"]):
+            assert post(f"{where}/gradio_api/run/{name}", asked)[0] in (400, 404)
+        assert post(f"{where}/gradio_api/queue/join", asked)[0] == 200
+        text = answer(f"{where}/gradio_api/queue/data?session_hash=x")[1]
+        message = json.loads(text.partition("data: ")[2].partition("\n")[0])
+        if not message["success"]:
+            assert message["output"] == {"error": WRONG_CALL}
+        assert "hostname" not in text
 
 
 def test_the_address_of_an_upload_stands_for_it(where, captioner):
@@ -390,22 +395,3 @@ def test_models_are_chosen_by_name():
     assert [choose(models, name) for name in (None, "a", "b")] == [1, 1, 2]
     with pytest.raises(AppError, match=r"no model 'c' here. There is: a, b"):
         choose(models, "c")
-
-
-def test_estimates_drive_out_no_answer():
-    from types import SimpleNamespace
-
-    from shared.web.visitors import UNREAD, _Mailbox
-
-    mailbox = _Mailbox()
-    for number in range(UNREAD - 1):
-        mailbox.put_nowait(SimpleNamespace(msg="process_completed", number=number))
-        for _ in range(100):
-            mailbox.put_nowait(SimpleNamespace(msg="estimation", number=None))
-        assert mailbox.qsize() <= UNREAD
-    found = [mailbox.get_nowait().number for _ in range(mailbox.qsize())]
-    assert [number for number in found if number is not None] == [*range(UNREAD - 1)]
-    for number in range(2 * UNREAD):
-        mailbox.put_nowait(SimpleNamespace(msg="process_completed", number=number))
-    found = [mailbox.get_nowait().number for _ in range(mailbox.qsize())]
-    assert found == [*range(UNREAD, 2 * UNREAD)]

@@ -718,14 +718,6 @@ def test_a_photo_of_one_page_is_not_seen_by_another(server):
             assert "camera" not in text or "example" in text or "preview" in text
 
 
-@pytest.mark.parametrize("body", [{}, {"session_hash": 1}, {"event_id": "../x"}])
-def test_ending_what_others_began(server, body):
-    whole = {"session_hash": "x", "fn_index": 0, "event_id": "x"} | body
-    for path in ("cancel", "reset"):
-        server.post(f"/gradio_api/{path}", whole)
-        server.post(f"/gradio_api/{path}", body)
-
-
 @pytest.mark.parametrize(
     "changes",
     [
@@ -1305,10 +1297,10 @@ def test_photos_of_one_visitor_drive_out_nobody_elses(server):
     ask = next(
         number
         for number, event in server.events.items()
-        if len(event["inputs"]) == 4 and not event["api_name"].startswith("ask")
+        if len(event["inputs"]) == 3 and not event["api_name"].startswith("ask")
     )
     values = list(server.values[ask])
-    values[2] = "what is the man holding?"
+    values[1] = "what is the man holding?"
     message = server.event(ask, values, mine)
     assert "no longer kept" not in json.dumps(message)
     assert "camera" in json.dumps(message)

@@ -88,12 +88,6 @@ def test_a_preview_stands_upright():
         assert image.size == turned.size[::-1]
 
 
-def test_keys_cannot_be_guessed():
-    keys = {Photos(()).add(PHOTO).key for _ in range(100)}
-    assert len(keys) == 100
-    assert {len(key) for key in keys} == {22}
-
-
 def test_what_was_made_once_is_given_again():
     found, made = Photos(VIEWS).add(PHOTO), []
     for _ in range(3):
@@ -127,31 +121,55 @@ def test_a_failure_is_not_kept():
 
 def test_the_last_ones_are_kept():
     photos = Photos((), most=3)
-    keys = [photos.add(PHOTO).key for _ in range(3)]
-    photos.get(keys[0])  # so that it was used last
-    keys += [photos.add(PHOTO).key for _ in range(2)]
-    assert [photos.get(keys[place]).key for place in (0, 3, 4)] == [
-        keys[place] for place in (0, 3, 4)
-    ]
-    for key in (*keys[1:3], "x", ""):
-        with pytest.raises(AppError, match=r"no longer kept|no photo yet"):
-            photos.get(key)
+    for session in "abc":
+        photos.add(PHOTO, (session, session))
+    photos.get(("a", "a"))  # so that it was used last
+    for session in "de":
+        photos.add(PHOTO, (session, session))
+    for session in "ade":
+        assert photos.get((session, session)).digest == seen.digest(PHOTO)
+    for session, said in [("b", "no longer kept"), ("x", "no photo yet")]:
+        assert photos.has_had((session, session)) == (session == "b")
+        with pytest.raises(AppError, match=said):
+            photos.get((session, session))
+
+
+def test_the_oldest_goes_of_whoever_has_most():
+    photos = Photos((), most=3)
+    owners = [(1, "ann"), (2, "bob"), (3, "bob"), (4, "cy")]
+    for owner in owners:
+        photos.add(PHOTO, owner)
+    assert [*photos._kept] == [owners[0], *owners[2:]]
+
+
+def test_a_session_has_one_photo_and_what_somebody_has_shown_is_read_once(monkeypatch):
+    photos, read = Photos(VIEWS), []
+    monkeypatch.setattr(
+        seen, "read_image", lambda *args: read.append(1) or read_image(*args)
+    )
+    first = photos.add(PHOTO, (1, "ann"))
+    assert photos.add(PHOTO, (2, "ann")) is first
+    assert len(read) == len(VIEWS)
+    assert photos.add(PHOTO, (1, "bob")) is not first
+    other = photos.add(PHOTO + bytes(1), (1, "ann"))
+    assert photos.get((1, "ann")) is other
+    assert photos.get((2, "ann")) is first
 
 
 def test_those_that_are_not_kept_take_no_memory():
     photos = Photos(VIEWS, most=2)
-    first = weakref.ref(photos.add(PHOTO))
+    first = weakref.ref(photos.add(PHOTO, (0, 0)))
     first().once("features", lambda: np.zeros(1000))
-    for _ in range(2):
-        photos.add(PHOTO)
+    for number in (1, 2):
+        photos.add(PHOTO, (number, number))
     gc.collect()
     assert first() is None
 
 
 def test_64_photos_take_some_megabytes():
     photos = Photos({(224, "squash")})
-    for _ in range(70):
-        photos.add(PHOTO + bytes(seen.FEW - len(PHOTO)))
+    for number in range(70):
+        photos.add(PHOTO + bytes(seen.FEW - len(PHOTO)), (number, number))
     kept = photos._kept.values()
     assert len(kept) == 64
     size = sum(
@@ -165,9 +183,9 @@ def test_many_add_and_get_at_once():
     photos = Photos(VIEWS, most=10)
 
     def use(number):
-        key = photos.add(PHOTO).key
+        photo = photos.add(PHOTO, (number, number))
         try:
-            return photos.get(key).key == key
+            return photos.get((number, number)) is photo
         except AppError:  # others came meanwhile
             return True
 
@@ -187,17 +205,17 @@ def test_a_photo_that_takes_long_delays_no_other(monkeypatch):
         return read_image(source, *view)
 
     monkeypatch.setattr(seen, "read_image", read)
-    first = photos.add(PHOTO)
+    first = photos.add(PHOTO, (1, 1))
     with ThreadPoolExecutor(2) as people:
-        adding = people.submit(photos.add, slow)
+        adding = people.submit(photos.add, slow, (2, 2))
         looking = people.submit(first.once, "features", lambda: go_on.wait(10))
         assert reading.wait(10)
-        second = photos.add(PHOTO + bytes(1))
-        assert photos.get(second.key).once("features", lambda: 1) == 1
-        assert photos.get(first.key) is first
+        second = photos.add(PHOTO + bytes(1), (3, 3))
+        assert second.once("features", lambda: 1) == 1
+        assert photos.get((1, 1)) is first
         assert not adding.done() and not looking.done()
         go_on.set()
-        assert photos.get(adding.result().key)
+        assert adding.result() is photos.get((2, 2))
 
 
 def test_large_photos_take_turns_and_a_few_wait(monkeypatch):

@@ -8,8 +8,9 @@ import gradio as gr
 import numpy as np
 
 from shared.errors import AppError
-from shared.vision.photo_cache import Photo, Photos, View, grids
+from shared.vision.photo_cache import Photo, Photos, View, grids, owner_of
 from shared.web.components import component, model_choice
+from shared.web.turns import Turns
 from shared.web.wording import problem
 from vqa.photo_answerer import PhotoAnswerer
 from vqa.replies import NOT_SURE, Asked
@@ -45,14 +46,10 @@ class AskTab:
         encoders: Mapping[str, str],
     ):
         self.answerers, self.photos, self.encoders = answerers, photos, encoders
-        self._turns = count(1)
+        self._numbers = count(1)
 
-    def build(self, key: gr.State) -> None:
-        """Add the tab's content to the page.
-
-        Args:
-            key: names the photo that is shown.
-        """
+    def build(self, turns: Turns) -> None:
+        """Add the tab's content to the page; its events take turns."""
         model = model_choice([*self.answerers], "Model", "vqa")
         with gr.Row(elem_id="question-row"):
             question = gr.Textbox(
@@ -75,8 +72,8 @@ class AskTab:
         self.answers = component("showAnswers", elem_id="answers")
         gr.on(
             [button.click, question.submit, choices.submit],
-            self._answer,
-            [key, model, question, choices],
+            turns.taking(self._answer),
+            [model, question, choices],
             self.answers,
             api_visibility="private",
             show_progress="hidden",
@@ -84,13 +81,13 @@ class AskTab:
         )
 
     def _answer(
-        self, key: str | None, model: str, question: str, choices: str
+        self, visitor: gr.Request, model: str, question: str, choices: str
     ) -> dict[str, Any]:
         try:
-            photo = self.photos.get(key)
+            photo = self.photos.get(owner_of(visitor))
             return self.ask(model, photo, question or "", split_choices(choices or ""))
         except Exception as error:
-            return problem(error) | {"turn": next(self._turns)}
+            return problem(error) | {"turn": next(self._numbers)}
 
     def ask(
         self, name: str, photo: Photo, question: str, choices: Sequence[str] = ()
@@ -118,7 +115,7 @@ class AskTab:
         if isinstance(reply, AppError):
             raise reply
         return {
-            "turn": next(self._turns),
+            "turn": next(self._numbers),
             "question": question.strip(),
             "answer": reply.answer,
             "unsure": reply.answer == NOT_SURE,

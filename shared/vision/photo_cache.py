@@ -3,11 +3,9 @@
 import base64
 import hashlib
 import io
-import secrets
-from collections import Counter, OrderedDict
+from collections import Counter, OrderedDict, deque
 from collections.abc import Callable, Collection, Hashable, Iterator
 from contextlib import contextmanager, nullcontext
-from copy import copy
 from pathlib import Path
 from threading import Lock, RLock, Semaphore
 from typing import Any, NamedTuple
@@ -77,7 +75,6 @@ class Photo:
         views: ways that models see photos.
 
     Attributes:
-        key: names it; nobody can guess it.
         preview: a `data:` URL of it, to be shown.
         images: uint8 (side, side, 3) for each view.
 
@@ -86,19 +83,11 @@ class Photo:
     """
 
     def __init__(self, source: Upload, views: Collection[View]):
-        self.key = secrets.token_urlsafe(16)
-        self.owner: Owner = (None, None)
         self.digest = digest(source.content)
         self.images = {view: read_image(source, *view) for view in views}
         self.preview = _data_url(source)
         self._made: dict[Any, Any] = {}
         self._lock = RLock()  # what is made may need something else made before
-
-    def shown_by(self, owner: Owner) -> "Photo":
-        """Give the same photo under another key; what was made of it is shared."""
-        twin = copy(self)
-        twin.key, twin.owner = secrets.token_urlsafe(16), owner
-        return twin
 
     def once(self, name: Any, make: Callable[[], Any]) -> Any:
         """Give what `make` made of this photo when it was first asked for by a name."""
@@ -109,9 +98,9 @@ class Photo:
 
 
 class Photos:
-    """The photos that were shown last, for all who use the page.
+    """The photo that each session was shown last, for all who use the page.
 
-    When there are too many, the oldest goes of whoever has shown most.
+    When there are too many, the oldest goes of whoever has most sessions.
 
     Args:
         views: ways that models see photos.
@@ -120,14 +109,15 @@ class Photos:
 
     def __init__(self, views: Collection[View], most: int = 64):
         self._views, self._most = set(views), most
-        self._kept: OrderedDict[str, Photo] = OrderedDict()
+        self._kept: OrderedDict[Owner, Photo] = OrderedDict()
+        self._dropped: deque[Owner] = deque(maxlen=1000)
         self._lock = Lock()  # never held while a photo is read
         self._turn, self._places = Lock(), Semaphore(1 + QUEUE)
 
     def add(self, source: ImageSource | None, owner: Owner = (None, None)) -> Photo:
-        """Read a photo, and keep it for a while.
+        """Read a photo, and keep it until its owner is shown another one.
 
-        One that its owner has just shown, in whichever session, is not read again.
+        One that whoever shows it has in another session is not read again.
 
         Args:
             source: a path, or the image file's bytes.
@@ -139,31 +129,26 @@ class Photos:
         """
         with self.reading(source) as upload:
             known = self._find(digest(upload.content), owner[1])
-            photo = (known or Photo(upload, self._views)).shown_by(owner)
+            photo = known or Photo(upload, self._views)
         with self._lock:
-            self._kept[photo.key] = photo
-            while len(self._kept) > self._most:
-                del self._kept[self._most_dispensable()]
+            self._kept[owner] = photo
+            self._kept.move_to_end(owner)
+            if len(self._kept) > self._most:
+                self._dropped.append(self._most_dispensable())
+                del self._kept[self._dropped[-1]]
         return photo
 
     def _find(self, content: bytes, who: Hashable) -> Photo | None:
         with self._lock:
-            for photo in self._kept.values():
-                if (photo.digest, photo.owner[1]) == (content, who):
+            for (_, other), photo in self._kept.items():
+                if (photo.digest, other) == (content, who):
                     return photo
         return None
 
-    def _most_dispensable(self) -> str:
+    def _most_dispensable(self) -> Owner:
         """Find the photo that was not used for longest of whoever has most."""
-        owners = [photo.owner for photo in self._kept.values()]
-        sessions = Counter(session for session, _ in owners)
-        people = Counter(who for _, who in owners)
-
-        def count(key: str) -> tuple[int, int]:
-            session, who = self._kept[key].owner
-            return sessions[session], people[who]
-
-        return max(self._kept, key=count)
+        people = Counter(who for _, who in self._kept)
+        return max(self._kept, key=lambda owner: people[owner[1]])
 
     @contextmanager
     def reading(self, source: ImageSource | None) -> Iterator[Upload]:
@@ -182,21 +167,25 @@ class Photos:
         with self._one_at_a_time() if pixels > MANY_PIXELS else nullcontext():
             yield upload
 
-    def get(self, key: str | None) -> Photo:
-        """Find a photo again by its key.
+    def get(self, owner: Owner) -> Photo:
+        """Find the photo that somebody was shown last.
 
         Raises:
-            AppError: if it is not kept any more.
+            AppError: if there is none, or it is not kept any more.
         """
         with self._lock:
-            if key is not None and key in self._kept:
-                self._kept.move_to_end(key)
-                return self._kept[key]
+            if owner in self._kept:
+                self._kept.move_to_end(owner)
+                return self._kept[owner]
         raise AppError(
             "This photo is no longer kept here. Drop it on the page again."
-            if key
+            if owner in self._dropped
             else "There is no photo yet. Drop one on the page."
         )
+
+    def has_had(self, owner: Owner) -> bool:
+        """Whether somebody was shown a photo, kept or not."""
+        return owner in self._kept or owner in self._dropped
 
     @contextmanager
     def _one_at_a_time(self) -> Iterator[None]:

@@ -75,21 +75,3 @@ async def _redirect(where: str, send: Send) -> None:
     headers = [(b"location", where.encode()), (b"content-length", b"0")]
     await send({"type": "http.response.start", "status": 307, "headers": headers})
     await send({"type": "http.response.body", "body": b""})
-
-
-def link_relatively() -> None:
-    """Have Gradio's page find its icon and its manifest as it finds all else.
-
-    Otherwise browsers look for them at the top of whatever server stands before it.
-    """
-    from gradio.routes import templates
-    from jinja2 import ChoiceLoader, DictLoader
-
-    name, loader = "frontend/index.html", templates.env.loader
-    if loader is not None:
-        source = loader.get_source(templates.env, name)[0]
-        links = (
-            '<link rel="icon" href="./favicon.ico" />\n<link rel="manifest" href="./'
-        )
-        source = source.replace('<link rel="manifest" href="/', links)
-        templates.env.loader = ChoiceLoader([DictLoader({name: source}), loader])

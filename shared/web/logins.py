@@ -17,10 +17,9 @@ from typing import Any
 
 from shared.errors import AppError
 from shared.web.guesses import Guesses
-from shared.web.requests import TOOLS, Receive, Refused, Scope, Send
+from shared.web.requests import TOOLS, USER, Receive, Refused, Scope, Send
 
 USERS = "SIGHTREAD_AUTH"  # environment variable
-USER = "sightread.user"  # key of a request's scope: the name of whoever sends it
 LASTS = 30 * 24 * 3600  # seconds, of a login
 LOGINS = 50  # of one user at once
 MOST_LETTERS = 1000  # of a name or a password

@@ -24,11 +24,13 @@ PATHS |= {"/login", "/logout"}
 FOLDERS = ("/assets/", "/static/", "/sightread/")
 API = "/gradio_api/"
 CALLS = {"info", "openapi.json", "app_id", "user", "login_check", "theme.css"}
-CALLS |= {"upload", "upload_progress", "queue/join", "queue/data", "cancel", "reset"}
-CALLS |= {"component_server", "mcp"}
+CALLS |= {"upload", "upload_progress", "queue/join", "queue/data", "component_server"}
+CALLS |= {"mcp"}
 CALL_FOLDERS = ("call/", "run/", "api/", "heartbeat/", "file=", "mcp/")
 UPLOAD, FILE, TOOLS = f"{API}upload", f"{API}file=", f"{API}mcp"
 TABLE = f"{API}component_server"
+
+USER = "sightread.user"  # key of a request's scope: the name of whoever sends it
 
 LARGEST = 300_000  # bytes, of what is no upload
 LARGEST_TABLE = 2_000_000  # of the Folder tab's table with its 500 photos
@@ -178,6 +180,28 @@ def is_json(scope: Scope) -> bool:
     )
 
 
+async def read_body(receive: Receive) -> bytes:
+    """Read all of a request.
+
+    Raises:
+        ClientDisconnect: if it breaks off.
+    """
+    parts, more = [], True
+    while more:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise ClientDisconnect
+        parts.append(message.get("body", b""))
+        more = message.get("more_body", False)
+    return b"".join(parts)
+
+
+def set_header(holder: Message, name: bytes, value: bytes) -> None:
+    """Set a header of a request's scope, or of an answer's start."""
+    headers = [one for one in holder["headers"] if one[0].lower() != name]
+    holder["headers"] = [*headers, (name, value)]
+
+
 async def _take(part: bytes) -> None:
     """Take a part of a request for which there is room."""
 
@@ -256,14 +280,9 @@ class Body:
 
         Raises:
             Refused: if it is too much or too slow.
+            ClientDisconnect: if it breaks off.
         """
-        parts = []
-        while not self.is_whole:
-            message = await self.receive()
-            if message["type"] == "http.disconnect":
-                raise ClientDisconnect
-            parts.append(message.get("body", b""))
-        content = b"".join(parts)
+        content = await read_body(self.receive)
         self._read = {"type": "http.request", "body": content, "more_body": False}
         return content
 
