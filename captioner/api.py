@@ -115,7 +115,7 @@ class CaptionApi:
         Returns:
             best first, each with text, confidence (0 to 1) and words
             of a word, prob: its probability after the words before it
-            of a word, attention: to regions, row by row of a square grid; if wanted
+            of a word, attention: to regions, row by row of their grid; if wanted
         """
         captioner = choose(self.captioners, model)
         changes: dict[str, int] = {}

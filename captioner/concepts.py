@@ -1,6 +1,5 @@
 """The words that a photo shows, best first, and where it shows them."""
 
-import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -23,9 +22,9 @@ class Concept(NamedTuple):
         word: in the singular or the infinitive.
         there: probability that it can be seen, 0 to 1.
         said: probability that one human caption mentions it, 0 to 1.
-        where: float32 (side, side), how surely each region of the photo shows it, 0 to
-            1; all 0 of words that only the photo as a whole tells of, None if nothing
-            was asked, or the model was exported without it.
+        where: float32 (rows, columns), how surely each region of the photo shows it,
+            0 to 1; all 0 of words that only the photo as a whole tells of, None if
+            nothing was asked, or the model was exported without it.
     """
 
     word: str
@@ -43,12 +42,12 @@ def rank(
 ) -> list[Concept]:
     """Put the concepts of a photo in order: those most surely there first.
 
-    Axes: C concepts, R regions, row by row of a square grid.
+    Axes: C concepts.
 
     Args:
         words: the C concepts.
         seen: float (C,) each.
-        where: float (R, C), or None.
+        where: float (rows, columns, C), of the grid of regions; or None.
         top: concepts to give, at least 1; None is all.
         least: probability of those to give, 0 to 1.
 
@@ -65,13 +64,8 @@ def rank(
             words[i],
             float(there[i]),
             float(said[i]),
-            None if where is None else _square(where[:, i]),
+            None if where is None else where[..., i].astype(np.float32),
         )
         for i in order
         if there[i] >= least
     ]
-
-
-def _square(regions: np.ndarray) -> np.ndarray:
-    side = math.isqrt(len(regions))
-    return regions.reshape(side, side).astype(np.float32)

@@ -6,7 +6,7 @@ from pydantic import Field, model_validator
 
 from shared.concepts.config import ConceptsConfig, contradicts
 from shared.config import Config
-from shared.nets.names import CellName
+from shared.nets.names import CELLS, CellName
 from shared.runs.recipes import (
     EncoderConfig,
     Layers,
@@ -35,7 +35,7 @@ class DecoderConfig(Config):
     """The recurrent net.
 
     Attributes:
-        cell: a key of `shared.nets.cells.CELLS`.
+        cell: a key of `shared.nets.names.CELLS`.
         layers: cells stacked on one another.
         units: size of a cell's state.
         embed_dim: size of a word's vector.
@@ -70,11 +70,12 @@ class DecoderConfig(Config):
         attends = self.attention_units > 0
         inputs = words + regions * attends
         count = vocab_size * words * (1 if self.tied else 2)
-        count += 4 * units * (inputs + units + 2 * units * (self.layers - 1))
+        cell = CELLS[self.cell]
+        count += cell.gates * units * (inputs + units + 2 * units * (self.layers - 1))
         count += units * words + regions * words
         if attends:
             count += self.attention_units * (regions + units)
-            count += regions * units * (1 + 2 * self.layers)
+            count += regions * units * (1 + cell.states * self.layers)
         return count
 
 

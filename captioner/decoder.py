@@ -8,7 +8,7 @@ from keras import layers, ops
 from captioner.config import DecoderConfig
 from shared.concepts.slots import ConceptSlots
 from shared.nets.attention import RegionAttention
-from shared.nets.cells import CELLS
+from shared.nets.names import CELLS
 
 
 class Memory(NamedTuple):
@@ -89,7 +89,8 @@ class Decoder(keras.layers.Layer):
                 stddev=config.embed_dim**-0.5
             ),
         )
-        self.cells = [CELLS[config.cell](config.units) for _ in range(config.layers)]
+        cell = CELLS[config.cell]
+        self.cells = [cell.make(config.units) for _ in range(config.layers)]
         if self.attends:
             self.attention = RegionAttention(config.attention_units)
             count = sum(cell.state_count for cell in self.cells)

@@ -276,7 +276,7 @@ class _Parts(tf.Module):
         return graphs
 
     def encode(self, images: Any) -> dict[str, Any]:
-        return {"features": self.encoder(images)}
+        return {"features": self.encoder.export(images)}
 
     def start(self, features: Any) -> dict[str, Any]:
         seen, told = None, {}

@@ -196,6 +196,7 @@ class DescribeTab:
             ],
             "concepts": self.see(name, photo),
             "resize": captioner.config.encoder.resize,
+            "columns": captioner.runtime.grid[1],
         }
 
     def see(self, name: str, photo: Photo) -> list[dict[str, Any]]:

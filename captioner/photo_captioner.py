@@ -265,6 +265,8 @@ class PhotoCaptioner:
         if seen is None:
             return [[] for _ in images]
         maps = self.runtime.where(found) if where else None
+        if maps is not None:
+            maps = maps.reshape(len(maps), *self.runtime.grid, -1)
         return [
             rank(
                 self.concept_words,

@@ -8,12 +8,22 @@ import numpy as np
 from captioner.search.decoding import Sequences
 from captioner.search.rules import Rules
 from shared.concepts.table import Seen
+from shared.vision.grid import Grid
 
 
 class Runtime(Protocol):
-    """What runs a model. Axes: B images, or the batch size where batches are filled."""
+    """What runs a model. Axes: B images, or the batch size where batches are filled.
+
+    Attributes:
+        name: of the runtime, such as "keras".
+        grid: rows and columns of the regions, R in all.
+    """
 
     name: str
+
+    @property
+    def grid(self) -> Grid:
+        """See above."""
 
     def encode(self, images: np.ndarray) -> list[np.ndarray]:
         """Give the features float32 (B, R, D) of images uint8 (B, H, W, 3)."""

@@ -134,6 +134,7 @@ class KerasRuntime:
         self, models: Sequence[Captioner], batch_size: int, fused: bool = False
     ):
         self.models = list(models)
+        self.grid = self.models[0].encoder.grid
         self.batch_size = batch_size
         self.fused = fused and keras.backend.backend() == "tensorflow"
         self._halves = 2 if self.fused and batch_size % 2 == 0 else 1

@@ -28,9 +28,10 @@ from captioner.search import decoding, numpy_ops
 from captioner.search.choosing import width
 from captioner.search.decoding import Sequences, ensemble, search
 from captioner.search.rules import Rules
-from shared.bundles.litert import PART, Graph, Spec, Specs, check_encoder
+from shared.bundles.litert import PART, EncoderGraph, Graph, Spec, Specs
 from shared.bundles.manifests import locate
 from shared.concepts.table import Seen
+from shared.nets.names import CELLS
 
 EXPORT = "captioner export"
 GRAPHS = ("encoder", "start", "step")
@@ -52,6 +53,7 @@ class LiteRTRuntime:
 
     Attributes:
         vocab_sizes: words that each knows, special ones included.
+        grid: rows and columns of the first one's regions.
 
     Raises:
         AppError: if a graph cannot be loaded.
@@ -60,10 +62,8 @@ class LiteRTRuntime:
     name = "litert"
 
     def __init__(self, folders: Sequence[Path], threads: int, where: bool = False):
-        self._nets = [
-            [Graph(locate(folder, file), threads, EXPORT) for file in FILES]
-            for folder in folders
-        ]
+        self._nets = [_load(folder, threads) for folder in folders]
+        self.grid = self._nets[0][0].grid
         self.vocab_sizes = [s.outputs["log_probs"].shape[-1] for *_, s in self._nets]
         self._where = (
             Graph(locate(folders[0], WHERE), threads, EXPORT) if where else None
@@ -91,9 +91,7 @@ class LiteRTRuntime:
     def encode(self, images: np.ndarray) -> list[np.ndarray]:
         """Give the features float32 (B, R, D) of images, for each model."""
         return [
-            np.concatenate(
-                [encoder(images=image[None])["features"] for image in images]
-            )
+            np.stack([encoder.encode(image) for image in images])
             for encoder, _, _ in self._nets
         ]
 
@@ -154,14 +152,26 @@ class LiteRTRuntime:
         return ensemble(started, numpy_ops)
 
 
-def _check(
-    net: Sequence[Graph], config: CaptionerConfig, vocab_size: int, concepts: int
-) -> None:
+Net = tuple[EncoderGraph, Graph, Graph]  # encoder, start, step
+
+
+def _load(folder: Path, threads: int) -> Net:
+    encoder, start, step = (locate(folder, file) for file in FILES)
+    return (
+        EncoderGraph(encoder, threads, EXPORT),
+        Graph(start, threads, EXPORT),
+        Graph(step, threads, EXPORT),
+    )
+
+
+def _check(net: Net, config: CaptionerConfig, vocab_size: int, concepts: int) -> None:
     encoder, start, step = net
-    features = check_encoder(encoder, config.encoder.image_size)
+    encoder.check_images(config.encoder.image_size)
+    features = encoder.features
     regions, decoder = features.shape[1], config.decoder
     keys = decoder.attention_units or decoder.region_units
-    units, names = decoder.units, [f"state_{i}" for i in range(2 * decoder.layers)]
+    units, count = decoder.units, CELLS[decoder.cell].states * decoder.layers
+    names = [f"state_{i}" for i in range(count)]
 
     def memory(rows: int) -> Specs:
         sizes = {"regions": decoder.region_units, "keys": keys}

@@ -27,9 +27,9 @@ from shared.concepts.config import ConceptsConfig
 from shared.concepts.table import TABLE, format_table, make_table
 from shared.config import format_config
 from shared.data.shapes import write_captioned_shapes as write_shapes
-from shared.nets import names
 from shared.runs.recipes import EncoderConfig
 from shared.text.vocabulary import EOS, SPECIAL_WORDS, Vocabulary
+from shared.vision import names
 from vqa.answers import AnswerSpace
 from vqa.config import AnsweringConfig, NetConfig, VqaConfig
 from vqa.config import StageConfig as VqaStageConfig
@@ -94,10 +94,46 @@ def patches(weights, include_top, input_shape):
 @pytest.fixture(scope="module")
 def small_net():
     """Add the encoder `patches`, of 4 x 4 regions."""
-    from shared.vision import encoders
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(names.ENCODERS, "patches", names.Source(patches, "unit"))
+        yield
+
+
+@pytest.fixture(scope="module")
+def unusual_net():
+    """Add the encoder `strips`, of 2 x 4 regions, and `plain`, a cell of one state."""
+    import keras
+    from keras import layers, ops
+
+    from shared.nets import cells
+    from shared.nets.names import CELLS, CellSource
+
+    def strips(weights, include_top, input_shape):
+        image = keras.Input(input_shape)
+        x = layers.Conv2D(12, (16, 8), strides=(16, 8), activation="relu")(image)
+        return keras.Model(image, x, name="strips")
+
+    class PlainCell(layers.Layer):
+        state_count = 1
+
+        def __init__(self, units):
+            super().__init__()
+            self.units = units
+            self.mix = layers.Dense(units, activation="tanh")
+
+        def build(self, inputs_shape, state_shape=None):
+            self.mix.build((*inputs_shape[:-1], inputs_shape[-1] + self.units))
+            self.built = True
+
+        def call(self, inputs, state):
+            h = self.mix(ops.concatenate([inputs, state[0]], axis=-1))
+            return h, (h,)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(encoders.ENCODERS, "patches", encoders.Source(patches, "unit"))
+        patch.setitem(names.ENCODERS, "strips", names.Source(strips, "unit"))
+        patch.setattr(cells, "PlainCell", PlainCell, raising=False)
+        source = CellSource("shared.nets.cells:PlainCell", states=1, gates=1)
+        patch.setitem(CELLS, "plain", source)
         yield
 
 
@@ -276,7 +312,7 @@ class FakeRuntime:
         stop, error: questions answered before the error is raised; None is never.
     """
 
-    name = "fake"
+    name, grid = "fake", (2, 2)
 
     def __init__(self, space, hops=1):
         self.answers = len(space.answers) if space else 0
@@ -325,7 +361,7 @@ class ConceptRuntime:
         seen: `said` and `there`, float (C,), the same of every photo.
     """
 
-    name = "fake"
+    name, grid = "fake", (2, 2)
 
     def __init__(self, sentences, vocab_size, seen):
         self.sentences, self.vocab_size = sentences, vocab_size

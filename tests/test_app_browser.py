@@ -209,7 +209,8 @@ SHOW_TAGS = """(concepts) => {
   shown.id = "shown";
   document.getElementById("caption").append(shown);
   const caption = { text: "A dog.", confidence: 0.5 };
-  const value = { captions: [caption], chosen: 0, words: [], concepts, resize: "crop" };
+  const value = { captions: [caption], chosen: 0, words: [], concepts };
+  Object.assign(value, { columns: 3, resize: "crop" });
   sightread.showCaption(shown, { value }, () => {}, () => {});
 }"""
 

@@ -30,7 +30,7 @@ def captioner():
 
 
 def test_concepts_come_in_order_and_equal_ones_by_what_captions_mention():
-    where = np.arange(45, dtype=np.float64).reshape(9, 5)
+    where = np.arange(60, dtype=np.float64).reshape(3, 4, 5)
     found = rank(WORDS, Seen(np.array(SAID), np.array(THERE)), where)
     assert [one.word for one in found] == ["dog", "tree", "red", "sit", "cat"]
     assert [one.there for one in found] == [0.9, 0.5, 0.5, 0.50001, 0.1]
@@ -38,7 +38,7 @@ def test_concepts_come_in_order_and_equal_ones_by_what_captions_mention():
     for one in found:
         assert one.where.dtype == np.float32
         column = WORDS.index(one.word)
-        np.testing.assert_array_equal(one.where, where[:, column].reshape(3, 3))
+        np.testing.assert_array_equal(one.where, where[:, :, column])
 
 
 def test_as_many_are_given_as_are_wanted_and_likely():

@@ -137,6 +137,18 @@ def check_same(first, second):
             np.testing.assert_allclose(one.attention, other.attention, atol=1e-4)
 
 
+def test_other_grids_and_cells_need_a_line_each(unusual_net, tmp_path):
+    concepts = {"units": 6, "slots": 2}
+    config = tiny_config({"cell": "plain"}, encoder="strips", concepts=concepts)
+    folder = add_part(write_tiny(tmp_path / "unusual", config, tiny_model(config)))
+    first, second = (load_captioner(folder, runtime=n) for n in ("keras", "litert"))
+    for seed in range(3):
+        check_same([first.caption(photo(seed))], [second.caption(photo(seed))])
+        for captioner in (first, second):
+            (concept,) = captioner.concepts(photo(seed), top=1)
+            assert concept.where.shape == captioner.runtime.grid == (2, 4)
+
+
 @pytest.mark.parametrize("search", SEARCHES)
 @pytest.mark.parametrize("kind", KINDS)
 def test_both_runtimes_say_the_same(pair_of, kind, search):
@@ -382,7 +394,7 @@ class Absent:
             raise ModuleNotFoundError(f"No module named {{name!r}}", name=name)
 
 sys.meta_path.insert(0, Absent())
-from shared.nets import names
+from shared.vision import names
 names.ENCODERS["patches"] = names.Source("", "unit")  # as `conftest` does
 from captioner.cli import main
 code = main(sys.argv[1:])

@@ -45,7 +45,7 @@ from shared.runs.checkpoints import save_arrays
 from shared.runs.folder import hold_run
 from shared.runs.training import grow
 from shared.text.vocabulary import SPECIAL_WORDS, Vocabulary
-from shared.vision import encoders
+from shared.vision import names
 
 TOP = """
 seed = 3
@@ -104,7 +104,7 @@ def format_stages(stages):
 
 @pytest.fixture(autouse=True)
 def small_net(monkeypatch):
-    monkeypatch.setitem(encoders.ENCODERS, "patches", encoders.Source(patches, "unit"))
+    monkeypatch.setitem(names.ENCODERS, "patches", names.Source(patches, "unit"))
 
 
 @pytest.fixture(scope="session")
@@ -379,9 +379,9 @@ from pathlib import Path
 sys.path[:0] = {paths!r}
 import test_captioner_train as tests
 from captioner.train import train
-from shared.vision import encoders
+from shared.vision import names
 from shared.runs import training
-encoders.ENCODERS["patches"] = encoders.Source(tests.patches, "unit")
+names.ENCODERS["patches"] = names.Source(tests.patches, "unit")
 training.CHECKPOINT_SECONDS = -1
 train({config!r}, {data!r}, Path({out!r}), tick=lambda *a: print("tick", flush=True))
 """
@@ -489,7 +489,7 @@ def test_a_run_keeps_its_words_whatever_would_be_chosen_now(begun, monkeypatch):
 @pytest.mark.parametrize("content", [b"", b"PK damaged"])
 def test_a_corrupt_checkpoint_is_named(begun, monkeypatch, content):
     monkeypatch.undo()
-    monkeypatch.setitem(encoders.ENCODERS, "patches", encoders.Source(patches, "unit"))
+    monkeypatch.setitem(names.ENCODERS, "patches", names.Source(patches, "unit"))
     (begun.folder / "run" / "checkpoint.npz").write_bytes(content)
     with pytest.raises(AppError, match=r"checkpoint.npz is not a checkpoint.*--out"):
         begun(FROZEN)
@@ -611,7 +611,7 @@ def test_a_run_that_has_lost_a_part_is_not_gone_on_with(begun, monkeypatch, name
         kept = [file[str(i)] for i in range(len(file.files) - 1)]
     save_arrays(out / "checkpoint.npz", kept, values)
     monkeypatch.undo()
-    monkeypatch.setitem(encoders.ENCODERS, "patches", encoders.Source(patches, "unit"))
+    monkeypatch.setitem(names.ENCODERS, "patches", names.Source(patches, "unit"))
     (out / name).unlink()
     with pytest.raises(AppError, match=rf"{name}.*--out"):
         begun(FROZEN)
@@ -622,7 +622,7 @@ def test_a_run_whose_words_or_photos_were_changed_is_not_gone_on_with(
     begun, monkeypatch, name
 ):
     monkeypatch.undo()
-    monkeypatch.setitem(encoders.ENCODERS, "patches", encoders.Source(patches, "unit"))
+    monkeypatch.setitem(names.ENCODERS, "patches", names.Source(patches, "unit"))
     path = begun.folder / "run" / name
     changed = {
         "vocabulary.txt": path.read_text().replace("circle", "ring"),
@@ -639,7 +639,7 @@ def test_a_run_one_of_whose_photos_was_replaced_is_not_gone_on_with(
     with pytest.raises(Killed):
         run(FROZEN, data=own_shapes)
     monkeypatch.undo()
-    monkeypatch.setitem(encoders.ENCODERS, "patches", encoders.Source(patches, "unit"))
+    monkeypatch.setitem(names.ENCODERS, "patches", names.Source(patches, "unit"))
     one, other = own_shapes / "0.png", own_shapes / "1.png"
     one.write_bytes(other.read_bytes())
     with pytest.raises(AppError, match=r"photos were replaced.*--out"):

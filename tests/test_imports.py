@@ -20,7 +20,7 @@ WITH_KERAS = {
         "concepts.gathering concepts.net concepts.slots concepts.teach "
         "concepts.telling nets.attention nets.cells nets.precision runs.checkpoints "
         "runs.training vision.efficientnet_lite vision.encoders "
-        "vision.features",
+        "vision.features vision.small",
         "captioner": "batches decoder export losses model reports reward "
         "runtime_keras train trainer",
         "vqa": "answerer batches evidence export losses model reader reports "

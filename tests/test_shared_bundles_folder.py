@@ -33,7 +33,7 @@ from shared.config import format_config
 from shared.errors import AppError
 from shared.runs.recipes import EncoderConfig
 from shared.text.vocabulary import SPECIAL_WORDS, Vocabulary
-from shared.vision import encoders
+from shared.vision import names
 
 TEXTS = {"config": "units = 3\n", "vocabulary": "<pad>\nein Wort\n", "card": "# Ü\n"}
 FILES = {
@@ -704,7 +704,7 @@ def tiny(weights, include_top, input_shape):
 @pytest.fixture
 def captioner_bundle(tmp_path, monkeypatch):
     """A whole captioner's bundle: five words, four units."""
-    monkeypatch.setitem(encoders.ENCODERS, "tiny", encoders.Source(tiny, "unit"))
+    monkeypatch.setitem(names.ENCODERS, "tiny", names.Source(tiny, "unit"))
     config = CaptionerConfig(
         encoder=EncoderConfig(name="tiny", weights="none", image_size=32),
         decoder=DecoderConfig(units=4, embed_dim=3, region_units=5, attention_units=2),

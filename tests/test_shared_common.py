@@ -41,10 +41,10 @@ def siblings(tmp_path_factory):
     assert CONCEPTS == VQA_CONCEPTS
     from conftest import patches
 
-    from shared.vision import encoders
+    from shared.vision import names
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(encoders.ENCODERS, "patches", encoders.Source(patches, "unit"))
+        patch.setitem(names.ENCODERS, "patches", names.Source(patches, "unit"))
         config, vqa_config = (
             tiny_config(concepts=SIZES),
             tiny_vqa_config(concepts=SIZES),

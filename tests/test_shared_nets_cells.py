@@ -3,7 +3,8 @@ import numpy as np
 import pytest
 from keras import ops
 
-from shared.nets.cells import CELLS, LSTMCell
+from shared.nets.cells import LSTMCell
+from shared.nets.names import CELLS
 
 B, K, X, U = 3, 2, 5, 4
 
@@ -61,9 +62,25 @@ def test_only_the_forget_gate_starts_with_a_bias():
 
 
 @pytest.mark.parametrize("name", CELLS)
+def test_a_cell_has_the_sizes_that_its_name_tells(name):
+    source = CELLS[name]
+    cell = source.make(U)
+    cell.build((None, X))
+    assert cell.state_count == source.states
+    products = [weight for weight in cell.weights if len(weight.shape) == 2]
+    assert sum(weight.shape[1] for weight in products) == 2 * source.gates * U
+    state = tuple(normal(B, U, seed=i) for i in range(source.states))
+    output, new = cell(normal(B, X), state)
+    assert len(new) == source.states
+    np.testing.assert_array_equal(
+        ops.convert_to_numpy(output), ops.convert_to_numpy(new[0])
+    )
+
+
+@pytest.mark.parametrize("name", CELLS)
 def test_weights_survive_a_file(name, tmp_path):
     def model():
-        cell = CELLS[name](U)
+        cell = CELLS[name].make(U)
         x = keras.Input((X,))
         state = tuple(keras.Input((U,)) for _ in range(cell.state_count))
         return keras.Model([x, *state], cell(x, state)[0])
@@ -80,4 +97,4 @@ def test_weights_survive_a_file(name, tmp_path):
 @pytest.mark.parametrize("name", CELLS)
 def test_units_are_at_least_one(name):
     with pytest.raises(ValueError, match=r"at least 1\. Received: units=0"):
-        CELLS[name](0)
+        CELLS[name].make(0)

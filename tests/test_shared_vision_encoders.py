@@ -21,8 +21,9 @@ from keras import ops
 
 from shared.bundles.folder import write_bundle
 from shared.errors import AppError
-from shared.vision import encoders
-from shared.vision.encoders import ENCODERS, Encoder
+from shared.vision import names
+from shared.vision.encoders import Encoder
+from shared.vision.names import ENCODERS
 
 SIZE = 32
 QUICK = {"small", "mobilenet_v2", "mobilenet_v3_small", "vgg16"}  # all scalings
@@ -244,7 +245,7 @@ def test_the_small_encoder_starts_from_a_file_or_from_nothing(tmp_path):
 @pytest.fixture
 def bundle(task, tmp_path, monkeypatch):
     """A bundle of a task, whose encoder is `patches` at 32 px."""
-    monkeypatch.setitem(encoders.ENCODERS, "patches", encoders.Source(patches, "unit"))
+    monkeypatch.setitem(names.ENCODERS, "patches", names.Source(patches, "unit"))
     if task == "captioner":
         config = tiny_config()
         return write_tiny(tmp_path / "bundle", config, tiny_model(config), VOCABULARY)

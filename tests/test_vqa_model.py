@@ -1,6 +1,7 @@
 """The VQA model against its equations, written once more in NumPy."""
 
 import itertools
+import math
 import os
 import subprocess
 import sys
@@ -19,7 +20,7 @@ from shared.config import format_config
 from shared.runs.recipes import EncoderConfig
 from shared.runs.training import build_optimizer
 from shared.text.vocabulary import PAD, SPECIAL_WORDS, UNK, Vocabulary
-from shared.vision import encoders
+from shared.vision import names
 from vqa.answerer import Answerer
 from vqa.answers import AnswerSpace
 from vqa.config import NetConfig, StageConfig, VqaConfig
@@ -66,7 +67,9 @@ def randomise(layer, seed=0, scale=0.5):
 
 
 def make(kind=KINDS[0], answers=ANSWERS, regions=R, seed=0, **changes):
-    answerer = Answerer(NetConfig(**{**SIZES, **kind, **changes}), V, answers)
+    grid = (math.isqrt(regions),) * 2
+    config = NetConfig(**{**SIZES, **kind, **changes})
+    answerer = Answerer(config, V, answers, grid=grid)
     answerer.build((None, regions, D))
     return randomise(answerer, seed)
 
@@ -248,7 +251,7 @@ def with_concepts(kind=KINDS[0], seed=0):
     config = ConceptsConfig(slots=3, units=6)
     names = np.array([0, -1, 2, 1, -1, 3], np.int32)
     evidence = Evidence(config, CONCEPTS, TOLD, names)
-    net = Answerer(NetConfig(**{**SIZES, **kind}), V, ANSWERS, evidence)
+    net = Answerer(NetConfig(**{**SIZES, **kind}), V, ANSWERS, evidence, (2, 2))
     net.build((None, R, D))
     return randomise(net, seed)
 
@@ -321,7 +324,7 @@ def test_regions_matter_by_what_they_hold_and_where_they_are(kind):
     order = np.array([2, 0, 3, 1])
     moved = run(net, features[:, order], tokens)
     assert np.allclose(moved[0], scores, atol=1e-5) is (kind["hops"] == 0)
-    net.grid = net.grid[order]
+    net.places = net.places[order]
     moved = run(net, features[:, order], tokens)
     np.testing.assert_allclose(moved[0], scores, atol=1e-5)
     np.testing.assert_allclose(moved[1], alpha[..., order], atol=1e-5)
@@ -530,7 +533,7 @@ def tiny(seed=0, soft=False, **changes):
     blind = config.model_copy(update={"hops": 0})
     model = Vqa(
         TinyEncoder(),
-        [Answerer(config, V, ANSWERS, name="answerer")],
+        [Answerer(config, V, ANSWERS, grid=(2, 2), name="answerer")],
         Answerer(blind, V, ANSWERS, name="blind"),
         soft=soft,
     )
@@ -638,7 +641,7 @@ def recipe(objective, **net):
 
 @pytest.mark.parametrize("objective", ["answers", "choices", "boxes"])
 def test_weights_survive_a_bundle(objective, tmp_path, monkeypatch):
-    monkeypatch.setitem(encoders.ENCODERS, "patches", encoders.Source(patches, "unit"))
+    monkeypatch.setitem(names.ENCODERS, "patches", names.Source(patches, "unit"))
     config = recipe(objective, layers=2, bag_units=2, pairs=7)
     space = AnswerSpace(["yes", "no", "red box"]) if objective == "answers" else None
     model = randomise(build_net(config, WORDS, space, None))
@@ -684,7 +687,8 @@ from vqa.answerer import Answerer
 path, vocab_size, config = sys.argv[1:]
 given = np.load(path + "/given.npz")
 answers = given["answers"] if "answers" in given else None
-net = Answerer(NetConfig.model_validate_json(config), int(vocab_size), answers)
+config = NetConfig.model_validate_json(config)
+net = Answerer(config, int(vocab_size), answers, grid=(2, 2))
 net.build(given["features"].shape)
 net.set_weights([given[f"weight{i}"] for i in range(len(net.weights))])
 choices = None if answers is not None else given["boxes"]

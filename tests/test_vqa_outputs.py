@@ -178,8 +178,8 @@ def test_a_failed_write_leaves_nothing():
 
 def test_attention_is_hot_where_the_model_looked():
     photo = np.full((60, 90, 3), 128, np.uint8)
-    attention = np.zeros((1, 9), np.float32)
-    attention[0, 0] = 1  # the first row, the first column
+    attention = np.zeros((1, 3, 3), np.float32)
+    attention[0, 0, 0] = 1  # the first row, the first column
     picture = draw_attention(photo, attention, "squash", "is it " * 200, "red")
     seen = np.asarray(picture, np.int32)[-294:-14, -434:-14]  # the second panel
     red, blue = seen[..., 0], seen[..., 2]
@@ -189,7 +189,7 @@ def test_attention_is_hot_where_the_model_looked():
 
 def test_what_the_model_does_not_see_stays_cold():
     photo = np.full((60, 120, 3), 128, np.uint8)
-    even = np.full((2, 4), 0.25, np.float32)
+    even = np.full((2, 2, 2), 0.25, np.float32)
     whole = draw_attention(photo, even, "squash", "is it?", "red")
     middle = draw_attention(photo, even, "crop", "is it?", "red")
     assert whole.size == middle.size
@@ -199,8 +199,8 @@ def test_what_the_model_does_not_see_stays_cold():
     assert len(set(np.asarray(whole, np.int32)[-100, -430:-20].sum(axis=1))) == 1
 
 
-def test_attention_is_a_square_grid():
+def test_attention_has_hops_rows_and_columns():
     photo = np.zeros((4, 4, 3), np.uint8)
-    for shape in ((1, 8), (0, 4)):
-        with pytest.raises(ValueError, match=r"square grid. Received"):
+    for shape in ((1, 8), (0, 4, 4)):
+        with pytest.raises(ValueError, match=r"rows, columns\). Received"):
             draw_attention(photo, np.ones(shape), "squash", "", "")

@@ -62,6 +62,12 @@ def pointer(small_net):
 
 
 @pytest.fixture(scope="module")
+def unusual(unusual_net):
+    config = tiny_vqa_config("boxes", encoder="strips", cell="plain")
+    return with_keras(config, tiny_vqa_model(config))
+
+
+@pytest.fixture(scope="module")
 def told(small_net):
     config = tiny_vqa_config(concepts={"slots": 3, "units": 6})
     return with_keras(config, tiny_vqa_model(config))
@@ -557,10 +563,12 @@ def written(answerer, folder):
 
 @pytest.mark.slow
 @pytest.mark.skipif(not find_spec("ai_edge_litert"), reason="LiteRT is not installed")
-@pytest.mark.parametrize("name", ["answerer", "chooser", "pointer", "told"])
+@pytest.mark.parametrize("name", ["answerer", "chooser", "pointer", "told", "unusual"])
 def test_litert_answers_as_keras_does(name, request, tmp_path):
     answerer = request.getfixturevalue(name)
     light = written(answerer, tmp_path)
+    grid = (2, 4) if name == "unusual" else (4, 4)
+    assert light.grid == answerer.runtime.grid == grid
     other = PhotoAnswerer(
         answerer.config, VQA_VOCABULARY, answerer.space, light, answerer.concepts
     )
@@ -568,6 +576,7 @@ def test_litert_answers_as_keras_does(name, request, tmp_path):
         "answerer": [{}, {"choices": ("red", "no")}, {"choices": ("red dog", "hat")}],
         "chooser": [{"choices": ("red dog", "a blue hat", "2")}],
         "pointer": [{"boxes": BOXES}],
+        "unusual": [{"boxes": BOXES}],
         "told": [{}, {"choices": ("red", "no")}],
     }[name]
     for seed in range(3):

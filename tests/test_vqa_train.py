@@ -30,7 +30,7 @@ from shared.runs import training
 from shared.runs.checkpoints import save_arrays
 from shared.runs.training import grow
 from shared.text.vocabulary import SPECIAL_WORDS, Vocabulary
-from shared.vision import encoders
+from shared.vision import names
 from vqa import train as train_module
 from vqa import trainer
 from vqa.answers import AnswerSpace
@@ -119,7 +119,7 @@ def format_stages(stages):
 
 @pytest.fixture(autouse=True)
 def small_net(monkeypatch):
-    monkeypatch.setitem(encoders.ENCODERS, "patches", encoders.Source(patches, "unit"))
+    monkeypatch.setitem(names.ENCODERS, "patches", names.Source(patches, "unit"))
 
 
 @pytest.fixture(scope="session")
@@ -545,14 +545,14 @@ def test_a_run_that_has_lost_a_part_is_not_gone_on_with(begun, monkeypatch, name
     save_arrays(out / "best.npz", kept, {})
     (out / name).unlink(missing_ok=True)
     monkeypatch.undo()
-    monkeypatch.setitem(encoders.ENCODERS, "patches", encoders.Source(patches, "unit"))
+    monkeypatch.setitem(names.ENCODERS, "patches", names.Source(patches, "unit"))
     with pytest.raises(AppError, match=rf"{name}.*--out"):
         begun(FROZEN)
 
 
 def test_a_run_whose_answers_were_changed_is_not_gone_on_with(begun, monkeypatch):
     monkeypatch.undo()
-    monkeypatch.setitem(encoders.ENCODERS, "patches", encoders.Source(patches, "unit"))
+    monkeypatch.setitem(names.ENCODERS, "patches", names.Source(patches, "unit"))
     path = begun.folder / "run" / "answers.txt"
     path.write_text(path.read_text().replace("circle", "ring"))
     with pytest.raises(AppError, match=r"learnt from other photos or words.*--out"):
@@ -565,7 +565,7 @@ def test_a_run_one_of_whose_photos_was_replaced_is_not_gone_on_with(
     with pytest.raises(Killed):
         run(FROZEN, data=own)
     monkeypatch.undo()
-    monkeypatch.setitem(encoders.ENCODERS, "patches", encoders.Source(patches, "unit"))
+    monkeypatch.setitem(names.ENCODERS, "patches", names.Source(patches, "unit"))
     one, other = own / "0.png", own / "1.png"
     one.write_bytes(other.read_bytes())
     with pytest.raises(AppError, match=r"photos were replaced.*--out"):

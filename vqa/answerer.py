@@ -1,13 +1,12 @@
 """The net that scores answers to a question about the regions of a photo."""
 
-import math
-
 import keras
 import numpy as np
 from keras import layers, ops
 
 from shared.nets.attention import RegionAttention
 from shared.text.vocabulary import PAD
+from shared.vision.grid import Grid, centres, edges
 from vqa.config import NetConfig
 from vqa.evidence import ASKED_FIGURES, Evidence
 from vqa.losses import IMPOSSIBLE
@@ -43,6 +42,7 @@ class Answerer(keras.layers.Layer):
         answers: int32 (A, L), the words of the answers that can be given, padded; or
             None for a net that chooses among boxes.
         evidence: what brings concepts to bear; None for a net without.
+        grid: rows and columns of the regions, R in all.
 
     Call arguments:
         features: float (B, R, D).
@@ -67,10 +67,12 @@ class Answerer(keras.layers.Layer):
         vocab_size: int,
         answers: np.ndarray | None,
         evidence: Evidence | None = None,
+        grid: Grid = (1, 1),
         **kwargs,
     ):
         super().__init__(**kwargs)
         self.config = config
+        self.places, self.edges = centres(grid), edges(grid)
         self.answers = answers
         self.evidence = evidence
         self.reader = QuestionReader(config, vocab_size)
@@ -99,8 +101,12 @@ class Answerer(keras.layers.Layer):
     def build(self, features_shape, tokens_shape=None, choices_shape=None):
         """Create the weights."""
         _, regions, size = features_shape
+        if regions != len(self.places):
+            raise ValueError(
+                f"`grid` must have as many cells as there are regions, {regions}. "
+                f"Received: {len(self.places)}"
+            )
         units, asked = self.config.joint_units, self.config.question_units
-        self.grid = _grid(regions)
         self.reader.build()
         if self.attentions:
             self.project.build((None, None, size + 2))
@@ -249,7 +255,7 @@ class Answerer(keras.layers.Layer):
     def encode_boxes(self, features, boxes):
         """Turn boxes, float (B, N, C, 4), into vectors (B, N, C, J)."""
         left, top, right, bottom = (boxes[..., i : i + 1] for i in range(4))
-        x0, y0, x1, y1 = (ops.convert_to_tensor(edge) for edge in _edges(self.grid))
+        x0, y0, x1, y1 = map(ops.convert_to_tensor, self.edges)
         across = ops.minimum(right, x1) - ops.maximum(left, x0)  # (B, N, C, R)
         down = ops.minimum(bottom, y1) - ops.maximum(top, y0)
         overlap = ops.relu(across) * ops.relu(down)
@@ -265,7 +271,7 @@ class Answerer(keras.layers.Layer):
         """Give the regions to attend to: float (B, R, Q)."""
         features = self._shorten(features)
         features = self.region_dropout(features, training=training)
-        places = ops.convert_to_tensor(self.grid, features.dtype)
+        places = ops.convert_to_tensor(self.places, features.dtype)
         places = ops.zeros_like(features[..., :2]) + places
         return self.project(ops.concatenate([features, places], axis=-1))
 
@@ -282,18 +288,3 @@ class Answerer(keras.layers.Layer):
         if self.config.fusion == "sum":
             return self.to_joint(self.from_question(question) + seen)
         return seen * self.from_question(question) + self.to_joint(question)
-
-
-def _grid(regions: int) -> np.ndarray:
-    """Centres of a square grid's cells, row by row: float32 (R, 2), -1 to 1."""
-    side = math.isqrt(regions)
-    centres = (np.arange(side, dtype=np.float32) + 0.5) * 2 / side - 1
-    down, across = np.meshgrid(centres, centres, indexing="ij")
-    return np.stack([across.ravel(), down.ravel()], axis=1)
-
-
-def _edges(grid: np.ndarray) -> list[np.ndarray]:
-    """Left, top, right and bottom of the cells, each float32 (R,), 0 to 1."""
-    half = 0.5 / math.isqrt(len(grid))
-    across, down = (grid.T + 1) / 2
-    return [across - half, down - half, across + half, down + half]

@@ -6,7 +6,7 @@ from pydantic import Field, model_validator
 
 from shared.concepts.config import ConceptsConfig, contradicts
 from shared.config import Config
-from shared.nets.names import CellName
+from shared.nets.names import CELLS, CellName
 from shared.runs.recipes import (
     EncoderConfig,
     Layers,
@@ -26,7 +26,7 @@ class NetConfig(Config):
     """What answers a question about the features of a photo.
 
     Attributes:
-        cell: a key of `shared.nets.cells.CELLS`, for the question.
+        cell: a key of `shared.nets.names.CELLS`, for the question.
         layers: cells stacked on one another.
         units: size of a cell's state.
         embed_dim: size of a word's vector.
@@ -87,8 +87,9 @@ class NetConfig(Config):
         units, words, asked = self.units, self.embed_dim, self.question_units
         joint = self.joint_units
         count = vocab_size * (words + self.bag_units) + self.pairs * self.bag_units
-        count += 4 * units * (words + units + 2 * units * (self.layers - 1))
-        found = 2 * units * self.layers
+        cell = CELLS[self.cell]
+        count += cell.gates * units * (words + units + 2 * units * (self.layers - 1))
+        found = cell.states * units * self.layers
         found += self.bag_units * (2 if self.pairs else 1)
         count += found * asked
         count += self.hops * (2 * self.attention_units * asked + asked * joint)

@@ -243,7 +243,7 @@ class _Parts(tf.Module):
         }
 
     def encode(self, images: Any) -> dict[str, Any]:
-        return {"features": self.model.encoder(images)}
+        return {"features": self.model.encoder.export(images)}
 
     def answer(self, features: Any, tokens: Any, asked: Any = None) -> dict[str, Any]:
         return _named(*self.model.explain(features, tokens, asked))

@@ -179,7 +179,7 @@ def ask_one(
 
         picture = draw_attention(
             read_image(image),
-            reply.attention,
+            reply.attention.reshape(-1, *answerer.runtime.grid),
             config.encoder.resize,
             question,
             f"{reply.answer} ({reply.confidence:.0%})",

@@ -169,6 +169,7 @@ def build_vqa(
                 count,
                 words,
                 _find_evidence(config, vocabulary, answers, concepts),
+                encoder.grid,
                 name=f"answerer_{index}",
             )
             for index in range(config.members)

@@ -38,20 +38,18 @@ def draw_attention(
 
     Args:
         photo: uint8 (H, W, 3).
-        attention: float (hops, R), row by row of a square grid, at least one hop.
+        attention: float (hops, rows, columns), at least one hop.
         resize: how the model sees a photo: whole, or its middle square.
         question, answer: put above.
 
     Raises:
-        ValueError: if the regions are no square grid, or there is no hop.
+        ValueError: if it has no such shape.
     """
-    hops, regions = attention.shape
-    side = math.isqrt(regions)
-    if not hops or side * side != regions:
+    if attention.ndim != 3 or not attention.size:
         raise ValueError(
-            "`attention` must be (hops, regions) of a square grid. Received: "
-            f"{attention.shape}"
+            f"`attention` must be (hops, rows, columns). Received: {attention.shape}"
         )
+    hops = len(attention)
     small = Image.fromarray(photo)
     scale = PANEL / max(small.size)
     small = small.resize(
@@ -61,10 +59,9 @@ def draw_attention(
     panels = {"photo": small}
     for hop, weights in enumerate(attention, start=1):
         name = f"look {hop}" if hops > 1 else "attention"
-        panels[name] = _cover(small, weights.reshape(side, side), resize)
+        panels[name] = _cover(small, weights, resize)
     if hops > 1:
-        mean = attention.mean(axis=0).reshape(side, side)
-        panels["mean of all looks"] = _cover(small, mean, resize)
+        panels["mean of all looks"] = _cover(small, attention.mean(axis=0), resize)
     return _side_by_side(panels, question, answer)
 
 
@@ -86,7 +83,7 @@ def write_overlay(path: Path, picture: Image.Image) -> None:
 
 
 def _cover(photo: Image.Image, grid: np.ndarray, resize: Resize) -> Image.Image:
-    """Lay the colours of attention (side, side) over a photo."""
+    """Lay the colours of attention (rows, columns) over a photo."""
     box = (0, 0, photo.width, photo.height)
     if resize == "crop":
         side = min(photo.size)

@@ -124,6 +124,7 @@ class AskTab:
             "notes": list(reply.notes),
             "maps": _maps(reply.attention) if answerer.config.net.hops else [],
             "resize": answerer.config.encoder.resize,
+            "columns": answerer.runtime.grid[1],
         }
 
     def _features(self, name: str, photo: Photo) -> np.ndarray:

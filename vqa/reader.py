@@ -3,7 +3,7 @@
 import keras
 from keras import layers, ops
 
-from shared.nets.cells import CELLS
+from shared.nets.names import CELLS
 from shared.text.vocabulary import PAD, UNK
 from vqa.config import NetConfig
 
@@ -40,7 +40,8 @@ class QuestionReader(keras.layers.Layer):
             config.embed_dim,
             embeddings_initializer=keras.initializers.RandomNormal(stddev=0.5),
         )
-        self.cells = [CELLS[config.cell](config.units) for _ in range(config.layers)]
+        cell = CELLS[config.cell]
+        self.cells = [cell.make(config.units) for _ in range(config.layers)]
         self.bag = (
             layers.Embedding(
                 vocab_size,

@@ -46,7 +46,7 @@ class Reply(NamedTuple):
         guesses: the same by the twin that does not see the photo; empty unless
             wanted.
         attention: float32 (H, R), how much each hop looked at each region, row by row
-            of a square grid; each sums to 1.
+            of their grid; each sums to 1.
         notes: sentences on what about the question and its choices the model has not
             learnt, and what it did about it.
     """

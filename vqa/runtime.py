@@ -4,6 +4,8 @@ from typing import NamedTuple, Protocol
 
 import numpy as np
 
+from shared.vision.grid import Grid
+
 
 class Scores(NamedTuple):
     """What a net makes of questions. Axes: N questions, A answers, J joint size.
@@ -20,9 +22,18 @@ class Scores(NamedTuple):
 
 
 class Runtime(Protocol):
-    """What runs a model. Axes: R regions, D feature size, C choices, L words."""
+    """What runs a model. Axes: R regions, D feature size, C choices, L words.
+
+    Attributes:
+        name: of the runtime, such as "keras".
+        grid: rows and columns of the regions, R in all.
+    """
 
     name: str
+
+    @property
+    def grid(self) -> Grid:
+        """See above."""
 
     def look(self, image: np.ndarray) -> np.ndarray:
         """Give the features float32 (R, D) of an image uint8 (H, W, 3)."""

@@ -73,7 +73,7 @@ class KerasRuntime:
     name = "keras"
 
     def __init__(self, model: Vqa):
-        self.model = model
+        self.model, self.grid = model, model.encoder.grid
         self._answer, self._guess = Scorer(model), Scorer(model.blind)
 
     def look(self, image: np.ndarray) -> np.ndarray:

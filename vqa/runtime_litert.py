@@ -19,7 +19,7 @@ from threading import Lock
 
 import numpy as np
 
-from shared.bundles.litert import PART, Graph, Spec, Specs, check_encoder
+from shared.bundles.litert import PART, EncoderGraph, Graph, Spec, Specs
 from shared.bundles.manifests import locate
 from vqa.asked import MOST
 from vqa.config import VqaConfig
@@ -38,7 +38,7 @@ class LiteRTRuntime:
         threads: processors for each graph.
 
     Attributes:
-        answers: how many the graphs know.
+        grid: rows and columns of the regions.
 
     Raises:
         AppError: if a graph cannot be loaded.
@@ -51,13 +51,15 @@ class LiteRTRuntime:
         self._later: dict[str, Graph] = {}  # loaded when they are first needed
         self._loading = Lock()  # two first questions load one graph
         self._config, self._answers = config, answers
-        self._encoder, self._answer = self._load("encoder"), self._load("answer")
-        self._features = check_encoder(self._encoder, config.encoder.image_size)
+        self._encoder = EncoderGraph(self._path("encoder"), threads, EXPORT)
+        self._encoder.check_images(config.encoder.image_size)
+        self._features, self.grid = self._encoder.features, self._encoder.grid
+        self._answer = self._load("answer")
         self._answer.check(*self._expected("answer"))
 
     def look(self, image: np.ndarray) -> np.ndarray:
         """Give the features float32 (R, D) of an image uint8 (H, W, 3)."""
-        return self._encoder(images=image[None])["features"][0]
+        return self._encoder.encode(image)
 
     def answer(
         self,
@@ -116,8 +118,10 @@ class LiteRTRuntime:
         return asked, {n: Spec("float32", (*rows, size)) for n, size in sizes.items()}
 
     def _load(self, graph: str) -> Graph:
-        path = locate(self._folder, f"{PART}/{graph}.tflite")
-        return Graph(path, self._threads, EXPORT)
+        return Graph(self._path(graph), self._threads, EXPORT)
+
+    def _path(self, graph: str) -> Path:
+        return locate(self._folder, f"{PART}/{graph}.tflite")
 
 
 def _said(joint: int, answers: int, alpha: tuple[int, int]) -> Specs:

@@ -108,19 +108,43 @@ class Graph:
         )
 
 
-def check_encoder(graph: Graph, image_size: int) -> Spec:
-    """Make sure that a graph looks at images of a size, and give its features' Spec.
+class EncoderGraph(Graph):
+    """The graph that looks at a photo: images uint8 (1, H, W, 3) -> features.
 
-    Raises:
-        AppError: if it does not, or its features are not those of a square grid.
+    These are (1, R, D) for the regions of a square grid, row by row; of another grid
+    they are (1, rows, columns, D).
+
+    Args:
+        path, threads, command: see `Graph`.
+
+    Attributes:
+        grid: rows and columns of the regions.
+        features: Spec (1, R, D).
     """
-    images = {"images": Spec("uint8", (1, image_size, image_size, 3))}
-    graph.check(images, {"features": Spec("float32", (1, -1, -1))})
-    features = graph.outputs["features"]
-    regions = max(0, features.shape[1])
-    square = max(1, math.isqrt(regions)) ** 2
-    graph.check(images, {"features": Spec("float32", (1, square, -1))})
-    return features
+
+    def __init__(self, path: Path, threads: int, command: str):
+        super().__init__(path, threads, command)
+        found = self.outputs.get("features", Spec("", (1, 1, 1)))
+        shape, side = found.shape, max(1, math.isqrt(max(0, sum(found.shape[1:2]))))
+        self.grid = side, side
+        self._shape: tuple[int, ...] = (1, side * side, -1)
+        if len(shape) == 4 and min(shape) > 0:
+            self.grid, self._shape = (shape[1], shape[2]), (*shape[:3], -1)
+        self.features = Spec("float32", (1, math.prod(self.grid), shape[-1]))
+
+    def check_images(self, size: int) -> None:
+        """Make sure that it looks at images of a size, in px, and gives features.
+
+        Raises:
+            AppError: if it does not, or they are those of no grid.
+        """
+        images = Spec("uint8", (1, size, size, 3))
+        self.check({"images": images}, {"features": Spec("float32", self._shape)})
+
+    def encode(self, image: np.ndarray) -> np.ndarray:
+        """Give the features float32 (R, D) of an image uint8 (H, W, 3)."""
+        found = self(images=image[None])["features"]
+        return found.reshape(-1, found.shape[-1])
 
 
 def _specs(details: Mapping[str, Any]) -> Specs:

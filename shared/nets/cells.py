@@ -69,6 +69,3 @@ class LSTMCell(keras.layers.Layer):
         c = ops.sigmoid(f) * c + ops.sigmoid(i) * ops.tanh(g)
         h = ops.sigmoid(o) * ops.tanh(c)
         return h, (h, c)
-
-
-CELLS = {"lstm": LSTMCell}

@@ -11,7 +11,7 @@ from pydantic import Field, model_validator
 
 from shared.config import Config, read_config
 from shared.errors import AppError
-from shared.nets.names import EncoderName
+from shared.vision.names import EncoderName
 
 Rate = Annotated[float, Field(ge=0, lt=1)]
 Positive = Annotated[int, Field(ge=1, le=1_000_000_000)]
@@ -26,7 +26,7 @@ class EncoderConfig(Config):
     """The convolutional net.
 
     Attributes:
-        name: a key of `shared.nets.names.ENCODERS`.
+        name: a key of `shared.vision.names.ENCODERS`.
         weights: what training starts from: "imagenet", "none", a file's path, or the
             folder of a bundle with such an encoder; of a VQA model also "captioner",
             the encoder of the captioner that comes along: one look at a photo then

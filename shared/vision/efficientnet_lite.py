@@ -8,6 +8,7 @@ Keras has no such nets, so neither are there weights to download: they come from
 """
 
 import math
+from functools import partial
 from typing import Any, NamedTuple
 
 import keras
@@ -127,6 +128,13 @@ def efficientnet_lite(
     elif weights:
         model.load_weights(weights)
     return model
+
+
+efficientnet_lite0, efficientnet_lite1, efficientnet_lite2 = (
+    partial(efficientnet_lite, f"efficientnet_lite{number}") for number in range(3)
+)
+efficientnet_lite3 = partial(efficientnet_lite, "efficientnet_lite3")
+efficientnet_lite4 = partial(efficientnet_lite, "efficientnet_lite4")
 
 
 def read_classifier(path: str) -> Classifier:

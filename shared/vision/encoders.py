@@ -1,15 +1,13 @@
-"""Encoders by name: uint8 pixels to a grid of region features."""
+"""An encoder: uint8 pixels to the features of regions, which are cells of a grid."""
 
 import hashlib
 import os
 import re
-from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 
 import keras
 import numpy as np
-from keras import applications, ops
+from keras import ops
 
 from shared.bundles.folder import CONFIG, check_bundle, read_text
 from shared.bundles.manifests import weight_files
@@ -17,9 +15,7 @@ from shared.bundles.trial import try_files
 from shared.bundles.weights import load_weights
 from shared.config import parse_toml
 from shared.errors import AppError
-from shared.nets.names import ENCODERS
-from shared.nets.names import Source as Source
-from shared.vision.efficientnet_lite import SCALES, efficientnet_lite
+from shared.vision.names import ENCODERS
 
 CAFFE_MEAN = (103.939, 116.779, 123.68)  # Simonyan & Zisserman 2015, BGR
 
@@ -33,13 +29,16 @@ class Encoder(keras.Model):
     Axes: B batch, H W image px, R regions, D feature size.
 
     Args:
-        name: a key of `shared.nets.names.ENCODERS`.
+        name: a key of `shared.vision.names.ENCODERS`.
         image_size: height and width of its input, px.
         weights: "imagenet", the path of a Keras weights file without top, the folder
             of a bundle with an encoder of this name, or None for random weights.
 
     Call arguments:
         images: uint8 (B, H, W, 3), RGB. Pixel scaling happens inside.
+
+    Attributes:
+        grid: rows and columns of the last feature map; R is their product.
 
     Returns:
         float32 (B, R, D), the rows of the last feature map one after the other.
@@ -56,7 +55,8 @@ class Encoder(keras.Model):
         bundle = Path(weights) if weights and Path(weights).is_dir() else None
         self.backbone = _load(name, image_size, None if bundle else weights)
         self.image_size = image_size
-        rows, columns, self.feature_size = self.backbone.output_shape[1:]
+        *grid, self.feature_size = self.backbone.output_shape[1:]
+        self.grid = rows, columns = tuple(grid)
         self.regions = rows * columns
         self.built = True
         if bundle:
@@ -65,8 +65,20 @@ class Encoder(keras.Model):
 
     def call(self, images):
         """Give the region features of a batch of images."""
-        grid = self.backbone(self._scale(images), training=False)
-        return ops.reshape(grid, (-1, self.regions, self.feature_size))
+        return ops.reshape(self.map(images), (-1, self.regions, self.feature_size))
+
+    def map(self, images):
+        """Give the last feature map: float32 (B, rows, columns, D)."""
+        return self.backbone(self._scale(images), training=False)
+
+    def export(self, images):
+        """Give what an exported graph does; see `shared.bundles.litert.EncoderGraph`.
+
+        The features of a square grid are those of the call; others are the map, from
+        whose shape the grid is known without Keras.
+        """
+        rows, columns = self.grid
+        return self(images) if rows == columns else self.map(images)
 
     def _scale(self, images):
         pixels = ops.cast(images, "float32")
@@ -141,7 +153,9 @@ def _load(name: str, image_size: int, weights: str | None) -> keras.Model:
         )
     shape = (image_size, image_size, 3)
     try:
-        return _builder(name)(weights=weights, include_top=False, input_shape=shape)
+        return ENCODERS[name].builder()(
+            weights=weights, include_top=False, input_shape=shape
+        )
     except Exception as error:  # Keras raises a bare one when a download fails
         url = re.search(r"https://\S+\.h5", str(error))
         if weights == "imagenet" and url:
@@ -154,46 +168,6 @@ def _load(name: str, image_size: int, weights: str | None) -> keras.Model:
             f"The encoder {name} cannot be built at {image_size} px with weights "
             f"{weights}: {error}"
         ) from error
-
-
-def _builder(name: str) -> Callable[..., keras.Model]:
-    build = ENCODERS[name].build
-    if callable(build):
-        return build
-    if build in SCALES:
-        return partial(efficientnet_lite, build)
-    return small if build == "small" else getattr(applications, build)
-
-
-def small(
-    weights: str | None, include_top: bool, input_shape: tuple[int, int, int]
-) -> keras.Model:
-    """Build four plain convolutions, for drawings and other simple pictures.
-
-    Nobody has trained it on photos: it learns from nothing, together with the rest.
-    An image of 64 px becomes 4 x 4 regions of 128 numbers.
-
-    Raises:
-        ValueError: if ImageNet's weights are wanted.
-    """
-    if weights == "imagenet":
-        raise ValueError("it has no ImageNet weights; start from none")
-    image = keras.Input(input_shape)
-    grid = image
-    for block, filters in enumerate((32, 64, 96, 128), start=1):
-        grid = keras.layers.Conv2D(
-            filters,
-            3,
-            padding="same",
-            activation="relu",
-            kernel_initializer="he_normal",
-            name=f"block{block}",
-        )(grid)
-        grid = keras.layers.MaxPooling2D(2, name=f"pool{block}")(grid)
-    model = keras.Model(image, grid, name="small")
-    if weights:
-        model.load_weights(weights)
-    return model
 
 
 def _check_origin(bundle: Path, name: str) -> None:

@@ -100,8 +100,9 @@ Object.assign(
 
     function looks(value) {
       if (!value.maps.length) return null;
+      const { columns, resize } = value;
       const buttons = value.maps.map(({ name, grid }) =>
-        lookButton({ grid, resize: value.resize, text: name }, name),
+        lookButton({ grid, columns, resize, text: name }, name),
       );
       const hint = make("span", { className: "sr-note" }, "Point at one to see where it looked:");
       return make("div", { className: "sr-actions" }, hint, ...buttons);

@@ -122,10 +122,10 @@ Object.assign(
       ];
     }
 
-    function tag({ word, there, grid }, { resize }) {
+    function tag({ word, there, grid }, { columns, resize }) {
       const parts = [`${word} `, make("small", {}, percent(there))];
       if (!grid.length) return make("span", { className: "sr-tag" }, ...parts);
-      const map = { grid, resize, text: `Where it sees “${word}”` };
+      const map = { grid, columns, resize, text: `Where it sees “${word}”` };
       const place = `, ${sightread.whereabouts(map)}`;
       return lookButton(map, ...parts, make("span", { className: "sr-hidden" }, place));
     }
@@ -181,6 +181,7 @@ Object.assign(
 
     const mapOf = (value, { word, grid }) => ({
       grid,
+      columns: value.columns,
       resize: value.resize,
       text: `Where it looked for “${word}”`,
     });

@@ -54,14 +54,14 @@ Object.assign(
       });
     }
 
-    // Widen `lines` lines of `side` values each to GRAIN, and turn rows to columns.
-    function widen(values, side, lines, weights) {
+    // Widen `lines` lines of `size` values each to GRAIN, and turn rows to columns.
+    function widen(values, size, lines, weights) {
       const wide = new Float32Array(GRAIN * lines);
       weights.forEach(({ at, share }, pixel) => {
         for (let line = 0; line < lines; line += 1) {
           let sum = 0;
           for (let tap = 0; tap < 4; tap += 1) {
-            sum += share[tap] * values[line * side + at[tap]];
+            sum += share[tap] * values[line * size + at[tap]];
           }
           wide[pixel * lines + line] = sum;
         }
@@ -71,12 +71,12 @@ Object.assign(
 
     const drawn = new WeakMap(); // grid -> canvas: each is drawn once
 
-    function heat(grid) {
+    function heat({ grid, columns }) {
       if (drawn.has(grid)) return drawn.get(grid);
-      const side = Math.sqrt(grid.length);
+      const rows = grid.length / columns;
       const most = Math.max(EVEN / grid.length, ...grid);
-      const weights = taps(side);
-      const levels = widen(widen(grid, side, side, weights), side, GRAIN, weights);
+      const wide = widen(grid, columns, rows, taps(columns));
+      const levels = widen(wide, rows, GRAIN, taps(rows));
       const canvas = make("canvas", { width: GRAIN, height: GRAIN });
       const context = canvas.getContext("2d");
       const pixels = context.createImageData(GRAIN, GRAIN);
@@ -93,25 +93,25 @@ Object.assign(
     }
 
     // Lay a map over the part of a canvas that the model saw: all, or the middle square.
-    function lay(canvas, { grid, resize }) {
+    function lay(canvas, map) {
       const { width, height } = canvas;
       const side = Math.min(width, height);
       const context = canvas.getContext("2d");
       context.imageSmoothingQuality = "high";
-      if (resize !== "crop") context.drawImage(heat(grid), 0, 0, width, height);
+      if (map.resize !== "crop") context.drawImage(heat(map), 0, 0, width, height);
       else {
         const [left, top] = [(width - side) / 2, (height - side) / 2];
-        context.drawImage(heat(grid), left, top, side, side);
+        context.drawImage(heat(map), left, top, side, side);
       }
     }
 
     // Say where most of a map's attention is, for those who cannot see it.
-    function whereabouts({ grid }) {
-      const side = Math.sqrt(grid.length);
+    function whereabouts({ grid, columns }) {
+      const rows = grid.length / columns;
       const ninths = Array.from({ length: 9 }, () => []);
       grid.forEach((value, place) => {
-        const row = Math.floor((Math.floor(place / side) * 3) / side);
-        const column = Math.floor(((place % side) * 3) / side);
+        const row = Math.floor((Math.floor(place / columns) * 3) / rows);
+        const column = Math.floor(((place % columns) * 3) / columns);
         ninths[3 * row + column].push(value);
       });
       const mean = (values) => values.reduce((sum, value) => sum + value, 0) / values.length;

@@ -63,7 +63,7 @@ globalThis.sightread ??= (() => {
     image: make("img", { className: "sr-photo", alt: "The photo that is described" }),
     field: null, // selector of the field that brings photos to Python
     largest: Infinity, // bytes of a photo
-    show: () => {}, // a map: { grid, resize, text }
+    show: () => {}, // a map: { grid, columns, resize, text }
     hide: () => {},
     pin: () => {}, // a map that is shown whenever no other is, and its owner; null ends it
     wait: () => {},
