@@ -11,16 +11,14 @@ they are; and of a model with concepts the record has "concepts", a list of {"wo
 "there", "said"}.
 """
 
-import re
 from collections.abc import Iterable, Iterator, Sequence
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any, TextIO
 
 from captioner.concepts import Concept
+from shared.data.results import image_id
 from shared.errors import AppError
 from shared.files.formats import Formats, Record, json_list, table, write_jsonl
-
-_COCO_NAME = re.compile(r"(?:.*_)?(\d{12})")
 
 
 def to_record(
@@ -92,12 +90,6 @@ def _words(caption: Any) -> list[dict[str, Any]]:
             caption.words, caption.probs, caption.attention.tolist(), strict=True
         )
     ]
-
-
-def image_id(name: str) -> int | str:
-    """Number that COCO gave a photo, if its name carries it, else the name."""
-    match = _COCO_NAME.fullmatch(PurePosixPath(name).stem)
-    return int(match[1]) if match else name
 
 
 def _rows(record: Record) -> Iterator[Record]:

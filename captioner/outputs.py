@@ -4,7 +4,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from captioner.formats import FORMATS, image_id
+from captioner.formats import FORMATS
+from shared.data.results import image_id
 from shared.errors import AppError
 from shared.files.formats import Formats, Record
 from shared.files.outputs import Kind, Output

@@ -1,14 +1,14 @@
 """Reference captions of photos, and which photo each caption of a file is about."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from captioner.data import LAYOUTS, read_dataset
-from captioner.formats import image_id
 from captioner.results import Results
 from shared.data.annotations import read_rows
 from shared.data.reading import Split
+from shared.data.results import ByName, image_id, plain_number
 from shared.errors import AppError
 
 
@@ -71,14 +71,6 @@ def read_references(source: str, split: str | None = None) -> list[Reference]:
     return [Reference(*key, tuple(texts)) for key, texts in written.items()]
 
 
-_NAMES: tuple[Callable[[str], str], ...] = (
-    lambda name: name.replace("\\", "/"),
-    lambda name: PurePosixPath(name.replace("\\", "/")).name,
-    lambda name: PurePosixPath(name.replace("\\", "/")).stem,
-    lambda name: _number(name if name.isdecimal() else str(image_id(name))),
-)
-
-
 def match_results(
     results: Results, references: Sequence[Reference]
 ) -> dict[str, Reference]:
@@ -121,10 +113,11 @@ class _Finder:
     """Finds references by id, or by name in one way after the other."""
 
     def __init__(self, references: Sequence[Reference], ids: Iterable[str]):
-        self._ids = _index((str(r.id), r) for r in references if r.id is not None)
-        self._names = [
-            _index((key(r.name), r) for r in references if r.name) for key in _NAMES
-        ]
+        self._ids: dict[str, list[Reference]] = {}
+        for reference in references:
+            if reference.id is not None and str(reference.id):
+                self._ids.setdefault(str(reference.id), []).append(reference)
+        self._by_name = ByName((r.name, r) for r in references if r.name)
         self._number_is_id = any(id_.isdecimal() and self._by_id(id_) for id_ in ids)
         first = references[0]
         numbered = first.id is not None and first.name
@@ -141,27 +134,13 @@ class _Finder:
             return fitting
         if self._number_is_id and image == id_ and image.isdecimal():
             return ()
-        for key, index in zip(_NAMES, self._names, strict=True):
-            if key(image) in index:
-                return index[key(image)]
+        if self._by_name:
+            return self._by_name(image)
         # References without names: the number in the file's name is COCO's id.
-        return () if self._names[0] else self._ids.get(_NAMES[-1](image), ())
+        return self._ids.get(plain_number(str(image_id(image))), ())
 
     def _by_id(self, id_: str) -> Sequence[Reference]:
-        return self._ids.get(id_, ()) or self._ids.get(_number(id_), ())
-
-
-def _index(pairs: Iterable[tuple[str, Reference]]) -> dict[str, list[Reference]]:
-    index: dict[str, list[Reference]] = {}
-    for word, reference in pairs:
-        if word:
-            index.setdefault(word, []).append(reference)
-    return index
-
-
-def _number(name: str) -> str:
-    """Write a number without leading zeros; "" if it is none."""
-    return (name.lstrip("0") or "0") if name.isdecimal() else ""
+        return self._ids.get(id_, ()) or self._ids.get(plain_number(id_), ())
 
 
 def choose_references(

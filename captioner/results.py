@@ -1,12 +1,11 @@
 """Files of captions to be scored: one caption an image."""
 
-import json
-from collections.abc import Iterator
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from shared.data.captions import NAME_KEYS, photo_id
-from shared.data.reading import each_once, parse_json, read_csv, read_text
+from shared.data.results import TABLES, read_entries, received
 from shared.errors import AppError
 
 _FORM = '{"image_id": ..., "caption": ...} or {"image": ..., "caption": ...}'
@@ -44,7 +43,9 @@ def read_results(path: Path) -> Results:
     """
     results = Results()
     failed: dict[str, None] = {}
-    for where, record in _read_records(path):
+    is_table = path.suffix.lower() in TABLES
+    entries = read_entries(path, "captions", _FORM, _check_columns, open_end="caption")
+    for where, record in entries:
         image = _image(record, where, results)
         if record.get("error"):
             failed[image] = None
@@ -53,11 +54,11 @@ def read_results(path: Path) -> Results:
         if not isinstance(caption, str):
             raise AppError(
                 f'{where}, image {image}: expected "caption" with a sentence. '
-                f"Received: {json.dumps(record)[:100]}"
+                f"{received(record)}"
             )
         if image not in results:
             results[image] = caption
-        elif not (isinstance(record, _Cells) and record.get("log_prob")):
+        elif not (is_table and record.get("log_prob")):
             raise AppError(
                 f"{where}: image {image} has a caption already. Scores need "
                 "one caption an image; keep the best one."
@@ -66,10 +67,6 @@ def read_results(path: Path) -> Results:
         raise AppError(f"{path} holds no captions ({len(failed)} records with errors).")
     results.skipped = tuple(name for name in failed if name not in results)
     return results
-
-
-class _Cells(dict[str, Any]):
-    """A row of a table."""
 
 
 def _image(record: dict[str, Any], where: str, results: Results) -> str:
@@ -84,7 +81,7 @@ def _image(record: dict[str, Any], where: str, results: Results) -> str:
     except AppError as error:
         raise AppError(
             f'{where}: expected "image", "file_name" or "image_id" with a name or a '
-            f"whole number. Received: {json.dumps(record)[:100]}"
+            f"whole number. {received(record)}"
         ) from error
     # Files of the same name may lie in several folders.
     label = name if name and results.ids.get(name, id_) == id_ else id_
@@ -92,35 +89,11 @@ def _image(record: dict[str, Any], where: str, results: Results) -> str:
     return label
 
 
-def _read_records(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
-    if path.suffix.lower() in (".csv", ".tsv"):
-        table = read_csv(path, "captions", lambda header: header[-1] == "caption")
-        where, header = next(table)
-        if "caption" not in header or not {*NAME_KEYS, "image_id"} & set(header):
-            raise AppError(
-                f"{where} should name the columns image and caption, or image_id and "
-                f"caption. Received: {', '.join(header)!r:.80}."
-            )
-        if twice := next((name for name in header if header.count(name) > 1), None):
-            raise AppError(f"{where} names the column {twice!r:.80} twice.")
-        for where, cells in table:
-            yield where, _Cells(zip(header, cells, strict=True))
-        return
-    text = read_text(path, "captions")
-    if text.lstrip().startswith("["):
-        records = enumerate(_parse(text, str(path)), start=1)
-        named = ((f"{path}, entry {number}", record) for number, record in records)
-    else:
-        lines = enumerate(text.split("\n"), start=1)
-        places = ((f"{path}, line {n}", line) for n, line in lines if line.strip())
-        named = ((where, _parse(line, where)) for where, line in places)
-    for where, record in named:
-        if not isinstance(record, dict):
-            raise AppError(
-                f"{where}: expected {_FORM}. Received: {json.dumps(record)[:100]}"
-            )
-        yield where, record
-
-
-def _parse(text: str, where: str) -> Any:
-    return parse_json(text, where, object_pairs_hook=each_once)
+def _check_columns(header: Sequence[str], where: str) -> None:
+    if "caption" not in header or not {*NAME_KEYS, "image_id"} & set(header):
+        raise AppError(
+            f"{where} should name the columns image and caption, or image_id and "
+            f"caption. Received: {', '.join(header)!r:.80}."
+        )
+    if twice := next((name for name in header if header.count(name) > 1), None):
+        raise AppError(f"{where} names the column {twice!r:.80} twice.")

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from captioner import formats
 from captioner.outputs import open_output
 from captioner.results import read_results
 from captioner.sidecars import Sidecars
+from shared.data.results import image_id
 from shared.errors import AppError
 
 SUFFIXES = [".jsonl", ".csv", ".json", ".html"]
@@ -125,7 +125,7 @@ def test_json_without_captions_is_an_empty_list():
     ],
 )
 def test_image_id_is_the_number_of_coco_or_the_name(name, expected):
-    assert formats.image_id(name) == expected
+    assert image_id(name) == expected
 
 
 def test_two_photos_cannot_share_a_coco_number():

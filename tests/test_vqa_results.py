@@ -138,7 +138,7 @@ def test_an_answer_makes_up_for_an_error(tmp_path):
         (
             "[{",
             "r.json",
-            r"r.json, the file is not valid JSON: .*one object a line; CSV",
+            r"r.json is not valid JSON: .*one object a line; CSV",
         ),
         ('{"id": 1, "answer": "x"}\n{', "r.jsonl", "line 2 is not valid JSON"),
         ("[1]", "r.json", r"entry 1: expected .*Received: 1$"),

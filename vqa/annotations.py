@@ -4,7 +4,7 @@ import json
 import math
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -116,7 +116,7 @@ def csv_items(path: Path) -> Iterator[tuple[str, str, dict[str, Any]]]:
         yield where, where.rpartition(" ")[2], item
 
 
-def check_once(header: list[str], names: Iterable[str], where: str) -> None:
+def check_once(header: Sequence[str], names: Iterable[str], where: str) -> None:
     """Refuse a table in which a column that matters stands twice.
 
     Raises:

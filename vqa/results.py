@@ -1,12 +1,11 @@
 """Files of answers to be scored: one answer a question."""
 
-import json
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from pathlib import Path, PurePosixPath
+from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from shared.data.reading import each_once, parse_json, read_csv, read_text
+from shared.data.results import ByName, read_entries, received
 from shared.errors import AppError
 from vqa.annotations import check_once, first_text
 
@@ -15,13 +14,12 @@ if TYPE_CHECKING:
 
 _IDS = ("question_id", "qa_id", "id")
 _FORM = '{"question_id": ..., "answer": ...} or {"image": ..., "question": ..., ...}'
-_COCO_NAME = re.compile(r"(?:.*_)?(\d{12})")
 
 
 class Result(NamedTuple):
     """One answer in a file, and which question it belongs to as far as told."""
 
-    place: str  # in the file, for error messages
+    place: str  # file and line, for error messages
     id: str  # "" if not told
     image: str
     question: str
@@ -48,20 +46,22 @@ def read_results(path: Path) -> list[Result]:
         AppError: if the file cannot be read or is none of these, if an entry does not
             tell its question or its answer, or if there are no answers.
     """
-    results = [_to_result(path, *item) for item in _read_items(path)]
+    entries = read_entries(path, "answers", _FORM, _check_columns)
+    results = [_to_result(where, entry) for where, entry in entries]
     if not any(result.answer is not None for result in results):
         raise AppError(f"{path} holds no answers ({len(results)} records with errors).")
     return results
 
 
-def _to_result(path: Path, place: str, item: dict[str, Any]) -> Result:
-    id_ = first_text(item, _IDS, f"{path}, {place}")
+def _to_result(where: str, item: dict[str, Any]) -> Result:
+    item = {k: v.strip() if isinstance(v, str) else v for k, v in item.items()}
+    id_ = first_text(item, _IDS, where)
     image, question = item.get("image"), item.get("question")
     told = isinstance(image, str) and isinstance(question, str) and image and question
     if not told and not id_:
         raise AppError(
-            f'{path}, {place}: expected "question_id", or "image" and "question". '
-            f"Received: {json.dumps(item)[:100]}"
+            f'{where}: expected "question_id", or "image" and "question". '
+            f"{received(item)}"
         )
     answer = item.get("answer")
     if item.get("error"):
@@ -70,56 +70,20 @@ def _to_result(path: Path, place: str, item: dict[str, Any]) -> Result:
         answer = str(answer)
     elif not isinstance(answer, str):
         raise AppError(
-            f'{path}, {place}: expected "answer" with a word or a few. '
-            f"Received: {json.dumps(item)[:100]}"
+            f'{where}: expected "answer" with a word or a few. {received(item)}'
         )
     return Result(
-        place, id_, str(image) if told else "", str(question) if told else "", answer
+        where, id_, str(image) if told else "", str(question) if told else "", answer
     )
 
 
-def _read_items(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
-    if path.suffix.lower() in (".csv", ".tsv"):
-        yield from _csv_items(path)
-        return
-    text = read_text(path, "answers")
-    if text.lstrip().startswith("["):
-        items = enumerate(_parse(path, "the file", text), start=1)
-        named = ((f"entry {number}", item) for number, item in items)
-    else:
-        lines = enumerate(text.split("\n"), start=1)
-        places = ((f"line {number}", line) for number, line in lines if line.strip())
-        named = ((place, _parse(path, place, line)) for place, line in places)
-    for place, item in named:
-        if not isinstance(item, dict):
-            raise AppError(
-                f"{path}, {place}: expected {_FORM}. Received: {json.dumps(item)[:100]}"
-            )
-        yield place, item
-
-
-def _csv_items(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
-    table = read_csv(path, "answers")
-    where, header = next(table)
+def _check_columns(header: Sequence[str], where: str) -> None:
     if "answer" not in header or not {*_IDS, "question"} & set(header):
         raise AppError(
             f"{where} should name the columns question_id and answer, or image, "
             f"question and answer. Received: {', '.join(header)!r:.80}"
         )
     check_once(header, (*_IDS, "image", "question", "answer", "error"), where)
-    for where, cells in table:
-        place = where.removeprefix(f"{path}, ")
-        yield place, dict(zip(header, map(str.strip, cells), strict=True))
-
-
-def _parse(path: Path, place: str, text: str) -> Any:
-    try:
-        return parse_json(text, f"{path}, {place}", object_pairs_hook=each_once)
-    except AppError as error:
-        raise AppError(
-            f"{error} Expected is one list of objects {_FORM}, or one object a line; "
-            "CSV in a file that ends in .csv."
-        ) from error
 
 
 def match_results(
@@ -161,14 +125,10 @@ class _Questions:
     def __init__(self, records: Sequence["Record"]):
         self._by_id = {record.id: record for record in records}
         self._asked: dict[tuple[str, str], list[str]] = {}
-        self._names: list[dict[str, list[str]]] = [{} for _ in _KEYS]
+        self._photos = ByName((n, n) for n in dict.fromkeys(r.name for r in records))
         for record in records:
             asked = record.name, _words(record.question)
             self._asked.setdefault(asked, []).append(record.id)
-        for name in dict.fromkeys(record.name for record in records):
-            for key, index in zip(_KEYS, self._names, strict=True):
-                if word := key(name):
-                    index.setdefault(word, []).append(name)
 
     def __call__(self, result: Result) -> list[str]:
         record = self._by_id.get(result.id)
@@ -189,30 +149,6 @@ class _Questions:
             "answers are of one split, name it with --split."
         )
 
-    def _photos(self, image: str) -> list[str]:
-        for key, index in zip(_KEYS, self._names, strict=True):
-            if found := index.get(key(image)):
-                return found
-        return []
-
 
 def _words(question: str) -> str:
     return " ".join(re.findall(r"\w+", question.lower()))
-
-
-def _path(name: str) -> PurePosixPath:
-    return PurePosixPath(name.replace("\\", "/"))
-
-
-def _number(name: str) -> str:
-    match = _COCO_NAME.fullmatch(_path(name).stem)
-    number = match[1] if match else name
-    return number.lstrip("0") or "0" if number.isdecimal() else ""
-
-
-_KEYS: tuple[Callable[[str], str], ...] = (
-    lambda name: _path(name).as_posix() if name else "",
-    lambda name: _path(name).name,
-    lambda name: _path(name).stem,
-    _number,
-)
