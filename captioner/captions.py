@@ -7,8 +7,8 @@ from typing import NamedTuple
 import numpy as np
 
 from captioner.confidence import Evidence
-from captioner.search.choosing import FOUND
 from captioner.search.decoding import Sequences
+from captioner.search.strategy import FOUND
 from shared.text.vocabulary import Vocabulary
 
 

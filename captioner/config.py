@@ -1,9 +1,11 @@
 """What a captioner is made of and how it is trained: the schema of a recipe."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, create_model, model_validator
 
+from captioner.search.strategies import STRATEGIES
+from captioner.search.strategy import MOST_BEAMS, Strategy
 from shared.concepts.config import ConceptsConfig, contradicts
 from shared.config import Config
 from shared.nets.names import CELLS, CellName
@@ -27,8 +29,6 @@ BAD_ENDINGS = (
     "is", "are", "his", "her", "their", "its", "that", "which", "who",
 )
 # fmt: on
-
-MOST_BEAMS = 50
 
 
 class DecoderConfig(Config):
@@ -129,7 +129,20 @@ class StageConfig(PhotoStageConfig):
         return self
 
 
-class DecodingConfig(Config):
+class _Search(Config):
+    method: Literal[tuple(STRATEGIES)] = "beam"  # type: ignore[valid-type]
+    beam_size: int = Field(3, ge=1, le=MOST_BEAMS)
+
+
+_options: dict[str, Any] = {
+    name: (option.annotation, option)
+    for strategy in STRATEGIES.values()
+    for name, option in strategy.model_fields.items()
+}
+_Options: Any = create_model("_Options", __base__=_Search, **_options)
+
+
+class DecodingConfig(_Options):
     """How captions are searched for, unless the user says otherwise.
 
     Words are counted without the end of the sentence. `no_repeat`, `bad_endings`,
@@ -137,11 +150,9 @@ class DecodingConfig(Config):
     other rules never do.
 
     Attributes:
-        method: "beam" looks for likely sequences, "sample" draws them at random.
+        method: a name in `captioner.search.strategies`: "beam" looks for likely
+            sequences, "sample" draws them at random.
         beam_size: sequences kept at each step, 1 is greedy; or sequences drawn.
-        groups: of beams that differ from one another (diverse beam search); they
-            share `beam_size` in equal parts.
-        diversity: lambda of diverse beam search, nats a word.
         length_penalty: alpha of Wu et al. 2016; 0 ranks by probability alone, and
             "average" by the mean log-probability of a token.
         min_words, max_words: length of a caption.
@@ -164,17 +175,11 @@ class DecodingConfig(Config):
         hedge: whether a caption that is probably wrong gives way to one that claims
             less, if that is surer; see `captioner.hedging`. Not where words are asked
             for, or captions are drawn at random.
-        temperature: of a sample; below 1 it is more predictable.
-        top_k: a sample takes each word from so many likeliest; 0 is all.
-        top_p: a sample takes each word from the likeliest that together reach this
-            probability; 1 is all.
-        seed: of a sample; the same photo with the same seed gives the same.
+        seed: of what is drawn; the same photo with the same seed gives the same.
+
+    The options of all strategies are here as well, each as its strategy explains it.
     """
 
-    method: Literal["beam", "sample"] = "beam"
-    beam_size: int = Field(3, ge=1, le=MOST_BEAMS)
-    groups: int = Field(1, ge=1, le=50)
-    diversity: float = Field(0.5, ge=0, le=100)
     length_penalty: Annotated[float, Field(ge=0, le=5)] | Literal["average"] = 0.0
     min_words: MaxWords = 1
     max_words: MaxWords = 20
@@ -190,10 +195,13 @@ class DecodingConfig(Config):
     things: float = Field(0.0, ge=0, le=1)
     support: float = Field(0.0, ge=0, le=10)
     hedge: bool = True
-    temperature: float = Field(1.0, ge=0.01, le=100)
-    top_k: int = Field(0, ge=0, le=1_000_000)
-    top_p: float = Field(1.0, gt=0, le=1)
     seed: Seed = 0
+
+    @property
+    def strategy(self) -> Strategy:
+        """The search, as it is to go on."""
+        kind = STRATEGIES[self.method]
+        return kind(**{name: getattr(self, name) for name in kind.model_fields})
 
     @model_validator(mode="after")
     def _numbers_fit_together(self) -> "DecodingConfig":
@@ -202,13 +210,7 @@ class DecodingConfig(Config):
                 f"min_words {self.min_words} is more than max_words {self.max_words}: "
                 f"give a min_words of at most {self.max_words}, or a larger max_words"
             )
-        if self.beam_size % self.groups:
-            first = max(1, self.beam_size // self.groups) * self.groups
-            fits = range(first, MOST_BEAMS + 1, self.groups)[:3]
-            raise ValueError(
-                f"groups {self.groups} do not share beam_size {self.beam_size} in "
-                f"equal parts: give a beam_size of {', '.join(map(str, fits))}"
-            )
+        self.strategy.check_size(self.beam_size)
         return self
 
     def __str__(self) -> str:
@@ -279,10 +281,11 @@ def find_contradictions(recipe: CaptionerConfig, whole: bool) -> list[str]:
         whole: whether all of it was just read, none being that of a model.
     """
     found, decoding = [], recipe.decoding
-    if decoding.method == "sample":
+    if decoding.strategy.draws:
         found.append(
-            'decoding.method: "sample" draws captions at random, which cannot choose '
-            'the best epoch. Train with "beam"; `captioner caption --sample` draws.'
+            f'decoding.method: "{decoding.method}" draws captions at random, which '
+            'cannot choose the best epoch. Train with "beam"; `captioner caption '
+            "--sample` draws."
         )
     for stage in recipe.stages:
         place = f"stages.{stage.name}"

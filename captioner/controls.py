@@ -6,14 +6,18 @@ from typing import Any, NamedTuple
 import gradio as gr
 
 from captioner.config import DecodingConfig
+from captioner.search.beam import BeamSearch
+from captioner.search.sample import Sampling
+from captioner.search.strategies import STRATEGIES
 
 METHODS: dict[str, dict[str, Any]] = {  # as people choose them -> changes to the recipe
-    "Greedy": {"method": "beam", "beam_size": 1, "groups": 1},
-    "Beam search": {"method": "beam", "groups": 1},
-    "Diverse beams": {"method": "beam"},
-    "Sampling": {"method": "sample", "groups": 1},
+    shown: {"method": name, **changes}
+    for name, strategy in STRATEGIES.items()
+    for shown, changes in strategy.shown.items()
 }
-GREEDY, BEAM, DIVERSE, SAMPLING = METHODS
+GREEDY, BEAM, DIVERSE = BeamSearch.shown
+(SAMPLING,) = Sampling.shown
+DRAWN = {shown for one in STRATEGIES.values() if one.draws for shown in one.shown}
 MIN_WORDS, MAX_WORDS, PREFIX = "Words at least", "Words at most", "It starts with"
 MUST, BAN = "Words that it must have", "Words that it must not have"
 BEAMS = 4  # of the beam search, of a model that is greedy by itself
@@ -66,13 +70,11 @@ class Controls(NamedTuple):
 
 def own_search(decoding: DecodingConfig) -> Search:
     """Say how a model searches by itself."""
-    sampling = decoding.method == "sample"
-    method = BEAM if decoding.beam_size > 1 else GREEDY
-    if decoding.groups > 1:
-        method = DIVERSE
+    sampling = decoding.strategy.draws
+    method = decoding.strategy.label(decoding.beam_size)
     return Search(
-        SAMPLING if sampling else method,
-        BEAMS if (sampling, method) == (False, GREEDY) else decoding.beam_size,
+        method,
+        BEAMS if method == GREEDY else decoding.beam_size,
         decoding.min_words,
         decoding.max_words,
         decoding.prefix,
@@ -120,7 +122,7 @@ def build_controls(searches: Sequence[Search]) -> Controls:
         inflections = gr.Checkbox(
             shown.inflections, label="Other forms of these words count, too"
         )
-        with gr.Row(visible=shown.method == SAMPLING) as sampled:
+        with gr.Row(visible=shown.method in DRAWN) as sampled:
             label = "Temperature: higher is wilder"
             temperature = slider("temperature", 0.01, 2, 0.01, label)
             most = max(10**9, *(search.seed for search in searches))
@@ -128,7 +130,7 @@ def build_controls(searches: Sequence[Search]) -> Controls:
                 shown.seed, label="Seed", precision=0, minimum=0, maximum=most
             )
     method.change(
-        lambda chosen: gr.Row(visible=chosen == SAMPLING),
+        lambda chosen: gr.Row(visible=chosen in DRAWN),
         method,
         sampled,
         api_visibility="private",
@@ -170,7 +172,7 @@ def to_changes(asked: Search, own: Search) -> dict[str, Any]:
         changes |= {"beam_size": asked.beam_size, **METHODS[asked.method]}
         if asked.method == DIVERSE:
             changes["groups"] = asked.beam_size
-    if asked.method == SAMPLING:
+    if asked.method in DRAWN:
         changes |= {"temperature": asked.temperature, "seed": asked.seed}
     return changes
 

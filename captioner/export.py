@@ -106,7 +106,7 @@ def _export(
     announce: Callable[[str], None],
 ) -> Check:
     config, vocabulary, model = load_bundle(folder)
-    if config.decoding.method == "sample" and FORMS[form].searches:
+    if config.decoding.strategy.draws and FORMS[form].searches:
         raise AppError(
             f"{folder} draws its captions (method sample), and the random numbers for "
             f"that do not go into {form}. Export it as litert, which can draw."

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from captioner.config import DecodingConfig
-from captioner.search.neutral import SELDOM
+from captioner.search.strategy import SELDOM
 from shared.concepts.words import broader_words, coco_words, names_of, read_concepts
 
 PERSON, ANIMAL, THING, OTHER, OWN = "person", "animal", "thing", "other", "own"

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from captioner.checking import Checker, load_asker
 from captioner.concepts import LIKELY, MOST, Concept
 from captioner.formats import to_record
+from captioner.search.sample import Sampling
+from captioner.search.strategies import STRATEGIES
 from shared.bundles.manifests import identify
 from shared.config import revise_config
 from shared.console.progress import plain, say
@@ -155,22 +157,22 @@ class Captioning:
             AppError: if an option would change nothing.
         """
         changes = dict(self.changes)
-        _check_use(changes, own)
-        groups = changes.get("groups", own.groups)
-        if changes.get("method", own.method) == "sample":
+        wanted = own.model_copy(update=changes)
+        _check_use(changes, wanted)
+        if STRATEGIES[wanted.method].draws:
             changes.setdefault("beam_size", self.num_captions)
             if own.groups > 1:
                 changes.setdefault("groups", 1)
         elif changes.get("groups", 1) > 1 or self.num_captions > own.beam_size:
-            changes.setdefault("beam_size", -(-self.num_captions // groups) * groups)
+            each = -(-self.num_captions // wanted.groups)
+            changes.setdefault("beam_size", each * wanted.groups)
         return changes
 
 
-def _check_use(changes: Mapping[str, Any], own: "DecodingConfig") -> None:
+def _check_use(changes: Mapping[str, Any], wanted: "DecodingConfig") -> None:
     """Refuse what would change nothing."""
-    wanted = own.model_copy(update=changes)
-    draws = [key for key in ("temperature", "top_k", "top_p", "seed") if key in changes]
-    if draws and wanted.method != "sample":
+    draws = [key for key in changes if key in (*Sampling.model_fields, "seed")]
+    if draws and not STRATEGIES[wanted.method].draws:
         name = draws[0].replace("_", "-")
         raise AppError(f"--{name} is about captions drawn at random: add --sample.")
     if "diversity" in changes and wanted.groups == 1:

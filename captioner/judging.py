@@ -70,7 +70,7 @@ class Judge:
             [self._compare(self._weigh(one, photo)) for one in found]
             for found, photo in zip(captions, photos, strict=True)
         ]
-        asked = decoding.method != "beam" or decoding.prefix or decoding.must
+        asked = decoding.strategy.draws or decoding.prefix or decoding.must
         if decoding.hedge and not asked:
             for found, photo in zip(judged, photos, strict=True):
                 found[0] = self._hedge(found[0], photo, decoding.ban)

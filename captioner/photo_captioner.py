@@ -225,7 +225,7 @@ class PhotoCaptioner:
             for each photo its captions, best first.
         """
         images, found = looked
-        noise = _draw(images, decoding.seed, rules) if rules.sampling else None
+        noise = _draw(images, decoding.seed, rules) if rules.strategy.draws else None
         seen = self.runtime.seen(found) if self.concept_words else None
         bias = self.judge.bias(seen, decoding, rules)
         sequences = self.runtime.search(found, rules, noise, bias)

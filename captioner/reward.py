@@ -10,8 +10,8 @@ from captioner.data import Record
 from captioner.metrics.cider import CiderD
 from captioner.model import Captioner
 from captioner.runtime_keras import Search
-from captioner.search.choosing import FOUND
 from captioner.search.rules import make_rules
+from captioner.search.strategy import FOUND
 from shared.text.vocabulary import EOS, PAD, SPECIAL_WORDS, Vocabulary
 
 END = SPECIAL_WORDS[EOS]

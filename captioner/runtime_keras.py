@@ -13,7 +13,6 @@ from keras import ops
 from captioner.config import CaptionerConfig
 from captioner.model import Captioner, build_captioner
 from captioner.search import decoding
-from captioner.search.choosing import width
 from captioner.search.decoding import Sequences, ensemble, search
 from captioner.search.rules import Rules
 from shared.bundles.weights import load_weights
@@ -77,7 +76,7 @@ class Search(keras.Model):
             )
             if index == 0 and "said" in inputs:
                 seen["said"] = inputs["said"]
-            started.append(_start(captioner, seen, width(self.rules)))
+            started.append(_start(captioner, seen, self.rules.width))
         step, state = ensemble(started, ops)
         return search(
             step,

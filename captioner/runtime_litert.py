@@ -25,7 +25,6 @@ import numpy as np
 
 from captioner.config import CaptionerConfig
 from captioner.search import decoding, numpy_ops
-from captioner.search.choosing import width
 from captioner.search.decoding import Sequences, ensemble, search
 from captioner.search.rules import Rules
 from shared.bundles.litert import PART, EncoderGraph, Graph, Spec, Specs
@@ -124,7 +123,7 @@ class LiteRTRuntime:
         bias: np.ndarray | None = None,
     ) -> Sequences:
         """Search for captions."""
-        step, state = self._start(looked, width(rules))
+        step, state = self._start(looked, rules.width)
         return search(
             step,
             state,

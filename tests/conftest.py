@@ -389,10 +389,9 @@ class ConceptRuntime:
 
     def search(self, looked, rules, noise=None, bias=None):
         from captioner.search import numpy_ops
-        from captioner.search.choosing import width
         from captioner.search.decoding import search
 
-        said = np.full((len(looked), width(rules), rules.max_words + 2), -1)
+        said = np.full((len(looked), rules.width, rules.max_words + 2), -1)
 
         def step(tokens, state):
             said, place = state[0].copy(), int(state[1].max())

@@ -7,7 +7,7 @@ from conftest import concept_captioner, photo
 from captioner.confidence import judge
 from captioner.config import ConfidenceConfig, DecodingConfig
 from captioner.grounding import LEAST, LEAST_OWN, Grounding
-from captioner.search.neutral import SELDOM
+from captioner.search.strategy import SELDOM
 from shared.concepts.words import names_of, read_concepts
 from shared.text.vocabulary import SPECIAL_WORDS
 

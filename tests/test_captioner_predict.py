@@ -20,8 +20,8 @@ from captioner.metrics.report import score_captions
 from captioner.photo_captioner import BATCHES_AHEAD, PhotoCaptioner
 from captioner.predict import load_bundle, load_captioner, why_not_litert
 from captioner.runtime_keras import KerasRuntime
-from captioner.search.choosing import FOUND, NEVER
 from captioner.search.decoding import Sequences
+from captioner.search.strategy import FOUND, NEVER
 from shared.bundles import litert
 from shared.concepts.table import Seen
 from shared.errors import AppError

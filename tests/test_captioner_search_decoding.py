@@ -17,17 +17,19 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from captioner.search import numpy_ops
-from captioner.search.choosing import FOUND, NEVER, width
+from captioner.search.beam import BeamSearch
 from captioner.search.decoding import ensemble, read, search
 from captioner.search.neutral import Neutral, Sides
-from captioner.search.rules import Rules, Sampling
+from captioner.search.rules import Rules
+from captioner.search.sample import Sampling
+from captioner.search.strategy import FOUND, NEVER
 
 PAD, UNK, BOS, EOS = range(4)
 HISTORIES = 997
 REGIONS = 3
 PENALTIES = (0.0, 0.7, 1.5, "average")
 SELDOM = 1e4  # nats that break a tie of wishes, more than any sequence has
-PLAIN = Sampling(temperature=1.0, top_k=0, top_p=1.0)
+PLAIN = Sampling()
 
 seeds = st.integers(0, 10**6)
 quick = settings(max_examples=8, deadline=None, derandomize=True, database=None)
@@ -36,8 +38,13 @@ on_both = pytest.mark.parametrize(
 )
 
 
-def make_rules(**changes):
-    return Rules(bos_id=BOS, eos_id=EOS, pad_id=PAD, **{"max_words": 5, **changes})
+def make_rules(groups=1, diversity=0.0, **changes):
+    changes = {
+        "max_words": 5,
+        "strategy": BeamSearch(groups=groups, diversity=diversity),
+        **changes,
+    }
+    return Rules(bos_id=BOS, eos_id=EOS, pad_id=PAD, **changes)
 
 
 class Toy:
@@ -262,9 +269,9 @@ def plain_greedy(toy, image, rules):
 
 def plain_search(toy, image, rules):
     """Beam search: groups one after the other, a beam for each set of words."""
-    beams = rules.beam_size // rules.groups
+    beams = rules.beam_size // rules.strategy.groups
     full = frozenset(range(len(rules.must_ids)))
-    groups = [{frozenset(): [Sentence((), 0.0)]} for _ in range(rules.groups)]
+    groups = [{frozenset(): [Sentence((), 0.0)]} for _ in range(rules.strategy.groups)]
     for _ in range(rules.max_words + 1):
         just_said = Counter()
         for g, group in enumerate(groups):
@@ -275,7 +282,7 @@ def plain_search(toy, image, rules):
                     continue
                 for new in grow(toy, image, rules, sentence):
                     word = new.tokens[-1]
-                    worth = new.score - rules.diversity * just_said[word]
+                    worth = new.score - rules.strategy.diversity * just_said[word]
                     grown[said_of(rules, new.tokens)].append((worth, new))
             kept = {
                 said: sorted(options, key=lambda option: -option[0])[:beams]
@@ -314,7 +321,7 @@ def run(toy, rules, ops, images=None, noise=None):
 
     found = search(
         counted,
-        toy.state(width(rules), ops, images),
+        toy.state(rules.width, ops, images),
         rules,
         vocab_size=toy.vocab_size,
         regions=REGIONS,
@@ -736,7 +743,7 @@ def test_only_a_clear_sex_is_named(ops):
 def run_tokens(toy, rules, ops):
     found = search(
         toy.stepper(ops),
-        toy.state(width(rules), ops),
+        toy.state(rules.width, ops),
         rules,
         vocab_size=toy.vocab_size,
         regions=REGIONS,
@@ -827,7 +834,9 @@ def test_what_an_empty_beam_seems_to_say_costs_later_groups_nothing(ops):
 @on_both
 def test_one_group_is_beam_search(ops):
     toy, rules = Toy(1, words=4), make_rules(beam_size=3)
-    assert run(toy, rules, ops) == run(toy, rules._replace(diversity=9.0), ops)
+    assert run(toy, rules, ops) == run(
+        toy, rules._replace(strategy=BeamSearch(diversity=9.0)), ops
+    )
 
 
 @on_both
@@ -871,18 +880,18 @@ def plain_probs(log_probs, sampling):
     "sampling",
     [
         PLAIN,
-        Sampling(0.7, 0, 1.0),
-        Sampling(2.5, 0, 1.0),
-        Sampling(1.0, 3, 1.0),
-        Sampling(1.0, 100, 1.0),
-        Sampling(1.0, 0, 0.8),
-        Sampling(1.5, 4, 0.9),
+        Sampling(temperature=0.7, top_k=0, top_p=1.0),
+        Sampling(temperature=2.5, top_k=0, top_p=1.0),
+        Sampling(temperature=1.0, top_k=3, top_p=1.0),
+        Sampling(temperature=1.0, top_k=100, top_p=1.0),
+        Sampling(temperature=1.0, top_k=0, top_p=0.8),
+        Sampling(temperature=1.5, top_k=4, top_p=0.9),
     ],
 )
 def test_words_are_as_frequent_as_the_model_says(ops, sampling):
     draws, toy = 20000, Toy(12, words=4, images=1)
     toy.tables /= 2  # flatter; softmax comes later anyway
-    rules = make_rules(max_words=1, beam_size=1, sampling=sampling)
+    rules = make_rules(max_words=1, beam_size=1, strategy=sampling)
     found = search(
         toy.stepper(ops),
         toy.state(1, ops, images=[0] * draws),
@@ -907,7 +916,7 @@ def test_words_are_as_frequent_as_the_model_says(ops, sampling):
 @quick
 @given(seeds, any_rules(words=4, beam_size=4))
 def test_samples_keep_the_rules_and_follow_their_noise(ops, seed, rules):
-    toy, rules = Toy(seed, words=4), rules._replace(sampling=PLAIN)
+    toy, rules = Toy(seed, words=4), rules._replace(strategy=PLAIN)
     noise = make_noise(rules, ops, seed=seed)
     found = run(toy, rules, ops, noise=noise)
     assert found == run(toy, rules, ops, noise=noise)
@@ -926,7 +935,7 @@ def plain_sample(toy, image, rules, noise):
         least = min(cost for cost in prices if cost is not None)
         scores = toy.next(image, tokens)
         scores[[cost != least for cost in prices]] = -np.inf
-        probs = plain_probs(scores, rules.sampling)
+        probs = plain_probs(scores, rules.strategy)
         order = np.argsort(-scores)
         place = np.searchsorted(np.cumsum(probs[order]), noise[len(tokens)])
         tokens = (*tokens, int(order[place]))
@@ -936,18 +945,22 @@ def plain_sample(toy, image, rules, noise):
 @on_both
 @pytest.mark.parametrize(
     "sampling",
-    [Sampling(1.0, 1, 1.0), Sampling(1.0, 0, 1e-6), Sampling(1e-6, 0, 1.0)],
+    [
+        Sampling(temperature=1.0, top_k=1, top_p=1.0),
+        Sampling(temperature=1.0, top_k=0, top_p=1e-6),
+        Sampling.model_construct(temperature=1e-6),
+    ],
 )
 def test_samples_of_the_likeliest_are_greedy_search(ops, sampling):
     toy, rules = Toy(3, words=5), make_rules(ending_ids=(4,), no_repeat=2)
-    sampled = rules._replace(sampling=sampling, beam_size=3)
+    sampled = rules._replace(strategy=sampling, beam_size=3)
     found = run(toy, sampled, ops, noise=make_noise(sampled, ops))
     assert found == run(toy, rules, ops)
 
 
 @on_both
 def test_samples_do_not_see_one_another(ops):
-    toy, rules = Toy(3, words=5), make_rules(sampling=PLAIN, beam_size=4)
+    toy, rules = Toy(3, words=5), make_rules(strategy=PLAIN, beam_size=4)
     noise = make_noise(rules, ops)
     together = run(toy, rules, ops, noise=noise)
     one, alone = rules._replace(beam_size=1), [[], []]
@@ -956,6 +969,27 @@ def test_samples_do_not_see_one_another(ops):
         for image in range(2):
             alone[image] += found[image]
     assert [set(row) for row in together] == [set(row) for row in alone]
+
+
+class MinP(Sampling):
+    """Draw from words at least `min_p` times as likely as the likeliest one."""
+
+    min_p: float = 0.1
+
+    def cut(self, probs, ops):
+        return ops.where(probs >= self.min_p * probs[..., :1], probs, 0.0)
+
+
+@on_both
+@pytest.mark.parametrize("min_p", [0.05, 0.5])
+def test_another_way_to_cut_the_tail_is_a_few_lines(ops, min_p):
+    toy, rules = Toy(5, words=5), make_rules(beam_size=50, strategy=MinP(min_p=min_p))
+    for image, row in enumerate(run(toy, rules, ops, noise=make_noise(rules, ops))):
+        firsts = np.exp(toy.next(image, ()))
+        firsts[[PAD, BOS, EOS]] = 0.0
+        likely = np.flatnonzero(firsts >= min_p * firsts.max())
+        assert {s.tokens[0] for s in row} <= {*likely.tolist()}
+        assert len({s.tokens[0] for s in row}) > (min_p < 0.1)
 
 
 # Every strategy.
@@ -970,7 +1004,10 @@ STRATEGIES = {
         beam_size=3,
         neutral=Neutral(0.8, (Sides(4, (5,), (6,)),), (), (5,), (6,), (8,), (7,)),
     ),
-    "samples": make_rules(beam_size=3, sampling=Sampling(0.9, 6, 0.95)),
+    "min_p": make_rules(beam_size=3, strategy=MinP()),
+    "samples": make_rules(
+        beam_size=3, strategy=Sampling(temperature=0.9, top_k=6, top_p=0.95)
+    ),
 }
 every_strategy = pytest.mark.parametrize("name", STRATEGIES)
 
@@ -1010,7 +1047,7 @@ def test_a_model_of_half_precision_gives_float32(ops, name):
 
     found = search(
         half,
-        toy.state(width(rules), ops),
+        toy.state(rules.width, ops),
         rules,
         vocab_size=toy.vocab_size,
         regions=REGIONS,
@@ -1043,7 +1080,7 @@ def test_a_compiled_search_gives_the_same(name):
     import tensorflow as tf
 
     toy, rules = Toy(4, words=5, images=3), STRATEGIES[name]
-    ops, rows = keras.ops, width(rules)
+    ops, rows = keras.ops, rules.width
 
     @tf.function(
         input_signature=[

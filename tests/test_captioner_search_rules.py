@@ -5,8 +5,10 @@ import unicodedata
 import pytest
 
 from captioner.config import DecodingConfig
+from captioner.search.beam import BeamSearch
 from captioner.search.neutral import Neutral, Sides
-from captioner.search.rules import Rules, Sampling, make_rules, prefix_words
+from captioner.search.rules import Rules, make_rules, prefix_words
+from captioner.search.sample import Sampling
 from shared.config import revise_config
 from shared.errors import AppError
 from shared.text.vocabulary import SPECIAL_WORDS, UNK, Vocabulary
@@ -33,6 +35,7 @@ def test_a_request_of_nothing_is_a_plain_beam_search():
         pad_id=0,
         max_words=20,
         beam_size=3,
+        strategy=BeamSearch(diversity=0.0),  # of one group there is none
         banned_ids=(UNK,),
         ending_ids=ids("a the of on with is"),  # those of BAD_ENDINGS that are known
     )
@@ -105,9 +108,10 @@ def test_numbers_are_handed_on():
         max_words=9,
         no_repeat=2,
     )
-    assert found[3:9] == (9, 4, 6, 3, 0.25, "average")
+    strategy = BeamSearch(groups=3, diversity=0.25)
+    assert found[3:8] == (9, 4, 6, strategy, "average")
     assert found.no_repeat == 2
-    assert rules(diversity=0.25).diversity == 0.0  # of one group there is none
+    assert rules(diversity=0.25) == rules()
 
 
 def test_rules_can_be_the_key_of_a_cache():
@@ -118,8 +122,8 @@ def test_rules_can_be_the_key_of_a_cache():
 
 def test_a_sample_has_its_own_numbers():
     found = rules(method="sample", temperature=0.5, top_k=4, top_p=0.9)
-    assert found.sampling == Sampling(0.5, 4, 0.9)
-    assert rules(method="sample", top_k=len(VOCABULARY)).sampling.top_k == 0
+    assert found.strategy == Sampling(temperature=0.5, top_k=4, top_p=0.9)
+    assert rules(method="sample", top_k=len(VOCABULARY)).strategy.top_k == 0
 
 
 def test_banned_words_that_nobody_can_say_are_ignored():

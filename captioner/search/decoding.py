@@ -18,17 +18,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from captioner.search.choosing import (
-    FOUND,
-    NEVER,
-    beams,
-    goal,
-    pick,
-    rating,
-    samples,
-    width,
-)
-from captioner.search.neutral import SELDOM
+from captioner.search.strategy import FOUND, NEVER, SELDOM, pick
+from captioner.search.word_scores import rating
 
 
 class Sequences(NamedTuple):
@@ -52,13 +43,8 @@ class Sequences(NamedTuple):
 def search(step, state, rules, *, vocab_size, regions, ops, noise=None, bias=None):
     """Find sequences as the rules say.
 
-    Beam search keeps the best `rules.beam_size` at each step. A sequence that ends
-    keeps its place, so the search is over once all have ended, and a beam of 1 is
-    greedy search. Diverse beam search parts the beams into groups; each group
-    chooses after those before it, and a word costs it `rules.diversity` for every
-    time that they have just chosen it. With words that must occur there is a beam
-    for every set of them, and only sequences with all of them end. Sampling draws
-    each of `rules.beam_size` sequences by itself.
+    At each step the model and the rules score all words, and `rules.strategy` chooses
+    which sequences go on with which of them.
 
     Every sequence ends with eos, after `rules.max_words` words at the latest, and
     has at least one word. At least one is found, unless the rules' words cannot
@@ -67,12 +53,12 @@ def search(step, state, rules, *, vocab_size, regions, ops, noise=None, bias=Non
     Args:
         step: see the module.
         state: tuple of arrays (B, N, ...) before the first token, alike over N,
-            which is `width(rules)`.
+            which is `rules.width`.
         rules: what may be said.
         vocab_size: V.
         regions: R.
         ops: see the module.
-        noise: float32 (B, N, T) in [0, 1), for sampling only: uniform random.
+        noise: float32 (B, N, T) in [0, 1), uniform random, for strategies that draw.
         bias: float32 (B, V), in nats, added to the scores of each image's words after
             the prefix; of `NEVER` or less, a word does not occur in that image's
             sequences, and `SELDOM` only where nothing else is left. None is 0.
@@ -80,16 +66,14 @@ def search(step, state, rules, *, vocab_size, regions, ops, noise=None, bias=Non
     Returns:
         Sequences, ordered by what was searched for: with a bias or neutral words.
 
-    Source: Wu et al. 2016, arXiv:1609.08144, for the length penalty; Vijayakumar
-        et al. 2016, arXiv:1610.02424, for diverse beams; Anderson et al. 2017,
-        arXiv:1612.00576, for words that must occur; Holtzman et al. 2020,
-        arXiv:1904.09751, for the nucleus.
+    Source: Wu et al. 2016, arXiv:1609.08144, for the length penalty; of a strategy,
+        see there.
     """
-    batch, rows, length = ops.shape(state[0])[0], width(rules), rules.max_words + 1
-    choose = samples if rules.sampling else beams
-    choose = choose(rules, vocab_size, noise, ops)
+    batch, rows, length = ops.shape(state[0])[0], rules.width, rules.max_words + 1
+    choose = rules.strategy.chooser(rules, vocab_size, noise, ops)
     rate = rating(rules, vocab_size, bias, ops)
-    full = goal(rules)
+    full = rules.strategy.complete(rules)
+    first = rules.strategy.first_scores(rules)[None]
 
     def ended(last, scores):
         over = ops.logical_or(
@@ -126,7 +110,7 @@ def search(step, state, rules, *, vocab_size, regions, ops, noise=None, bias=Non
     start = (
         ops.zeros((), "int32"),
         ops.full((batch, rows), rules.bos_id, "int32"),
-        ops.tile(ops.convert_to_tensor(_first_scores(rules)), (batch, 1)),
+        ops.tile(ops.convert_to_tensor(first), (batch, 1)),
         ops.full((batch, rows, length), rules.pad_id, "int32"),
         ops.zeros((batch, rows, length), "float32"),
         ops.zeros((batch, rows, length, regions), "float32"),
@@ -143,7 +127,7 @@ def read(step, state, tokens, rules):
 
     Args:
         step: see the module.
-        state: as of `search`, with N = 1.
+        state: see `search`, with N = 1.
         tokens: ids, the same for each image, without bos.
         rules: only bos is taken of them.
 
@@ -193,28 +177,20 @@ def ensemble(started, ops):
     return step, tuple(part for state in states for part in state)
 
 
-def _first_scores(rules):
-    """float32 (1, N): sequences start alike, so only one of a beam may grow."""
-    scores = np.zeros((1, width(rules)), np.float32)
-    if not rules.sampling:
-        scores += NEVER
-        scores[:, :: width(rules) // rules.groups] = 0.0
-    return scores
-
-
 def _rank(scores, tokens, word_log_probs, alphas, rules, changed, ops):
     """Order the sequences that are complete, by their normalised log-probability.
 
     If what was searched for is not the model's own, by the normalised score of that.
     """
-    full = ops.convert_to_tensor(np.flatnonzero(goal(rules)).astype(np.int32))
+    full = np.flatnonzero(rules.strategy.complete(rules)).astype(np.int32)
+    full = ops.convert_to_tensor(full)
     scores, tokens, word_log_probs, alphas = (
         ops.take(part, full, axis=1)
         for part in (scores, tokens, word_log_probs, alphas)
     )
     exists = scores > FOUND
     tokens = ops.where(exists[..., None], tokens, rules.pad_id)
-    if rules.groups > 1 or rules.sampling:
+    if rules.strategy.repeats:
         exists = ops.logical_and(exists, _is_first(tokens, ops))
         tokens = ops.where(exists[..., None], tokens, rules.pad_id)
     real = ops.not_equal(tokens, rules.pad_id)

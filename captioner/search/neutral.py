@@ -16,7 +16,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-SELDOM = -1e4  # score of what is wanted only where nothing else is left
+from captioner.search.strategy import SELDOM
+
 TINY = 1e-30  # a probability whose logarithm is still finite
 
 Words = tuple[str, ...]

@@ -8,7 +8,9 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from captioner.config import DecodingConfig
+from captioner.search.beam import BeamSearch
 from captioner.search.neutral import Neutral, make_neutral
+from captioner.search.strategy import Strategy
 from shared.config import revise_config
 from shared.errors import AppError
 from shared.text.english import forms, spelt_like
@@ -26,21 +28,6 @@ from shared.text.vocabulary import (
 MOST_MUST_WORDS = 4  # the search keeps its beams for every subset of them
 
 
-class Sampling(NamedTuple):
-    """How sequences are drawn.
-
-    Attributes:
-        temperature: above 0; below 1 it is more predictable.
-        top_k: each token is one of so many likeliest; 0 is all.
-        top_p: each token is one of the likeliest that together reach this
-            probability; 1 is all.
-    """
-
-    temperature: float
-    top_k: int
-    top_p: float
-
-
 class Rules(NamedTuple):
     """One search: ids and numbers alone, so that it can be a key of a cache.
 
@@ -51,9 +38,7 @@ class Rules(NamedTuple):
         bos_id, eos_id, pad_id: the special tokens.
         max_words, min_words: length of a sequence.
         beam_size: sequences kept at each step, or drawn.
-        groups: of beams that differ from one another; they share `beam_size` in
-            equal parts.
-        diversity: lambda of diverse beam search, nats a token.
+        strategy: how the search goes on.
         length_penalty: alpha of Wu et al. 2016, or "average".
         banned_ids: tokens that never occur, ascending.
         ending_ids: not the last token before eos, ascending.
@@ -62,7 +47,6 @@ class Rules(NamedTuple):
         prefix_ids: how every sequence starts; may hold unk although it is banned.
         must_ids: of each group, one token or more occurs, in any order.
         neutral: when people are named neutrally; None is as the model says.
-        sampling: None for a beam search.
     """
 
     bos_id: int
@@ -71,8 +55,7 @@ class Rules(NamedTuple):
     max_words: int
     min_words: int = 1
     beam_size: int = 1
-    groups: int = 1
-    diversity: float = 0.0
+    strategy: Strategy = BeamSearch()
     length_penalty: float | str = 0.0
     banned_ids: tuple[int, ...] = ()
     ending_ids: tuple[int, ...] = ()
@@ -81,7 +64,11 @@ class Rules(NamedTuple):
     prefix_ids: tuple[int, ...] = ()
     must_ids: tuple[tuple[int, ...], ...] = ()
     neutral: Neutral | None = None
-    sampling: Sampling | None = None
+
+    @property
+    def width(self) -> int:
+        """N, the second axis of the states that a search starts from."""
+        return self.strategy.width(self)
 
 
 def make_rules(decoding: DecodingConfig, vocabulary: Vocabulary) -> Rules:
@@ -95,7 +82,7 @@ def make_rules(decoding: DecodingConfig, vocabulary: Vocabulary) -> Rules:
         AppError: if no caption can be as requested.
     """
     decoding = revise_config(decoding, {}, "The request")  # copies are not checked
-    _check_method(decoding)
+    decoding.strategy.check_request(decoding)
     known = vocabulary.words[len(SPECIAL_WORDS) :]
     units = vocabulary.units
     prefix = prefix_words(decoding, units)
@@ -119,10 +106,6 @@ def make_rules(decoding: DecodingConfig, vocabulary: Vocabulary) -> Rules:
     def ids(words: Iterable[str]) -> tuple[int, ...]:
         return tuple(sorted({vocabulary.ids[w] for w in words if w in vocabulary}))
 
-    sampling = None
-    if decoding.method == "sample":
-        top_k = decoding.top_k if decoding.top_k < len(vocabulary) else 0
-        sampling = Sampling(decoding.temperature, top_k, decoding.top_p)
     endings = {_normal(word) for word in decoding.bad_endings} - {*SPECIAL_WORDS}
     wanted = {word for words in must for word in words}
     return Rules(
@@ -133,8 +116,7 @@ def make_rules(decoding: DecodingConfig, vocabulary: Vocabulary) -> Rules:
         # Somebody who gives a prefix wants it continued.
         min_words=max(decoding.min_words, len(prefix) + 1 if prefix else 1),
         beam_size=decoding.beam_size,
-        groups=decoding.groups,
-        diversity=decoding.diversity if decoding.groups > 1 else 0.0,
+        strategy=decoding.strategy.settle(len(vocabulary)),
         length_penalty=decoding.length_penalty,
         banned_ids=(UNK, *ids(banned)),
         ending_ids=ids(endings),
@@ -144,26 +126,12 @@ def make_rules(decoding: DecodingConfig, vocabulary: Vocabulary) -> Rules:
         neutral=make_neutral(decoding.neutral, vocabulary.ids, banned, wanted)
         if decoding.neutral
         else None,
-        sampling=sampling,
     )
 
 
 def prefix_words(decoding: DecodingConfig, units: Units = "word") -> list[str]:
     """Words that every caption starts with, as the model reads them: in lower case."""
     return split_words(decoding.prefix, units) if decoding.prefix else []
-
-
-def _check_method(decoding: DecodingConfig) -> None:
-    if decoding.method == "sample" and decoding.must:
-        raise AppError(
-            f"must {_quote(decoding.must)} needs the method beam; the method sample "
-            "draws words without looking ahead. Use beam, or ask for no must-words."
-        )
-    if decoding.method == "sample" and decoding.groups > 1:
-        raise AppError(
-            f"groups {decoding.groups} needs the method beam; samples differ from one "
-            "another by themselves. Use beam, or groups 1."
-        )
 
 
 def _banned_words(

@@ -1,0 +1,111 @@
+"""What each next word scores in a search: by the model, and by the rules.
+
+Axes: B images, N sequences searched per image, T tokens, V words.
+"""
+
+from functools import lru_cache
+
+import numpy as np
+
+from captioner.search.neutral import neutralising
+from captioner.search.strategy import NEVER, SELDOM
+
+
+def rating(rules, vocab_size, bias, ops):
+    """Give the function that scores the words by model and rules.
+
+    It takes t, the last words int32 (B, N), tokens int32 (B, N, T) and log_probs
+    float32 (B, N, V), and returns float32 (B, N, V).
+
+    Args:
+        bias: float32 (B, V), added to the scores of each image's words after the
+            prefix; None is 0.
+    """
+    table, endings = _timetable(rules, vocab_size)
+    # Most of it is the same for all sequences where these two change nothing.
+    alike = not (rules.ending_ids or rules.must_ids)
+    table = table[:, 0, 1] if alike else table.reshape(-1, vocab_size)
+    full = rules.strategy.complete(rules).astype(np.int32)
+    once = np.array(rules.once_ids, np.int32)
+    costs = (SELDOM * (once[:, None] == np.arange(vocab_size))).astype(np.float32)
+    neutralise = neutralising(rules, vocab_size, ops) if rules.neutral else None
+    if bias is not None:
+        bias = ops.maximum(ops.cast(bias, "float32"), NEVER)[:, None]
+
+    def rate(t, last, tokens, log_probs):
+        if neutralise:
+            log_probs = neutralise(t, tokens, log_probs)
+        if bias is not None:
+            after = t >= len(rules.prefix_ids)
+            log_probs = log_probs + (
+                ops.where(after, bias, 0.0) if rules.prefix_ids else bias
+            )
+        row = t
+        if not alike:
+            after = ops.take(ops.convert_to_tensor(endings), last, axis=0)  # (B, N)
+            row = 4 * t + 2 * after + ops.convert_to_tensor(full)
+        options = log_probs + ops.take(ops.convert_to_tensor(table), row, axis=0)
+        if 0 < rules.no_repeat < rules.max_words:
+            options = _lower_repeats(t, tokens, options, rules, ops)
+        if rules.once_ids:
+            options = options + _cost_of_more(t, tokens, once, costs, rules, ops)
+        return options
+
+    return rate
+
+
+@lru_cache(maxsize=8)
+def _timetable(rules, vocab_size):
+    """Score the words by the rules alone, once for all batches of a search.
+
+    Returns:
+        float32 (T, 2, 2, V): at each step, whether the last word is a bad ending, and
+            whether no word that must occur is missing.
+        int32 (V,): 1 for bad endings.
+    """
+    prefix, length = rules.prefix_ids, rules.max_words + 1
+    endings = np.isin(np.arange(vocab_size), rules.ending_ids)
+    table = np.zeros((length, 2, 2, vocab_size), np.float32)
+    table[..., [rules.pad_id, rules.bos_id, *rules.banned_ids]] = NEVER
+    table[:-1, 1, :, rules.eos_id] = SELDOM
+    table[: max(rules.min_words, 1), ..., rules.eos_id] = NEVER
+    table[:, :, 0, rules.eos_id] = NEVER
+    table[-2] += np.where(endings, SELDOM, 0.0)
+    table[-1] += np.where(np.arange(vocab_size) == rules.eos_id, 0.0, NEVER)
+    table[: len(prefix)] = NEVER
+    for t, word in enumerate(prefix):
+        table[t, ..., word] = 0.0
+    return table, endings.astype(np.int32)
+
+
+def _lower_repeats(t, tokens, options, rules, ops):
+    """Lower the words (B, N, V) that would end an n-gram which is there already."""
+    count, length = rules.no_repeat, tokens.shape[2]
+    rows, vocab_size = options.shape[1:]
+    follows = tokens[:, :, count - 1 :]  # (B, N, windows)
+    same = ops.not_equal(follows, rules.pad_id)
+    for back in range(1, count):
+        word = ops.take(tokens, ops.maximum(t - back, 0), axis=2)  # (B, N)
+        window = tokens[:, :, count - 1 - back : length - back]
+        same = ops.logical_and(same, ops.equal(window, word[..., None]))
+    words = ops.where(same, follows, rules.pad_id)  # pad cannot follow in any case
+    first = ops.arange(ops.shape(tokens)[0] * rows, dtype="int32") * vocab_size
+    index = ops.reshape(words, (-1, follows.shape[2])) + first[:, None]
+    index = ops.reshape(index, (-1,))
+    flat = ops.reshape(options, (-1,))
+    cost = SELDOM * ops.cast(t >= len(rules.prefix_ids), "float32")
+    lowered = ops.take(flat, index, axis=0) + cost
+    flat = ops.scatter_update(flat, index[:, None], lowered)
+    return ops.reshape(flat, (-1, rows, vocab_size))
+
+
+def _cost_of_more(t, tokens, once, costs, rules, ops):
+    """Give what it costs to say words again that are said once, float32 (B, N, V).
+
+    Args:
+        once: int32 (W,), their ids.
+        costs: float32 (W, V), `SELDOM` for each in its own row.
+    """
+    said = ops.equal(tokens[..., None], ops.convert_to_tensor(once))
+    said = ops.logical_and(ops.any(said, axis=2), t >= len(rules.prefix_ids))
+    return ops.matmul(ops.cast(said, "float32"), ops.convert_to_tensor(costs))
