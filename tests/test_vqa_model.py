@@ -336,7 +336,7 @@ def test_a_new_net_knows_nothing(kind):
     sizes = {"units": 32, "embed_dim": 32, "question_units": 48}
     sizes |= {"joint_units": 64, "attention_units": 16}
     answers = np.random.default_rng(0).integers(4, 300, (200, 3)).astype("int32")
-    net = Answerer(NetConfig(**sizes, **kind), 300, answers)
+    net = Answerer(NetConfig(**sizes, **kind), 300, answers, grid=(2, 2))
     net.build((None, R, D))
     features, _ = inputs()
     tokens = np.random.default_rng(0).integers(4, 300, (B, 20, S)).astype("int32")
