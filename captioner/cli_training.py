@@ -240,8 +240,8 @@ def evaluate(
     from captioner import evaluate as evaluation
     from captioner.data import read_dataset, select
     from captioner.formats import FORMATS
-    from shared.files.formats import write_file
     from shared.files.locks import hold
+    from shared.files.outputs import write_file
 
     if output:
         evaluation.check_output(output, overwrite)

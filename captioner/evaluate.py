@@ -12,13 +12,12 @@ from captioner.references import Reference, choose_references, match_results
 from captioner.results import Results
 from shared.errors import AppError
 from shared.files.atomic import check_target
+from shared.runs.scores import listed
 from shared.text.vocabulary import Units
 from shared.vision.images import image_name
 
 if TYPE_CHECKING:
     from captioner.photo_captioner import PhotoCaptioner
-
-EXAMPLES = 5
 
 
 @dataclass(frozen=True)
@@ -34,20 +33,15 @@ class Evaluation:
     broken: Sequence[tuple[str, str]]
 
     def __str__(self) -> str:
-        if not self.broken:
-            return str(self.report)
-        shown = [f"    {name}: {reason}" for name, reason in self.broken[:EXAMPLES]]
-        if len(self.broken) > EXAMPLES:
-            shown.append(f"    ... and {len(self.broken) - EXAMPLES} more")
-        title = f"warning: photos that cannot be read, left out: {len(self.broken)}"
-        return "\n".join([str(self.report), title, *shown])
+        broken = listed("photos that cannot be read, left out", self.broken)
+        return "\n".join([str(self.report), *broken])
 
 
 def check_output(path: Path, overwrite: bool) -> None:
     """Refuse a file that could not be written, before any work is done.
 
     Raises:
-        AppError: as `shared.files.atomic.check_target`; and for .html, since a data
+        AppError: see `shared.files.atomic.check_target`; and for .html, since a data
             set's names do not say where the photos are.
     """
     if path.suffix.lower() == ".html":
@@ -92,8 +86,8 @@ def score_records(
     """Score the best captions against what people wrote.
 
     Args:
-        records: as from `caption_photos`.
-        photos: with their references, as from `captioner.data.select`.
+        records: see `caption_photos`.
+        photos: with their references, see `captioner.data.select`.
         official, units: see `captioner.metrics.report.score_captions`.
 
     Raises:

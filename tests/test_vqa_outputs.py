@@ -8,7 +8,7 @@ import pytest
 
 from shared.errors import AppError
 from shared.files.atomic import check_target
-from shared.files.formats import write_file
+from shared.files.outputs import write_file
 from vqa.evaluate import read_results
 from vqa.formats import FORMATS, WITH_IDS, to_record
 from vqa.inputs import Question

@@ -184,8 +184,8 @@ def evaluate(
     take, and holds an answer to each question.
     """
     from shared.files.atomic import check_target
-    from shared.files.formats import write_file
     from shared.files.locks import hold
+    from shared.files.outputs import write_file
     from vqa import evaluate as evaluation
     from vqa.data import is_answered, read_dataset, select_all
     from vqa.formats import WITH_IDS

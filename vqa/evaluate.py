@@ -1,11 +1,12 @@
 """Score a VQA model on a data set, or answers from a file."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from shared.errors import AppError
+from shared.runs.scores import listed
 from shared.vision.images import image_name, read_image
 from vqa.data import Record, find_questions, read_dataset, read_rows, select
 from vqa.formats import to_record
@@ -17,9 +18,8 @@ from vqa.results import match_results, read_results
 
 if TYPE_CHECKING:
     from vqa.photo_answerer import PhotoAnswerer
-    from vqa.replies import Asked
+    from vqa.replies import Asked, Reply
 
-EXAMPLES = 5
 TOP = 5
 
 Found = dict[str, Any]
@@ -54,23 +54,13 @@ class Evaluation:
             parts.append(
                 f"not sure of {self.unsure} answers; the other {share:.1f} %{score}"
             )
-        parts += _listed(
+        parts += listed(
             "photos that cannot be read, their questions left out", self.broken
         )
-        parts += _listed(
+        parts += listed(
             "questions that cannot be asked, counted as wrong", self.refused
         )
         return "\n".join(parts)
-
-
-def _listed(title: str, items: Sequence[tuple[str, str]]) -> list[str]:
-    if not items:
-        return []
-    lines = [f"warning: {title}: {len(items)}"]
-    lines += [f"    {name}: {reason}" for name, reason in items[:EXAMPLES]]
-    if len(items) > EXAMPLES:
-        lines.append(f"    ... and {len(items) - EXAMPLES} more")
-    return lines
 
 
 def check_wups(records: Sequence[Record]) -> None:
@@ -120,20 +110,23 @@ def ask_records(
     replies = answerer.ask_all(items(), count=TOP, blind=True)
     for places, (source, answers) in zip(photos.values(), replies, strict=True):
         for place, reply in zip(places, answers, strict=True):
-            record = records[place]
-            entry = to_record(
-                record.name, record.question, record.id, reply, image_name(source)
-            )
+            entry = _to_entry(records[place], reply, image_name(source))
             if "error" in entry and place in refused:
                 entry["refused"] = True
-            elif "error" not in entry:
-                likeliest = entry["answers"][0]["answer"]
-                if entry["answer"] != likeliest:
-                    entry |= {"answer": likeliest, "unsure": True}
             found[place] = entry
         done += len(places)
         progress(done)
     return found
+
+
+def _to_entry(record: Record, reply: "Reply | AppError", source: str) -> Found:
+    """Make an entry with the likeliest answer, "not sure" or not."""
+    entry = to_record(record.name, record.question, record.id, reply, source)
+    if "error" not in entry:
+        likeliest = entry["answers"][0]["answer"]
+        if entry["answer"] != likeliest:
+            entry |= {"answer": likeliest, "unsure": True}
+    return entry
 
 
 def _check_some_can_be_asked(
@@ -196,9 +189,9 @@ def score_records(
     """Score answers against what people answered.
 
     Args:
-        found: as from `ask_records`.
+        found: see `ask_records`.
         records: the questions, in the same order.
-        protocol, with_wups: as of `vqa.metrics.scoring.score_answers`.
+        protocol, with_wups: see `vqa.metrics.scoring.score_answers`.
 
     Raises:
         AppError: if no photo could be read, or WUPS cannot be had.
@@ -252,7 +245,7 @@ def complete(found: Sequence[Found]) -> tuple[list[Found], str]:
         for entry in found
     ]
     errors = [(e["image"], e["error"]) for e in found if "error" in e]
-    lines = _listed("questions without an answer, written as empty ones", errors)
+    lines = listed("questions without an answer, written as empty ones", errors)
     return filled, "\n".join(lines)
 
 
@@ -310,9 +303,9 @@ def score_results(
     """Score answers from a file; questions that failed there are left out.
 
     Args:
-        results: as of `vqa.results.read_results`.
-        records: as from `read_references`.
-        protocol, with_wups: as of `vqa.metrics.scoring.score_answers`.
+        results: see `vqa.results.read_results`.
+        records: see `read_references`.
+        protocol, with_wups: see `vqa.metrics.scoring.score_answers`.
         blind: a file of answers without the photos.
         subset: whether questions that the results do not name are left out, too; a
             warning of the report counts them.
@@ -328,27 +321,15 @@ def score_results(
     if blind:
         unseen, failed_unseen = match_results(read_results(blind), records)
         failed = list(dict.fromkeys(failed + failed_unseen))
+    known = answers.keys() & unseen.keys() if unseen is not None else answers.keys()
     left_out = set(failed)
     asked = [record for record in records if record.id not in left_out]
-    kept = [
-        record
-        for record in asked
-        if record.id in answers and (unseen is None or record.id in unseen)
-    ]
+    kept = [record for record in asked if record.id in known]
     if len(kept) < len(asked) and not subset:
         raise _unanswered(kept, asked)
-    ids = {record.id for record in kept}
-
-    def chosen(found: Mapping[str, str]) -> dict[str, Answer]:
-        return {name: text for name, text in found.items() if name in ids}
-
-    report = score_answers(
-        kept,
-        chosen(answers),
-        chosen(unseen) if unseen is not None else None,
-        protocol,
-        with_wups,
-    )
+    seen = {record.id: answers[record.id] for record in kept}
+    guessed = {r.id: unseen[r.id] for r in kept} if unseen is not None else None
+    report = score_answers(kept, seen, guessed, protocol, with_wups)
     if silent := len(asked) - len(kept):
         said = f"questions that the results do not name, left out: {silent}"
         report = replace(report, warnings=(said, *report.warnings))

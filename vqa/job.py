@@ -16,7 +16,7 @@ from shared.errors import AppError
 from shared.files.atomic import check_target
 from shared.files.formats import Record
 from shared.files.jobs import Batch, Note
-from shared.vision.images import read_image
+from shared.vision.images import Resize, read_image
 from vqa.formats import to_record
 from vqa.guard import check_question
 from vqa.inputs import Question, by_photo
@@ -73,7 +73,7 @@ class Asking:
         """Load the model, and say what runs it if that is wanted.
 
         Raises:
-            AppError: as `vqa.predict.load_vqa`.
+            AppError: see `vqa.predict.load_vqa`.
         """
         from vqa.predict import SHIPPED, load_vqa, why_not_litert
 
@@ -175,16 +175,19 @@ def ask_one(
         say(plain(f"note: {note}"))
     _print_reply(reply)
     if attention:
-        from vqa.overlay import draw_attention, write_overlay
+        _draw(attention, image, question, reply, config.encoder.resize)
 
-        picture = draw_attention(
-            read_image(image),
-            reply.attention.reshape(-1, *answerer.runtime.grid),
-            config.encoder.resize,
-            question,
-            f"{reply.answer} ({reply.confidence:.0%})",
-        )
-        write_overlay(attention, picture)
+
+def _draw(
+    path: Path, image: Path, question: str, reply: "Reply", resize: Resize
+) -> None:
+    """Write a picture of where the model looked."""
+    from vqa.overlay import draw_attention, write_overlay
+
+    answer = f"{reply.answer} ({reply.confidence:.0%})"
+    photo = read_image(image)
+    picture = draw_attention(photo, reply.attention, resize, question, answer)
+    write_overlay(path, picture)
 
 
 def _print_reply(reply: "Reply") -> None:

@@ -1,4 +1,4 @@
-"""Formats of records: lines of JSON, lists, tables, and the file that holds them."""
+"""Formats of records: lines of JSON, lists of JSON, tables."""
 
 import csv
 import json
@@ -6,22 +6,10 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TextIO
 
-from shared.files.atomic import writing
-
 Record = dict[str, Any]
 # Writes records into a file that will lie in a folder.
 Writer = Callable[[Iterable[Record], TextIO, Path], None]
 Formats = Mapping[str, Writer]  # by the suffix of the file
-
-
-def write_file(path: Path, records: Iterable[Record], formats: Formats) -> None:
-    """Write all records, in the format of the suffix; on failure, nothing.
-
-    Raises:
-        AppError: if the file cannot be written.
-    """
-    with writing(path) as file:
-        formats[path.suffix.lower()](records, file, path.parent)
 
 
 def write_jsonl(records: Iterable[Record], file: TextIO, folder: Path) -> None:

@@ -1,4 +1,4 @@
-"""One output file of a command: locked, continued, and written whole at the end."""
+"""Files that commands write: locked, continued, and written whole at the end."""
 
 import json
 import os
@@ -31,6 +31,16 @@ from shared.files.resuming import (
     list_digest,
     numbered,
 )
+
+
+def write_file(path: Path, records: Iterable[Record], formats: Formats) -> None:
+    """Write all records, in the format of the suffix; on failure, nothing.
+
+    Raises:
+        AppError: if the file cannot be written.
+    """
+    with writing(path) as file:
+        formats[path.suffix.lower()](records, file, path.parent)
 
 
 class Kind(NamedTuple):

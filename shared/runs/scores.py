@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from shared.errors import AppError
 
 SHOWN = 3  # of the names that do not match
+EXAMPLES = 5  # of the names that are listed with reasons
 
 
 def refuse_unmatched(problems: Mapping[str, Sequence[str]], advice: str) -> None:
@@ -21,6 +22,17 @@ def refuse_unmatched(problems: Mapping[str, Sequence[str]], advice: str) -> None
         if names:
             shown = ", ".join(names[:SHOWN]) + (", ..." if len(names) > SHOWN else "")
             raise AppError(f"{problem}: {len(names)} ({shown}). {advice}")
+
+
+def listed(title: str, items: Sequence[tuple[str, str]]) -> list[str]:
+    """Warn of what is wrong with some names: how many, and the first with reasons."""
+    if not items:
+        return []
+    lines = [f"warning: {title}: {len(items)}"]
+    lines += [f"    {name}: {reason}" for name, reason in items[:EXAMPLES]]
+    if len(items) > EXAMPLES:
+        lines.append(f"    ... and {len(items) - EXAMPLES} more")
+    return lines
 
 
 def last_lines(protocol: str, warnings: Sequence[str]) -> list[str]:
