@@ -14,7 +14,9 @@ from captioner.options import (
     LengthPenalty,
     Models,
     NoRepeat,
+    Settings,
     read_length_penalty,
+    read_settings,
 )
 from shared.console.commands import check_resume, new_app, run_app
 from shared.console.options import (
@@ -172,6 +174,7 @@ def caption(
             metavar="N", min=0, help="With --sample: the same captions again."
         ),
     ] = None,
+    settings: Settings = None,
     batch_size: BatchSize = 8,
     model: Models = None,
     runtime: Runtime = None,
@@ -297,7 +300,14 @@ def _search_changes(given: dict[str, Any]) -> dict[str, Any]:
         changes["hedge"] = False
     if not given["grounding"]:
         changes |= dict.fromkeys(("people", "animals", "things", "support"), 0)
-    return changes | ({"method": "sample"} if given["sample"] else {})
+    if given["sample"]:
+        changes["method"] = "sample"
+    settings = read_settings(given["settings"] or ())
+    for key in settings:
+        if key in SEARCH:
+            option = key.replace("_", "-")
+            raise typer.BadParameter(f"--set {key}=…: there is --{option} for that")
+    return changes | settings
 
 
 for _command in (demo, *COMMANDS):

@@ -9,7 +9,7 @@ from captioner.checking import Checker, load_asker
 from captioner.concepts import LIKELY, MOST, Concept
 from captioner.formats import to_record
 from captioner.search.sample import Sampling
-from captioner.search.strategies import STRATEGIES
+from captioner.search.strategies import draws
 from shared.bundles.manifests import identify
 from shared.config import revise_config
 from shared.console.progress import plain, say
@@ -159,7 +159,7 @@ class Captioning:
         changes = dict(self.changes)
         wanted = own.model_copy(update=changes)
         _check_use(changes, wanted)
-        if STRATEGIES[wanted.method].draws:
+        if draws(str(wanted.method)):
             changes.setdefault("beam_size", self.num_captions)
             if own.groups > 1:
                 changes.setdefault("groups", 1)
@@ -171,9 +171,9 @@ class Captioning:
 
 def _check_use(changes: Mapping[str, Any], wanted: "DecodingConfig") -> None:
     """Refuse what would change nothing."""
-    draws = [key for key in changes if key in (*Sampling.model_fields, "seed")]
-    if draws and not STRATEGIES[wanted.method].draws:
-        name = draws[0].replace("_", "-")
+    drawing = [key for key in changes if key in (*Sampling.model_fields, "seed")]
+    if drawing and not draws(str(wanted.method)):
+        name = drawing[0].replace("_", "-")
         raise AppError(f"--{name} is about captions drawn at random: add --sample.")
     if "diversity" in changes and wanted.groups == 1:
         raise AppError("--diversity is about groups of beams: add --groups.")

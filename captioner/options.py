@@ -1,7 +1,9 @@
 """Options that commands of the captioner share, as types of their parameters."""
 
+import tomllib
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -30,6 +32,29 @@ NoRepeat = Annotated[
     int | None,
     typer.Option(metavar="N", min=0, help="No N words in a row twice; 0 allows it."),
 ]
+
+Settings = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set",
+        metavar="KEY=VALUE",
+        help="Any other key of a recipe's [decoding]; may be repeated.",
+    ),
+]
+
+
+def read_settings(given: Iterable[str]) -> dict[str, Any]:
+    """Read what --set takes: values as in TOML, where text needs no quotes."""
+    found: dict[str, Any] = {}
+    for text in given:
+        key, equals, value = text.partition("=")
+        if not equals:
+            raise typer.BadParameter(f"--set takes KEY=VALUE, not {text}")
+        try:
+            found[key.strip()] = tomllib.loads(f"value = {value}")["value"]
+        except ValueError:
+            found[key.strip()] = value.strip()
+    return found
 
 
 def read_length_penalty(text: str | None) -> float | str | None:

@@ -909,6 +909,12 @@ SEARCHES = {
     "--no-grounding": {"people": 0, "animals": 0, "things": 0, "support": 0},
     "--no-hedge": {"hedge": False},
     "--hedge": {},
+    "--set things=0.2 --set method=sample": {
+        "things": 0.2,
+        "method": "sample",
+        "beam_size": 1,
+    },
+    "--set bad_endings=['the']": {"bad_endings": ["the"]},
     "--num-captions 3": {},
     "--num-captions 4": {"beam_size": 4},
     "--num-captions 4 --beam-size 5": {"beam_size": 5},
@@ -956,6 +962,10 @@ def test_what_the_bundle_says_of_its_search_counts_too(capsys, fake):
 
 
 REFUSED = {
+    "--set method=best": r"method: Input should be 'beam' or 'sample'.*'best'",
+    "--set method=[1]": r"method: Input should be 'beam' or 'sample'.*\[1\]",
+    "--set tempo=2": r"tempo: unknown key",
+    "--set people=x": r"people: .*'x'",
     "--must grasss": r'must "grasss": .* near it that the model knows: "grass"',
     "--must zebra": r'must "zebra": .* No known word is near',
     "--must dog --ban dog": r'"dog" is both a must-word and banned',
@@ -991,6 +1001,17 @@ def test_impossible_requests_cost_no_photo(options, capsys, fake, monkeypatch):
     assert not any("Traceback" in line for line in err)
     assert [path.name for path in Path().iterdir()] == ["a.png"]
     assert len(fake.loads) <= 1
+
+
+@pytest.mark.parametrize(
+    "setting, told",
+    [("groups=2", "--set groups=…: there is --groups for that"), ("x", "KEY=VALUE")],
+)
+def test_other_keys_are_set_and_nothing_else(setting, told, capsys, fake):
+    draw("a.png")
+    status, out, err = run(capsys, "a.png", "--set", setting)
+    assert (status, out, fake.loads) == (2, [], [])
+    assert told in " ".join(" ".join(err).split())
 
 
 MEANINGLESS = {

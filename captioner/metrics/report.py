@@ -90,12 +90,7 @@ def score_captions(
     _check_images(captions, references)
     if official:
         tokeniser = "Stanford PTB tokeniser and scorers of pycocoevalcap"
-        from captioner.metrics.official import score_officially
-
-        if units == "character":  # which that tokeniser leaves as they are
-            captions = {name: _spaced(text) for name, text in captions.items()}
-            references = {n: [*map(_spaced, r)] for n, r in references.items()}
-        scores, hypotheses = score_officially(captions, references)
+        scores, hypotheses = _score_officially(captions, references, units)
     else:
         tokeniser = "Treebank words in lower case without punctuation"
         hypotheses = [split_words(captions[name], units) for name in references]
@@ -127,6 +122,17 @@ def _most(name: str) -> int:
     """The highest score, times 100."""
     metric = PHOTO_METRICS.get(name)
     return round(100 * metric.most) if metric else 100
+
+
+def _score_officially(
+    captions: Mapping[str, str], references: Mapping[str, Sequence[str]], units: Units
+) -> tuple[dict[str, float], list[list[str]]]:
+    from captioner.metrics.official import score_officially
+
+    if units == "character":  # which that tokeniser leaves as they are
+        captions = {name: _spaced(text) for name, text in captions.items()}
+        references = {n: [*map(_spaced, r)] for n, r in references.items()}
+    return score_officially(captions, references)
 
 
 def _score_words(

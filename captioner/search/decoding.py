@@ -69,29 +69,22 @@ def search(step, state, rules, *, vocab_size, regions, ops, noise=None, bias=Non
     Source: Wu et al. 2016, arXiv:1609.08144, for the length penalty; of a strategy,
         see there.
     """
-    batch, rows, length = ops.shape(state[0])[0], rules.width, rules.max_words + 1
     choose = rules.strategy.chooser(rules, vocab_size, noise, ops)
     rate = rating(rules, vocab_size, bias, ops)
     full = rules.strategy.complete(rules)
-    first = rules.strategy.first_scores(rules)[None]
-
-    def ended(last, scores):
-        over = ops.logical_or(
-            ops.equal(last, rules.eos_id), ops.equal(last, rules.pad_id)
-        )
-        return ops.logical_and(over, scores > FOUND)
 
     def more(t, last, scores, *rest):
-        open_ = ops.logical_not(ended(last, scores))
+        open_ = ops.logical_not(_ended(last, scores, rules, ops))
         open_ = ops.logical_and(open_, ops.convert_to_tensor(full))
-        return ops.logical_and(t < length, ops.any(open_))
+        return ops.logical_and(t <= rules.max_words, ops.any(open_))
 
     def extend(t, last, scores, tokens, word_log_probs, alphas, *state):
         log_probs, alpha, state = step(last, tuple(state))
         log_probs = ops.cast(log_probs, "float32")
         options = rate(t, last, tokens, log_probs)
-        parents, words, scores = choose(t, scores, options, ended(last, scores))
-        flat = ops.reshape(log_probs, (-1, rows * vocab_size))
+        ended = _ended(last, scores, rules, ops)
+        parents, words, scores = choose(t, scores, options, ended)
+        flat = ops.reshape(log_probs, (-1, rules.width * vocab_size))
         (said,) = pick(parents * vocab_size + words, flat, ops=ops)
         alpha = ops.cast(alpha, "float32")
         tokens, word_log_probs, alphas, seen, *state = pick(
@@ -107,19 +100,10 @@ def search(step, state, rules, *, vocab_size, regions, ops, noise=None, bias=Non
             *state,
         )
 
-    start = (
-        ops.zeros((), "int32"),
-        ops.full((batch, rows), rules.bos_id, "int32"),
-        ops.tile(ops.convert_to_tensor(first), (batch, 1)),
-        ops.full((batch, rows, length), rules.pad_id, "int32"),
-        ops.zeros((batch, rows, length), "float32"),
-        ops.zeros((batch, rows, length, regions), "float32"),
-        *state,
-    )
-    _, _, scores, *found = ops.while_loop(more, extend, start)[:6]
-    tokens, word_log_probs, alphas = found
+    start = _start(state, regions, rules, ops)
+    found = ops.while_loop(more, extend, start)[2:6]
     changed = bias is not None or rules.neutral is not None
-    return _rank(scores, tokens, word_log_probs, alphas, rules, changed, ops)
+    return _rank(found, rules, changed, ops)
 
 
 def read(step, state, tokens, rules):
@@ -177,7 +161,28 @@ def ensemble(started, ops):
     return step, tuple(part for state in states for part in state)
 
 
-def _rank(scores, tokens, word_log_probs, alphas, rules, changed, ops):
+def _start(state, regions, rules, ops):
+    """Give what the loop starts from: t, last words, scores, what was found, state."""
+    batch, rows, length = ops.shape(state[0])[0], rules.width, rules.max_words + 1
+    scores = ops.convert_to_tensor(rules.strategy.first_scores(rules)[None])
+    return (
+        ops.zeros((), "int32"),
+        ops.full((batch, rows), rules.bos_id, "int32"),
+        ops.tile(scores, (batch, 1)),
+        ops.full((batch, rows, length), rules.pad_id, "int32"),
+        ops.zeros((batch, rows, length), "float32"),
+        ops.zeros((batch, rows, length, regions), "float32"),
+        *state,
+    )
+
+
+def _ended(last, scores, rules, ops):
+    """Bool (B, N): sequences that exist and whose last word is eos, or pad after it."""
+    over = ops.logical_or(ops.equal(last, rules.eos_id), ops.equal(last, rules.pad_id))
+    return ops.logical_and(over, scores > FOUND)
+
+
+def _rank(found, rules, changed, ops):
     """Order the sequences that are complete, by their normalised log-probability.
 
     If what was searched for is not the model's own, by the normalised score of that.
@@ -185,8 +190,7 @@ def _rank(scores, tokens, word_log_probs, alphas, rules, changed, ops):
     full = np.flatnonzero(rules.strategy.complete(rules)).astype(np.int32)
     full = ops.convert_to_tensor(full)
     scores, tokens, word_log_probs, alphas = (
-        ops.take(part, full, axis=1)
-        for part in (scores, tokens, word_log_probs, alphas)
+        ops.take(part, full, axis=1) for part in found
     )
     exists = scores > FOUND
     tokens = ops.where(exists[..., None], tokens, rules.pad_id)

@@ -89,14 +89,7 @@ def make_rules(decoding: DecodingConfig, vocabulary: Vocabulary) -> Rules:
     banned = _banned_words(decoding, {*known, *prefix}, units)
     _check_prefix(decoding, prefix, banned)
     must = _must_words(decoding, set(known), prefix, banned, units)
-    missing = [words for words in must if not words & set(prefix)]
-    if len(prefix) + len(missing) > decoding.max_words:
-        raise AppError(
-            f"max_words {decoding.max_words} is too few: the prefix takes "
-            f"{len(prefix)}, and the must-words that it lacks take {len(missing)}. "
-            f"Give a max_words of at least {len(prefix) + len(missing)}, or ask for "
-            "less."
-        )
+    _check_room(decoding.max_words, prefix, must)
     if banned >= set(known):
         raise AppError(
             f"All {len(known)} words that the model knows are banned, so it can say "
@@ -162,6 +155,17 @@ def _check_prefix(
         raise AppError(
             f'The prefix "{decoding.prefix}" has a banned word: {_quote(both)}. Change '
             f"the prefix, or do not ban {_quote(decoding.ban)}{_forms_hint(decoding)}."
+        )
+
+
+def _check_room(max_words: int, prefix: list[str], must: list[set[str]]) -> None:
+    missing = [words for words in must if not words & set(prefix)]
+    least = len(prefix) + len(missing)
+    if least > max_words:
+        raise AppError(
+            f"max_words {max_words} is too few: the prefix takes {len(prefix)}, and "
+            f"the must-words that it lacks take {len(missing)}. Give a max_words of at "
+            f"least {least}, or ask for less."
         )
 
 

@@ -6,3 +6,8 @@ from captioner.search.strategy import Strategy
 
 # The method of a recipe's `[decoding]` -> what it is.
 STRATEGIES: dict[str, type[Strategy]] = {"beam": BeamSearch, "sample": Sampling}
+
+
+def draws(method: str) -> bool:
+    """Whether a method goes by random numbers; not yet checked, it may be unknown."""
+    return method in STRATEGIES and STRATEGIES[method].draws
