@@ -1,14 +1,17 @@
 """Describe photos in a sentence: CNN encoder, LSTM decoder, beam search."""
 
-import sys
-from importlib.util import find_spec
 from pathlib import Path
+from runpy import run_path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from captioner.photo_captioner import PhotoCaptioner
+
+# By its path: what Python finds by the name `shared` may be another package.
+_packages = run_path(str(Path(__file__).parents[1] / "shared/console/packages.py"))
+_packages["check_shared"](__name__)
 
 
 def load_model(
@@ -31,27 +34,3 @@ def load_model(
     from captioner.predict import load_captioner
 
     return load_captioner(model, **options)
-
-
-def other_package(name: str) -> str:
-    """Say what to do if Python finds another package by a name of ours; else nothing.
-
-    Nothing of the other one is executed.
-    """
-    own = Path(__file__).parents[1] / name
-    spec = find_spec(name)
-    places = list((spec and spec.submodule_search_locations) or ())
-    if spec and [Path(place).resolve() for place in places] == [own.resolve()]:
-        return ""
-    found = (spec and (spec.origin or places[0])) or "nothing"
-    return (
-        f"sightread needs its own package {name!r}, {own}, but Python finds {found} by "
-        "that name first. Rename that one, or keep its folder out of PYTHONPATH and "
-        "out of the folder in which Python is started."
-    )
-
-
-# `shared` itself cannot say that it is not found, so that both siblings do.
-if _reason := other_package("shared"):
-    _is_command = Path(*sys.argv[:1]).stem in ("-m", "captioner", "vqa")
-    raise SystemExit(f"error: {_reason}") if _is_command else ImportError(_reason)

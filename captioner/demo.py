@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from captioner import other_package
+from shared.console.packages import other_package
 from shared.console.progress import describe, say
 from shared.console.quiet import muted
 from shared.errors import AppError
