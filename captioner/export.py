@@ -32,17 +32,23 @@ from captioner.search.rules import Rules, make_rules
 from shared.bundles import folder as bundles
 from shared.concepts.table import Seen
 from shared.console.progress import counted
-from shared.console.quiet import muted
 from shared.errors import AppError
 from shared.files.locks import hold
-from shared.vision.images import read_image
+from shared.nets.export import (
+    Files,
+    encoder_specs,
+    export_part,
+    read_typical,
+    save_graphs,
+    share_of_same,
+    to_try,
+    trace,
+    write_litert,
+)
 
-CALIBRATION_PHOTOS = 200
 BATCH_SIZE = 16
 ONNX_OPSET = 18
 Precision = str  # "int8" or "float16"; "" where there is no choice
-
-Files = Mapping[str, bytes]
 
 
 class Check(NamedTuple):
@@ -80,7 +86,7 @@ def export(
     Args:
         folder: the bundle.
         form: a key of `FORMS`.
-        data: a data set as of `captioner.data.read_dataset`: photos of its train
+        data: a data set, see `captioner.data.read_dataset`: photos of its train
             split calibrate, those of its dev split check.
         precision: of LiteRT's encoder: "int8", "float16", or "auto", which takes
             int8 if it passes the check.
@@ -114,7 +120,9 @@ def _export(
     records = read_dataset(data)
     photos = select(records, "dev")
     calibration = [r for r in records if r.split == "train"] or photos
-    images = _read(calibration, config.encoder.image_size, config.encoder.resize)
+    sources = [record.image for record in calibration]
+    encoder = config.encoder
+    images = read_typical(sources, encoder.image_size, encoder.resize, "captioner")
     rules = make_rules(config.decoding, vocabulary)
 
     def caption(name: str, runtime: Runtime) -> list[dict[str, Any]]:
@@ -123,31 +131,23 @@ def _export(
         return caption_photos(captioner, photos)
 
     expected = caption("Keras", KerasRuntime([model], BATCH_SIZE))
-    before = _score(expected, photos)
-    for way in FORMS[form].ways(precision):
-        announce(f"writing {form}{way and f', encoder in {way}'}")
-        with tempfile.TemporaryDirectory() as name:
-            with muted():
-                files = FORMS[form].write(model, rules, images, way)
-            _save(files, Path(name, form))
-            found = caption(form, FORMS[form].load(Path(name), BATCH_SIZE))
-        same = _share_of_same(expected, found)
-        check = Check(
-            sum("caption" in one for one in expected),
-            same,
-            before,
-            _score(found, photos),
-        )
-        announce(str(check))
-        if check.before - check.after <= max_loss:
-            card = f"## As {form}\n\n{FORMS[form].about.format(way)} {check}\n"
-            bundles.add_part(folder, form, files, card)
-            return check
-    other = "try --precision float16, or " if way == "int8" else ""
-    raise AppError(
-        f"The exported model loses {check.before - check.after:.1f} CIDEr-D; "
-        f"{max_loss:g} may be lost, so nothing was written. If that is too strict, "
-        f"{other}allow more with --max-loss."
+    before, texts = _score(expected, photos), _captions(expected)
+
+    def check(made: Path) -> Check:
+        found = caption(form, FORMS[form].load(made, BATCH_SIZE))
+        same = share_of_same(texts, _captions(found))
+        return Check(len(texts), same, before, _score(found, photos))
+
+    return export_part(
+        folder,
+        form,
+        FORMS[form].ways(precision),
+        lambda way: FORMS[form].write(model, rules, images, way),
+        check,
+        about=FORMS[form].about,
+        unit="CIDEr-D",
+        max_loss=max_loss,
+        announce=announce,
     )
 
 
@@ -162,23 +162,13 @@ def _check_request(form: str, precision: str) -> None:
     _check_libraries(form)
 
 
-def _save(files: Files, folder: Path) -> None:
-    for file, content in files.items():
-        (folder / file).parent.mkdir(parents=True, exist_ok=True)
-        (folder / file).write_bytes(content)
-
-
 def _score(found: Sequence[dict[str, Any]], photos: Sequence[Record]) -> float:
     return score_records(found, photos).report.scores["CIDEr-D"]
 
 
-def _share_of_same(
-    expected: Sequence[dict[str, Any]], found: Sequence[dict[str, Any]]
-) -> float:
-    """How many captions are the same, of the photos that could be read, 0 to 1."""
-    pairs = zip(expected, found, strict=True)
-    same = [a["caption"] == b["caption"] for a, b in pairs if "caption" in a]
-    return float(np.mean(same))
+def _captions(found: Sequence[dict[str, Any]]) -> list[str]:
+    """Give the captions of the photos that could be read."""
+    return [one["caption"] for one in found if "caption" in one]
 
 
 def _check_libraries(form: str) -> None:
@@ -190,68 +180,31 @@ def _check_libraries(form: str) -> None:
             )
 
 
-def _read(records: Sequence[Record], size: int, resize: Any) -> np.ndarray:
-    images = []
-    for record in records[:: max(1, len(records) // CALIBRATION_PHOTOS)]:
-        try:
-            images.append(read_image(record.image, size, resize))
-        except AppError:  # the check of the data set lists them
-            continue
-    if not images:
-        raise AppError(
-            "None of the photos to calibrate with can be read. `captioner data` says "
-            "what is wrong with them."
-        )
-    return np.stack(images)
-
-
 def _write_litert(
     model: Captioner, rules: Rules, images: np.ndarray, precision: Precision
 ) -> Files:
-    with tempfile.TemporaryDirectory() as saved:
-        parts = _Parts(model)
-        signatures = parts.signatures()
-        tf.saved_model.save(parts, saved, signatures=signatures)
-        files = {}
-        for graph in signatures:
-            converter = tf.lite.TFLiteConverter.from_saved_model(
-                saved, signature_keys=[graph]
-            )
-            # Matrices in int8, what is multiplied with them in int8 on the fly.
-            converter.optimizations = [tf.lite.Optimize.DEFAULT]
-            if graph == "encoder" and precision == "float16":
-                converter.target_spec.supported_types = [tf.float16]
-            elif graph == "encoder":
-                converter.representative_dataset = lambda: (
-                    {"images": image[None]} for image in images
-                )
-                converter.target_spec.supported_ops = [
-                    tf.lite.OpsSet.TFLITE_BUILTINS_INT8,
-                    tf.lite.OpsSet.TFLITE_BUILTINS,  # what scales pixels
-                ]
-            files[f"{graph}.tflite"] = converter.convert()
-    return files
+    return write_litert(trace_graphs(model), model.weights, images, precision)
 
 
-class _Parts(tf.Module):
-    """The graphs of `captioner.runtime_litert`, over the model's weights."""
+def trace_graphs(model: Captioner) -> dict[str, Any]:
+    """Give the graphs of `captioner.runtime_litert` by name, see `trace`."""
+    return _Graphs(model).traced()
+
+
+class _Graphs:
+    """What the graphs compute, over the model's weights."""
 
     def __init__(self, model: Captioner):
-        super().__init__()
         self.encoder, self.decoder = model.encoder, model.decoder
         self.concepts, self.vectors = model.concepts, None
         if slots := self.decoder.slots:
             # Found here, so that the graph need not hold the vectors of all words.
             table = self.decoder.embedding.embeddings
             self.vectors = ops.convert_to_numpy(slots.vectors(table))
-        self.tracked = [weight.value for weight in model.weights]
 
-    def signatures(self) -> dict[str, Any]:
-        size = self.encoder.image_size
-        images = tf.TensorSpec((1, size, size, 3), tf.uint8, "images")
-        shape = (1, self.encoder.regions, self.encoder.feature_size)
-        features = tf.TensorSpec(shape, tf.float32, "features")
-        memory = tf.function(self.start).get_concrete_function(features)
+    def traced(self) -> dict[str, Any]:
+        images, features = encoder_specs(self.encoder)
+        start = trace(self.start, features)
         specs = {
             name: tf.TensorSpec(
                 (None, None, value.shape[-1])
@@ -260,19 +213,19 @@ class _Parts(tf.Module):
                 tf.float32,
                 name,
             )
-            for name, value in memory.structured_outputs.items()
+            for name, value in start.structured_outputs.items()
             if name not in (*Seen._fields, ODDS)
         }
         tokens = tf.TensorSpec((None, None), tf.int32, "tokens")
         graphs = {
-            "encoder": tf.function(self.encode).get_concrete_function(images),
-            "start": memory,
-            "step": tf.function(self.step).get_concrete_function(tokens, **specs),
+            "encoder": trace(self.encode, images),
+            "start": start,
+            "step": trace(self.step, tokens, **specs),
         }
         if self.concepts:
-            odds = memory.structured_outputs[ODDS]
+            odds = start.structured_outputs[ODDS]
             odds = tf.TensorSpec(odds.shape, tf.float32, ODDS)
-            graphs["where"] = tf.function(self.where).get_concrete_function(odds)
+            graphs["where"] = trace(self.where, odds)
         return graphs
 
     def encode(self, images: Any) -> dict[str, Any]:
@@ -305,27 +258,20 @@ class _Parts(tf.Module):
         return {"log_probs": log_probs, "alpha": alpha, **states}
 
 
-class _Whole(tf.Module):
-    """Photos to Sequences, in one function."""
-
-    def __init__(self, model: Captioner, rules: Rules):
-        super().__init__()
-        self.search = Search([model], rules)
-        self.tracked = [weight.value for weight in model.weights]
-        size = model.encoder.image_size
-        spec = tf.TensorSpec((None, size, size, 3), tf.uint8, "images")
-        self.serve = tf.function(self._serve).get_concrete_function(spec)
-
-    def _serve(self, images: Any) -> dict[str, Any]:
-        return self.search({"images": images})._asdict()
+def _whole(model: Captioner, rules: Rules) -> tuple[Callable[..., Any], Any]:
+    """Give photos to Sequences as one function, and the spec of the photos."""
+    search = Search([model], rules)
+    size = model.encoder.image_size
+    spec = tf.TensorSpec((None, size, size, 3), tf.uint8, "images")
+    return lambda images: search({"images": images})._asdict(), spec
 
 
 def _write_savedmodel(
     model: Captioner, rules: Rules, images: np.ndarray, precision: Precision
 ) -> Files:
-    whole = _Whole(model, rules)
+    graph = trace(*_whole(model, rules))
     with tempfile.TemporaryDirectory() as saved:
-        tf.saved_model.save(whole, saved, signatures={"serving_default": whole.serve})
+        save_graphs({"serving_default": graph}, model.weights, Path(saved))
         return {
             path.relative_to(saved).as_posix(): path.read_bytes()
             for path in sorted(Path(saved).rglob("*"))
@@ -338,11 +284,9 @@ def _write_onnx(
 ) -> Files:
     import tf2onnx
 
-    whole = _Whole(model, rules)
+    run, spec = _whole(model, rules)
     graph, _ = tf2onnx.convert.from_function(
-        tf.function(whole._serve),
-        input_signature=whole.serve.structured_input_signature[0],
-        opset=ONNX_OPSET,
+        tf.function(run), input_signature=[spec], opset=ONNX_OPSET
     )
     return {"model.onnx": graph.SerializeToString()}
 
@@ -422,7 +366,7 @@ FORMS = {
     "litert": Form(
         _write_litert,
         lambda folder, batch_size: LiteRTRuntime([folder], threads=1),
-        lambda wish: ("int8", "float16") if wish == "auto" else (wish,),
+        to_try,
         "Encoder in {}, decoder in int8, search outside.",
         libraries=["ai_edge_litert"],
         package="ai-edge-litert",

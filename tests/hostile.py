@@ -507,7 +507,7 @@ def make_bundles(folder):
         write_tiny_vqa,
     )
 
-    from captioner.export import _write_litert
+    from captioner.export import FORMS
     from captioner.search.rules import make_rules
     from shared.bundles.folder import add_part
     from vqa.export import write_graphs
@@ -516,9 +516,8 @@ def make_bundles(folder):
     config = tiny_config(encoder="small")
     model = tiny_model(config)
     bundles = {"captioner": write_tiny(folder / "captioner", config, model)}
-    graphs = _write_litert(
-        model, make_rules(config.decoding, VOCABULARY), images, "float16"
-    )
+    rules = make_rules(config.decoding, VOCABULARY)
+    graphs = FORMS["litert"].write(model, rules, images, "float16")
     add_part(bundles["captioner"], "litert", graphs, "## LiteRT\n")
     config = tiny_vqa_config(encoder="small")
     model = tiny_vqa_model(config)

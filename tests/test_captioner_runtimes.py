@@ -66,14 +66,15 @@ def add_part(folder):
     with muted():
         import tensorflow as tf
 
-        from captioner.export import _Parts
+        from captioner.export import trace_graphs
+        from shared.nets.export import save_graphs
 
-        parts, files = _Parts(load_bundle(folder)[2]), {}
-        saved, signatures = str(folder.with_name("saved")), parts.signatures()
-        tf.saved_model.save(parts, saved, signatures=signatures)
-        for graph in signatures:
+        model = load_bundle(folder)[2]
+        graphs, files, saved = trace_graphs(model), {}, folder.with_name("saved")
+        save_graphs(graphs, model.weights, saved)
+        for graph in graphs:
             converter = tf.lite.TFLiteConverter.from_saved_model(
-                saved, signature_keys=[graph]
+                str(saved), signature_keys=[graph]
             )
             files[f"{graph}.tflite"] = converter.convert()
     bundles.add_part(folder, PART, files, "## As litert")

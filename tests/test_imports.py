@@ -18,8 +18,8 @@ WITH_KERAS = {
     for package, rooms in {
         "shared": "bundles.weights concepts.examples concepts.fitting "
         "concepts.gathering concepts.net concepts.slots concepts.teach "
-        "concepts.telling nets.attention nets.cells nets.precision runs.checkpoints "
-        "runs.training vision.efficientnet_lite vision.encoders "
+        "concepts.telling nets.attention nets.cells nets.export nets.precision "
+        "runs.checkpoints runs.training vision.efficientnet_lite vision.encoders "
         "vision.features vision.small",
         "captioner": "batches decoder export losses model reports reward "
         "runtime_keras train trainer",

@@ -3,8 +3,7 @@
 They become a part of the bundle once they were seen to answer as Keras does.
 """
 
-import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -13,22 +12,26 @@ import tensorflow as tf
 
 from shared.bundles import folder as bundles
 from shared.bundles.litert import PART
-from shared.console.quiet import muted
-from shared.errors import AppError
 from shared.files.locks import hold
-from shared.vision.images import read_image
+from shared.nets.export import (
+    Files,
+    encoder_specs,
+    export_part,
+    read_typical,
+    share_of_same,
+    to_try,
+    trace,
+    write_litert,
+)
 from vqa.asked import MOST, Concepts
-from vqa.data import Record, read_dataset, select
+from vqa.data import read_dataset, select
 from vqa.evaluate import ask_records, score_records
 from vqa.model import Vqa, nothing
 from vqa.photo_answerer import PhotoAnswerer
 from vqa.predict import load_bundle
 from vqa.runtime import Runtime
 from vqa.runtime_keras import KerasRuntime
-from vqa.runtime_litert import GRAPHS, LiteRTRuntime
-
-CALIBRATION_PHOTOS = 200
-Files = Mapping[str, bytes]
+from vqa.runtime_litert import LiteRTRuntime
 
 
 class Check(NamedTuple):
@@ -69,7 +72,7 @@ def export(
 
     Args:
         folder: the bundle.
-        data: a data set as of `vqa.data.read_dataset`: photos of its train split
+        data: a data set, see `vqa.data.read_dataset`: photos of its train split
             calibrate, the questions of its dev split check.
         precision: of the encoder: "int8", "float16", or "auto", which takes int8 if
             it passes the check.
@@ -97,7 +100,9 @@ def _export(
     records = read_dataset(data)
     questions = select(records, "dev")
     learnt = [record for record in records if record.split == "train"] or questions
-    images = _read(learnt, config.encoder.image_size, config.encoder.resize)
+    sources = list({record.name: record.image for record in learnt}.values())
+    encoder = config.encoder
+    images = read_typical(sources, encoder.image_size, encoder.resize, "vqa")
 
     def answer(name: str, runtime: Runtime) -> list[dict[str, Any]]:
         announce(f"answering {len(questions)} questions with {name}")
@@ -109,67 +114,39 @@ def _export(
 
     expected = answer("Keras", KerasRuntime(model))
     before = score(expected)
-    for way in ("int8", "float16") if precision == "auto" else (precision,):
-        announce(f"writing {PART}, encoder in {way}")
-        with tempfile.TemporaryDirectory() as name:
-            with muted():
-                files = write_graphs(model, config.vocabulary.max_words, images, way)
-            (Path(name) / PART).mkdir()
-            for file, content in files.items():
-                (Path(name) / PART / file).write_bytes(content)
-            count = len(space) if space else 0
-            found = answer("LiteRT", LiteRTRuntime(Path(name), 1, config, count))
-        check = Check(
+
+    def check(made: Path) -> Check:
+        count = len(space) if space else 0
+        found = answer("LiteRT", LiteRTRuntime(made, 1, config, count))
+        return Check(
             len(questions),
-            _share_of_same(expected, found),
+            share_of_same(_best(expected), _best(found)),
             before,
             score(found),
-            *(_share_of_unsure(answers) for answers in (expected, found)),
+            _share_of_unsure(expected),
+            _share_of_unsure(found),
         )
-        announce(str(check))
-        if check.before - check.after <= max_loss:
-            card = f"## As {PART}\n\nEncoder in {way}, the rest in int8. {check}\n"
-            bundles.add_part(folder, PART, files, card)
-            return check
-    other = "try --precision float16, or " if way == "int8" else ""
-    raise AppError(
-        f"The exported model loses {check.before - check.after:.1f} points; "
-        f"{max_loss:g} may be lost, so nothing was written. If that is too strict, "
-        f"{other}allow more with --max-loss."
+
+    return export_part(
+        folder,
+        PART,
+        to_try(precision),
+        lambda way: write_graphs(model, config.vocabulary.max_words, images, way),
+        check,
+        about="Encoder in {}, the rest in int8.",
+        unit="points",
+        max_loss=max_loss,
+        announce=announce,
     )
 
 
-def _share_of_same(
-    expected: Sequence[dict[str, Any]], found: Sequence[dict[str, Any]]
-) -> float:
-    """How many best answers are the same, of those that there are, 0 to 1."""
-    pairs = zip(expected, found, strict=True)
-    same = [
-        a["answers"][0]["answer"] == b["answers"][0]["answer"]
-        for a, b in pairs
-        if "answers" in a
-    ]
-    return float(np.mean(same))
+def _best(found: Sequence[dict[str, Any]]) -> list[str]:
+    """Give the best answers, of those that there are."""
+    return [one["answers"][0]["answer"] for one in found if "answers" in one]
 
 
 def _share_of_unsure(found: Sequence[dict[str, Any]]) -> float:
     return float(np.mean(["unsure" in entry for entry in found]))
-
-
-def _read(records: Sequence[Record], size: int, resize: Any) -> np.ndarray:
-    photos = {record.name: record.image for record in records}
-    images = []
-    for photo in list(photos.values())[:: max(1, len(photos) // CALIBRATION_PHOTOS)]:
-        try:
-            images.append(read_image(photo, size, resize))
-        except AppError:  # the check of the data set lists them
-            continue
-    if not images:
-        raise AppError(
-            "None of the photos to calibrate with can be read. `vqa data` says what is "
-            "wrong with them."
-        )
-    return np.stack(images)
 
 
 def write_graphs(
@@ -185,61 +162,31 @@ def write_graphs(
     Returns:
         content of the .tflite files by name.
     """
-    with tempfile.TemporaryDirectory() as saved:
-        parts = _Parts(model)
-        tf.saved_model.save(parts, saved, signatures=parts.signatures(max_words))
-        files = {}
-        for graph in GRAPHS:
-            converter = tf.lite.TFLiteConverter.from_saved_model(
-                saved, signature_keys=[graph]
-            )
-            # Matrices in int8, what is multiplied with them in int8 on the fly.
-            converter.optimizations = [tf.lite.Optimize.DEFAULT]
-            if graph == "encoder" and precision == "float16":
-                converter.target_spec.supported_types = [tf.float16]
-            elif graph == "encoder":
-                converter.representative_dataset = lambda: (
-                    {"images": image[None]} for image in images
-                )
-                converter.target_spec.supported_ops = [
-                    tf.lite.OpsSet.TFLITE_BUILTINS_INT8,
-                    tf.lite.OpsSet.TFLITE_BUILTINS,  # what scales pixels
-                ]
-            files[f"{graph}.tflite"] = converter.convert()
-    return files
+    graphs = _Graphs(model).traced(max_words)
+    return write_litert(graphs, model.weights, images, precision)
 
 
-class _Parts(tf.Module):
-    """The graphs of `vqa.runtime_litert`, over the model's weights."""
+class _Graphs:
+    """What the graphs compute, over the model's weights."""
 
     def __init__(self, model: Vqa):
-        super().__init__()
         self.model, self.blind = model, model.blind
         self.points = model.objective == "boxes"
-        self.tracked = [weight.value for weight in model.weights]
 
-    def signatures(self, max_words: int) -> dict[str, Any]:
-        size = self.model.encoder.image_size
-        images = tf.TensorSpec((1, size, size, 3), tf.uint8, "images")
-        shape = (1, self.model.encoder.regions, self.model.encoder.feature_size)
-        features = tf.TensorSpec(shape, tf.float32, "features")
+    def traced(self, max_words: int) -> dict[str, Any]:
+        images, features = encoder_specs(self.model.encoder)
         tokens = tf.TensorSpec((1, None, max_words), tf.int32, "tokens")
         asked = [tf.TensorSpec((1, None, MOST), tf.int32, "asked")]
         asked = asked if self.model.concepts else []
         boxes = tf.TensorSpec((1, 1, None, 4), tf.float32, "boxes")
         words = tf.TensorSpec((None, None), tf.int32, "choices")
-        choose = (
-            tf.function(self.choose_box).get_concrete_function(features, boxes)
-            if self.points
-            else tf.function(self.choose).get_concrete_function(words)
-        )
         return {
-            "encoder": tf.function(self.encode).get_concrete_function(images),
-            "answer": tf.function(self.answer).get_concrete_function(
-                features, tokens, *asked
-            ),
-            "blind": tf.function(self.guess).get_concrete_function(tokens),
-            "choose": choose,
+            "encoder": trace(self.encode, images),
+            "answer": trace(self.answer, features, tokens, *asked),
+            "blind": trace(self.guess, tokens),
+            "choose": trace(self.choose_box, features, boxes)
+            if self.points
+            else trace(self.choose, words),
         }
 
     def encode(self, images: Any) -> dict[str, Any]:
