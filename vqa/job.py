@@ -16,7 +16,7 @@ from shared.errors import AppError
 from shared.files.atomic import check_target
 from shared.files.formats import Record
 from shared.files.jobs import Batch, Note
-from shared.vision.images import Resize, read_image
+from shared.vision.images import read_image
 from vqa.formats import to_record
 from vqa.guard import check_question
 from vqa.inputs import Question, by_photo
@@ -175,18 +175,22 @@ def ask_one(
         say(plain(f"note: {note}"))
     _print_reply(reply)
     if attention:
-        _draw(attention, image, question, reply, config.encoder.resize)
+        _draw(attention, image, question, reply, answerer)
 
 
 def _draw(
-    path: Path, image: Path, question: str, reply: "Reply", resize: Resize
+    path: Path, image: Path, question: str, reply: "Reply", answerer: "PhotoAnswerer"
 ) -> None:
     """Write a picture of where the model looked."""
     from vqa.overlay import draw_attention, write_overlay
 
-    answer = f"{reply.answer} ({reply.confidence:.0%})"
-    photo = read_image(image)
-    picture = draw_attention(photo, reply.attention, resize, question, answer)
+    picture = draw_attention(
+        read_image(image),
+        reply.attention.reshape(-1, *answerer.runtime.grid),
+        answerer.config.encoder.resize,
+        question,
+        f"{reply.answer} ({reply.confidence:.0%})",
+    )
     write_overlay(path, picture)
 
 
