@@ -14,10 +14,10 @@ from captioner.options import (
     read_length_penalty,
 )
 from shared.console.commands import (
-    advise_export,
     advise_training,
     check_source,
-    check_start,
+    read_start,
+    run_training,
 )
 from shared.console.options import (
     Bundle,
@@ -120,28 +120,22 @@ def train(
 
     Prints the folder of the trained model.
     """
-    check_start(config, from_bundle, "captioner-")
+    start = read_start("captioner", config, from_bundle)
     with muted():
         from captioner.train import train as run
-    if str(from_bundle) == "included":
-        from captioner.predict import SHIPPED
-
-        from_bundle = SHIPPED
-    with TrainingProgress() as progress:
-        bundle = run(
-            config,
-            data,
-            out,
-            encoder_weights=encoder_weights,
-            concepts=concepts,
-            texts=texts or (),
-            from_bundle=from_bundle,
-            cache=cache,
-            announce=progress.announce,
-            tick=progress.tick,
-        )
-    print(bundle)
-    advise_export("captioner", "caption", bundle, data[0])
+    run_training(
+        "captioner",
+        "caption",
+        run,
+        config,
+        data,
+        out,
+        concepts=concepts,
+        texts=texts or (),
+        encoder_weights=encoder_weights,
+        from_bundle=start,
+        cache=cache,
+    )
 
 
 def teach(

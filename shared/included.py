@@ -1,4 +1,4 @@
-"""Files that come along: recipes and example photos."""
+"""Files that come along: recipes, example photos and trained models."""
 
 from pathlib import Path
 
@@ -22,3 +22,12 @@ def included(name: str) -> Path:
         f"The folder {name}, which comes with sightread, is missing in {package}. "
         "Install sightread again."
     )
+
+
+def included_model(task: str) -> Path:
+    """Give the folder of the trained model that comes with a command.
+
+    Args:
+        task: "captioner" or "vqa".
+    """
+    return Path(__file__).parents[1] / task / "bundle"

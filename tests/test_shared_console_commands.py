@@ -1,16 +1,19 @@
 """What a command line gets from `shared.console.commands`, by one made here."""
 
+from pathlib import Path
+
 import pytest
 import typer
+from conftest import ROOT
 
 from shared.console.commands import (
-    advise_export,
     advise_training,
     check_resume,
     check_source,
-    check_start,
     new_app,
+    read_start,
     run_app,
+    run_training,
 )
 from shared.errors import AppError
 
@@ -91,21 +94,34 @@ def test_a_data_set_is_checked_or_drawn(tmp_path):
 
 
 def test_a_training_starts_from_a_recipe_or_a_model(tmp_path):
-    check_start("vqa-tiny", None, "vqa-")
-    check_start(None, tmp_path, "vqa-")
+    assert read_start("vqa", "vqa-tiny", None) is None
+    assert read_start("vqa", None, tmp_path) == tmp_path
+    included = read_start("vqa", None, Path("included"))
+    assert included == ROOT / "vqa" / "bundle"
     with pytest.raises(typer.BadParameter, match=r"a file, .*vqa-tiny.*\), or --from"):
-        check_start(None, None, "vqa-")
+        read_start("vqa", None, None)
+
+
+def test_a_training_is_shown_and_its_model_printed(tmp_path, capsys):
+    def train(config, data, out, *, announce, tick, seed):
+        announce(f"{config} on {data}, seed {seed}")
+        tick("words", 0, 1, 2, 0.5)
+        return out / "my bundle"
+
+    run_training("vqa", "answer", train, "tiny", ["d", "e"], tmp_path, seed=3)
+    out, err = capsys.readouterr()
+    assert out == f"{tmp_path}/my bundle\n"
+    assert err.splitlines() == [
+        "tiny on ['d', 'e'], seed 3",
+        "words, epoch 1, step 1/2, loss 0.500",
+        "To answer faster, and without TensorFlow: "
+        f"vqa export '{tmp_path}/my bundle' --format litert --data d",
+    ]
 
 
 def test_advice_can_be_copied_into_a_shell(tmp_path, capsys):
     advise_training("vqa", tmp_path / "my shapes")
-    advise_export("vqa", "answer", tmp_path / "my run", "d")
-    training, export = capsys.readouterr().err.splitlines()
-    assert training == (
+    assert capsys.readouterr().err == (
         "Train on them: vqa train --config vqa-tiny "
-        f"--data '{tmp_path}/my shapes' --out runs/shapes"
-    )
-    assert export == (
-        "To answer faster, and without TensorFlow: "
-        f"vqa export '{tmp_path}/my run' --format litert --data d"
+        f"--data '{tmp_path}/my shapes' --out runs/shapes\n"
     )

@@ -6,10 +6,10 @@ from typing import Annotated, Literal
 import typer
 
 from shared.console.commands import (
-    advise_export,
     advise_training,
     check_source,
-    check_start,
+    read_start,
+    run_training,
 )
 from shared.console.options import (
     Bundle,
@@ -27,7 +27,7 @@ from shared.console.options import (
     data_option,
     output_option,
 )
-from shared.console.progress import TrainingProgress, progress_bar, say
+from shared.console.progress import progress_bar, say
 from shared.console.quiet import muted
 from shared.errors import AppError
 
@@ -140,29 +140,23 @@ def train(
 
     Prints the folder of the trained model.
     """
-    check_start(config, from_bundle, "vqa-")
+    start = read_start("vqa", config, from_bundle)
     with muted():
         from vqa.train import train as run
-    if str(from_bundle) == "included":
-        from vqa.predict import SHIPPED
-
-        from_bundle = SHIPPED
-    with TrainingProgress() as progress:
-        bundle = run(
-            config,
-            data,
-            out,
-            concepts=concepts,
-            texts=texts or (),
-            captions=captions or (),
-            encoder_weights=encoder_weights,
-            from_bundle=from_bundle,
-            cache=cache,
-            announce=progress.announce,
-            tick=progress.tick,
-        )
-    print(bundle)
-    advise_export("vqa", "answer", bundle, data[0])
+    run_training(
+        "vqa",
+        "answer",
+        run,
+        config,
+        data,
+        out,
+        concepts=concepts,
+        texts=texts or (),
+        captions=captions or (),
+        encoder_weights=encoder_weights,
+        from_bundle=start,
+        cache=cache,
+    )
 
 
 def evaluate(

@@ -16,13 +16,12 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-from shared.bundles.manifests import locate, size_of
+from shared.bundles.manifests import MANIFEST, locate, size_of
 from shared.errors import AppError
+from shared.included import included_model
 
 ROOT = Path(__file__).parents[2]
-SHIPPED = tuple(
-    ROOT / task / "bundle" / "manifest.json" for task in ("captioner", "vqa")
-)
+SHIPPED = tuple(included_model(task) / MANIFEST for task in ("captioner", "vqa"))
 MEMORY = 640 * 2**20  # bytes, and as many for each byte of the files as
 MEMORY_FACTOR = 16
 SECONDS = 6.0  # of a processor, and one more for as many bytes as

@@ -3,15 +3,17 @@
 import io
 import os
 import sys
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from shlex import quote
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from shared.console.progress import describe, say
+from shared.console.progress import TrainingProgress, describe, say
 from shared.console.quiet import is_debugging
 from shared.errors import AppError
+from shared.included import included_model
 
 
 def new_app(name: str, about: str) -> typer.Typer:
@@ -96,17 +98,55 @@ def check_source(source: str | None, draw: Path | None) -> None:
         raise typer.BadParameter("give either DIR to check, or --draw DIR")
 
 
-def check_start(config: str | None, from_bundle: Path | None, prefix: str) -> None:
-    """Refuse a training of nothing.
+def read_start(
+    command: str, config: str | None, from_bundle: Path | None
+) -> Path | None:
+    """Read what --from takes, and refuse a training of nothing.
 
-    Args:
-        prefix: start of the names of the recipes that come along, for the message.
+    Returns:
+        the folder of the bundle to start from; None for a new model by --config.
     """
     if config is None and from_bundle is None:
         from shared.config import recipe_names
 
-        names = ", ".join(recipe_names(prefix))
+        names = ", ".join(recipe_names(f"{command}-"))
         raise typer.BadParameter(f"give --config (a file, {names}), or --from")
+    return included_model(command) if str(from_bundle) == "included" else from_bundle
+
+
+def run_training(
+    command: str,
+    verb: str,
+    train: Callable[..., Path],
+    config: str | None,
+    data: Sequence[str],
+    out: Path,
+    **options: Any,
+) -> None:
+    """Train, show how far it is, and say how to make the result faster.
+
+    Args:
+        command: whose training it is.
+        verb: what its models do, such as "answer".
+        train: takes config, data, out, options, announce and tick, the latter as
+            `TrainingProgress` has them; gives the folder of the trained model.
+        config, data, out: see `train`.
+        options: others for `train`.
+    """
+    with TrainingProgress() as progress:
+        bundle = train(
+            config,
+            data,
+            out,
+            announce=progress.announce,
+            tick=progress.tick,
+            **options,
+        )
+    print(bundle)
+    say(
+        f"To {verb} faster, and without TensorFlow: {command} export "
+        f"{quote(str(bundle))} --format litert --data {quote(data[0])}"
+    )
 
 
 def advise_training(command: str, folder: Path) -> None:
@@ -114,12 +154,4 @@ def advise_training(command: str, folder: Path) -> None:
     say(
         f"Train on them: {command} train --config {command}-tiny "
         f"--data {quote(str(folder))} --out runs/shapes"
-    )
-
-
-def advise_export(command: str, verb: str, bundle: Path, data: str) -> None:
-    """Say how to make a trained model faster; `verb` is what it does, as "answer"."""
-    say(
-        f"To {verb} faster, and without TensorFlow: "
-        f"{command} export {quote(str(bundle))} --format litert --data {quote(data)}"
     )
