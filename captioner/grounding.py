@@ -181,7 +181,7 @@ class _Witnesses:
     """Which concepts tell whether a thing is there.
 
     Args:
-        concepts: as of `Grounding`.
+        concepts: see `Grounding`.
     """
 
     def __init__(self, concepts: Sequence[str]):

@@ -1,6 +1,6 @@
-"""How often answers are right: VQA accuracy, exact match, multiple choice.
+"""How often the answers to a set of questions are right.
 
-One of them is chosen for a whole set, see `choose_metric`; questions that it cannot
+One metric is chosen for a whole set, see `choose_metric`; questions that it cannot
 score are left out, and counted in the report's warnings. All scores are times 100, as
 papers print them, and stand beside those of the same net without the photo where its
 answers are given: what the questions alone give away.
@@ -8,17 +8,16 @@ answers are given: what the questions alone give away.
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from shared.errors import AppError
 from shared.runs.scores import refuse_unmatched
-from vqa.answers import MIN_VOTES, are_votes, most_common
-from vqa.metrics.accuracy import (
-    Answer,
-    Protocol,
-    choice_match,
-    exact_match,
-    vqa_accuracy,
+from vqa.answers import most_common
+from vqa.metrics.accuracy import Answer, Protocol
+from vqa.metrics.question_metrics import (
+    QUESTION_METRICS,
+    ExactMatch,
+    QuestionMetric,
 )
 from vqa.metrics.report import Report, Score, confidence_interval
 from vqa.metrics.wups import wups
@@ -26,36 +25,10 @@ from vqa.metrics.wups import wups
 if TYPE_CHECKING:
     from vqa.data import Record
 
-Metric = Literal["choice", "votes", "exact"]
 Scorer = Callable[["Record", Answer], float]
 
 FEW_QUESTIONS = 100
-PEOPLE = 10  # who answer each question of VQA
-
-_CAN_SCORE: dict[Metric, Callable[["Record"], bool]] = {
-    "choice": lambda record: record.right is not None,
-    "votes": lambda record: len(record.answers) >= MIN_VOTES,
-    "exact": lambda record: bool(record.answers),
-}
-_NEEDS: dict[Metric, str] = {
-    "choice": "multiple choice needs a right choice",
-    "votes": f"VQA accuracy needs {MIN_VOTES} people's answers or more",
-    "exact": "exact match needs an answer in words",
-}
-
-_PROTOCOLS = {
-    ("votes", "official"): "VQA accuracy with the answer processing of the published "
-    "evaluator: min(c / 3, 1) for c people of the same answer, averaged over leaving "
-    "out each person",
-    ("votes", "clean"): "VQA accuracy of normalised answers: min(c / 3, 1) for c "
-    "people of the same answer, averaged over leaving out each person",
-    ("exact", "official"): "exact match in lower case, of items between commas as a "
-    "set; one accepted answer is enough",
-    ("exact", "clean"): "exact match of normalised answers, of items between commas "
-    "as a set; one accepted answer is enough",
-    ("choice", "official"): "share of questions whose right choice is chosen",
-    ("choice", "clean"): "share of questions whose right choice is chosen",
-}
+WUPS_AT = (0.9, 0.0)  # thresholds
 
 _NOTES = {  # score -> what else to say of it
     "class-normalised": "class-normalised: its mean over classes of questions with "
@@ -65,20 +38,14 @@ _NOTES = {  # score -> what else to say of it
 }
 
 
-def choose_metric(records: Sequence["Record"]) -> Metric:
+def choose_metric(records: Sequence["Record"]) -> QuestionMetric:
     """Choose the one metric of a set by what most of its answered questions are.
-
-    Multiple choice ("choice") where most know their right choice or box; VQA accuracy
-    ("votes") where most have `vqa.answers.MIN_VOTES` answers or more, some of them
-    alike; otherwise exact match with any of the accepted answers ("exact").
 
     Raises:
         AppError: if nobody answered any question.
     """
     known = _answered(records)
-    if 2 * sum(record.right is not None for record in known) > len(known):
-        return "choice"
-    return "votes" if are_votes(record.answers for record in known) else "exact"
+    return next(metric for metric in QUESTION_METRICS if metric.suits(known))
 
 
 def score_answers(
@@ -97,7 +64,7 @@ def score_answers(
             score, are left out.
         answers: id of the question -> answer.
         blind: the answers of the same net that did not see the photos.
-        protocol: see `vqa_accuracy` and `exact_match`.
+        protocol: see `vqa.metrics.accuracy`.
         with_wups: add WUPS at 0.9 and 0; for exact match alone.
 
     Raises:
@@ -105,7 +72,7 @@ def score_answers(
             if nobody answered any question, or if WUPS cannot be had.
     """
     metric = choose_metric(records)
-    known = [record for record in records if _CAN_SCORE[metric](record)]
+    known = [record for record in records if metric.can_score(record)]
     _check_questions(records, known, answers, "answers")
     if blind is not None:
         _check_questions(records, known, blind, "answers without the photo")
@@ -122,7 +89,7 @@ def score_answers(
         )
 
     scores = {name: mean(name, range(len(known))) for name in scorers}
-    classes = [] if metric == "choice" else _classes(known)
+    classes = _classes(known) if metric.in_words else []
     if any(classes):
         each = [mean(main, rows) for rows in _group(classes).values()]
         scores["class-normalised"] = Score.across(each)
@@ -137,7 +104,7 @@ def score_answers(
         interval=confidence_interval(seen[main], [r.name for r in known]),
         questions=len(known),
         photos=len({r.name for r in known}),
-        protocol="; ".join([f"{_PROTOCOLS[metric, protocol]} ({protocol})", *notes]),
+        protocol="; ".join([f"{metric.protocols[protocol]} ({protocol})", *notes]),
         warnings=(*_left_out(records, metric), *_doubts(known, metric, answers)),
     )
 
@@ -160,7 +127,7 @@ def score_each(
     return {
         record.id: scorer(record, answers[record.id])
         for record in records
-        if _CAN_SCORE[metric](record)
+        if metric.can_score(record)
     }
 
 
@@ -205,26 +172,24 @@ def _score(
     }
 
 
-def _scorers(metric: Metric, protocol: Protocol, with_wups: bool) -> dict[str, Scorer]:
+def _scorers(
+    metric: QuestionMetric, protocol: Protocol, with_wups: bool
+) -> dict[str, Scorer]:
     """What to compute of each question, the main score first."""
-    if with_wups and metric != "exact":
+    if with_wups and not isinstance(metric, ExactMatch):
         raise AppError(
             "WUPS is for questions with one answer each, such as DAQUAR's. These are "
-            f"scored by {'multiple choice' if metric == 'choice' else 'VQA accuracy'}."
+            f"scored by {metric.name}."
         )
-    if metric == "choice":
-        return {"multiple choice": lambda record, answer: choice_match(answer, record)}
-    if metric == "votes":
-        return {"VQA accuracy": lambda r, a: vqa_accuracy(str(a), r.answers, protocol)}
 
     def near(threshold: float) -> Scorer:
         return lambda r, a: max(wups(str(a), text, threshold) for text in r.answers)
 
     scorers: dict[str, Scorer] = {
-        "exact match": lambda r, a: exact_match(str(a), r.answers, protocol)
+        metric.name: lambda r, a: metric.score(r, a, protocol)
     }
     if with_wups:
-        scorers |= {f"WUPS@{threshold}": near(threshold) for threshold in (0.9, 0.0)}
+        scorers |= {f"WUPS@{threshold}": near(threshold) for threshold in WUPS_AT}
     return scorers
 
 
@@ -268,35 +233,23 @@ def _group(labels: Sequence[str]) -> dict[str, list[int]]:
     return dict(sorted(rows.items(), key=lambda item: (-len(item[1]), item[0])))
 
 
-def _left_out(records: Sequence["Record"], metric: Metric) -> list[str]:
+def _left_out(records: Sequence["Record"], metric: QuestionMetric) -> list[str]:
     known = [r for r in records if r.answers or r.right is not None]
     said = []
     if silent := len(records) - len(known):
         said.append(f"questions that nobody answered, left out: {silent}")
-    if unfit := sum(not _CAN_SCORE[metric](record) for record in known):
-        said.append(f"questions left out, as {_NEEDS[metric]}: {unfit}")
+    if unfit := sum(not metric.can_score(record) for record in known):
+        said.append(f"questions left out, as {metric.needs}: {unfit}")
     return said
 
 
 def _doubts(
-    known: Sequence["Record"], metric: Metric, answers: Mapping[str, Answer]
+    known: Sequence["Record"], metric: QuestionMetric, answers: Mapping[str, Answer]
 ) -> list[str]:
     doubts = []
     if len(known) < FEW_QUESTIONS:
         doubts.append(f"{len(known)} questions say little; use {FEW_QUESTIONS} or more")
-    if metric == "votes" and (
-        odd := sum(len(record.answers) != PEOPLE for record in known)
-    ):
-        doubts.append(
-            f"questions with more or fewer than {PEOPLE} people's answers, whose "
-            f"accuracy does not compare with published ones: {odd}"
-        )
-    if metric == "exact" and (
-        voted := sum(are_votes([record.answers]) for record in known)
-    ):
-        doubts.append(
-            f"questions with many people's answers, of which any counts: {voted}"
-        )
+    doubts += metric.doubts(known)
     if empty := sum(str(answers[record.id]).strip() == "" for record in known):
         doubts.append(f"empty answers, which are wrong: {empty}")
     if len({answers[record.id] for record in known}) == 1 and len(known) > 1:
