@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from captioner.concepts import NO_CONCEPTS
 from captioner.formats import to_entries, to_error
-from captioner.job import Do, in_order, say_runtime
+from captioner.job import in_order
 from captioner.outputs import of_photos
 from shared.bundles.manifests import identify
+from shared.bundles.runtimes import say_runtime
 from shared.console.progress import plain
 from shared.errors import AppError
 from shared.files.formats import Record, table, to_json, write_jsonl
+from shared.files.jobs import Do
 
 if TYPE_CHECKING:
     from captioner.photo_captioner import Looked
@@ -62,9 +64,9 @@ class Naming:
         model = identify(folders, runtime)
         return {"model": model, "runtime": runtime, "top": self.top}
 
-    def load(self) -> Do:
+    def load(self) -> Do[Path]:
         """Load the model, see `Work`."""
-        from captioner.predict import SHIPPED, load_captioner
+        from captioner.predict import SHIPPED, load_captioner, why_not_litert
 
         self.settings()  # refuses models without concepts before they are loaded
         folder = self.model or SHIPPED
@@ -72,7 +74,8 @@ class Naming:
             folder, runtime=self.runtime, batch_size=self.batch_size
         )
         if self.verbose:
-            say_runtime(captioner.runtime.name, self.runtime, [folder])
+            reason = "" if self.runtime else why_not_litert([folder])
+            say_runtime(captioner.runtime.name, reason)
 
         def see(looked: "Looked") -> list[list[dict[str, Any]]]:
             return list(map(to_entries, captioner.see(looked, self.top)))

@@ -11,11 +11,12 @@ from captioner.formats import to_record
 from captioner.search.sample import Sampling
 from captioner.search.strategies import draws
 from shared.bundles.manifests import identify
+from shared.bundles.runtimes import say_runtime
 from shared.config import revise_config
 from shared.console.progress import plain, say
 from shared.errors import AppError
 from shared.files.formats import Record
-from shared.files.jobs import Batch, Note
+from shared.files.jobs import Batch, Do, Note
 
 if TYPE_CHECKING:
     from captioner.captions import Caption
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
     from captioner.photo_captioner import Looked, PhotoCaptioner
     from shared.bundles.runtimes import RuntimeName
 
-Do = Callable[[Sequence[Path], Sequence[int], Note], Iterator[Batch]]
 Tell = Callable[[Iterable[Path]], Iterator[list[Record]]]  # in the order of the photos
 Described = tuple[Path, "list[Caption] | AppError", list[Concept] | None]
 
@@ -78,9 +78,9 @@ class Captioning:
             **({"check": True} if self.check else {}),
         }
 
-    def load(self) -> Do:
+    def load(self) -> Do[Path]:
         """Load the model, see `Work`."""
-        from captioner.predict import SHIPPED, load_captioner
+        from captioner.predict import SHIPPED, load_captioner, why_not_litert
 
         folders = self.models or [SHIPPED]
         captioner = load_captioner(
@@ -89,7 +89,8 @@ class Captioning:
         changes = self.search_changes(captioner.config.decoding)
         decoding, _ = captioner.request(**changes)
         if self.verbose:
-            say_runtime(captioner.runtime.name, self.runtime, folders)
+            reason = "" if self.runtime else why_not_litert(folders)
+            say_runtime(captioner.runtime.name, reason)
             say(f"search: {decoding}")
 
         checker = Checker(load_asker()) if self.check else None
@@ -181,7 +182,7 @@ def _check_use(changes: Mapping[str, Any], wanted: "DecodingConfig") -> None:
         raise AppError("--inflections is about words of --must and --ban: add some.")
 
 
-def in_order(tell: Tell) -> Do:
+def in_order(tell: Tell) -> Do[Path]:
     """Give what a job does with photos; see `shared.files.jobs.Work`.
 
     Args:
@@ -199,13 +200,3 @@ def in_order(tell: Tell) -> Do:
             yield [(next(places), record) for record in records]
 
     return do
-
-
-def say_runtime(
-    name: str, wanted: "RuntimeName | None", folders: Sequence[Path]
-) -> None:
-    """Say what runs, and why it is not LiteRT where that was not wished."""
-    from captioner.predict import why_not_litert
-
-    reason = "" if wanted else why_not_litert(folders)
-    say(f"runtime: {name}{reason and f', because with LiteRT {reason}'}")

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from captioner.formats import FORMATS
 from captioner.outputs import open_output
 from captioner.results import read_results
 from captioner.sidecars import Sidecars
@@ -223,6 +224,21 @@ def test_every_form_is_continued(suffix):
     assert target.read_bytes() == Path(f"whole{suffix}").read_bytes()
     with open_output(target, PHOTOS, dict, batch=2, resume=True) as output:
         assert (output.finished, output.errors) == (True, 1)
+
+
+def test_a_format_is_a_function_and_a_line(monkeypatch):
+    def write_markdown(records, file, folder):
+        for record in records:
+            if "error" not in record:
+                file.write(f"![{record['caption']}]({record['image']})\n")
+
+    monkeypatch.setitem(FORMATS, ".md", write_markdown)
+    write("out.md")
+    lines = Path("out.md").read_text(encoding="utf-8").splitlines()
+    assert lines[0] == "![a dog](b/1.jpg)"
+    assert len(lines) == len(RECORDS)  # without the error, and one of two lines
+    with open_output(Path("out.md"), PHOTOS, dict, batch=2, resume=True) as output:
+        assert output.finished
 
 
 @pytest.mark.parametrize("record", ['{"image": "b/1.jpg", "caption": "x"}', "[]", "{}"])

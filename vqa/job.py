@@ -4,18 +4,19 @@ import os
 import sys
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from shared.bundles.manifests import identify
+from shared.bundles.runtimes import say_runtime
 from shared.console.progress import plain, say
 from shared.errors import AppError
 from shared.files.atomic import check_target
 from shared.files.formats import Record
-from shared.files.jobs import Batch, Note
+from shared.files.jobs import Batch, Do, Note
 from shared.vision.images import read_image
 from vqa.formats import to_record
 from vqa.guard import check_question
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
     from vqa.photo_answerer import PhotoAnswerer
     from vqa.replies import Answer, Reply
 
-Batches = Iterator[Batch]
 TOGETHER = 1000  # questions about one photo at once; more memory than a photo needs
 
 
@@ -65,7 +65,7 @@ class Asking:
         given = {"top": self.top, "blind": self.blind}
         return {"model": model, "runtime": runtime, **given}
 
-    def load(self) -> "Callable[[Sequence[Question], Sequence[int], Note], Batches]":
+    def load(self) -> Do[Question]:
         """Load the model, see `Work`."""
         return partial(self._answer, self.load_model())
 
@@ -80,8 +80,7 @@ class Asking:
         answerer = load_vqa(self.model, runtime=self.runtime)
         if self.verbose:
             reason = "" if self.runtime else why_not_litert(self.model or SHIPPED)
-            because = f", because with LiteRT {reason}" if reason else ""
-            say(f"runtime: {answerer.runtime.name}{because}")
+            say_runtime(answerer.runtime.name, reason)
         return answerer
 
     def _answer(
@@ -90,7 +89,7 @@ class Asking:
         questions: Sequence[Question],
         todo: Sequence[int],
         note: Note,
-    ) -> Batches:
+    ) -> Iterator[Batch]:
         """Yield records with their places, in the order of the questions.
 
         Photos come in the order of their first questions. Of a photo's later ones,

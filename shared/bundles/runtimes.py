@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Literal, get_args
 
 from shared.bundles.litert import why_not_litert
+from shared.console.progress import say
 from shared.errors import AppError
 
 RuntimeName = Literal["keras", "litert"]
@@ -33,3 +34,9 @@ def choose_runtime(
     if wanted and reason:
         raise AppError(f"LiteRT cannot run this: {reason}")
     return "keras" if wanted == "keras" or reason else "litert"
+
+
+def say_runtime(name: str, why_not_litert: str) -> None:
+    """Say what runs, and why it is not LiteRT where that was not wished."""
+    reason = f", because with LiteRT {why_not_litert}" if why_not_litert else ""
+    say(f"runtime: {name}{reason}")

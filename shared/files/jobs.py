@@ -9,13 +9,16 @@ from typing import ClassVar, Generic, Protocol, Self, TypeVar
 from shared.console.progress import counted, is_terminal, plain, progress_bar, say
 from shared.files.formats import Record
 
-Item = TypeVar("Item")
-Some = TypeVar("Some", contravariant=True)
+T = TypeVar("T")
+T_contra = TypeVar("T_contra", contravariant=True)
+
 Batch = Sequence[tuple[int, Record]]  # places of items, and what came of each
-Note = Callable[[int], None]  # called with a place before its photo is read
+Note = Callable[[int], None]  # to be called with a place before its photo is read
+# Gives records, batch after batch: of all items, those at the places that are to do.
+Do = Callable[[Sequence[T], Sequence[int], Note], Iterator[Batch]]
 
 
-class Work(Protocol[Some]):
+class Work(Protocol[T_contra]):
     """What is done with items.
 
     Attributes:
@@ -30,12 +33,8 @@ class Work(Protocol[Some]):
     def verbose(self) -> bool:
         """Whether to say what runs, and how fast."""
 
-    def load(self) -> Callable[[Sequence[Some], Sequence[int], Note], Iterator[Batch]]:
+    def load(self) -> Do[T_contra]:
         """Load the model, and refuse what is impossible before photos are read.
-
-        Returns:
-            function of all items, of the places of those to do, and of what is to be
-            told of each that is read: gives records, batch after batch.
 
         Raises:
             AppError: if there is no model, or what is asked of it is impossible.
@@ -80,7 +79,7 @@ class Target(Protocol):
         """Keep all of it for good."""
 
 
-class Job(Generic[Item]):
+class Job(Generic[T]):
     """Items to work on, and where the records go.
 
     Args:
@@ -93,9 +92,7 @@ class Job(Generic[Item]):
         errors: how many of them failed.
     """
 
-    def __init__(
-        self, items: Sequence[Item], work: Work[Item], target: Target | None = None
-    ):
+    def __init__(self, items: Sequence[T], work: Work[T], target: Target | None = None):
         self.items, self.work, self.target = items, work, target
         self.done = self.errors = 0
         self._said: set[str] = set()
