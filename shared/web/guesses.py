@@ -4,35 +4,17 @@ import asyncio
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
-from typing import NamedTuple
 
 from shared.web.requests import Refused
 
 MOST = 10_000  # names and addresses that are remembered
-FIRST = 0.25  # seconds that the first guess waits which is not free; then twice that
+FREE = 5  # wrong guesses without waiting
+FIRST = 0.25  # seconds that the next one waits; then twice that
+LONGEST = 4
 HALVES = 300  # seconds in which half of the wrong ones are forgiven
+WAITING = 8  # guesses of one address that wait at once; more are refused
 
 LATER = Refused(429, "Many passwords were wrong. Try again in a few seconds.")
-
-
-class Pace(NamedTuple):
-    """How fast passwords may be tried.
-
-    Attributes:
-        free: wrong guesses without waiting.
-        longest: seconds to wait at most.
-        waiting: guesses that wait at once; more are refused.
-    """
-
-    free: int
-    longest: float
-    waiting: int
-
-
-KNOWN = Pace(5, 4, 2)  # a browser from which this user has logged in before
-PAIR = Pace(3, 4, 4)  # one name from one address
-ADDRESS = Pace(20, 2, 16)  # any name from one address
-NAME = Pace(20, 1, 32)  # one name from any address
 
 
 class _Line:
@@ -43,35 +25,30 @@ class _Line:
         self.wrong = self.last = 0.0
         self.waiting = 0
 
-    def delay(self, pace: Pace, now: float) -> float:
+    def delay(self, now: float) -> float:
         self.wrong *= 0.5 ** ((now - self.last) / HALVES)
         self.last = now
-        more = self.wrong - pace.free
-        return min(pace.longest, FIRST * 2 ** min(more, 20)) if more >= 0 else 0
+        more = self.wrong - FREE
+        return min(LONGEST, FIRST * 2 ** min(more, 20)) if more >= 0 else 0
 
 
 class Guesses:
     """Wrong passwords so far, by the name that was tried and the address it came from.
 
-    Passwords for one name from one address are compared one after the other, so that
-    sending many at once is no faster. Nobody is locked out: guesses make the user
-    wait only at the address they come from, up to seconds, and not in a browser from
-    which he has logged in before.
+    Guesses from one address are compared one after the other, and so are those at one
+    name: sending many at once is no faster, and keeps others waiting for one of them.
     """
 
     def __init__(self) -> None:
-        self._lines: OrderedDict[tuple[str, ...], _Line] = OrderedDict()
+        self._lines: OrderedDict[tuple[str, str], _Line] = OrderedDict()
 
     @asynccontextmanager
-    async def turn(
-        self, name: str, address: str, device: str = ""
-    ) -> AsyncIterator[Callable[[], None]]:
+    async def turn(self, name: str, address: str) -> AsyncIterator[Callable[[], None]]:
         """Wait until a password may be compared.
 
         Args:
             name: whose it is.
             address: who sends it.
-            device: the browser, if the user has logged in from it; else empty.
 
         Yields:
             a function to call if it was wrong.
@@ -79,38 +56,28 @@ class Guesses:
         Raises:
             Refused: if too many wait already.
         """
-        keys: dict[tuple[str, ...], Pace] = {("device", name, device): KNOWN}
-        if not device:
-            keys = {
-                ("pair", name, address): PAIR,
-                ("address", address): ADDRESS,
-                ("name", name): NAME,
-            }
-        async with AsyncExitStack() as stack:
-            lines = [
-                await stack.enter_async_context(self._in_line(key, pace))
-                for key, pace in keys.items()
-            ]
-
-            def count_wrong() -> None:
+        lines = [self._find("address", address), self._find("name", name)]
+        if lines[0].waiting >= WAITING:
+            raise LATER
+        lines[0].waiting += 1
+        try:
+            async with AsyncExitStack() as stack:
                 for line in lines:
-                    line.wrong += 1
+                    await stack.enter_async_context(line.lock)
+                now = asyncio.get_running_loop().time()
+                await asyncio.sleep(max(line.delay(now) for line in lines))
 
-            yield count_wrong
+                def count_wrong() -> None:
+                    for line in lines:
+                        line.wrong += 1
 
-    @asynccontextmanager
-    async def _in_line(self, key: tuple[str, ...], pace: Pace) -> AsyncIterator[_Line]:
-        line = self._lines.setdefault(key, _Line())
-        self._lines.move_to_end(key)
+                yield count_wrong
+        finally:
+            lines[0].waiting -= 1
+
+    def _find(self, kind: str, what: str) -> _Line:
+        line = self._lines.setdefault((kind, what), _Line())
+        self._lines.move_to_end((kind, what))
         while len(self._lines) > MOST:
             self._lines.popitem(last=False)
-        if line.waiting >= pace.waiting:
-            raise LATER
-        line.waiting += 1
-        try:
-            async with line.lock:
-                now = asyncio.get_running_loop().time()
-                await asyncio.sleep(line.delay(pace, now))
-                yield line
-        finally:
-            line.waiting -= 1
+        return line

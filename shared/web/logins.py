@@ -118,8 +118,7 @@ class Login:
         self._logins: OrderedDict[bytes, tuple[str, float]] = OrderedDict()
         self._guesses = Guesses()
         # Other pages of this computer have their cookies in the same place.
-        place = secrets.token_hex(4)
-        self._cookie, self._known = f"sightread-{place}", f"sightread-known-{place}"
+        self._cookie = f"sightread-{secrets.token_hex(4)}"
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request, or refuse it."""
@@ -132,7 +131,7 @@ class Login:
         if path == "/logout" and user:
             await self._log_out(send, cookies, is_read)
         elif path == "/login" and not is_read:
-            await self._log_in(scope, receive, send, cookies)
+            await self._log_in(scope, receive, send)
         elif path in ("/", "/login", "/logout") and is_read and not user:
             await _send(send, 200, _show_form())
         elif user or (user := await self._ask_tool(scope)):
@@ -149,9 +148,7 @@ class Login:
         name, ends = self._logins.get(token, (None, 0.0))
         return name if time.monotonic() < ends else None
 
-    async def _check(
-        self, scope: Scope, name: str, password: str, device: str = ""
-    ) -> bool:
+    async def _check(self, scope: Scope, name: str, password: str) -> bool:
         """Compare a password, after a while if many were wrong.
 
         Raises:
@@ -159,7 +156,7 @@ class Login:
         """
         client = scope["client"][0] if scope.get("client") else ""
         name = name.strip()[:MOST_LETTERS]
-        async with self._guesses.turn(name, client, device) as count_wrong:
+        async with self._guesses.turn(name, client) as count_wrong:
             given, found = self._digest(password[:MOST_LETTERS]), False
             for known, digest in self._users.items():  # as long for every name
                 is_it = hmac.compare_digest(known.encode(), name.encode())
@@ -184,9 +181,7 @@ class Login:
             return None
         return login[0].strip() if await self._check(scope, *login) else None
 
-    async def _log_in(
-        self, scope: Scope, receive: Receive, send: Send, cookies: dict[str, str]
-    ) -> None:
+    async def _log_in(self, scope: Scope, receive: Receive, send: Send) -> None:
         from starlette.requests import Request
 
         headers = dict(scope["headers"])
@@ -194,9 +189,8 @@ class Login:
         given = await Request(scope, receive).form(max_files=0, max_fields=10)
         name, password = (str(given.get(x, "")) for x in ("username", "password"))
         name = name.strip()
-        device = self._read_device(cookies, name)
         try:
-            is_right = await self._check(scope, name, password, device)
+            is_right = await self._check(scope, name, password)
         except Refused as refused:
             await _answer(send, refused.status, WAIT, is_browser)
             return
@@ -207,36 +201,22 @@ class Login:
             scope.get("scheme", "").encode(),
             headers.get(b"x-forwarded-proto", b""),
         )
-        made = self._make_cookies(name, device, is_safe)
+        cookie = b"set-cookie", self._make_cookie(name, is_safe).encode()
         if is_browser:
-            await _send(send, 303, "", [(b"location", b"./"), *made])
+            await _send(send, 303, "", [(b"location", b"./"), cookie])
         else:
-            await _send(send, 200, {"success": True}, made)
+            await _send(send, 200, {"success": True}, [cookie])
 
-    def _make_cookies(
-        self, name: str, device: str, is_safe: bool
-    ) -> list[tuple[bytes, bytes]]:
-        """Write a new login, and that this browser has had one, for `Guesses`."""
+    def _make_cookie(self, name: str, is_safe: bool) -> str:
+        """Write down a new login."""
         token, now = secrets.token_urlsafe(32), time.monotonic()
         key = hashlib.sha256(token.encode()).digest()
         self._logins[key] = name, now + LASTS
         own = [one for one, (user, _) in self._logins.items() if user == name]
         for old in own[:-LOGINS]:
             del self._logins[old]
-        device = device or secrets.token_hex(16)
-        known = f"{device}.{self._digest(f'{device}:{name}').hex()}"
-        rest = f"; HttpOnly; SameSite=Lax; Path=/; Max-Age={LASTS}"
-        rest += "; Secure" if is_safe else ""
-        return [
-            (b"set-cookie", f"{cookie}={value}{rest}".encode())
-            for cookie, value in ((self._cookie, token), (self._known, known))
-        ]
-
-    def _read_device(self, cookies: dict[str, str], name: str) -> str:
-        """Name the browser if its user has logged in from it before."""
-        device, _, proof = cookies.get(self._known, "").partition(".")
-        right = self._digest(f"{device}:{name}").hex()
-        return device if hmac.compare_digest(proof.encode(), right.encode()) else ""
+        cookie = f"{self._cookie}={token}; HttpOnly; SameSite=Lax; Path=/"
+        return f"{cookie}; Max-Age={LASTS}{'; Secure' if is_safe else ''}"
 
     async def _log_out(
         self, send: Send, cookies: dict[str, str], is_read: bool

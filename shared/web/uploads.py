@@ -2,18 +2,15 @@
 
 import asyncio
 import contextlib
-import json
 import os
 import re
 import secrets
 import shutil
-import socket
 import stat
 import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 from shared.errors import AppError
 from shared.files.locks import Hold, hold
@@ -26,8 +23,7 @@ MOST_STORED = 4_000_000_000  # bytes of uploads at once; half of what is free, i
 MOST_FILES = 20_000  # stored at once
 GLANCE = 2  # seconds between two looks at how much of the disk is free
 
-_NAME = re.compile(OWN + "([0-9a-f]{32})")
-_BOOT = Path("/proc/sys/kernel/random/boot_id")
+_NAME = re.compile(OWN + "[0-9a-f]{32}")
 
 _held: dict[Path, Hold] = {}  # folders of this process
 
@@ -47,8 +43,6 @@ def use_own_folder() -> Path:
                 _forget_if_killed(other)
     os.environ["GRADIO_TEMP_DIR"] = str(folder)
     os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
-    # Else it makes a table of the last 10,000 requests after each of them.
-    os.environ["GRADIO_ANALYTICS_CACHE_FREQUENCY"] = str(10**9)
     return folder
 
 
@@ -62,30 +56,17 @@ def forget(folder: Path) -> None:
 
 def _make_folder(parent: Path) -> Path:
     """Make a folder for its owner alone, lock it, and then mark it as ours."""
-    nonce = secrets.token_hex(16)
-    folder = parent / f"{OWN}{nonce}"
+    folder = parent / f"{OWN}{secrets.token_hex(16)}"
     folder.mkdir(mode=0o700)
     _held[_real(folder)] = hold(folder, "the page's uploads")
-    (folder / MARKER).write_text(json.dumps(_describe(folder, nonce)), "utf-8")
+    (folder / MARKER).write_text(_sign(folder), "utf-8")
     return folder
 
 
-def _describe(folder: Path, nonce: str) -> dict[str, Any]:
-    """Say what nothing but a folder of ours has: a copy of one has another inode."""
+def _sign(folder: Path) -> str:
+    """Say what nothing but a folder of ours has: a copy of one has another number."""
     found = folder.lstat()
-    return {
-        "nonce": nonce,
-        "pid": os.getpid(),
-        "machine": _machine(),
-        "folder": [found.st_dev, found.st_ino],
-    }
-
-
-def _machine() -> list[str]:
-    """Name the computer, and what it runs since it was started, if that has a name."""
-    with contextlib.suppress(OSError):
-        return [socket.gethostname(), _BOOT.read_text("ascii").strip()]
-    return [socket.gethostname()]
+    return f"{folder.name} {found.st_dev} {found.st_ino}"
 
 
 def _has_locks(folder: Path) -> bool:
@@ -112,27 +93,16 @@ def _forget_if_killed(folder: Path) -> None:
 
 
 def _is_ours(folder: Path) -> bool:
-    """Whether a page of this user made a folder, on this computer."""
-    name = _NAME.fullmatch(folder.name)
+    """Whether a page of this user made a folder."""
     found = folder.lstat()
-    if not name or not stat.S_ISDIR(found.st_mode) or not _is_private(found):
+    is_named = bool(_NAME.fullmatch(folder.name))
+    if not is_named or not stat.S_ISDIR(found.st_mode) or not _is_private(found):
         return False
     flags = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
     with os.fdopen(os.open(folder / MARKER, flags), "rb") as file:
         marker = os.fstat(file.fileno())
-        if not stat.S_ISREG(marker.st_mode) or marker.st_nlink != 1:
-            return False
-        try:
-            told = json.loads(file.read(1000))
-        except (ValueError, RecursionError):
-            return False
-    if not isinstance(told, dict) or not isinstance(told.get("machine"), list):
-        return False
-    known = _describe(folder, name[1])
-    same = all(told.get(one) == known[one] for one in ("nonce", "folder"))
-    # One of the two is enough: containers have names of their own, and what was there
-    # before the computer was started is nobody's any more.
-    return same and not set(_machine()).isdisjoint(map(str, told["machine"]))
+        is_plain = stat.S_ISREG(marker.st_mode) and marker.st_nlink == 1
+        return is_plain and file.read(1000) == _sign(folder).encode()
 
 
 def _is_private(found: os.stat_result) -> bool:
