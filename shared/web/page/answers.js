@@ -5,7 +5,7 @@
 Object.assign(
   globalThis.sightread,
   (() => {
-    const { bar, button, lookButton, make, percent, problem, promise } =
+    const { bar, button, html, lookButton, make, percent, problem, promise } =
       globalThis.sightread;
     const SUGGESTED = [
       "Is this indoors or outdoors?",
@@ -22,11 +22,10 @@ Object.assign(
     const GUESSES = 3; // shown of those without the photo
 
     function showAnswers(element, props, trigger, watch) {
-      const said = make("p", { className: "sr-hidden", aria: { role: "status" } });
-      const trouble = make("div");
-      const list = make("ol", { className: "sr-asked", reversed: true });
-      const coming = promise("What you will get", COMING);
-      element.append(make("div", {}, said, trouble, coming, list));
+      const said = html`<p class="sr-hidden" role="status"></p>`;
+      const list = html`<ol class="sr-asked" reversed></ol>`;
+      const [trouble, coming] = [make("div"), promise("What you will get", COMING)];
+      element.append(html`<div>${said}${trouble}${coming}${list}</div>`);
       const update = () => {
         const value = props.value;
         trouble.replaceChildren(...(value?.problem ? [problem(value.problem)] : []));
@@ -41,11 +40,8 @@ Object.assign(
     }
 
     function showSuggestions(element) {
-      const list = make("ul", { className: "sr-choices", aria: { label: "Questions to try" } });
-      for (const question of SUGGESTED) {
-        list.append(make("li", {}, button(question, () => ask(question))));
-      }
-      element.append(list);
+      const choices = SUGGESTED.map((text) => html`<li>${button(text, () => ask(text))}</li>`);
+      element.append(html`<ul class="sr-choices" aria-label="Questions to try">${choices}</ul>`);
     }
 
     // As if it had been typed.
@@ -58,44 +54,32 @@ Object.assign(
     }
 
     function reply(value) {
-      const { unsure } = value;
-      return make(
-        "li",
-        { className: "sr-reply" },
-        make("h2", {}, value.question),
-        make("p", { className: unsure ? "sr-answer sr-unsure" : "sr-answer" }, value.answer),
-        unsure
-          ? make("p", { className: "sr-doubt" }, "None of its answers is likely enough.")
-          : null,
-        ...value.notes.map((note) => make("p", { className: "sr-doubt" }, note)),
-        make(
-          "div",
-          { className: "sr-compared" },
-          ranked("It considered", value.answers),
-          ranked("Without the photo it would say", value.guesses.slice(0, GUESSES)),
-        ),
-        looks(value),
-      );
+      const doubts = value.unsure
+        ? ["None of its answers is likely enough.", ...value.notes]
+        : value.notes;
+      const made = html`<li class="sr-reply">
+        <h2>${value.question}</h2>
+        <p class="sr-answer">${value.answer}</p>
+        ${doubts.map((doubt) => html`<p class="sr-doubt">${doubt}</p>`)}
+        <div class="sr-compared">
+          ${ranked("It considered", value.answers)}
+          ${ranked("Without the photo it would say", value.guesses.slice(0, GUESSES))}
+        </div>
+        ${looks(value)}
+      </li>`;
+      made.querySelector(".sr-answer").classList.toggle("sr-unsure", value.unsure);
+      return made;
     }
 
     function ranked(head, answers) {
       if (!answers.length) return null;
       const worth = answers.filter(({ confidence }, place) => place < 2 || confidence > TINY);
-      const rows = worth.map(({ text, confidence }) =>
-        make(
-          "li",
-          {},
-          make("span", {}, text),
-          bar(confidence),
-          make("small", {}, percent(confidence)),
-        ),
+      const rows = worth.map(
+        ({ text, confidence }) => html`<li>
+          <span>${text}</span>${bar(confidence)}<small>${percent(confidence)}</small>
+        </li>`,
       );
-      return make(
-        "div",
-        {},
-        make("h3", {}, head),
-        make("ol", { className: "sr-ranked" }, ...rows),
-      );
+      return html`<div><h3>${head}</h3><ol class="sr-ranked">${rows}</ol></div>`;
     }
 
     function looks(value) {
@@ -104,8 +88,9 @@ Object.assign(
       const buttons = value.maps.map(({ name, grid }) =>
         lookButton({ grid, columns, resize, text: name }, name),
       );
-      const hint = make("span", { className: "sr-note" }, "Point at one to see where it looked:");
-      return make("div", { className: "sr-actions" }, hint, ...buttons);
+      return html`<div class="sr-actions">
+        <span class="sr-note">Point at one to see where it looked:</span>${buttons}
+      </div>`;
     }
 
     return { showAnswers, showSuggestions };

@@ -5,9 +5,9 @@
 Object.assign(
   globalThis.sightread,
   (() => {
-    const { bar, button, download, lookButton, lookOn, make, percent, problem, promise } =
+    const { bar, button, download, html, lookButton, lookOn, make, percent, problem } =
       globalThis.sightread;
-    const { stage } = globalThis.sightread;
+    const { promise, stage } = globalThis.sightread;
     const SMALL = 160; // longer side of a picture of the strip, px
     const LARGE = 320; // the same in the picture to download
     const MARGIN = 16; // px, in that picture
@@ -19,9 +19,9 @@ Object.assign(
     ];
 
     function showCaption(element, props, trigger, watch) {
-      const sentence = make("p", { className: "sr-sentence", aria: { role: "status" } });
-      const rest = make("div", { className: "sr-rest" });
-      element.append(make("div", { className: "sr-caption" }, sentence, rest));
+      const sentence = html`<p class="sr-sentence" role="status"></p>`;
+      const rest = html`<div class="sr-rest"></div>`;
+      element.append(html`<div class="sr-caption">${sentence}${rest}</div>`);
       let choice = null; // of the last choice: where it was made, until it is answered
       const steer = (chosen, where) => {
         choice = where;
@@ -62,30 +62,21 @@ Object.assign(
       const likely = value.judged
         ? `Right about the main thing with a probability of ${sure}.`
         : `Each word ${sure} likely, on average.`;
-      return make(
-        "div",
-        {},
-        value.unsure
-          ? make(
-              "p",
-              { className: "sr-doubt" },
-              make("strong", {}, "The model is not sure of this."),
-              value.original
-                ? ` What it wrote at first: “${value.original}”`
-                : " It may be quite wrong.",
-            )
-          : null,
-        make(
-          "div",
-          { className: "sr-actions" },
-          ...copyButton(caption.text),
-          make("span", { className: "sr-note" }, likely),
-        ),
-      );
+      const doubt = value.original
+        ? ` What it wrote at first: “${value.original}”`
+        : " It may be quite wrong.";
+      return html`<div>
+        ${value.unsure
+          ? html`<p class="sr-doubt"><strong>The model is not sure of this.</strong>${doubt}</p>`
+          : null}
+        <div class="sr-actions">
+          ${copyButton(caption.text)}<span class="sr-note">${likely}</span>
+        </div>
+      </div>`;
     }
 
     function copyButton(text) {
-      const said = make("span", { className: "sr-hidden", aria: { role: "status" } });
+      const said = html`<span class="sr-hidden" role="status"></span>`;
       const copy = button("Copy as alt text", async () => {
         try {
           await navigator.clipboard.writeText(text);
@@ -106,35 +97,29 @@ Object.assign(
 
     function tags(value) {
       if (!value.concepts?.length) return [];
-      const rows = value.concepts.map((concept) => make("li", {}, tag(concept, value)));
+      const rows = value.concepts.map((concept) => html`<li>${tag(concept, value)}</li>`);
       return [
-        make(
-          "section",
-          {},
-          make("h2", {}, "What it sees"),
-          make(
-            "p",
-            { className: "sr-note" },
-            "How likely each is in the photo. Point at one to see where.",
-          ),
-          make("ul", { className: "sr-tags", aria: { label: "What it sees" } }, ...rows),
-        ),
+        html`<section>
+          <h2>What it sees</h2>
+          <p class="sr-note">How likely each is in the photo. Point at one to see where.</p>
+          <ul class="sr-tags" aria-label="What it sees">${rows}</ul>
+        </section>`,
       ];
     }
 
     function tag({ word, there, grid }, { columns, resize }) {
-      const parts = [`${word} `, make("small", {}, percent(there))];
-      if (!grid.length) return make("span", { className: "sr-tag" }, ...parts);
+      const parts = [`${word} `, html`<small>${percent(there)}</small>`];
+      if (!grid.length) return html`<span class="sr-tag">${parts}</span>`;
       const map = { grid, columns, resize, text: `Where it sees “${word}”` };
       const place = `, ${sightread.whereabouts(map)}`;
-      return lookButton(map, ...parts, make("span", { className: "sr-hidden" }, place));
+      return lookButton(map, ...parts, html`<span class="sr-hidden">${place}</span>`);
     }
 
     // ---- word by word
 
     function byWord(value, steer) {
-      const others = make("div", { className: "sr-others", id: "sr-others" });
-      const list = make("ol", { className: "sr-words", aria: { label: "Words" } });
+      const others = html`<div class="sr-others" id="sr-others"></div>`;
+      const list = html`<ol class="sr-words" aria-label="Words"></ol>`;
       const close = () => {
         const open = list.querySelector("[aria-expanded=true]");
         open?.setAttribute("aria-expanded", "false");
@@ -153,26 +138,18 @@ Object.assign(
         }, "sr-word");
         choose.setAttribute("aria-expanded", "false");
         choose.setAttribute("aria-controls", others.id);
-        choose.append(
-          make("span", {}, word.word),
-          bar(word.prob),
-          make("small", {}, percent(word.prob)),
-        );
+        const share = html`<small>${percent(word.prob)}</small>`;
+        choose.append(html`<span>${word.word}</span>`, bar(word.prob), share);
         lookOn(choose, map);
-        list.append(make("li", {}, choose));
+        list.append(html`<li>${choose}</li>`);
       });
-      const section = make(
-        "section",
-        {},
-        make("h2", {}, "Word by word"),
-        make(
-          "p",
-          { className: "sr-note" },
-          "Point at a word to see where the model looked for it. Choose one to change it.",
-        ),
-        list,
-        others,
-      );
+      const section = html`<section>
+        <h2>Word by word</h2>
+        <p class="sr-note">
+          Point at a word to see where the model looked for it. Choose one to change it.
+        </p>
+        ${list}${others}
+      </section>`;
       section.addEventListener("keydown", (event) => {
         if (event.key === "Escape") close()?.focus();
       });
@@ -205,27 +182,20 @@ Object.assign(
         .filter((other) => other.word !== word)
         .map((other) => {
           const choose = button(`${other.word} `, () => use(other.word));
-          choose.append(make("small", {}, percent(other.prob)));
-          return make("li", {}, choose);
+          choose.append(html`<small>${percent(other.prob)}</small>`);
+          return html`<li>${choose}</li>`;
         });
-      const input = make("input", {
-        ...{ type: "text", maxLength: WORD_LETTERS, autocomplete: "off" },
-        placeholder: "a word of your own",
-        aria: { label: "A word of your own" },
-      });
-      const own = make(
-        "form",
-        { className: "sr-own" },
-        input,
-        make("button", { type: "submit" }, "Use it"),
-      );
+      const input = html`<input type="text" autocomplete="off" placeholder="a word of your own"
+        aria-label="A word of your own">`;
+      input.maxLength = WORD_LETTERS;
+      const own = html`<form class="sr-own">${input}<button type="submit">Use it</button></form>`;
       own.addEventListener("submit", (event) => {
         event.preventDefault();
         use(input.value);
       });
       return [
-        make("p", {}, `Instead of “${word}”; the rest is then written anew:`),
-        make("ul", { className: "sr-choices" }, ...choices),
+        html`<p>${`Instead of “${word}”; the rest is then written anew:`}</p>`,
+        html`<ul class="sr-choices">${choices}</ul>`,
         own,
         trouble,
       ];
@@ -239,32 +209,28 @@ Object.assign(
         const focus = `.sr-candidates li:nth-child(${place + 1}) button`;
         const choose = button("", () => steer({ chosen: place }, { focus }));
         choose.setAttribute("aria-pressed", String(place === value.chosen));
-        choose.append(
-          make("span", {}, (place === value.chosen && value.original) || caption.text),
-          bar(caption.confidence),
-          make("small", {}, percent(caption.confidence)),
-        );
-        return make("li", {}, choose);
+        const text = (place === value.chosen && value.original) || caption.text;
+        const share = html`<small>${percent(caption.confidence)}</small>`;
+        choose.append(html`<span>${text}</span>`, bar(caption.confidence), share);
+        return html`<li>${choose}</li>`;
       });
       return [
-        make(
-          "section",
-          {},
-          make("h2", {}, "Captions to choose from"),
-          make("ol", { className: "sr-candidates" }, ...rows),
-        ),
+        html`<section>
+          <h2>Captions to choose from</h2>
+          <ol class="sr-candidates">${rows}</ol>
+        </section>`,
       ];
     }
 
     // ---- the strip of small heat maps
 
     function strip(value) {
-      const list = make("ol", { className: "sr-strip" });
+      const list = html`<ol class="sr-strip"></ol>`;
       for (const word of value.words) {
         const map = mapOf(value, word);
         const label = `${map.text}: ${sightread.whereabouts(map)}`;
         const canvas = make("canvas", { width: SMALL, height: SMALL, aria: { role: "img", label } });
-        list.append(make("li", {}, canvas, make("span", { aria: { hidden: "true" } }, word.word)));
+        list.append(html`<li>${canvas}<span aria-hidden="true">${word.word}</span></li>`);
       }
       const draw = () => {
         if (!list.isConnected) return; // the next caption was faster
@@ -275,17 +241,11 @@ Object.assign(
       };
       // The photo may come after its caption, and is decoded after it came.
       requestAnimationFrame(() => stage.image.decode().then(draw, () => {}));
-      return make(
-        "section",
-        {},
-        make("h2", {}, "Where it looked"),
-        list,
-        make(
-          "div",
-          { className: "sr-actions" },
-          button("Download as a picture", () => save(value)),
-        ),
-      );
+      return html`<section>
+        <h2>Where it looked</h2>
+        ${list}
+        <div class="sr-actions">${button("Download as a picture", () => save(value))}</div>
+      </section>`;
     }
 
     function smaller(side) {

@@ -7,7 +7,7 @@
 Object.assign(
   globalThis.sightread,
   (() => {
-    const { bar, button, download, make, percent, problem } = globalThis.sightread;
+    const { bar, button, download, html, make, percent, problem } = globalThis.sightread;
     const FILES = { csv: "CSV", jsonl: "JSONL", txt: "text files" };
     const PAUSE = 2000; // ms between two reports to who listens to the page
     const GONE =
@@ -50,36 +50,28 @@ Object.assign(
 
     // ---- the table
 
-    function tableOf(body) {
-      const heads = ["Photo", "Caption", "Confidence"].map((text) =>
-        make("th", { scope: "col" }, text),
-      );
-      return make(
-        "table",
-        { className: "sr-rows" },
-        make("caption", { className: "sr-hidden" }, "Photos and their captions"),
-        make("thead", {}, make("tr", {}, ...heads)),
-        body,
-      );
-    }
+    const tableOf = (body) =>
+      html`<table class="sr-rows">
+        <caption class="sr-hidden">Photos and their captions</caption>
+        <thead>
+          <tr><th scope="col">Photo</th><th scope="col">Caption</th><th scope="col">Confidence</th></tr>
+        </thead>
+        ${body}
+      </table>`;
 
     function addRow(photo) {
-      photo.image = make("span", { className: "sr-thumb" });
-      photo.text = make("td", {}, make("span", { className: "sr-note" }, "waiting"));
+      photo.image = html`<span class="sr-thumb"></span>`;
+      photo.text = html`<td><span class="sr-note">waiting</span></td>`;
       photo.share = make("td");
-      photo.element = make(
-        "tr",
-        {},
-        make("th", { scope: "row" }, photo.image, make("span", {}, photo.name)),
-        photo.text,
-        photo.share,
-      );
+      photo.element = html`<tr>
+        <th scope="row">${photo.image}<span>${photo.name}</span></th>${photo.text}${photo.share}
+      </tr>`;
     }
 
     function fillRow(photo, letters, edit) {
       const { row } = photo;
       if (row.error) {
-        photo.text.replaceChildren(make("span", { className: "sr-problem" }, row.error));
+        photo.text.replaceChildren(html`<span class="sr-problem">${row.error}</span>`);
         photo.share.replaceChildren("none");
         return;
       }
@@ -108,11 +100,11 @@ Object.assign(
     function showShare(photo) {
       const { confidence, unsure } = photo.row;
       if (edited(photo)) {
-        photo.share.replaceChildren(make("span", { className: "sr-note" }, "edited"));
+        photo.share.replaceChildren(html`<span class="sr-note">edited</span>`);
         return;
       }
-      const doubt = unsure ? make("strong", { className: "sr-unsure" }, "not sure") : null;
-      photo.share.replaceChildren(percent(confidence), bar(confidence), doubt ?? "");
+      const doubt = unsure ? html`<strong class="sr-unsure">not sure</strong>` : "";
+      photo.share.replaceChildren(percent(confidence), bar(confidence), doubt);
     }
 
     // What a file is made of.
@@ -141,26 +133,21 @@ Object.assign(
         this.start = button("Describe all", () => this.run(), "sr-primary");
         this.stop = button("Stop", () => this.halt());
         this.clear = button("Remove all", () => this.removeAll());
-        this.model = make("select", {}, ...models.map((name) => make("option", {}, name)));
+        this.model = html`<select>${models.map((name) => html`<option>${name}</option>`)}</select>`;
         this.model.addEventListener("change", () => this.forget());
-        this.bar = make("progress", { aria: { label: "Photos dealt with" } });
-        this.status = make("p", { aria: { role: "status" } });
+        this.bar = html`<progress aria-label="Photos dealt with"></progress>`;
+        this.status = html`<p role="status"></p>`;
         this.trouble = make("div");
         this.results = this.downloads();
         this.body = make("tbody");
         this.table = tableOf(this.body);
-        this.root = make(
-          "div",
-          { className: "sr-folder" },
-          this.chooser(),
-          make("label", { hidden: models.length < 2 }, "Model ", this.model),
-          make("div", { className: "sr-actions" }, this.start, this.stop, this.clear),
-          this.bar,
-          this.status,
-          this.trouble,
-          this.results,
-          this.table,
-        );
+        const choice = html`<label>Model ${this.model}</label>`;
+        choice.hidden = models.length < 2;
+        this.root = html`<div class="sr-folder">
+          ${this.chooser()}${choice}
+          <div class="sr-actions">${this.start}${this.stop}${this.clear}</div>
+          ${this.bar}${this.status}${this.trouble}${this.results}${this.table}
+        </div>`;
         element.append(this.root);
       }
 
@@ -177,18 +164,13 @@ Object.assign(
         const [files, fileInput] = chosenBy("Choose photos", { accept: suffixes.join() });
         const [folder, folderInput] = chosenBy("Choose a folder", { webkitdirectory: true });
         this.choosers = [files, folder];
-        this.drop = make(
-          "div",
-          { className: "sr-drop" },
-          make("p", {}, "Drop photos or a folder here, or choose them."),
-          make("div", { className: "sr-actions" }, files, folder, fileInput, folderInput),
-          make(
-            "p",
-            { className: "sr-hint" },
-            `${most} at most. For more: `,
-            make("code", {}, "captioner caption folder/ -o captions.csv"),
-          ),
-        );
+        this.drop = html`<div class="sr-drop">
+          <p>Drop photos or a folder here, or choose them.</p>
+          <div class="sr-actions">${files}${folder}${fileInput}${folderInput}</div>
+          <p class="sr-hint">
+            ${`${most} at most. For more: `}<code>captioner caption folder/ -o captions.csv</code>
+          </p>
+        </div>`;
         return this.drop;
       }
 
@@ -196,15 +178,13 @@ Object.assign(
         this.files = Object.entries(FILES).map(([format, name]) =>
           button(`Download ${name}`, () => this.save(format)),
         );
-        const hint =
-          "The files have the captions as they stand here: type to correct them. " +
-          "Confidence is how likely each word was, on average.";
-        return make(
-          "div",
-          {},
-          make("div", { className: "sr-actions" }, ...this.files),
-          make("p", { className: "sr-hint" }, hint),
-        );
+        return html`<div>
+          <div class="sr-actions">${this.files}</div>
+          <p class="sr-hint">
+            The files have the captions as they stand here: type to correct them.
+            Confidence is how likely each word was, on average.
+          </p>
+        </div>`;
       }
 
       // While the tab is open, all that is dropped or pasted anywhere is for it.

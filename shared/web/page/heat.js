@@ -34,59 +34,29 @@ Object.assign(
       }
     }
 
-    // For each pixel of a line: four of the values around it, and how much of each is
-    // in it. Catmull-Rom: through every value, without corners.
-    function taps(side) {
-      return Array.from({ length: GRAIN }, (_, pixel) => {
-        const place = ((pixel + 0.5) * side) / GRAIN - 0.5;
-        const first = Math.floor(place);
-        const t = place - first;
-        const at = [-1, 0, 1, 2].map((step) =>
-          Math.min(side - 1, Math.max(0, first + step)),
-        );
-        const share = [
-          t * (-0.5 + t * (1 - 0.5 * t)),
-          1 + t * t * (-2.5 + 1.5 * t),
-          t * (0.5 + t * (2 - 1.5 * t)),
-          t * t * (-0.5 + 0.5 * t),
-        ];
-        return { at, share };
-      });
-    }
-
-    // Widen `lines` lines of `size` values each to GRAIN, and turn rows to columns.
-    function widen(values, size, lines, weights) {
-      const wide = new Float32Array(GRAIN * lines);
-      weights.forEach(({ at, share }, pixel) => {
-        for (let line = 0; line < lines; line += 1) {
-          let sum = 0;
-          for (let tap = 0; tap < 4; tap += 1) {
-            sum += share[tap] * values[line * size + at[tap]];
-          }
-          wide[pixel * lines + line] = sum;
-        }
-      });
-      return wide;
-    }
-
     const drawn = new WeakMap(); // grid -> canvas: each is drawn once
 
+    // The browser smooths the values, as shades of grey; these then get their colours.
     function heat({ grid, columns }) {
       if (drawn.has(grid)) return drawn.get(grid);
       const rows = grid.length / columns;
       const most = Math.max(EVEN / grid.length, ...grid);
-      const wide = widen(grid, columns, rows, taps(columns));
-      const levels = widen(wide, rows, GRAIN, taps(rows));
+      const small = new ImageData(columns, rows);
+      grid.forEach((value, place) => {
+        const level = Math.round((LEVELS - 1) * Math.min(1, Math.max(0, value / most)));
+        small.data.set([level, level, level, 255], 4 * place);
+      });
+      const cells = make("canvas", { width: columns, height: rows });
+      cells.getContext("2d").putImageData(small, 0, 0);
       const canvas = make("canvas", { width: GRAIN, height: GRAIN });
       const context = canvas.getContext("2d");
-      const pixels = context.createImageData(GRAIN, GRAIN);
-      levels.forEach((value, pixel) => {
-        const share = Math.min(1, Math.max(0, value / most));
-        const level = 4 * Math.round(share * (LEVELS - 1));
-        for (let channel = 0; channel < 4; channel += 1) {
-          pixels.data[4 * pixel + channel] = palette[level + channel];
-        }
-      });
+      context.imageSmoothingQuality = "high";
+      context.drawImage(cells, 0, 0, GRAIN, GRAIN);
+      const pixels = context.getImageData(0, 0, GRAIN, GRAIN);
+      for (let at = 0; at < pixels.data.length; at += 4) {
+        const level = 4 * pixels.data[at];
+        pixels.data.set(palette.subarray(level, level + 4), at);
+      }
       context.putImageData(pixels, 0, 0);
       drawn.set(grid, canvas);
       return canvas;

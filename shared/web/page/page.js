@@ -22,6 +22,19 @@ globalThis.sightread ??= (() => {
     return element;
   }
 
+  // An element that is written as HTML. What is put into it is an element, a list of
+  // elements, nothing, or text, which stays text.
+  function html(parts, ...inside) {
+    const template = make("template");
+    template.innerHTML = parts.join("<!---->").replace(/(?<=>)\s*\n\s*|\s*\n\s*(?=<)/g, "");
+    const walker = document.createTreeWalker(template.content, NodeFilter.SHOW_COMMENT);
+    const places = inside.map(() => walker.nextNode());
+    places.forEach((place, number) => {
+      place.replaceWith(...[inside[number]].flat().filter((one) => one !== null));
+    });
+    return template.content.firstElementChild;
+  }
+
   function button(text, act, className = "") {
     const made = make("button", { type: "button", className }, text);
     made.addEventListener("click", act);
@@ -29,22 +42,19 @@ globalThis.sightread ??= (() => {
   }
 
   function bar(share) {
-    const full = make("span", { className: "sr-full" });
-    full.style.width = `${100 * share}%`;
-    return make("span", { className: "sr-bar", aria: { hidden: "true" } }, full);
+    const made = html`<span class="sr-bar" aria-hidden="true"><span class="sr-full"></span></span>`;
+    made.firstChild.style.width = `${100 * share}%`;
+    return made;
   }
 
   // What stands where something will be: steps are pairs of a beginning and the rest.
   const promise = (head, steps) =>
-    make(
-      "div",
-      { className: "sr-promise" },
-      make("h2", {}, head),
-      ...steps.map(([first, rest]) => make("p", {}, make("strong", {}, first), ` ${rest}`)),
-    );
+    html`<div class="sr-promise">
+      <h2>${head}</h2>
+      ${steps.map(([first, rest]) => html`<p><strong>${first}</strong>${` ${rest}`}</p>`)}
+    </div>`;
 
-  const problem = (text) =>
-    make("p", { className: "sr-problem", aria: { role: "alert" } }, text);
+  const problem = (text) => html`<p class="sr-problem" role="alert">${text}</p>`;
 
   function download(blob, name) {
     const link = make("a", { href: URL.createObjectURL(blob), download: name });
@@ -71,15 +81,16 @@ globalThis.sightread ??= (() => {
   };
 
   function showStage(element, props, trigger, watch) {
-    const cover = make("canvas", { className: "sr-cover", aria: { hidden: "true" } });
-    const said = make("span");
-    const legend = make("p", { className: "sr-legend" }, said, scale());
-    const frame = make("div", { className: "sr-frame" }, stage.image, cover);
-    const shown = make("div", { className: "sr-shown", hidden: true }, frame, legend);
-    const trouble = make("div");
-    const camera = makeCamera();
+    const cover = html`<canvas class="sr-cover" aria-hidden="true"></canvas>`;
+    const [said, trouble, camera] = [make("span"), make("div"), makeCamera()];
+    const legend = html`<p class="sr-legend">${said}
+      <span class="sr-scale">little<span class="sr-colours" aria-hidden="true"></span>much</span>
+    </p>`;
+    const shown = html`<div class="sr-shown" hidden>
+      <div class="sr-frame">${stage.image}${cover}</div>${legend}
+    </div>`;
     element.append(
-      make("div", { className: "sr-stage" }, shown, makeTaker(camera), camera.root, trouble),
+      html`<div class="sr-stage">${shown}${makeTaker(camera)}${camera.root}${trouble}</div>`,
     );
     showMaps(cover, legend, said);
     if (props.largest) stage.largest = props.largest * 1e6;
@@ -116,15 +127,6 @@ globalThis.sightread ??= (() => {
     watch("value", update);
     update();
   }
-
-  const scale = () =>
-    make(
-      "span",
-      { className: "sr-scale" },
-      "little",
-      make("span", { className: "sr-colours", aria: { hidden: "true" } }),
-      "much",
-    );
 
   function showMaps(cover, legend, said) {
     let pinned = null;
@@ -191,14 +193,12 @@ globalThis.sightread ??= (() => {
     const choose = button("Choose a photo", () => chooser.click(), "sr-primary");
     // Browsers lend the camera only to pages that come by HTTPS or from this computer.
     const shoot = navigator.mediaDevices ? button("Use the camera", camera.open) : null;
-    return make(
-      "div",
-      { className: "sr-taker" },
-      make("p", { className: "sr-invitation" }, "Drop a photo here"),
-      make("p", { className: "sr-by-hand" }, "or paste one"),
-      make("p", { className: "sr-next" }, "Drop or paste the next one, or"),
-      make("div", { className: "sr-actions" }, choose, shoot, chooser),
-    );
+    return html`<div class="sr-taker">
+      <p class="sr-invitation">Drop a photo here</p>
+      <p class="sr-by-hand">or paste one</p>
+      <p class="sr-next">Drop or paste the next one, or</p>
+      <div class="sr-actions">${choose}${shoot}${chooser}</div>
+    </div>`;
   }
 
   // Hand a photo to Python, by the field that uploads it.
@@ -252,11 +252,13 @@ globalThis.sightread ??= (() => {
   }
 
   function makeCamera() {
-    const video = make("video", { autoplay: true, muted: true, playsInline: true });
-    video.setAttribute("aria-label", "What the camera sees");
+    const video = html`<video autoplay muted playsinline aria-label="What the camera sees"></video>`;
+    video.muted = true; // the attribute counts only when a page is parsed
     const take = button("Take the photo", () => shoot(), "sr-primary");
-    const actions = make("div", { className: "sr-actions" }, take, button("Cancel", () => close()));
-    const root = make("div", { className: "sr-camera", hidden: true }, video, actions);
+    const cancel = button("Cancel", () => close());
+    const root = html`<div class="sr-camera" hidden>
+      ${video}<div class="sr-actions">${take}${cancel}</div>
+    </div>`;
     let opener = null;
 
     async function open(event) {
@@ -298,21 +300,22 @@ globalThis.sightread ??= (() => {
   }
 
   function showExamples(element, props, trigger) {
-    const list = make("ul", { className: "sr-examples", aria: { label: "Example photos" } });
-    props.value.forEach(({ name, preview }, place) => {
+    const choices = props.value.map(({ name, preview }, place) => {
       const choose = button("", () => {
         stage.wait();
         trigger("select", { example: place });
       });
       choose.append(make("img", { src: preview, alt: `Example: ${name}` }));
-      list.append(make("li", {}, choose));
+      return html`<li>${choose}</li>`;
     });
-    const label = make("p", { className: "sr-note" }, "Or try one of these:");
-    element.append(make("div", { className: "sr-tries" }, label, list));
+    element.append(html`<div class="sr-tries">
+      <p class="sr-note">Or try one of these:</p>
+      <ul class="sr-examples" aria-label="Example photos">${choices}</ul>
+    </div>`);
   }
 
   return {
-    ...{ bar, button, download, lookButton, lookOn, make, percent, problem, promise },
+    ...{ bar, button, download, html, lookButton, lookOn, make, percent, problem, promise },
     stage,
     ...{ showStage, showExamples, takePhotos },
   };
