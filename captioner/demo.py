@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     import gradio as gr
 
     from captioner.demo_page import Models, Settings
+    from shared.web.turns import Turns
 
 MCP = ">=1.21,<2"  # what Gradio's part for it is written for
 OPEN_TO_ALL = (
@@ -38,10 +39,11 @@ def serve(settings: "Settings") -> None:
     """
     from concurrent.futures import ThreadPoolExecutor
 
-    from captioner.demo_page import build_server, load_warm
+    from captioner.demo_page import AT_ONCE, build_server, load_warm
     from shared.web.serving import ending_cleanly, is_open, listen, run
 
     _check_installed(settings.mcp)
+    from shared.web.turns import Turns
     from shared.web.uploads import forget, use_own_folder
 
     with listen(settings.host, settings.port) as listening, ending_cleanly():
@@ -52,7 +54,9 @@ def serve(settings: "Settings") -> None:
             # In the loader's thread nothing could be muted any more.
             with muted(), ThreadPoolExecutor(1) as loader:
                 loading = loader.submit(load_warm, settings)
-                server = build_server(_build(loading, settings), settings)
+                turns = Turns(AT_ONCE)
+                page = _build(loading, settings, turns)
+                server = build_server(page, settings, turns)
             run(
                 server,
                 listening,
@@ -106,13 +110,15 @@ def _check_mcp() -> None:
     )
 
 
-def _build(loading: "Future[Models]", settings: "Settings") -> "gr.Blocks":
+def _build(
+    loading: "Future[Models]", settings: "Settings", turns: "Turns"
+) -> "gr.Blocks":
     """Put the page together while models load: importing Gradio takes longer."""
     import gradio  # noqa: F401
 
     from captioner.demo_page import build_page
 
-    return build_page(loading.result(), settings)
+    return build_page(loading.result(), settings, turns)
 
 
 def _announce(where: str, settings: "Settings") -> None:

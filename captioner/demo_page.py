@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from fastapi import FastAPI
 
     from captioner.photo_captioner import PhotoCaptioner
+    from shared.web.turns import Turns
     from vqa.photo_answerer import PhotoAnswerer
 
 INCLUDED = "included"
@@ -160,13 +161,13 @@ def _names(folders: Sequence[Path]) -> dict[str, Path]:
 
 def _alike(answerer: "PhotoAnswerer", captioners: "dict[str, PhotoCaptioner]") -> str:
     """Name the captioner whose encoder finds the same in a photo, or nothing."""
-    own = answerer.config.encoder
-    side = own.image_size
+    from shared.vision.photo_cache import view_of
+
+    side, _ = view_of(answerer)
     probe = np.random.default_rng(0).integers(0, 256, (side, side, 3), np.uint8)
     found = answerer.runtime.look(probe)
     for name, captioner in captioners.items():
-        other = captioner.config.encoder
-        if (other.image_size, other.resize) != (side, own.resize):
+        if view_of(captioner) != view_of(answerer):
             continue
         features = captioner.runtime.encode(probe[None])
         if len(features) == 1 and np.array_equal(features[0][0], found):
@@ -174,35 +175,31 @@ def _alike(answerer: "PhotoAnswerer", captioners: "dict[str, PhotoCaptioner]") -
     return ""
 
 
-def build_page(models: Models, settings: Settings) -> "gr.Blocks":
-    """Put the page together."""
+def build_page(models: Models, settings: Settings, turns: "Turns") -> "gr.Blocks":
+    """Put the page together; its events take turns."""
     import gradio as gr
 
     from captioner.api import CaptionApi
     from captioner.folder import FolderTab
     from captioner.page import DescribeTab
-    from captioner.page import view as captioner_view
-    from shared.vision.photo_cache import Photos, owner_of
+    from shared.vision.photo_cache import Photos, owner_of, view_of
     from shared.web.api import publish
     from shared.web.components import (
         ABOUT,
+        QUIETLY,
         TITLE,
         card_text,
         component,
         photo_field,
         previews,
     )
-    from shared.web.turns import Turns
     from shared.web.wording import problem
     from vqa.api import AskApi
     from vqa.page import AskTab
-    from vqa.page import view as vqa_view
 
-    views = {captioner_view(one) for one in models.captioners.values()}
-    views |= {vqa_view(one) for one in models.answerers.values()}
-    photos = Photos(views)
+    both = (*models.captioners.values(), *models.answerers.values())
+    photos = Photos({view_of(one) for one in both})
     examples = sorted(included("examples").glob("*.jpg"))
-    turns = Turns(AT_ONCE)
     describe = DescribeTab(models.captioners, photos)
     ask = AskTab(models.answerers, photos, models.encoders)
 
@@ -255,16 +252,11 @@ def build_page(models: Models, settings: Settings) -> "gr.Blocks":
                 place = 0
             return arrive(visitor, examples[place], *rest)
 
-        options: dict[str, Any] = {
-            "api_visibility": "private",
-            "show_progress": "hidden",
-            "trigger_mode": "multiple",  # "once" would lose a photo that comes soon
-        }
-        arrive_in_turn = turns.taking(arrive)
-        field.upload(arrive_in_turn, [field, *describe.inputs], outputs, **options)
+        given = [field, *describe.inputs]
+        field.upload(turns.taking(arrive), given, outputs, **QUIETLY)
         if examples:
-            show_in_turn = turns.taking(show_example)
-            gallery.select(show_in_turn, describe.inputs, outputs, **options)
+            show = turns.taking(show_example)
+            gallery.select(show, describe.inputs, outputs, **QUIETLY)
         captions = CaptionApi(models.captioners, photos)
         publish(
             captions.caption,
@@ -275,7 +267,7 @@ def build_page(models: Models, settings: Settings) -> "gr.Blocks":
     return page
 
 
-def build_server(page: "gr.Blocks", settings: Settings) -> "FastAPI":
+def build_server(page: "gr.Blocks", settings: Settings, turns: "Turns") -> "FastAPI":
     """Serve the page, within limits.
 
     Raises:
@@ -290,6 +282,7 @@ def build_server(page: "gr.Blocks", settings: Settings) -> "FastAPI":
     from shared.web.connections import spare_files
     from shared.web.hosts import Hosts
     from shared.web.logins import Login, user_of
+    from shared.web.opening import Opening
     from shared.web.patches import patch
     from shared.web.queue import Queue
     from shared.web.shell import ASSETS, Shell, make_server
@@ -331,7 +324,9 @@ def build_server(page: "gr.Blocks", settings: Settings) -> "FastAPI":
     endpoints = page.get_api_info()["named_endpoints"]
     parameters = {name[1:]: one["parameters"] for name, one in endpoints.items()}
     server.add_middleware(Queue, parameters=parameters)
-    if settings.users:
+    if not settings.users:
+        server.add_middleware(Opening)
+    else:
         server.add_middleware(Belongings)
         server.add_middleware(Login, users=settings.users)
     server.add_middleware(
@@ -339,6 +334,7 @@ def build_server(page: "gr.Blocks", settings: Settings) -> "FastAPI":
         uploads=Uploads(Path(get_upload_folder()), spare_files()),
         largest_upload=(1 + BATCH * settings.largest) * 10**6,
         hosts=Hosts(settings.host, settings.host_names),
+        is_crowded=lambda: turns.are_waited_for,
     )
     if settings.root_path:
         server.add_middleware(Below, root_path=settings.root_path)

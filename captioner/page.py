@@ -17,19 +17,13 @@ from captioner.controls import (
 )
 from captioner.photo_captioner import Looked, PhotoCaptioner
 from shared.errors import AppError
-from shared.vision.photo_cache import Photo, Photos, View, grids, owner_of
-from shared.web.components import component, model_choice
+from shared.vision.photo_cache import Photo, Photos, grids, owner_of, view_of
+from shared.web.components import QUIETLY, component, model_choice
 from shared.web.turns import Turns
 from shared.web.wording import problem
 
 MOST_PREFIX = 400  # letters
 CHOICES = 8  # words offered in the place of one
-
-
-def view(captioner: PhotoCaptioner) -> View:
-    """How a model sees photos."""
-    encoder = captioner.config.encoder
-    return encoder.image_size, encoder.resize
 
 
 class DescribeTab:
@@ -58,11 +52,10 @@ class DescribeTab:
         self.inputs: list[Any] = [model, *controls]
         told = gr.State(_told([one.value for one in self.inputs]))
         typed = [controls.prefix, controls.must, controls.ban]
-        again: dict[str, Any] = {
+        # A slider says a lot on its way.
+        again = QUIETLY | {
             "inputs": [told, *self.inputs],
-            "api_visibility": "private",
-            "show_progress": "hidden",
-            "trigger_mode": "always_last",  # a slider says a lot on its way
+            "trigger_mode": "always_last",
         }
         gr.on(
             [one.change for one in controls if one not in typed]
@@ -72,14 +65,10 @@ class DescribeTab:
             outputs=[self.caption, told],
             **again,
         )
-        model.change(
-            turns.taking(self._change_model),
-            outputs=[self.caption, told, *controls],
-            **again,
-        )
-        again |= {"inputs": self.inputs, "trigger_mode": "multiple"}
+        change = turns.taking(self._change_model)
+        model.change(change, outputs=[self.caption, told, *controls], **again)
         steer = turns.taking(self._steer)
-        self.caption.select(steer, outputs=self.caption, **again)
+        self.caption.select(steer, self.inputs, self.caption, **QUIETLY)
 
     def describe_photo(self, photo: Photo, model: str, *asked: Any) -> dict[str, Any]:
         """Describe a photo as the controls say."""
@@ -133,7 +122,7 @@ class DescribeTab:
     def look(self, name: str, photo: Photo) -> Looked:
         """Look at a photo with a model, once."""
         captioner = self.captioners[name]
-        images = photo.images[view(captioner)][None]
+        images = photo.images[view_of(captioner)][None]
 
         def looked() -> Looked:
             features = photo.once(

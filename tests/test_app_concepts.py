@@ -9,8 +9,8 @@ from PIL import Image
 
 pytest.importorskip("gradio", reason="pip install gradio")
 
-from captioner.page import DescribeTab, view
-from shared.vision.photo_cache import Photos
+from captioner.page import DescribeTab
+from shared.vision.photo_cache import Photos, view_of
 
 THERE = {"dog": 0.9, "tree": 0.5, "cat": 0.1} | {f"x{i}": 0.3 for i in range(12)}
 
@@ -28,7 +28,7 @@ def described():
             captioner.runtime.seen = lambda looked: None
         if not where:
             captioner.runtime.where = lambda looked: None
-        photos = Photos({view(captioner)})
+        photos = Photos({view_of(captioner)})
         file = io.BytesIO()
         Image.fromarray(photo(0)).save(file, "PNG")
         tab = DescribeTab({"one": captioner}, photos)

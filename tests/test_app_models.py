@@ -19,6 +19,7 @@ from captioner.predict import SHIPPED
 from shared.bundles.litert import Spec
 from shared.errors import AppError
 from shared.web.components import MOST_CARD, card_text
+from shared.web.turns import Turns
 from vqa import runtime_litert
 from vqa.runtime_litert import LiteRTRuntime
 
@@ -226,4 +227,4 @@ def test_tools_that_are_not_there_in_the_end_are_no_success(monkeypatch):
     with gr.Blocks() as page:
         gr.Markdown("x")
     with pytest.raises(AppError, match="no attribute 'Server'"):
-        demo_page.build_server(page, Settings(mcp=True))
+        demo_page.build_server(page, Settings(mcp=True), Turns(1))

@@ -20,12 +20,11 @@ GET = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
 NOW = 1000.0
 
 
-def made(path=None, age=0.0, address="a", has_come=True, received=0, paused=False):
+def made(path=None, age=0.0, address="a", has_come=True, paused=False):
     """A connection; without a path none with a request."""
     one = Connection.__new__(Connection)
     one.client = (address, 1)
     one.since = one.began = NOW - age
-    one.received = received
     one.flow = SimpleNamespace(write_paused=paused)
     one.scope = {"path": path}
     one.cycle = path and SimpleNamespace(
@@ -40,17 +39,15 @@ def made(path=None, age=0.0, address="a", has_come=True, received=0, paused=Fals
 
 def test_the_idlest_end_first():
     """In this order, whatever their age."""
-    join, file = "/gradio_api/queue/join", "/gradio_api/upload"
+    join = "/gradio_api/queue/join"
     ordered = [
-        made(age=30),
-        made(age=5),
         made("/gradio_api/heartbeat/x", age=500),
         made("/", age=50, paused=True),
-        made("/gradio_api/heartbeat/x", age=1),
-        made(join, age=20, has_come=False, received=30),
+        made(age=30),
+        made(age=5),
+        made(join, age=20, has_come=False),
         made(age=1),
-        made(join, age=0.5, has_come=False, received=30),
-        made(file, age=10, has_come=False, received=10**6),
+        made(join, age=0.5, has_come=False),
         made("/gradio_api/queue/data", age=9),
         made("/gradio_api/queue/data", age=1),
         made(join, age=30),

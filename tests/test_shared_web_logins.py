@@ -9,8 +9,8 @@ import pytest
 from shared.errors import AppError
 from shared.web import guesses, logins
 from shared.web.guesses import Guesses
-from shared.web.logins import USER, Login, read_users
-from shared.web.requests import Refused
+from shared.web.logins import Login, read_users
+from shared.web.requests import USER, Refused, answer
 
 USERS = [("ann", "pass:word"), ("bob", "ß")]
 
@@ -59,7 +59,7 @@ def test_a_file_that_locks_everybody_out_is_refused(tmp_path, monkeypatch):
 
 
 async def name_user(scope, receive, send):
-    await logins._send(send, 200, {"user": scope[USER]})
+    await answer(send, 200, {"user": scope[USER]})
 
 
 class Page:

@@ -304,6 +304,35 @@ def test_the_largest_upload_ends_where_there_is_no_room(tmp_path, monkeypatch):
     assert ask(reading([]), tmp_path, "POST", path, parts=(bytes(60),))[0] == 507
 
 
+@pytest.mark.parametrize("crowded", [True, False])
+def test_large_uploads_give_way_to_those_who_wait(tmp_path, monkeypatch, crowded):
+    waited, sleep = [], asyncio.sleep
+
+    async def wait(seconds):
+        waited.append(seconds)
+        await sleep(0)
+
+    monkeypatch.setattr(web.asyncio, "sleep", wait)
+    monkeypatch.setattr(web, "LARGE", 100)
+    monkeypatch.setattr(web, "PACE", 50)
+    messages = [{"type": "http.request", "body": bytes(25), "more_body": True}] * 8
+
+    async def receive():
+        return messages.pop() if messages else {"type": "http.request"}
+
+    async def send(message):
+        pass
+
+    async def run():
+        shell = Shell(reading([]), Uploads(tmp_path), 1000, is_crowded=lambda: crowded)
+        scope = {"type": "http", "method": "POST", "path": "/gradio_api/upload"}
+        headers = [(b"host", b"localhost"), (b"content-length", b"200")]
+        await shell(scope | {"query_string": b"", "headers": headers}, receive, send)
+
+    asyncio.run(run())
+    assert waited == [0.5] * 4 + [0.0] if crowded else not waited
+
+
 def test_only_http_is_spoken(tmp_path):
     with pytest.raises(ValueError, match="only HTTP"):
         asyncio.run(

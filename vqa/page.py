@@ -8,8 +8,8 @@ import gradio as gr
 import numpy as np
 
 from shared.errors import AppError
-from shared.vision.photo_cache import Photo, Photos, View, grids, owner_of
-from shared.web.components import component, model_choice
+from shared.vision.photo_cache import Photo, Photos, grids, owner_of, view_of
+from shared.web.components import QUIETLY, component, model_choice
 from shared.web.turns import Turns
 from shared.web.wording import problem
 from vqa.photo_answerer import PhotoAnswerer
@@ -18,12 +18,6 @@ from vqa.replies import NOT_SURE, Asked
 ANSWERS = 5  # shown
 MOST_CHOICES = 20
 MOST_LETTERS = 2000  # of a question; the model reads far fewer
-
-
-def view(answerer: PhotoAnswerer) -> View:
-    """How a model sees photos."""
-    encoder = answerer.config.encoder
-    return encoder.image_size, encoder.resize
 
 
 class AskTab:
@@ -75,9 +69,7 @@ class AskTab:
             turns.taking(self._answer),
             [model, question, choices],
             self.answers,
-            api_visibility="private",
-            show_progress="hidden",
-            trigger_mode="multiple",  # "once" would lose a question that comes soon
+            **QUIETLY,
         )
 
     def _answer(
@@ -131,7 +123,7 @@ class AskTab:
         answerer = self.answerers[name]
 
         def features() -> list[np.ndarray]:
-            return [answerer.runtime.look(photo.images[view(answerer)])[None]]
+            return [answerer.runtime.look(photo.images[view_of(answerer)])[None]]
 
         found = photo.once(("features", self.encoders[name]), features)
         return np.asarray(found[0][0])

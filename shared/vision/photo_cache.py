@@ -36,6 +36,12 @@ Owner = tuple[Hashable, Hashable]  # the session, and whose it is: a name or an 
 View = tuple[int, Resize]  # how a model sees a photo: side in pixels, and what is cut
 
 
+def view_of(model: Any) -> View:
+    """Tell how a model sees photos."""
+    encoder = model.config.encoder
+    return encoder.image_size, encoder.resize
+
+
 class Upload(NamedTuple):
     """A file that came from a visitor; messages tell its name, and no folder."""
 

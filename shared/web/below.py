@@ -10,7 +10,7 @@ import re
 from typing import Any
 
 from shared.errors import AppError
-from shared.web.requests import Receive, Scope, Send
+from shared.web.requests import Receive, Scope, Send, answer
 
 _PATH = re.compile(r"(/[\w.~-]+)+", re.ASCII)
 
@@ -46,7 +46,7 @@ class Below:
         if scope["type"] == "http":
             path: str = scope["path"]
             if path == self.root_path:  # what is relative there would be elsewhere
-                await _redirect(f"{path}/", send)
+                await answer(send, 307, "", [(b"location", f"{path}/".encode())])
                 return
             if path.startswith(f"{self.root_path}/"):
                 path = path.removeprefix(self.root_path)
@@ -69,9 +69,3 @@ class Mounted:
         if scope["type"] == "http":
             scope = {**scope, "path": scope["root_path"] + scope["path"]}
         await self.app(scope, receive, send)
-
-
-async def _redirect(where: str, send: Send) -> None:
-    headers = [(b"location", where.encode()), (b"content-length", b"0")]
-    await send({"type": "http.response.start", "status": 307, "headers": headers})
-    await send({"type": "http.response.body", "body": b""})

@@ -24,6 +24,12 @@ HEAD = "".join(f'<script src="{ASSETS_URL}/{name}.js"></script>' for name in SCR
 MOST_CARD = 50_000  # letters of a bundle's card that are shown; ours have 5,000
 MARK = ASSETS / "mark.svg"
 THUMBNAIL = 144  # longer side, px
+# How the page's own events run. "once", Gradio's, would lose one that comes soon.
+QUIETLY: dict[str, Any] = {
+    "api_visibility": "private",
+    "show_progress": "hidden",
+    "trigger_mode": "multiple",
+}
 
 TITLE = f"""
 <img src="{ASSETS_URL}/{MARK.name}" alt="" width="44" height="44">

@@ -7,7 +7,7 @@ others need the place, whether it comes from one address or from many.
 
 import contextlib
 import sys
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Iterable
 from typing import Any
 
@@ -18,11 +18,10 @@ FILES = 20_000  # descriptors that the process asks for: some uploads bring 1000
 BACKLOG = 64  # connections that are taken between two looks at how many there are
 NEW = 2  # seconds for which one is spared, if there are others
 IDLE = 10  # seconds without a whole request
-FAST = 20_000  # bytes a second of a request that comes in earnest
 SHARE = 16  # of those that are open, one in so many ends when it gets crowded
 
-# What pages of Gradio open and hold. They can do without the first two.
-WATCHES = ("/gradio_api/heartbeat/", "/gradio_api/upload_progress")
+# What pages of Gradio open and hold; they can do without the first one.
+WATCH = "/gradio_api/heartbeat/"
 STREAMS = ("/gradio_api/queue/data", "/gradio_api/call/", "/gradio_api/mcp")
 
 
@@ -30,7 +29,6 @@ class Connection(H11Protocol):
     """A connection that knows how idle it is."""
 
     since = began = 0.0  # when it was last without a request, and with one
-    received = 0  # bytes since then
 
     def connection_made(self, transport: Any) -> None:
         """Take a new one, and let others go if there are too many."""
@@ -41,10 +39,9 @@ class Connection(H11Protocol):
             end_idlest(self.connections, self.loop.time())
 
     def data_received(self, data: bytes) -> None:
-        """Count what comes, from the beginning of a request."""
+        """Note when a request begins."""
         if self._is_without_request():
-            self.began, self.received = self.loop.time(), 0
-        self.received += len(data)
+            self.began = self.loop.time()
         super().data_received(data)
 
     def on_response_complete(self) -> None:
@@ -59,14 +56,13 @@ class Connection(H11Protocol):
         being answered: else those who come fast enough would end all others.
         """
         if self._is_without_request():
-            return (3 if now - self.since < NEW else 0), self.since
-        path, is_new = self.scope["path"], now - self.began < NEW
-        if self.flow.write_paused or _is_one_of(WATCHES, path):
-            return 1, self.began  # it does not read what it asks for, or can do without
+            return (2 if now - self.since < NEW else 0), self.since
+        path = self.scope["path"]
+        if self.flow.write_paused or WATCH in path:
+            return 0, self.began  # it does not read what it asks for, or can do without
         if self.cycle.more_body:
-            rate = self.received / (1 + now - self.began)
-            return (4, rate) if rate > FAST else (3 if is_new else 2, self.began)
-        return (5 if _is_one_of(STREAMS, path) else 6), self.began
+            return (2 if now - self.began < NEW else 1), self.began
+        return (3 if any(one in path for one in STREAMS) else 4), self.began
 
     def _is_without_request(self) -> bool:
         return self.cycle is None or self.cycle.response_complete
@@ -86,18 +82,15 @@ class Connection(H11Protocol):
             self.loop.call_later(max(left, IDLE / 2), self._look)
 
 
-def _is_one_of(kinds: Iterable[str], path: str) -> bool:
-    return any(kind in path for kind in kinds)  # a server before it may lengthen it
-
-
 def end_idlest(connections: Iterable[Any], now: float) -> None:
     """End some connections, of the address that has most, the idlest first."""
-    ours = [one for one in connections if not one.transport.is_closing()]
-    counts = Counter(one.client[0] if one.client else "" for one in ours)
-    (address, _) = counts.most_common(1)[0]
-    crowd = [one for one in ours if (one.client[0] if one.client else "") == address]
+    crowds: dict[str, list[Any]] = defaultdict(list)
+    for one in connections:
+        if not one.transport.is_closing():
+            crowds[one.client[0] if one.client else ""].append(one)
+    crowd = max(crowds.values(), key=lambda crowd: len(crowd))
     crowd.sort(key=lambda one: one.rank(now))
-    for one in crowd[: 1 + len(ours) // SHARE]:
+    for one in crowd[: 1 + sum(map(len, crowds.values())) // SHARE]:
         one.transport.abort()
 
 

@@ -5,7 +5,6 @@ import binascii
 import hashlib
 import hmac
 import html
-import json
 import os
 import secrets
 import time
@@ -17,7 +16,7 @@ from typing import Any
 
 from shared.errors import AppError
 from shared.web.guesses import Guesses
-from shared.web.requests import TOOLS, USER, Receive, Refused, Scope, Send
+from shared.web.requests import TOOLS, USER, Receive, Refused, Scope, Send, answer
 
 USERS = "SIGHTREAD_AUTH"  # environment variable
 LASTS = 30 * 24 * 3600  # seconds, of a login
@@ -26,6 +25,7 @@ MOST_LETTERS = 1000  # of a name or a password
 
 User = tuple[str, str]  # name, password
 
+NO_STORE = (b"cache-control", b"no-store")
 NO_LOGIN = Refused(401, "Not authenticated. Log in first.")
 WRONG = "This name and password do not go together."
 WAIT = "Many have tried to log in. Try again in a few seconds."
@@ -133,7 +133,7 @@ class Login:
         elif path == "/login" and not is_read:
             await self._log_in(scope, receive, send)
         elif path in ("/", "/login", "/logout") and is_read and not user:
-            await _send(send, 200, _show_form())
+            await answer(send, 200, _show_form(), [NO_STORE])
         elif user or (user := await self._ask_tool(scope)):
             scope[USER] = user
             await self.app(scope, receive, send)
@@ -192,10 +192,10 @@ class Login:
         try:
             is_right = await self._check(scope, name, password)
         except Refused as refused:
-            await _answer(send, refused.status, WAIT, is_browser)
+            await _tell(send, refused.status, WAIT, is_browser)
             return
         if not is_right:
-            await _answer(send, 401, WRONG, is_browser)
+            await _tell(send, 401, WRONG, is_browser)
             return
         is_safe = b"https" in (
             scope.get("scheme", "").encode(),
@@ -203,9 +203,9 @@ class Login:
         )
         cookie = b"set-cookie", self._make_cookie(name, is_safe).encode()
         if is_browser:
-            await _send(send, 303, "", [(b"location", b"./"), cookie])
+            await answer(send, 303, "", [NO_STORE, (b"location", b"./"), cookie])
         else:
-            await _send(send, 200, {"success": True}, [cookie])
+            await answer(send, 200, {"success": True}, [NO_STORE, cookie])
 
     def _make_cookie(self, name: str, is_safe: bool) -> str:
         """Write down a new login."""
@@ -222,13 +222,14 @@ class Login:
         self, send: Send, cookies: dict[str, str], is_read: bool
     ) -> None:
         if is_read:
-            await _send(send, 200, _show_form(action="logout", content=_LOGOUT))
+            form = _show_form(action="logout", content=_LOGOUT)
+            await answer(send, 200, form, [NO_STORE])
             return
         token = cookies.get(self._cookie, "")
         self._logins.pop(hashlib.sha256(token.encode()).digest(), None)
         gone = f"{self._cookie}=; HttpOnly; SameSite=Lax; Path=/; Max-Age=0"
-        headers = [(b"location", b"./"), (b"set-cookie", gone.encode())]
-        await _send(send, 303, "", headers)
+        headers = [NO_STORE, (b"location", b"./"), (b"set-cookie", gone.encode())]
+        await answer(send, 303, "", headers)
 
 
 def _read_cookies(scope: Scope) -> dict[str, str]:
@@ -249,27 +250,6 @@ def _show_form(problem: str = "", action: str = "login", content: str = _LOGIN) 
     return _FORM.replace("ACTION", action).replace("CONTENT", content)
 
 
-async def _answer(send: Send, status: int, problem: str, is_browser: bool) -> None:
-    await _send(
-        send, status, _show_form(problem) if is_browser else {"detail": problem}
-    )
-
-
-async def _send(
-    send: Send,
-    status: int,
-    content: str | dict[str, Any],
-    headers: Sequence[tuple[bytes, bytes]] = (),
-) -> None:
-    kind, text = b"text/html; charset=utf-8", content
-    if not isinstance(text, str):
-        kind, text = b"application/json", json.dumps(text)
-    body = text.encode()
-    headers = [
-        (b"content-type", kind),
-        (b"content-length", str(len(body)).encode()),
-        (b"cache-control", b"no-store"),
-        *headers,
-    ]
-    await send({"type": "http.response.start", "status": status, "headers": headers})
-    await send({"type": "http.response.body", "body": body})
+async def _tell(send: Send, status: int, problem: str, is_browser: bool) -> None:
+    content = _show_form(problem) if is_browser else {"detail": problem}
+    await answer(send, status, content, [NO_STORE])

@@ -14,7 +14,16 @@ from typing import Any, NamedTuple
 from urllib.parse import parse_qs
 
 from shared.web import requests
-from shared.web.requests import API, USER, Receive, Refused, Scope, Send, read_body
+from shared.web.requests import (
+    API,
+    USER,
+    Receive,
+    Refused,
+    Scope,
+    Send,
+    answer,
+    read_body,
+)
 from shared.web.shell import note_failure
 
 WAITING = 200  # events that nobody listens for yet
@@ -123,7 +132,7 @@ class Queue:
             raise requests.UNCLEAR
         event = Event(token_hex(16), scope, "predict", {**asked, "event_id": None})
         self._add((scope.get(USER), session), event)
-        await _send_json(send, {"event_id": event.name})
+        await answer(send, 200, {"event_id": event.name})
 
     async def _begin_call(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Take in the call of an endpoint, with its arguments in a list or by name."""
@@ -133,7 +142,7 @@ class Queue:
         asked = {"data": data, "simple_format": True}
         event = Event(token_hex(16), scope, name.removeprefix("v2/"), asked)
         self._add((scope.get(USER), event.name), event)
-        await _send_json(send, {"event_id": event.name})
+        await answer(send, 200, {"event_id": event.name})
 
     async def _run(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Have an endpoint called at once, unless whoever calls hangs up."""
@@ -146,7 +155,7 @@ class Queue:
         async with stream:
             if done := await stream.next():
                 _, worked, output = done
-                await _send_json(send, json.loads(output), 200 if worked else 400)
+                await answer(send, 200 if worked else 400, json.loads(output))
 
     def _find(self, endpoint: str) -> Any:
         """Find the parameters of an endpoint that programs may call."""
@@ -225,18 +234,19 @@ class Queue:
         body = json.dumps(event.asked).encode()
         path = f"{API}run/{event.endpoint}"
         kept = [one for one in event.scope["headers"] if one[0] not in _OWN_HEADERS]
-        headers = [*kept, *_json_headers(body)]
+        kept.append((b"content-type", b"application/json"))
+        headers = [*kept, (b"content-length", str(len(body)).encode())]
         scope = {**event.scope, "path": path, "raw_path": path.encode()}
         scope |= {"query_string": b"", "headers": headers}
         messages = [{"type": "http.request", "body": body, "more_body": False}]
-        answer: dict[str, Any] = {"status": 500}
+        start: dict[str, Any] = {"status": 500}
         parts = []
 
         async def receive() -> Any:
             return messages.pop() if messages else await asyncio.Event().wait()
 
         async def send(message: Any) -> None:
-            answer.update(message)
+            start.update(message)
             parts.append(message.get("body", b""))
 
         try:
@@ -244,7 +254,7 @@ class Queue:
         except Exception as error:
             note_failure("An event", error)
         content = b"".join(parts)
-        if answer["status"] == 200:
+        if start["status"] == 200:
             return True, content.decode()
         try:
             has_reason = json.loads(content).get("error")
@@ -325,18 +335,6 @@ async def _read(receive: Receive) -> dict[str, Any]:
     if not isinstance(found, dict):
         raise requests.UNCLEAR
     return found
-
-
-async def _send_json(send: Send, content: Any, status: int = 200) -> None:
-    body = json.dumps(content).encode()
-    start = {"type": "http.response.start", "status": status}
-    await send({**start, "headers": _json_headers(body)})
-    await send({"type": "http.response.body", "body": body})
-
-
-def _json_headers(body: bytes) -> list[tuple[bytes, bytes]]:
-    length = str(len(body)).encode()
-    return [(b"content-type", b"application/json"), (b"content-length", length)]
 
 
 async def _begin_stream(send: Send) -> None:

@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import json
 import re
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, Iterable, MutableMapping
 from typing import Any
 
 from starlette.requests import ClientDisconnect
@@ -200,6 +200,22 @@ def set_header(holder: Message, name: bytes, value: bytes) -> None:
     """Set a header of a request's scope, or of an answer's start."""
     headers = [one for one in holder["headers"] if one[0].lower() != name]
     holder["headers"] = [*headers, (name, value)]
+
+
+async def answer(
+    send: Send,
+    status: int,
+    content: Any,
+    headers: Iterable[tuple[bytes, bytes]] = (),
+) -> None:
+    """Answer a request with HTML, if that is a text, or with JSON."""
+    is_html = isinstance(content, str)
+    body = (content if is_html else json.dumps(content)).encode()
+    kind = b"text/html; charset=utf-8" if is_html else b"application/json"
+    length = str(len(body)).encode()
+    headers = [(b"content-type", kind), (b"content-length", length), *headers]
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})
 
 
 async def _take(part: bytes) -> None:

@@ -3,8 +3,8 @@
 import asyncio
 import contextlib
 import ctypes
-import json
 import logging
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -56,6 +56,8 @@ FILE_HEADERS = {
 
 MOST_HELD = 60_000_000  # bytes of requests that are no uploads, at once
 LONG = 20_000  # bytes of one that waits for others like it; a photo's has 2000
+LARGE = 1_000_000  # bytes of an upload that gives way to those who wait for an answer
+PACE = 10_000_000  # bytes a second of all of these together, meanwhile
 
 log = logging.getLogger("sightread")
 
@@ -71,6 +73,7 @@ class Shell:
         uploads: what was uploaded.
         largest_upload: bytes of a request that brings photos.
         hosts: names by which the page may be called.
+        is_crowded: tells whether somebody waits for an answer.
     """
 
     def __init__(
@@ -79,11 +82,12 @@ class Shell:
         uploads: Uploads,
         largest_upload: int,
         hosts: Hosts | None = None,
+        is_crowded: Callable[[], bool] = lambda: False,
     ):
         self.app, self.uploads, self.largest_upload = app, uploads, largest_upload
-        self.hosts = hosts or Hosts()
+        self.hosts, self._is_crowded = hosts or Hosts(), is_crowded
         self._bodies: set[Body] = set()  # of requests that are no uploads
-        self._long = asyncio.Lock()
+        self._long, self._large = asyncio.Lock(), asyncio.Lock()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -125,6 +129,9 @@ class Shell:
     async def _take_upload(self, scope: Scope, body: Body, answer: "_Answer") -> None:
         async def take(part: bytes) -> None:
             await self.uploads.take(upload, len(part), part.count(b"filename"))
+            if upload.bytes > LARGE and self._is_crowded():
+                async with self._large:
+                    await asyncio.sleep(len(part) / PACE)
 
         body.take = take
         with self.uploads.coming(lambda: body.refuse(requests.FULL)) as upload:
@@ -173,7 +180,6 @@ class _Answer:
     async def send(self, message: Message) -> None:
         """Pass on a message of the application."""
         if message["type"] == "http.response.start":
-            message["headers"] = self._with_ours(message["headers"])
             if message["status"] in (500, 502):
                 # As JSON, Gradio says what it was told to; otherwise what happened.
                 kind = dict(message["headers"]).get(b"content-type")
@@ -197,23 +203,14 @@ class _Answer:
         self._has_started = True
         if self.body and self.body.refused:
             refused = self.body.refused
-        body = json.dumps({"error": refused.reason}).encode()
-        headers = [
-            (b"content-type", b"application/json"),
-            (b"content-length", str(len(body)).encode()),
-            (b"connection", b"close"),
-        ]
-        await self._send(
-            {
-                "type": "http.response.start",
-                "status": refused.status,
-                "headers": self._with_ours(headers),
-            }
-        )
-        await self._pass({"type": "http.response.body", "body": body})
+        end = (b"connection", b"close")
+        reason = {"error": refused.reason}
+        await requests.answer(self._pass, refused.status, reason, [end])
 
     async def _pass(self, message: Message) -> None:
         """Send a message; the end of an answer waits for that of the request."""
+        if message["type"] == "http.response.start":
+            message["headers"] = self._with_ours(message["headers"])
         is_end = not message.get("more_body") and message["type"].endswith("body")
         if is_end and self.body:
             await self._send({**message, "more_body": True})

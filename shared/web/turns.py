@@ -35,6 +35,11 @@ class Turns:
         self._working: list[Owner] = []
         self._waiting: list[_Call] = []  # in the order in which they came
 
+    @property
+    def are_waited_for(self) -> bool:
+        """Whether somebody waits for his turn."""
+        return bool(self._waiting)
+
     @asynccontextmanager
     async def turn(self, owner: Owner) -> AsyncIterator[None]:
         """Wait until it is somebody's turn.
