@@ -18,15 +18,8 @@ from captioner.options import (
     read_length_penalty,
     read_settings,
 )
+from shared.console import options
 from shared.console.commands import check_resume, new_app, run_app
-from shared.console.options import (
-    Model,
-    Overwrite,
-    Resume,
-    Runtime,
-    Verbose,
-    output_option,
-)
 from shared.console.progress import say
 
 # Heavy imports wait inside the commands: --help takes a tenth of a second.
@@ -66,15 +59,15 @@ def caption(
     paths: Paths,
     output: Annotated[
         Path | None,
-        output_option("Write .jsonl, .csv, .json (COCO's results) or .html."),
+        options.output("Write .jsonl, .csv, .json (COCO's results) or .html."),
     ] = None,
     sidecar: Annotated[
         bool, typer.Option("--sidecar", help="Write a .txt beside each photo.")
     ] = False,
     recursive: Recursive = False,
     null: Null = False,
-    resume: Resume = False,
-    overwrite: Overwrite = False,
+    resume: options.Resume = False,
+    overwrite: options.Overwrite = False,
     num_captions: Annotated[
         int,
         typer.Option(metavar="N", min=1, max=50, help="Captions a photo, best first."),
@@ -177,8 +170,8 @@ def caption(
     settings: Settings = None,
     batch_size: BatchSize = 8,
     model: Models = None,
-    runtime: Runtime = None,
-    verbose: Verbose = False,
+    runtime: options.Runtime = None,
+    verbose: options.Verbose = False,
 ) -> None:
     """Describe photos.
 
@@ -221,11 +214,11 @@ def caption(
 @app.command()
 def concepts(
     paths: Paths,
-    output: Annotated[Path | None, output_option("Write .jsonl or .csv.")] = None,
+    output: Annotated[Path | None, options.output("Write .jsonl or .csv.")] = None,
     recursive: Recursive = False,
     null: Null = False,
-    resume: Resume = False,
-    overwrite: Overwrite = False,
+    resume: options.Resume = False,
+    overwrite: options.Overwrite = False,
     top: Annotated[
         int, typer.Option(metavar="N", min=1, help="Concepts a photo, best first.")
     ] = 10,
@@ -236,9 +229,9 @@ def concepts(
         ),
     ] = None,
     batch_size: BatchSize = 8,
-    model: Model = None,
-    runtime: Runtime = None,
-    verbose: Verbose = False,
+    model: options.Model = None,
+    runtime: options.Runtime = None,
+    verbose: options.Verbose = False,
 ) -> None:
     """Say which words photos show, of a model with concepts.
 

@@ -13,26 +13,12 @@ from captioner.options import (
     NoRepeat,
     read_length_penalty,
 )
+from shared.console import options
 from shared.console.commands import (
     advise_training,
     check_source,
     read_start,
     run_training,
-)
-from shared.console.options import (
-    Bundle,
-    Cache,
-    Concepts,
-    Config,
-    FromBundle,
-    Out,
-    Overwrite,
-    Precision,
-    Runtime,
-    Split,
-    Texts,
-    data_option,
-    output_option,
 )
 from shared.console.progress import TrainingProgress, progress_bar, say
 from shared.console.quiet import muted
@@ -40,8 +26,8 @@ from shared.console.quiet import muted
 # Heavy imports wait inside the commands: --help takes a tenth of a second.
 
 ABOUT_DATA = "Photos and captions, or their annotations"
-Data = Annotated[str, data_option(f"{ABOUT_DATA}.")]
-DataSets = Annotated[list[str], data_option(f"{ABOUT_DATA}; may be repeated.")]
+Data = Annotated[str, options.data(f"{ABOUT_DATA}.")]
+DataSets = Annotated[list[str], options.data(f"{ABOUT_DATA}; may be repeated.")]
 Official = Annotated[
     bool, typer.Option("--official", help="COCO's own scorers, and METEOR; needs Java.")
 ]
@@ -56,7 +42,7 @@ def data(
         str | None,
         typer.Option(metavar="NAME|FILE", help="The recipe to train with."),
     ] = None,
-    from_bundle: FromBundle = None,
+    from_bundle: options.FromBundle = None,
     min_count: Annotated[
         int | None,
         typer.Option(min=1, help="Instead of the recipe's: times to see a word."),
@@ -105,16 +91,13 @@ def data(
 
 def train(
     data: DataSets,
-    out: Out,
-    config: Config = None,
-    encoder_weights: Annotated[
-        str | None,
-        typer.Option(metavar="imagenet|none|FILE", help="Instead of the recipe's."),
-    ] = None,
-    concepts: Concepts = None,
-    texts: Texts = None,
-    from_bundle: FromBundle = None,
-    cache: Cache = None,
+    out: options.Out,
+    config: options.Config = None,
+    encoder_weights: options.EncoderWeights = None,
+    concepts: options.Concepts = None,
+    texts: options.Texts = None,
+    from_bundle: options.FromBundle = None,
+    cache: options.Cache = None,
 ) -> None:
     """Train a model, or go on where an interrupted run stopped.
 
@@ -216,16 +199,16 @@ def teach(
 def evaluate(
     context: typer.Context,
     data: Data,
-    split: Annotated[Split, typer.Option(help="Photos to score.")],
+    split: Annotated[options.Split, typer.Option(help="Photos to score.")],
     model: Models = None,
-    output: Annotated[Path | None, output_option("Write the captions, too.")] = None,
-    overwrite: Overwrite = False,
+    output: Annotated[Path | None, options.output("Write the captions, too.")] = None,
+    overwrite: options.Overwrite = False,
     official: Official = False,
     beam_size: BeamSize = None,
     length_penalty: LengthPenalty = None,
     no_repeat: NoRepeat = None,
     batch_size: BatchSize = 8,
-    runtime: Runtime = None,
+    runtime: options.Runtime = None,
 ) -> None:
     """Score a model on a split of a data set.
 
@@ -243,12 +226,12 @@ def evaluate(
     photos = select(read_dataset(data), split)
     from captioner.predict import load_captioner
 
-    options = {
+    given = {
         "beam_size": beam_size,
         "length_penalty": read_length_penalty(length_penalty),
         "no_repeat": no_repeat,
     }
-    changes = {name: value for name, value in options.items() if value is not None}
+    changes = {name: value for name, value in given.items() if value is not None}
     captioner = load_captioner(model, runtime=runtime, batch_size=batch_size, **changes)
     with progress_bar("captions", len(photos)) as advance:
         records = evaluation.caption_photos(captioner, photos, advance)
@@ -259,13 +242,13 @@ def evaluate(
 
 
 def export(
-    bundle: Bundle,
+    bundle: options.Bundle,
     form: Annotated[
         Literal["litert", "savedmodel", "onnx"],
         typer.Option("--format", help="What to write."),
     ],
     data: Data,
-    precision: Precision = "auto",
+    precision: options.Precision = "auto",
     max_loss: Annotated[
         float, typer.Option(metavar="X", min=0, help="CIDEr-D that may be lost.")
     ] = 1.0,
@@ -294,7 +277,7 @@ def score(
         typer.Argument(metavar="REFERENCES", help="What `--data` takes elsewhere."),
     ],
     split: Annotated[
-        Split | None, typer.Option(help="Photos to score; default: all.")
+        options.Split | None, typer.Option(help="Photos to score; default: all.")
     ] = None,
     subset: Annotated[
         bool, typer.Option("--subset", help="Score only the images in RESULTS.")

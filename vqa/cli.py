@@ -8,15 +8,8 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperCommand
 
+from shared.console import options
 from shared.console.commands import check_resume, new_app, run_app
-from shared.console.options import (
-    Model,
-    Overwrite,
-    Resume,
-    Runtime,
-    Verbose,
-    output_option,
-)
 from vqa.cli_training import COMMANDS
 
 # Heavy imports wait inside the commands: --help takes a tenth of a second.
@@ -101,13 +94,13 @@ def ask(
     ] = None,
     output: Annotated[
         Path | None,
-        output_option("With --batch: write .jsonl, .csv or .json (VQA's results)."),
+        options.output("With --batch: write .jsonl, .csv or .json (VQA's results)."),
     ] = None,
-    resume: Resume = False,
-    overwrite: Overwrite = False,
-    model: Model = None,
-    runtime: Runtime = None,
-    verbose: Verbose = False,
+    resume: options.Resume = False,
+    overwrite: options.Overwrite = False,
+    model: options.Model = None,
+    runtime: options.Runtime = None,
+    verbose: options.Verbose = False,
 ) -> None:
     """Answer a question about a photo, or a file of questions.
 

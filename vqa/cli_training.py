@@ -5,27 +5,12 @@ from typing import Annotated, Literal
 
 import typer
 
+from shared.console import options
 from shared.console.commands import (
     advise_training,
     check_source,
     read_start,
     run_training,
-)
-from shared.console.options import (
-    Bundle,
-    Cache,
-    Concepts,
-    Config,
-    FromBundle,
-    Model,
-    Out,
-    Overwrite,
-    Precision,
-    Runtime,
-    Split,
-    Texts,
-    data_option,
-    output_option,
 )
 from shared.console.progress import progress_bar, say
 from shared.console.quiet import muted
@@ -34,8 +19,8 @@ from shared.errors import AppError
 # Heavy imports wait inside the commands: --help takes a tenth of a second.
 
 ABOUT_DATA = "Photos and questions, or their file"
-Data = Annotated[str, data_option(f"{ABOUT_DATA}.")]
-DataSets = Annotated[list[str], data_option(f"{ABOUT_DATA}; may be repeated.")]
+Data = Annotated[str, options.data(f"{ABOUT_DATA}.")]
+DataSets = Annotated[list[str], options.data(f"{ABOUT_DATA}; may be repeated.")]
 ProtocolName = Annotated[
     Literal["official", "clean"],
     typer.Option(help="Compare answers as the published evaluator does, or cleanly."),
@@ -48,12 +33,12 @@ def questions(
     source: Annotated[
         str, typer.Argument(metavar="SOURCE", help="Photos with captions.")
     ],
-    output: Annotated[Path, output_option("Write .jsonl.")],
+    output: Annotated[Path, options.output("Write .jsonl.")],
     labels: Annotated[
         bool,
         typer.Option(help="No captions: files or folders are named by what is shown."),
     ] = False,
-    overwrite: Overwrite = False,
+    overwrite: options.Overwrite = False,
 ) -> None:
     """Make questions with answers from captions, to train on.
 
@@ -116,10 +101,10 @@ def data(
 
 def train(
     data: DataSets,
-    out: Out,
-    config: Config = None,
-    concepts: Concepts = None,
-    texts: Texts = None,
+    out: options.Out,
+    config: options.Config = None,
+    concepts: options.Concepts = None,
+    texts: options.Texts = None,
     captions: Annotated[
         list[str] | None,
         typer.Option(
@@ -127,14 +112,9 @@ def train(
             help="Captioned photos that taught the concepts; may be repeated.",
         ),
     ] = None,
-    encoder_weights: Annotated[
-        str | None,
-        typer.Option(
-            metavar="imagenet|none|FILE|BUNDLE", help="Instead of the recipe's."
-        ),
-    ] = None,
-    from_bundle: FromBundle = None,
-    cache: Cache = None,
+    encoder_weights: options.EncoderWeights = None,
+    from_bundle: options.FromBundle = None,
+    cache: options.Cache = None,
 ) -> None:
     """Train a model, or go on where an interrupted run stopped.
 
@@ -162,13 +142,13 @@ def train(
 def evaluate(
     context: typer.Context,
     data: Data,
-    split: Annotated[Split, typer.Option(help="Questions to score.")],
-    model: Model = None,
-    output: Annotated[Path | None, output_option("Write the answers, too.")] = None,
-    overwrite: Overwrite = False,
+    split: Annotated[options.Split, typer.Option(help="Questions to score.")],
+    model: options.Model = None,
+    output: Annotated[Path | None, options.output("Write the answers, too.")] = None,
+    overwrite: options.Overwrite = False,
     protocol: ProtocolName = "official",
     wups: Wups = False,
-    runtime: Runtime = None,
+    runtime: options.Runtime = None,
 ) -> None:
     """Score a model on a split of a data set, with the photos and without.
 
@@ -222,10 +202,10 @@ def evaluate(
 
 
 def export(
-    bundle: Bundle,
+    bundle: options.Bundle,
     form: Annotated[Literal["litert"], typer.Option("--format", help="What to write.")],
     data: Data,
-    precision: Precision = "auto",
+    precision: options.Precision = "auto",
     max_loss: Annotated[
         float,
         typer.Option(metavar="X", min=0, help="Points of the score that may be lost."),
@@ -255,7 +235,7 @@ def score(
         typer.Argument(metavar="ANNOTATIONS", help="What `--data` takes elsewhere."),
     ],
     split: Annotated[
-        Split | None, typer.Option(help="Questions to score; default: all.")
+        options.Split | None, typer.Option(help="Questions to score; default: all.")
     ] = None,
     protocol: ProtocolName = "official",
     blind: Annotated[

@@ -34,6 +34,10 @@ FromBundle = Annotated[
         "--from", metavar="DIR", help="A trained model to start from, or `included`."
     ),
 ]
+EncoderWeights = Annotated[
+    str | None,
+    typer.Option(metavar="imagenet|none|FILE|BUNDLE", help="Instead of the recipe's."),
+]
 Cache = Annotated[
     Path | None, typer.Option(metavar="DIR", help="For features; default: in OUT.")
 ]
@@ -60,11 +64,11 @@ Precision = Annotated[
 ]
 
 
-def output_option(about: str) -> Any:
+def output(about: str) -> Any:
     """Give the option --output, or -o; `about` says what is written."""
     return typer.Option("--output", "-o", metavar="FILE", help=about)
 
 
-def data_option(about: str) -> Any:
+def data(about: str) -> Any:
     """Give the option --data; `about` says what a data set of the command is."""
     return typer.Option("--data", metavar="DIR", help=about)
