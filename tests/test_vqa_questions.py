@@ -1,12 +1,16 @@
 """Questions from captions: grammar, votes, what is absent, and what is asked."""
 
 import json
+import os
+import subprocess
+import sys
 from collections import Counter
 from pathlib import Path
 from random import Random
 
 import numpy as np
 import pytest
+from conftest import ROOT
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
@@ -506,6 +510,26 @@ def test_questions_are_the_same_each_time_and_few_enough():
     assert max(Counter(row["image"] for row in rows).values()) <= 24
     about = Counter((row["image"], row["question"]) for row in rows)
     assert max(about.values()) == 1
+
+
+def test_questions_are_the_same_in_every_process():
+    """Sets of words have another order in each, unless PYTHONHASHSEED is set."""
+    code = """if True:
+        from vqa.questions.making import ask_texts
+        said = ["a dog on a street and a road", "a man with a cup and a bottle"] * 20
+        print([one for asked in ask_texts(said) for one in asked])
+        """
+    found = {
+        subprocess.run(
+            [sys.executable, "-c", code],
+            env={**os.environ, "PYTHONHASHSEED": seed, "PYTHONPATH": str(ROOT)},
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+        for seed in "123"
+    }
+    assert len(found) == 1
 
 
 def test_the_usual_is_learned_from_train_alone():

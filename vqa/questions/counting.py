@@ -94,7 +94,8 @@ def count_facts(captions: Sequence[Parse]) -> Facts:
     for said in captions:
         facts.words |= set(said.words)
         facts.unsure |= said.unsure
-        facts.sports.update({sport_of[w] for w in said.words if w in sport_of})
+        sports = (sport_of[word] for word in said.words if word in sport_of)
+        facts.sports.update(dict.fromkeys(sports, 1))
         _count_nouns(facts, said)
         _count_colors(facts, said)
         _count_doings(facts, said)
@@ -116,7 +117,7 @@ def _count_nouns(facts: Facts, said: Parse) -> None:
             totals[word] += phrase.count
             if phrase.count == 0:
                 uncounted.add(word)
-    facts.mentions.update(mentioned)
+    facts.mentions.update(sorted(mentioned))
     facts.named.update({p.noun.word for p in said.phrases if p.noun.kind != "rest"})
     for word, total in totals.items():
         if word not in uncounted:
@@ -202,11 +203,11 @@ def _count_doings(facts: Facts, said: Parse) -> None:
             actions |= {(word, a) for a in _implied_actions(phrase)}
             places |= {(word, p) for p in _places(phrase.places)}
             relations |= {(word, r, t) for r, t in _held(phrase.places)}
-    for word, answer in actions:
+    for word, answer in sorted(actions):
         facts.actions[word][answer] += 1
-    for word, place in places:
+    for word, place in sorted(places):
         facts.places[word][place] += 1
-    for word, relation, other in relations:
+    for word, relation, other in sorted(relations):
         facts.relations[word, relation][other] += 1
     facts.background.update(_background(said))
 

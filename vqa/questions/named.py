@@ -74,7 +74,7 @@ def read_names(captions: Sequence[str]) -> Named:
         things = [word for _, _, word in found]
         named.votes.update({w for word in things for w in (word, *broader_words(word))})
         named.first.update(things[:1])
-        named.held.update(set(_held(words, found)))
+        named.held.update(dict.fromkeys(_held(words, found), 1))
     return named
 
 
