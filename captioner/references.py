@@ -4,9 +4,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from captioner.data import LAYOUTS, read_dataset
 from captioner.results import Results
-from shared.data.annotations import read_rows
+from shared.data.captioned import FILES, KNOWN, read_dataset
 from shared.data.reading import Split
 from shared.data.results import ByName, image_id, plain_number
 from shared.errors import AppError
@@ -39,26 +38,24 @@ def read_references(source: str, split: str | None = None) -> list[Reference]:
     need not be there, unless it names no splits and `split` asks for one.
 
     Args:
-        source: what `captioner.data.read_dataset` reads.
+        source: what `shared.data.captioned.read_dataset` reads.
         split: train, dev or test; None for all.
 
     Raises:
         AppError: if it cannot be read, or nobody wrote anything about the split.
     """
     is_file = Path(source).is_file()
-    rows = list(read_rows(Path(source), alone=True)) if is_file else []
+    files = FILES.read(Path(source), alone=True) if is_file else []
+    rows = [row for _, some in files for row in some]
     items: list[tuple[str, int | str | None, Split | None, Sequence[str]]]
     if rows and (split is None or any(row.split for row in rows)):
-        items = [
-            (r.folders[0] + r.name if r.name else "", r.id, r.split, r.captions)
-            for r in rows
-        ]
+        items = [(next(iter(r.files), ""), r.id, r.split, r.captions) for r in rows]
     elif is_file or source.startswith("tfds:") or Path(source).is_dir():
         items = [(r.name, r.id, r.split, r.captions) for r in read_dataset(source)]
     else:
         raise AppError(
             f"There are no references in {source}: no such file or folder. Known "
-            f"forms:\n{LAYOUTS}"
+            f"forms:\n{KNOWN}"
         )
     written: dict[tuple[str, int | str | None, Split | None], list[str]] = {}
     for name, id_, of, captions in items:

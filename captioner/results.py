@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from shared.data.captions import NAME_KEYS, photo_id
+from shared.data.captions.own import NAME_KEYS
+from shared.data.captions.rows import photo_id
 from shared.data.results import TABLES, read_entries, received
 from shared.errors import AppError
 

@@ -21,7 +21,7 @@ from captioner.recipes import (
     choose,
     read_recipe,
 )
-from shared.data.captions import SPLITS
+from shared.data.captions.rows import SPLITS
 from shared.data.shapes import write_captioned_shapes
 from shared.errors import AppError
 from shared.text.vocabulary import SPECIAL_WORDS, Vocabulary
@@ -236,7 +236,9 @@ def test_coco(tmp_path, below, source):
 
 def test_coco_of_two_years(tmp_path):
     coco_folder(coco_folder(tmp_path), "2017")
-    with pytest.raises(AppError, match=r"several annotations.*captions_train2017.json"):
+    with pytest.raises(
+        AppError, match=r"several sets of captions.*captions_train2017.json"
+    ):
         read_dataset(tmp_path)
     records = read_dataset(tmp_path / "annotations/captions_train2017.json")
     assert {record.name[:-6] for record in records} >= {"train2017/COCO_train2017"}
@@ -501,12 +503,10 @@ def test_nothing_recognised(tmp_path):
     with pytest.raises(AppError, match=r"It holds a.jpg, my.csv. Known forms"):
         read_dataset(str(tmp_path))
     assert read_dataset(str(tmp_path / "my.csv"))[0].captions == ("A dog",)
-    with pytest.raises(AppError, match=r"a.jpg is no annotation file.*\.jsonl"):
+    with pytest.raises(AppError, match=r"(?s)a.jpg is no caption file.*\.jsonl"):
         read_dataset(tmp_path / "a.jpg")
     write(tmp_path, {"captions.csv": "image,caption", "captions.jsonl": "{}"})
-    with pytest.raises(
-        AppError, match=r"several annotations. Name one file: .*\.jsonl"
-    ):
+    with pytest.raises(AppError, match=r"several sets .* Name one file: .*\.jsonl"):
         read_dataset(tmp_path)
 
 

@@ -100,7 +100,7 @@ def test_splits_that_are_not_said_are_hashed_one_in_ten(tmp_path):
         ("captions.jsonl", '{"image": ', "line 1 is not valid JSON"),
         ("a.token", "a.png A dog", "line 1 should be `name.jpg#number<tab>caption`"),
         ("a.json", '{"images": [], "annotations": [{"image_id": 1}]}', "no image has"),
-        ("a.docx", "x", "no annotation file known here"),
+        ("a.docx", "x", "no caption file known here"),
     ],
 )
 def test_bad_files_say_what_is_wrong(tmp_path, file, text, message):

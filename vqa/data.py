@@ -1,23 +1,18 @@
 """Questions about photos with people's answers, read from the layouts people have."""
 
-import re
-from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from fnmatch import filter as fnfilter
-from fnmatch import fnmatchcase
 from pathlib import Path
 
-from shared.data.listing import subfolders
+from shared.data.photos import IMAGE_FOLDERS, Photo, find_photos, roots_of
 from shared.data.reading import SPLITS
 from shared.data.reading import Split as Split
-from shared.data.splits import draw_dev
+from shared.data.splits import check_said, choose_split, draw_dev
 from shared.errors import AppError
 from shared.vision.images import StoredImage
-from vqa.annotations import ENDINGS, Row
-from vqa.annotations import Box as Box
-from vqa.photos import Photo, find_photos
-from vqa.published import KNOWN, LAYOUTS, layout_of
+from vqa.layouts.rows import Box as Box
+from vqa.layouts.rows import Row
+from vqa.published import FILES
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,32 +107,15 @@ def read_dataset(source: str | Path) -> list[Record]:
             photo outside the image folder, or no photo that it names exists. Single
             missing photos are left to who reads them.
     """
-    path = find_questions(source)
+    path = FILES.find(source)
     return _records(path, read_rows(path))
-
-
-def find_questions(source: str | Path) -> Path:
-    """Give a data set's file of questions; of a folder, one of those in it.
-
-    Raises:
-        AppError: if nothing is recognised, or there are several data sets.
-    """
-    path = Path(source)
-    if path.is_dir():
-        return _find(path)
-    if not path.exists():
-        raise AppError(
-            f"There is no folder or file {source}. Give a folder with photos and "
-            f"questions, in one of these forms:\n{KNOWN}"
-        )
-    return path
 
 
 def read_rows(path: Path, alone: bool = False) -> list[tuple[Path, list[Row]]]:
     """Read a file of questions, and those of its other splits.
 
     Args:
-        path: of `find_questions`.
+        path: see `shared.data.layouts.Layouts.find`.
         alone: whether the other splits are left out.
 
     Returns:
@@ -146,12 +124,7 @@ def read_rows(path: Path, alone: bool = False) -> list[tuple[Path, list[Row]]]:
     Raises:
         AppError: if it is of no known form, or not as it should be.
     """
-    layout = layout_of(path)
-    if layout is None:
-        raise AppError(f"{path} is no question file known here. Known forms:\n{KNOWN}")
-    files = [
-        (file, list(layout.read(file, w))) for file, w in layout.files(path, alone)
-    ]
+    files = FILES.read(path, alone)
     _check(path, [row for _, rows in files for row in rows])
     return files
 
@@ -163,7 +136,7 @@ def select(records: Iterable[Record], split: str) -> list[Record]:
         AppError: if none is left; the splits that exist are counted.
     """
     asked = (record for record in records if any(map(str.isalnum, record.question)))
-    return _select(split, filter(is_answered, asked), "questions with answers")
+    return choose_split(filter(is_answered, asked), split, "questions", "with answers")
 
 
 def select_all(records: Iterable[Record], split: str) -> list[Record]:
@@ -172,95 +145,12 @@ def select_all(records: Iterable[Record], split: str) -> list[Record]:
     Raises:
         AppError: if none is left; the splits that exist are counted.
     """
-    return _select(split, records, "questions")
+    return choose_split(records, split, "questions")
 
 
 def is_answered(record: Record) -> bool:
     """Whether a record says what is right."""
     return record.right is not None or any(map(str.strip, record.answers))
-
-
-def _select(split: str, records: Iterable[Record], what: str) -> list[Record]:
-    records = list(records)
-    chosen = [record for record in records if record.split == split]
-    if not chosen:
-        counts = Counter(record.split for record in records)
-        found = ", ".join(f"{name} ({n})" for name, n in counts.items())
-        raise AppError(
-            f"The data set has no {what} in split {split!r}. Splits with questions: "
-            f"{found or 'none'}. Choose one of them, or mark some questions as "
-            f"{split!r}."
-        )
-    return chosen
-
-
-def _find(folder: Path) -> Path:
-    """Find a folder's questions; if there are none, those of the one folder below."""
-    if found := _found_in(folder):
-        return found
-    below = [file for child in subfolders(folder) if (file := _found_in(child))]
-    if len(below) == 1:  # an archive that was unpacked into a folder, or `data`
-        return below[0]
-    if below:
-        files = ", ".join(map(str, below))
-        raise AppError(f"{folder} holds several data sets. Name one file: {files}.")
-    contents = sorted(folder.iterdir())
-    names = ", ".join(path.name for path in contents[:8]) or "nothing"
-    raise AppError(
-        f"{folder} holds no questions in a known form. It holds "
-        f"{names}{' ...' * (len(contents) > 8)}. Known forms:\n{KNOWN}\n"
-        "A file of another name can be given instead of its folder."
-    )
-
-
-def _found_in(folder: Path) -> Path | None:
-    files = _candidates(folder)
-    for patterns in (p for layout in LAYOUTS for p in layout.patterns):
-        fitting = {name: 0 for p in patterns for name in _fitting(files, p.lower())}
-        found = [files[name] for name in fitting]
-        # The files of several splits are one data set.
-        sets = {_without_split(path.relative_to(folder)): path for path in found}
-        if len(sets) > 1:
-            names = ", ".join(map(str, sorted(sets.values())))
-            raise AppError(
-                f"{folder} has several sets of questions. Name one file: {names}."
-            )
-        if found:
-            return min(found, key=lambda path: "test-dev" in path.name)
-    return None
-
-
-def _candidates(folder: Path) -> dict[str, Path]:
-    """Map what may be questions, in folders where they are looked for, to the files.
-
-    Names are paths below the folder in lower case; of two alike, the one in lower
-    case counts.
-    """
-    patterns = (p for layout in LAYOUTS for group in layout.patterns for p in group)
-    holders = {pattern.rpartition("/")[0].lower() for pattern in patterns}
-    below = [
-        child
-        for child in subfolders(folder)
-        if any(fnmatchcase(child.name.lower(), holder) for holder in holders)
-    ]
-    return {
-        file.relative_to(folder).as_posix().lower(): file
-        for place in (folder, *below)
-        for file in sorted(place.iterdir())
-        if file.suffix.lower() in (*ENDINGS, ".txt")
-    }
-
-
-def _fitting(files: Mapping[str, Path], pattern: str) -> list[str]:
-    if "*" not in pattern and "[" not in pattern:
-        return [pattern] if pattern in files else []
-    depth = pattern.count("/")  # which `*` does not heed
-    return [name for name in fnfilter(files, pattern) if name.count("/") == depth]
-
-
-def _without_split(path: Path) -> str:
-    words = "|".join(sorted(SPLITS, key=len, reverse=True))
-    return re.sub(rf"({words})(-dev)?(20\d\d)?", "", path.as_posix().lower())
 
 
 def _records(path: Path, files: Sequence[tuple[Path, list[Row]]]) -> list[Record]:
@@ -271,20 +161,47 @@ def _records(path: Path, files: Sequence[tuple[Path, list[Row]]]) -> list[Record
             f"{path} has no question in words. Put the file of the questions that it "
             "answers beside it."
         )
-    photos = find_photos([(file, [r.files for r in some]) for file, some in files])
+    photos = _find_photos(files)
     dev = _hashed_dev(rows, photos)
     return [
         Record(
-            photo.name,
+            photo.stored,
             photo.path,
             row.question,
             row.answers,
-            "dev" if row.split in (None, "train") and photo.name in dev
+            "dev" if row.split in (None, "train") and photo.stored in dev
             else row.split or "train",
             *row[5:],
         )
         for row, photo in zip(rows, photos, strict=True)
     ]  # fmt: skip
+
+
+def _find_photos(files: Sequence[tuple[Path, list[Row]]]) -> list[Photo]:
+    """Find the photo of each row.
+
+    Where a file's folder is called after a split, such as `train`, and others lie
+    beside it, its name is a part of the photos' names.
+    """
+    roots = roots_of(files[0][0])
+    folders = [roots_of(file)[0].name for file, _ in files]
+    wanted = [row.files for _, rows in files for row in rows]
+    if any(folder.lower() in SPLITS for folder in folders):
+        roots = roots[1:]
+        wanted = [
+            (*_below(folder, row.files), *row.files)
+            for folder, (_, rows) in zip(folders, files, strict=True)
+            for row in rows
+        ]
+    return find_photos(files[0][0], roots, wanted)
+
+
+def _below(folder: str, names: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(
+        "/".join(filter(None, (folder, usual, name)))
+        for usual in IMAGE_FOLDERS
+        for name in names
+    )
 
 
 def _check(path: Path, rows: Sequence[Row]) -> None:
@@ -297,13 +214,7 @@ def _check(path: Path, rows: Sequence[Row]) -> None:
         raise AppError(
             f"{path} holds no answers. Add them, or say that the split is test."
         )
-    without = [row for row in rows if row.split is None]
-    if without and len(without) < len(rows):
-        raise AppError(
-            f"{path} names a split for some questions, but not for {len(without)}, "
-            f"such as that of {without[0].where}. Name one for every question, or "
-            "for none."
-        )
+    check_said(path, "questions", ((f"that of {r.where}", r.split) for r in rows))
     ids: dict[str, Row] = {}
     for row in rows:
         before = ids.setdefault(row.id, row)
@@ -320,6 +231,6 @@ def _hashed_dev(rows: Sequence[Row], photos: Sequence[Photo]) -> set[str]:
         return set()
     return draw_dev(
         name
-        for row, (name, _) in zip(rows, photos, strict=True)
+        for row, (_, name, _) in zip(rows, photos, strict=True)
         if row.split != "test" and (row.answers or row.right is not None)
     )

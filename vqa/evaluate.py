@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Any
 from shared.errors import AppError
 from shared.runs.scores import listed
 from shared.vision.images import image_name, read_image
-from vqa.data import Record, find_questions, read_dataset, read_rows, select
+from vqa.data import Record, read_dataset, read_rows, select
 from vqa.formats import to_record
 from vqa.metrics.accuracy import Answer, Protocol
 from vqa.metrics.report import Report
 from vqa.metrics.scoring import score_answers, score_each
 from vqa.metrics.wups import wu_palmer
+from vqa.published import FILES
 from vqa.results import match_results, read_results
 
 if TYPE_CHECKING:
@@ -263,7 +264,7 @@ def read_references(source: str, split: str | None = None) -> list[Record]:
     Raises:
         AppError: if it cannot be read, or nobody answered the questions of the split.
     """
-    path = find_questions(source)
+    path = FILES.find(source)
     rows = [row for _, some in read_rows(path, Path(source).is_file()) for row in some]
     if split and all(row.split != split for row in rows):
         records = read_dataset(source)

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from shared.data.reading import get_texts, get_value
 from shared.errors import AppError
-from vqa.annotations import csv_items, json_items, jsonl_items
+from vqa.layouts.own import csv_items, json_items, jsonl_items
 
 _COLUMNS = {".csv": csv_items, ".tsv": csv_items}
 _OBJECTS = {".jsonl": jsonl_items, ".json": json_items}

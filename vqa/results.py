@@ -5,9 +5,10 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from shared.data.reading import check_once
 from shared.data.results import ByName, read_entries, received
 from shared.errors import AppError
-from vqa.annotations import check_once, first_text
+from vqa.layouts.rows import first_text
 
 if TYPE_CHECKING:
     from vqa.data import Record

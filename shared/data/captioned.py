@@ -1,39 +1,24 @@
 """Captioned photos: a data set's files are found, read, and joined with its photos."""
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from shared.data.annotations import find_annotations, read_rows
-from shared.data.captions import SPLITS, Row, sidecar_rows
-from shared.data.listing import Listing, subfolders
+from shared.data.captions import beside, coco, flickr, karpathy, own, tfds
+from shared.data.captions.rows import SPLITS, Row
+from shared.data.layouts import Layouts
+from shared.data.photos import find_photos, roots_of
 from shared.data.reading import Split
-from shared.data.splits import draw_dev
+from shared.data.splits import check_said, choose_split, draw_dev
 from shared.errors import AppError
 from shared.vision.images import StoredImage
 
-IMAGE_FOLDERS = (  # below a root; case is ignored
-    "",
-    "images",
-    "flicker8k_dataset",  # spelt so in the official archive
-    "flickr8k_dataset",
-    "flickr30k_images",
-    "flickr30k-images",
-    "flickr30k_images/flickr30k_images",
+FILES: Layouts[Row] = Layouts(
+    "captions",
+    (karpathy.LAYOUT, coco.LAYOUT, flickr.LAYOUT, beside.LAYOUT, own.LAYOUT),
 )
-# Folders of annotations alone: the photos lie beside them, unless they lie within.
-_BESIDE = {"annotations", "flickr8k_text", *SPLITS}
-LAYOUTS = """\
-  dataset_coco.json, dataset_flickr8k.json, dataset_flickr30k.json (Karpathy)
-  annotations/captions_train2017.json beside train2017/ (COCO; also val, 2014)
-  Flickr8k.token.txt or results_20130124.token, with Flickr_8k.trainImages.txt ...
-  captions.txt, captions.csv: a line `image,caption`, then a line a caption
-  captions.jsonl: {"image": "a.jpg", "caption": "..."} a line, or "captions": [...];
-    captions.json: a list of such objects
-  results.csv (Flickr30k): image_name| comment_number| comment
-  metadata.jsonl, metadata.csv (Hugging Face): file_name and text, also in train/ ...
-  train.json, captions_train.csv ... in one of these forms, with those of val, test
-  pictures in any folders, each with its captions in a .txt or .caption of its name"""
+KNOWN = f"{FILES.about}\n{tfds.ABOUT}"
 
 
 @dataclass(frozen=True)
@@ -98,46 +83,83 @@ def read_files(source: str | Path) -> list[Record]:
             should be, names a photo outside the image folder, or no photo that
             it names exists. Single missing photos are left to who reads them.
     """
-    path = Path(source)
-    if path.is_dir():
-        return _read_folder(path)
-    if not path.exists():
-        raise AppError(
-            f"There is no folder or file {source}. Give a folder with photos and "
-            f"captions, in one of these forms:\n{LAYOUTS}"
-        )
-    return _records(path, read_rows(path))
+    path = FILES.find(source)
+    return _records(path, [row for _, rows in FILES.read(path) for row in rows])
 
 
-def _read_folder(folder: Path) -> list[Record]:
-    if found := find_annotations(folder):
-        return _records(found, read_rows(found))
-    if rows := sidecar_rows(folder):
-        return _records(folder / "*.txt", rows)
-    contents = sorted(folder.iterdir())
-    below = [child for child in subfolders(folder) if find_annotations(child)]
-    if len(below) == 1:  # an archive that was unpacked into a folder, or `data`
-        return _read_folder(below[0])
-    if below:
-        raise AppError(
-            f"{folder} holds several data sets. Name one: {', '.join(map(str, below))}."
+def read_dataset(source: str | Path) -> list[Record]:
+    """Read a data set: files, see `read_files`, or `tfds:...`, see `tfds_rows`.
+
+    Returns:
+        records in the order of the source.
+
+    Raises:
+        AppError: if it cannot be read, see both.
+    """
+    if not str(source).startswith(tfds.START):
+        return read_files(source)
+    return [
+        Record(
+            image.name,
+            image,
+            tuple(caption.strip() for caption in row.captions),
+            row.split or "train",
+            row.id,
         )
-    names = ", ".join(path.name for path in contents[:8]) or "nothing"
-    raise AppError(
-        f"{folder} holds no captions in a known form. It holds "
-        f"{names}{' ...' * (len(contents) > 8)}. Known forms:\n{LAYOUTS}\n"
-        "A file of another name can be given instead of its folder."
+        for image, row in tfds.tfds_rows(str(source))
+    ]
+
+
+def read_datasets(sources: Sequence[str]) -> list[Record]:
+    """Read several data sets, to learn from them together.
+
+    Returns:
+        records in the order of the sources, each with the place of its source; names
+        that several sources have begin with a number.
+
+    Raises:
+        AppError: see `read_dataset`.
+    """
+    sets = [read_dataset(source) for source in sources]
+    count = Counter(record.name for records in sets for record in records)
+    return [
+        replace(
+            record,
+            name=f"{place}/{record.name}" if count[record.name] > 1 else record.name,
+            source=place,
+        )
+        for place, records in enumerate(sets)
+        for record in records
+    ]
+
+
+def select(records: Iterable[Record], split: str) -> list[Record]:
+    """Keep one split's records that have a caption, without captions that hold no word.
+
+    Raises:
+        AppError: if none is left; the splits that exist are counted.
+    """
+    kept = (
+        replace(record, captions=captions)
+        for record in records
+        if (captions := tuple(c for c in record.captions if any(map(str.isalnum, c))))
     )
+    return choose_split(kept, split, "photos", "with captions")
 
 
-def _records(path: Path, rows: Iterable[Row]) -> list[Record]:
+def _records(path: Path, rows: Sequence[Row]) -> list[Record]:
     """Find the photos, join the rows of each, and split them if need be."""
     photos: dict[str, list[Row]] = {}
     files: dict[str, Path] = {}
-    rows = list(rows)
     if not any(text.strip() for row in rows for text in row.captions):
         raise AppError(f"{path} holds no captions. Add a line for each caption.")
-    for row, (name, file) in zip(rows, _find_photos(path, rows), strict=True):
+    if unnamed := next((row for row in rows if not row.files), None):
+        raise AppError(
+            f"{unnamed.where} needs 'file_name': text. Training needs the photos; "
+            "only `captioner score` does without."
+        )
+    found = find_photos(path, roots_of(path), [row.files for row in rows])
+    for row, (name, _, file) in zip(rows, found, strict=True):
         files.setdefault(name, file)
         before = photos.setdefault(name, [])
         if before and before[0].split != row.split:
@@ -176,53 +198,5 @@ def _splits(path: Path, said: dict[str, Split | None]) -> dict[str, Split | None
         }
         several = len(set(by_folder.values())) > 1 and None not in by_folder.values()
         return by_folder if several else said
-    if without := [name for name, split in said.items() if split is None]:
-        raise AppError(
-            f"{path} names a split for some photos, but not for {len(without)}, such "
-            f"as {without[0]}. Name one for every photo, or for none."
-        )
+    check_said(path, "photos", said.items())
     return said
-
-
-def _find_photos(path: Path, rows: Sequence[Row]) -> list[tuple[str, Path]]:
-    """Give each row's photo: its name in the data set, and its file.
-
-    All are taken from the folder that has most of them. A photo that is missing
-    there gets the file where it would be.
-    """
-    if unnamed := next((row for row in rows if not row.name), None):
-        raise AppError(
-            f"{unnamed.where} needs 'file_name': text. Training needs the photos; "
-            "only `captioner score` does without."
-        )
-    root = path.parent if path.parent.name else path.absolute().parent
-    roots = [root, root.parent] if root.name.lower() in _BESIDE else [root]
-    names = dict.fromkeys((row.folders, row.name) for row in rows)
-    listing = Listing()
-    found: dict[tuple[tuple[str, ...], str], tuple[str, Path]] = {}
-    image_folder = root
-    for folder in (listing.folder(r, name) for r in roots for name in IMAGE_FOLDERS):
-        if folder is None:
-            continue
-        here = {key: file for key in names if (file := listing.find(folder, *key))}
-        # Several names may find one file, where a folder of one split is tried.
-        if len(set(here.values())) > len(set(found.values())):
-            found, image_folder = here, folder
-        if len(set(found.values())) == len(names):
-            break
-    if not found:
-        tried = ", ".join(map(str, roots))
-        raise AppError(
-            f"None of the photos that {path} names is there, such as {rows[0].name}. "
-            f"Put them into {roots[-1]}, or a folder `images` in it. Tried were "
-            f"{tried}, and folders in them of the usual names."
-        )
-    (folders, name), (path_below, _) = next(iter(found.items()))
-    usual = folders.index(path_below.removesuffix(name))
-    photos = []
-    for row in rows:
-        missing = row.folders[min(usual, len(row.folders) - 1)] + row.name
-        photos.append(
-            found.get((row.folders, row.name)) or (missing, image_folder / missing)
-        )
-    return photos

@@ -2,74 +2,103 @@
 
 import os
 import unicodedata
-from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import NamedTuple
+
+from shared.vision.images import IMAGE_SUFFIXES
 
 
 def subfolders(folder: Path) -> list[Path]:
     """List the folders in a folder that may be opened, without hidden ones."""
+    with os.scandir(folder) as entries:
+        names = sorted(entry.name for entry in entries if entry.is_dir())
     return [
-        path
-        for path in sorted(folder.iterdir())
-        if path.is_dir() and not path.name.startswith((".", "__"))
-        if os.access(path, os.R_OK | os.X_OK)
+        folder / name
+        for name in names
+        if not name.startswith((".", "__"))
+        and os.access(folder / name, os.R_OK | os.X_OK)
     ]
 
 
+def names_in(folder: Path) -> list[str]:
+    """List what a folder holds, by name."""
+    with os.scandir(folder) as entries:
+        return sorted(entry.name for entry in entries)
+
+
+class _Entries(NamedTuple):
+    """What a folder holds: names as they are asked for -> as they are."""
+
+    files: dict[str, str]  # photos also without their ending
+    folders: dict[str, str]
+
+
 class Listing:
-    """Looks files up whatever the case of their letters, each folder listed once."""
+    """Looks photos up whatever the case of their letters, each folder listed once."""
 
     def __init__(self) -> None:
-        self._folders: dict[str, dict[str, tuple[str, bool]]] = {}
-        # Where a folder below a folder below a root really is; None if nowhere.
-        self._resolved: dict[tuple[str, str, str], tuple[str, bool] | None] = {}
+        self._entries: dict[str, _Entries] = {}
+        self._alike: dict[str, dict[str, str]] = {}
+        self._real: dict[tuple[str, str], str | None] = {}
 
-    def folder(self, root: Path, name: str) -> Path | None:
-        """Give a folder below another; "" is that one itself."""
-        found = self._walk(root, name.split("/")) if name else (str(root), False)
-        return Path(found[0]) if found and not found[1] else None
+    def folder(self, root: str, below: str) -> str | None:
+        """Say what a folder below another is really called, with `/` at its end.
 
-    def find(
-        self, root: Path, folders: Sequence[str], name: str
-    ) -> tuple[str, Path] | None:
-        """Give a file's path below `root` as asked for, in the first folder, and it."""
+        Returns:
+            "" if `below` is "", None if there is no such folder.
+        """
+        key = root, below
+        if key not in self._real:
+            self._real[key] = self._walk(root, below.split("/") if below else [])
+        return self._real[key]
+
+    def file(self, root: str, name: str) -> str | None:
+        """Say what a photo below a folder is really called.
+
+        Args:
+            root: the folder.
+            name: path below it; the ending may be left out: `a/3` finds A/3.png.
+        """
         below, _, last = name.rpartition("/")
-        for folder in folders:
-            key = str(root), folder, below
-            if key not in self._resolved:
-                parts = [part for part in f"{folder}{below}".split("/") if part]
-                self._resolved[key] = self._walk(root, parts)
-            inner = self._resolved[key]
-            if inner and not inner[1]:
-                entries = self._list(inner[0])
-                found = entries.get(last) or entries.get(without_case(last))
-                if found and found[1]:
-                    return f"{folder}{name}", Path(inner[0], found[0])
-        return None
+        inner = self.folder(root, below)
+        if inner is None:
+            return None
+        folder = f"{root}/{inner}"
+        found = self._list(folder).files.get(last) or self._find_alike(folder, last)
+        return inner + found if found else None
 
-    def _walk(self, root: Path, parts: Iterable[str]) -> tuple[str, bool] | None:
-        path, is_file = str(root), False
+    def _walk(self, root: str, parts: list[str]) -> str | None:
+        real = ""
         for part in parts:
-            entries = self._list(path)
-            found = entries.get(part) or entries.get(without_case(part))
+            folders = self._list(f"{root}/{real}").folders
+            alike = (n for n in folders if without_case(n) == without_case(part))
+            found = folders.get(part) or min(alike, default=None)
             if found is None:
                 return None
-            path, is_file = os.path.join(path, found[0]), found[1]  # noqa: PTH118
-        return path, is_file
+            real += f"{found}/"
+        return real
 
-    def _list(self, folder: str) -> dict[str, tuple[str, bool]]:
-        """Map names, as they are and without case, to names and whether files."""
-        if folder not in self._folders:
+    def _find_alike(self, folder: str, name: str) -> str | None:
+        if folder not in self._alike:
+            files = reversed(self._list(folder).files.items())
+            self._alike[folder] = {without_case(n): real for n, real in files}
+        return self._alike[folder].get(without_case(name))
+
+    def _list(self, folder: str) -> _Entries:
+        if folder not in self._entries:
             try:
                 with os.scandir(folder) as found:
-                    entries = [(entry.name, entry.is_file()) for entry in found]
-            except OSError:
+                    entries = sorted((e.name, e.is_file(), e.is_dir()) for e in found)
+            except (OSError, ValueError):  # not there, or no name for a folder
                 entries = []
-            listing = {entry[0]: entry for entry in sorted(entries)}
-            for entry in sorted(entries):
-                listing.setdefault(without_case(entry[0]), entry)
-            self._folders[folder] = listing
-        return self._folders[folder]
+            files = {name: name for name, is_file, _ in entries if is_file}
+            for name in list(files):
+                stem, ending = os.path.splitext(name)  # noqa: PTH122
+                if ending.lower() in IMAGE_SUFFIXES:
+                    files.setdefault(stem, name)
+            folders = {name: name for name, _, is_folder in entries if is_folder}
+            self._entries[folder] = _Entries(files, folders)
+        return self._entries[folder]
 
 
 def without_case(name: str) -> str:

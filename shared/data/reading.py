@@ -4,7 +4,14 @@ import csv
 import json
 import os
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import (
+    Callable,
+    Collection,
+    Iterable,
+    Iterator,
+    Mapping,
+    Sequence,
+)
 from io import StringIO
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any, Literal
@@ -237,6 +244,20 @@ def read_csv(
             f"{path}, line {number} is not valid CSV: {error}. Text that starts with a "
             'quote must end with one, and have quotes inside doubled: "a ""red"" car".'
         ) from error
+
+
+def check_once(header: Sequence[str], names: Collection[str], where: str) -> None:
+    """Refuse a table in which a column that matters stands twice.
+
+    Raises:
+        AppError: if one does.
+    """
+    for name in header:
+        if name in names and header.count(name) > 1:
+            raise AppError(
+                f"{where} names the column {name!r} {header.count(name)} times. Keep "
+                "one of them."
+            )
 
 
 def _remember(lines: Iterable[str], written: list[str]) -> Iterator[str]:

@@ -1,7 +1,13 @@
-"""Which photos a model is judged by, where the data does not say."""
+"""Which photos a model learns from, and which ones it is judged by."""
 
 import hashlib
+from collections import Counter
 from collections.abc import Iterable
+from pathlib import Path
+from typing import Protocol, TypeVar
+
+from shared.data.reading import Split
+from shared.errors import AppError
 
 SHARE = 0.1
 ENOUGH = 10  # photos, of which a small set gives a quarter at the most
@@ -29,3 +35,57 @@ def draw_dev(names: Iterable[str]) -> set[str]:
     below = sum(place <= SHARE for place in places.values())
     count = max(below, min(ENOUGH, len(ordered) // 4), 1)
     return set(ordered[: min(count, len(ordered) - 1)])
+
+
+def check_said(path: Path, what: str, said: Iterable[tuple[str, Split | None]]) -> None:
+    """Refuse a data set that names a split for some photos or questions only.
+
+    Args:
+        path: of the data set.
+        what: "photos" or "questions".
+        said: what each is called in the message, and its split.
+
+    Raises:
+        AppError: if some have a split and some have none.
+    """
+    said = list(said)
+    without = [name for name, split in said if split is None]
+    if without and len(without) < len(said):
+        raise AppError(
+            f"{path} names a split for some {what}, but not for {len(without)}, such "
+            f"as {without[0]}. Name one for every {what[:-1]}, or for none."
+        )
+
+
+class _HasSplit(Protocol):
+    @property
+    def split(self) -> Split: ...
+
+
+Record = TypeVar("Record", bound=_HasSplit)
+
+
+def choose_split(
+    records: Iterable[Record], split: str, what: str, that: str = ""
+) -> list[Record]:
+    """Keep the records of one split.
+
+    Args:
+        records: those that can be used.
+        split: train, dev or test.
+        what: "photos" or "questions".
+        that: what these have, such as "with captions".
+
+    Raises:
+        AppError: if none is left; the splits that exist are counted.
+    """
+    records = list(records)
+    if chosen := [record for record in records if record.split == split]:
+        return chosen
+    counts = Counter(record.split for record in records)
+    found = ", ".join(f"{name} ({n})" for name, n in counts.items())
+    raise AppError(
+        f"The data set has no {what}{that and f' {that}'} in split {split!r}. Splits "
+        f"with {what}: {found or 'none'}. Choose one of them, or mark some {what} as "
+        f"{split!r}."
+    )

@@ -7,10 +7,11 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+from shared.data.layouts import Layout, by_name
 from shared.data.reading import SPLITS, get_texts, get_value
 from shared.errors import AppError
-from vqa.annotations import Layout, Row
-from vqa.layouts.files import by_name, coco_files, read_whole
+from vqa.layouts.files import coco_files, read_whole
+from vqa.layouts.rows import Row
 
 _NAME = re.compile(r"aokvqa_v[\dp]+_(?P<word>train|val|test)\.json", re.IGNORECASE)
 _FITS, _FILES = by_name(_NAME, "train", "val", "test")

@@ -8,9 +8,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from shared.data.layouts import Layout, by_name
 from shared.data.reading import SPLITS, checked_name, get_value, parse_json, read_text
-from vqa.annotations import Layout, Row, first_text
-from vqa.layouts.files import by_name
+from vqa.layouts.rows import Row, first_text
 
 _NAME = re.compile(
     r"CLEVR_(?P<word>train|val|test)(?P<part>[AB]?)_questions\.json", re.IGNORECASE

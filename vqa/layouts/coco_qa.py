@@ -7,10 +7,11 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+from shared.data.layouts import Layout
 from shared.data.reading import SPLITS, read_text
 from shared.errors import AppError
-from vqa.annotations import Layout, Row
 from vqa.layouts.files import coco_files
+from vqa.layouts.rows import Row
 
 _TYPES = ("object", "number", "color", "location")
 

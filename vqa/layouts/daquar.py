@@ -7,9 +7,10 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+from shared.data.layouts import Layout
 from shared.data.reading import SPLITS, read_lines
 from shared.errors import AppError
-from vqa.annotations import Layout, Row
+from vqa.layouts.rows import Row
 
 # Seen in DAQUAR: in the image3, of the image3, in this image3, in image3, image3.
 _NAMES_IMAGE = re.compile(

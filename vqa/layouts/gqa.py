@@ -7,9 +7,10 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+from shared.data.layouts import Layout, by_name
 from shared.data.reading import SPLITS, checked_name, get_value
-from vqa.annotations import Layout, Row, first_text
-from vqa.layouts.files import by_name, read_whole
+from vqa.layouts.files import read_whole
+from vqa.layouts.rows import Row, first_text
 
 _NAME = re.compile(
     r"(?P<word>train|val|testdev|test|challenge|submission)_(balanced|all)_questions"

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from shared.data.layouts import Layout
 from shared.data.listing import subfolders
 from shared.data.reading import (
     SPLITS,
@@ -20,8 +21,8 @@ from shared.data.reading import (
     read_text,
 )
 from shared.errors import AppError
-from vqa.annotations import Layout, Row, first_text
 from vqa.layouts.files import coco_files
+from vqa.layouts.rows import Row, first_text
 
 _QUESTIONS = re.compile(
     r"(?P<start>.*?)(?P<task>OpenEnded|MultipleChoice)_(?P<kind>\w+)_"

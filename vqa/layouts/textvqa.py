@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+from shared.data.layouts import Layout, by_name
 from shared.data.reading import (
     SPLITS,
     checked_name,
@@ -15,8 +16,7 @@ from shared.data.reading import (
     parse_json,
     read_text,
 )
-from vqa.annotations import Layout, Row
-from vqa.layouts.files import by_name
+from vqa.layouts.rows import Row
 
 _NAME = re.compile(r"TextVQA_[\d.]+_(?P<word>train|val|test)\.json", re.IGNORECASE)
 _FITS, _FILES = by_name(_NAME, "train", "val", "test")

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from shared.data.layouts import Layout, itself
 from shared.data.reading import (
     checked_name,
     checked_split,
@@ -17,7 +18,7 @@ from shared.data.reading import (
     read_text,
 )
 from shared.errors import AppError
-from vqa.annotations import Box, Layout, Row
+from vqa.layouts.rows import Box, Row
 
 
 def visual7w_rows(path: Path, word: str) -> Iterator[Row]:
@@ -93,6 +94,6 @@ LAYOUT = Layout(
     "  dataset_v7w_telling.json or dataset_v7w_pointing.json (Visual7W)",
     (("dataset_v7w_*.json",),),
     lambda path: "v7w" in path.name and path.name.endswith(".json"),
-    lambda path, alone: [(path, "")],
+    itself,
     visual7w_rows,
 )

@@ -7,9 +7,10 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+from shared.data.layouts import Layout, itself
 from shared.data.reading import get_value
-from vqa.annotations import Layout, Row
 from vqa.layouts.files import read_whole
+from vqa.layouts.rows import Row
 
 _NAME = re.compile(r"question_answers(_v\d+)?\.json", re.IGNORECASE)
 
@@ -40,6 +41,6 @@ LAYOUT = Layout(
   question_answers.json (Visual Genome), and photos in VG_100K/, VG_100K_2/""",
     (("question_answers.json", "question_answers_v*.json"),),
     lambda path: _NAME.fullmatch(path.name) is not None,
-    lambda path, alone: [(path, "")],
+    itself,
     visual_genome_rows,
 )

@@ -1,17 +1,18 @@
-"""Question files of one's own to rows: which photo, which question, which answers."""
+"""Questions of one's own: tables and JSON of any name."""
 
 import json
 import math
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from shared.data.layouts import Layout, by_word
 from shared.data.reading import (
     SPLITS,
-    Split,
     as_text,
+    check_once,
     checked_name,
     checked_split,
     each_once,
@@ -21,12 +22,10 @@ from shared.data.reading import (
     read_csv,
     read_lines,
     read_text,
-    split_files,
 )
 from shared.errors import AppError
 from shared.vision.images import IMAGE_SUFFIXES
-
-Box = tuple[float, float, float, float]
+from vqa.layouts.rows import Row, first_text
 
 ENDINGS = (".csv", ".tsv", ".jsonl", ".json")
 KEYS = (
@@ -36,44 +35,6 @@ KEYS = (
 _NAME_KEYS = ("image", "image_id", "file_name")
 _ANSWER = re.compile(r"answer[ _-]?\d*")
 _NOT_SAID = math.nan  # for a weight
-
-
-class Row(NamedTuple):
-    """What one place in a question file says; see `vqa.data.Record`."""
-
-    where: str  # file and line, for error messages
-    files: tuple[str, ...]  # where the photo may lie; the ending may be left out
-    question: str
-    answers: tuple[str, ...]
-    split: Split | None  # None if not said
-    id: str
-    question_type: str = ""
-    answer_type: str = ""
-    choices: tuple[str, ...] = ()
-    boxes: tuple[Box, ...] = ()
-    right: int | None = None
-    weight: float = 1.0
-
-
-class Layout(NamedTuple):
-    """A form in which questions are published, or written by anyone.
-
-    Attributes:
-        about: its files, as the list of known forms shows them.
-        patterns: what to look for in a folder: groups of patterns, the first group
-            that matches wins.
-        fits: whether a file is of this form, by its name and what lies beside it.
-        files: the file and, unless it is to be read alone, those of its other splits;
-            each with its split's word, or "" where no name says it.
-        read: rows of one of these files, and its word; raises an AppError at the
-            latest when a bad row is reached.
-    """
-
-    about: str
-    patterns: tuple[tuple[str, ...], ...]
-    fits: Callable[[Path], bool]
-    files: Callable[[Path, bool], list[tuple[Path, str]]]
-    read: Callable[[Path, str], Iterator[Row]]
 
 
 def csv_items(path: Path) -> Iterator[tuple[str, str, dict[str, Any]]]:
@@ -114,20 +75,6 @@ def csv_items(path: Path) -> Iterator[tuple[str, str, dict[str, Any]]]:
             else:
                 item[column] = cell
         yield where, where.rpartition(" ")[2], item
-
-
-def check_once(header: Sequence[str], names: Iterable[str], where: str) -> None:
-    """Refuse a table in which a column that matters stands twice.
-
-    Raises:
-        AppError: if one does.
-    """
-    for name in header:
-        if name in names and header.count(name) > 1:
-            raise AppError(
-                f"{where} names the column {name!r} {header.count(name)} times. Keep "
-                "one of them."
-            )
 
 
 def jsonl_items(path: Path) -> Iterator[tuple[str, str, Any]]:
@@ -241,24 +188,6 @@ def _has(item: Any, key: str) -> bool:
     return isinstance(item, dict) and item.get(key) not in (None, "")
 
 
-def first_text(item: Any, keys: tuple[str, ...], where: str) -> str:
-    """Give the first of these keys that says something; 0 is something.
-
-    Raises:
-        AppError: if that is neither text nor a whole number.
-    """
-    for key in keys:
-        value = item.get(key) if isinstance(item, dict) else None
-        if type(value) is str and value:
-            return value.strip()
-        if value in (None, ""):
-            continue
-        if isinstance(value, float) and value.is_integer():  # pandas' way
-            return str(int(value))
-        return str(get_value(item, key, (str, int), where))
-    return ""
-
-
 def _answers(item: Mapping[str, Any], where: str) -> tuple[str, ...]:
     """Give the answers; one beside several is often one of them."""
     texts = get_texts(item, "answers", where) if _has(item, "answers") else []
@@ -353,12 +282,6 @@ def _weight(value: Any, where: str) -> float:
     return weight
 
 
-def _files(path: Path, alone: bool) -> list[tuple[Path, str]]:
-    found = split_files(path)
-    mine = [(file, word) for file, word in found if file.samefile(path)]
-    return mine if alone else found
-
-
 _FORMS = (
     *("SPLIT", "SPLIT_questions", "questions_SPLIT", "SPLIT_qa", "qa_SPLIT"),
     *("SPLIT/questions", "SPLIT/*questions*", "SPLIT/qa", "questions/SPLIT"),
@@ -366,7 +289,7 @@ _FORMS = (
     *("annotations/VizWiz_SPLIT", "Annotations/VizWiz_SPLIT"),
     "SPLIT/metadata",  # Hugging Face
 )
-OWN = Layout(
+LAYOUT = Layout(
     """\
   questions.csv, qa.csv: a line `image,question,answer`, then a line a question;
     more columns: split, type, answer_type, choices (a|b|c), weight, id
@@ -389,6 +312,6 @@ OWN = Layout(
         ),
     ),
     lambda path: path.suffix.lower() in (*ENDINGS, ".txt"),
-    _files,
+    by_word,
     own_rows,
 )
