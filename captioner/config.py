@@ -4,6 +4,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, create_model, model_validator
 
+from captioner.metrics.photo_metrics import PHOTO_METRICS
 from captioner.search.strategies import STRATEGIES
 from captioner.search.strategy import MOST_BEAMS, Strategy
 from shared.concepts.config import ConceptsConfig, contradicts
@@ -20,6 +21,7 @@ from shared.runs.recipes import (
     RecipeConfig,
     Seed,
     Units,
+    check_choice,
 )
 
 # fmt: off
@@ -99,9 +101,10 @@ class StageConfig(PhotoStageConfig):
 
     Attributes:
         objective: "cross_entropy", or "self_critical": of the captions that beam
-            search finds for a photo, favour those whose CIDEr-D is above their mean
+            search finds for a photo, favour those whose reward is above their mean
             (Rennie et al. 2017, arXiv:1612.00563; with beams and their mean as in
             Cornia et al. 2020, arXiv:1912.08226).
+        reward: the metric that "self_critical" takes, such as `choose_by`.
         captions: captions of each photo in a step; for "self_critical", the beams.
         attention_penalty: weight of the doubly stochastic regulariser.
         augment: whether photos are mirrored, and cropped and brightened if the
@@ -112,6 +115,7 @@ class StageConfig(PhotoStageConfig):
     """
 
     objective: Literal["cross_entropy", "self_critical"] = "cross_entropy"
+    reward: str = "CIDEr-D"
     captions: Positive = 5
     attention_penalty: float = Field(0.0, ge=0, le=1e6)
     augment: bool = True
@@ -226,9 +230,12 @@ class FinetuneConfig(RecipeConfig[StageConfig]):
 
     Attributes:
         vocabulary: which new words are learnt.
+        choose_by: the metric that tells which epoch is best, a key of
+            `captioner.metrics.photo_metrics.PHOTO_METRICS`.
     """
 
     vocabulary: VocabularyConfig = VocabularyConfig()
+    choose_by: str = "CIDEr-D"
 
 
 Weight = Annotated[float, Field(ge=-1000, le=1000)]
@@ -281,6 +288,7 @@ def find_contradictions(recipe: CaptionerConfig, whole: bool) -> list[str]:
         whole: whether all of it was just read, none being that of a model.
     """
     found, decoding = [], recipe.decoding
+    found += check_choice("choose_by", recipe.choose_by, PHOTO_METRICS)
     if decoding.strategy.draws:
         found.append(
             f'decoding.method: "{decoding.method}" draws captions at random, which '
@@ -289,6 +297,7 @@ def find_contradictions(recipe: CaptionerConfig, whole: bool) -> list[str]:
         )
     for stage in recipe.stages:
         place = f"stages.{stage.name}"
+        found += check_choice(f"{place}.reward", stage.reward, PHOTO_METRICS)
         if stage.objective == "self_critical":
             if stage.captions > MOST_BEAMS:
                 found.append(

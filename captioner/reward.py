@@ -4,14 +4,14 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from captioner.batches import Batch
 from captioner.config import DecodingConfig
 from captioner.data import Record
-from captioner.metrics.cider import CiderD
+from captioner.metrics.photo_metrics import PhotoMetric
 from captioner.model import Captioner
 from captioner.runtime_keras import Search
 from captioner.search.rules import make_rules
 from captioner.search.strategy import FOUND
+from shared.runs.photos import Batch
 from shared.text.vocabulary import EOS, PAD, SPECIAL_WORDS, Vocabulary
 
 END = SPECIAL_WORDS[EOS]
@@ -37,6 +37,7 @@ class SelfCritic:
     Args:
         beams: K.
         records: the photos, in the order of their rows.
+        metric: the reward, scaled to 0 to 10, so that a stage's rate suits any of them.
 
     Source: Rennie et al. 2017, arXiv:1612.00563; beams and their mean as in Cornia
         et al. 2020, arXiv:1912.08226.
@@ -49,9 +50,10 @@ class SelfCritic:
         decoding: DecodingConfig,
         beams: int,
         records: Sequence[Record],
+        metric: type[PhotoMetric],
     ):
         self.vocabulary = vocabulary
-        self.reward = CiderD(
+        self.reward = metric(
             [[[*vocabulary.split(c), END] for c in r.captions] for r in records]
         )
         rules = make_rules(search_plainly(decoding, beams), vocabulary)
@@ -64,22 +66,21 @@ class SelfCritic:
 
         Args:
             rows: int (B,), of the photos.
-            batch: of the photos, see `captioner.batches.Look`.
+            batch: of the photos, see `shared.runs.photos.Look`.
 
         Returns:
             tokens: int32 (B, K, T); a beam that was not found is all pad.
             weights: float32 (B, K), see `weigh`.
-            reward: mean CIDEr-D of the captions that were found.
+            reward: mean of the captions that were found.
         """
         found = self.search.predict_on_batch(batch)
         exists = np.asarray(found.log_probs) > FOUND
         tokens = np.where(exists[..., None], np.asarray(found.tokens, np.int32), PAD)
-        rewards = np.array(
-            [
-                [self.reward.score(row, self._words(ids)) for ids in beams]
-                for row, beams in zip(rows.tolist(), tokens.tolist(), strict=True)
-            ]
-        )
+        scores = [
+            [self.reward.score(row, self._words(ids)) for ids in beams]
+            for row, beams in zip(rows.tolist(), tokens.tolist(), strict=True)
+        ]
+        rewards = np.array(scores) * (10 / self.reward.most)
         reward = rewards[exists].mean() if exists.any() else 0.0
         return tokens, weigh(rewards, exists), float(reward)
 

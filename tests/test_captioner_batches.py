@@ -7,16 +7,15 @@ from PIL import Image
 from captioner.batches import (
     Captions,
     Texts,
-    epoch_batches,
-    look_up,
-    read_images,
+    draw_batches,
     shift,
 )
 from captioner.data import Record
 from shared.concepts.imagined import Imagined
+from shared.data.mixing import Order
+from shared.runs.photos import look_up
 from shared.text.vocabulary import BOS, EOS, PAD, UNK, Vocabulary
 from shared.vision.features import Features
-from shared.vision.images import read_image
 
 SIZE, LENGTH = 16, 5
 WORDS = ["a", "b", "c", "d", "e", "f", "g"]
@@ -91,57 +90,9 @@ def test_words_are_read_one_step_before_they_are_predicted():
     assert read.tolist() == [[[BOS, 4, 5, EOS], [BOS, 6, EOS, PAD]]]
 
 
-def test_features_are_looked_up_in_any_view(features):
-    look, rng = look_up(features), np.random.default_rng(0)
-    rows, views = np.array([3, 0, 3]), set()
-    for _ in range(20):
-        found = look(rows, rng)["features"]
-        assert (found.shape, found.dtype) == ((3, 3, 4), np.float16)
-        for row, one in zip(rows, found, strict=True):
-            (view,) = [v for v in (0, 1) if (one == features.array[row, v]).all()]
-            views.add((int(row), view))
-    assert views == {(0, 0), (0, 1), (3, 0), (3, 1)}
-
-
-def test_photos_are_read_as_they_are():
-    photos = records(1, 1, 1)
-    look = read_images(photos, SIZE, "squash", augment=False)
-    images = look(np.array([2, 0]), np.random.default_rng(0))["images"]
-    assert images.dtype == np.uint8
-    np.testing.assert_array_equal(images[0], read_image(photos[2].image))
-    np.testing.assert_array_equal(images[1], read_image(photos[0].image))
-
-
-def test_photos_are_changed_a_little_and_never_twice_alike():
-    look = read_images(records(1), SIZE, "squash", augment=True)
-    rows, rng = np.zeros(50, int), np.random.default_rng(0)
-    images = look(rows, rng)["images"]
-    assert (images.shape, images.dtype) == ((50, SIZE, SIZE, 3), np.uint8)
-    assert len({image.tobytes() for image in images}) == 50
-    again = look(rows, np.random.default_rng(0))["images"]
-    np.testing.assert_array_equal(images, again)
-
-
-def test_half_of_the_photos_are_mirrored():
-    ramp = np.zeros((SIZE, SIZE, 3), np.uint8)
-    ramp[:, SIZE // 2 :] = 200
-    photo = Record("ramp", ramp, ("a",), "train")
-    look = read_images([photo], SIZE, "squash", augment=True)
-    images = look(np.zeros(200, int), np.random.default_rng(0))["images"]
-    left, right = images[:, :, 0].mean((1, 2)), images[:, :, -1].mean((1, 2))
-    assert (abs(left - right) > 100).all()
-    assert 75 < (left > right).sum() < 125
-
-
 def epoch(features, seeds=(1, 0, 0), start=0, counts=(3, 1, 2, 2, 1, 1, 4), size=2):
-    batches = epoch_batches(
-        look_up(features),
-        captions(*counts),
-        batch_size=size,
-        count=2,
-        seeds=list(seeds),
-        start=start,
-    )
+    steps = Order(np.ones(len(counts), int), size).walk(list(seeds), start)
+    batches = draw_batches(steps, look_up(features), captions(*counts), 2, mirror=True)
     return [
         (rows.tolist(), x["features"].tolist(), y.tolist()) for rows, x, y in batches
     ]
@@ -177,32 +128,6 @@ def test_an_epoch_goes_on_in_the_middle(features, start):
     assert epoch(features, start=start) == epoch(features)[start:]
 
 
-def test_what_is_known_of_photos_comes_with_them(features):
-    said = np.arange(14).reshape(7, 2)
-    look, rng = look_up(features, said, blind=0.25), np.random.default_rng(0)
-    rows = np.array([3, 0, 3])
-    found = [look(rows, rng) for _ in range(400)]
-    assert all((one["said"] == said[rows]).all() for one in found)
-    seen = np.concatenate([one["seen"] for one in found])
-    assert set(seen) == {0, 1}
-    assert 0.7 < seen.mean() < 0.8
-    assert look_up(features, said)(rows, rng).keys() == {"features", "said"}
-
-
-def test_photos_come_as_often_as_they_should(features):
-    turns = np.array([1, 3, 1, 1, 2, 1, 1])
-    batches = epoch_batches(
-        look_up(features),
-        captions(*[2] * 7),
-        batch_size=2,
-        count=1,
-        seeds=[0],
-        turns=turns,
-    )
-    rows = [row for drawn in batches for row in drawn.rows.tolist()]
-    assert np.bincount(rows).tolist() == turns.tolist()
-
-
 def texts():
     """Two sources, the first one much larger; words are told as their concepts."""
     vocabulary = Vocabulary([*Vocabulary.from_sentences([]).words, *WORDS])
@@ -232,13 +157,12 @@ def test_sources_of_texts_give_equally_many():
 @pytest.mark.parametrize("start", range(7))
 def test_texts_follow_photos(features, start):
     def run(start):
-        batches = epoch_batches(
+        batches = draw_batches(
+            Order(np.ones(7, int), 2, texts=True).walk([0], start),
             look_up(features),
             captions(*[2] * 7),
-            batch_size=2,
-            count=2,
-            seeds=[0],
-            start=start,
+            2,
+            mirror=False,
             texts=texts(),
             texts_count=3,
         )

@@ -69,6 +69,20 @@ def test_what_cannot_be_trained_is_named(old, new, starts, says):
     assert says in found
 
 
+@pytest.mark.parametrize(
+    ("old", "new", "place"),
+    [
+        ("[encoder]", 'choose_by = "BLEU"\n[encoder]', "choose_by"),
+        ("captions = 6", 'captions = 6\nreward = "BLEU"', "stages.metric.reward"),
+    ],
+)
+def test_an_unknown_metric_lists_the_known(old, new, place):
+    (found,) = find((old, new))
+    assert found.startswith(f"{place}: there is no 'BLEU'. Give one of ")
+    assert "CIDEr-D" in found
+    assert find((old, new.replace("BLEU", "ROUGE-L"))) == []
+
+
 def test_all_that_is_wrong_is_named_at_once():
     changes = [
         ("beam_size = 4", "beam_size = 4\ngroups = 4"),

@@ -12,6 +12,7 @@ import subprocess
 import sys
 from dataclasses import asdict
 from pathlib import Path
+from types import SimpleNamespace
 
 import keras
 import numpy as np
@@ -20,19 +21,21 @@ from conftest import tiny_config, write_concepts, write_shapes
 from keras import layers, ops
 from PIL import Image
 
+from captioner import finish as finish_module
 from captioner import train as train_module
-from captioner import trainer
 from captioner.batches import Texts, shift
 from captioner.captions import Caption
 from captioner.confidence import Evidence, judge
 from captioner.config import CaptionerConfig
 from captioner.data import read_dataset, select
 from captioner.export import export
+from captioner.finish import _find_confidence, _find_unsure
 from captioner.metrics.report import score_captions
 from captioner.model import build_captioner
 from captioner.predict import load_bundle, load_captioner
 from captioner.reports import draw_curves, draw_samples, write_card
-from captioner.train import _find_confidence, _find_unsure, train
+from captioner.task import CaptionTask
+from captioner.train import train
 from shared.bundles.folder import add_part, has_part
 from shared.concepts.imagined import Imagined
 from shared.concepts.net import load_concepts
@@ -43,6 +46,7 @@ from shared.errors import AppError
 from shared.runs import training
 from shared.runs.checkpoints import save_arrays
 from shared.runs.folder import hold_run
+from shared.runs.trainer import Trainer
 from shared.runs.training import grow
 from shared.text.vocabulary import SPECIAL_WORDS, Vocabulary
 from shared.vision import names
@@ -349,6 +353,7 @@ def test_a_run_broken_off_ends_as_one_that_was_not(
     first, second = progress_of(whole), progress_of(broken)
     for epoch in (*first.pop("history"), *second.pop("history")):
         assert epoch["steps"] <= 8
+    assert first.pop("best") == pytest.approx(second.pop("best"))
     assert first == pytest.approx(second)
 
 
@@ -356,7 +361,7 @@ def test_a_run_broken_off_ends_as_one_that_was_not(
 def test_a_run_killed_between_stages_starts_the_next_from_the_best(run, monkeypatch):
     stages = [{**FROZEN, "epochs": 1}, {**JOINT, "epochs": 1}]
     run(*stages, out="whole")
-    prepare = trainer.Trainer._prepare
+    prepare = CaptionTask.prepare
 
     def die_in_the_second(self, stage):
         if stage.name == "joint":
@@ -364,7 +369,7 @@ def test_a_run_killed_between_stages_starts_the_next_from_the_best(run, monkeypa
         prepare(self, stage)
 
     with monkeypatch.context() as patch, pytest.raises(Killed):
-        patch.setattr(trainer.Trainer, "_prepare", die_in_the_second)
+        patch.setattr(CaptionTask, "prepare", die_in_the_second)
         run(*stages, out="broken")
     run(*stages, out="broken")
     first = arrays(run.folder / "whole" / "best.npz")
@@ -447,11 +452,11 @@ def unable_to_train(monkeypatch):
     """Stop where training would begin, with a checkpoint."""
 
     def train(self):
-        path = self.run / "checkpoint.npz"
-        save_arrays(path, self.model.variables, asdict(self.progress))
+        path = self.run.folder / "checkpoint.npz"
+        save_arrays(path, self.task.model.variables, asdict(self.progress))
         raise Killed
 
-    monkeypatch.setattr(trainer.Trainer, "train", train)
+    monkeypatch.setattr(Trainer, "train", train)
 
 
 @pytest.fixture
@@ -787,14 +792,14 @@ def test_weights_that_are_no_numbers_are_noticed_when_validated(run, own_shapes)
         for variable in kept[0].trainable_variables:
             variable.assign(variable * np.nan)
 
-    kept, init = [], trainer.Trainer.__init__
+    kept, init = [], CaptionTask.__init__
 
     def remember(self, config, model, *args):
         kept.append(model)
         init(self, config, model, *args)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(trainer.Trainer, "__init__", remember)
+        patch.setattr(CaptionTask, "__init__", remember)
         with pytest.raises(AppError, match=r"loss is not a number"):
             run({**CRITICAL, "batch_size": 16}, data=own_shapes, tick=break_down)
 
@@ -808,6 +813,19 @@ def test_a_stage_ends_when_the_score_no_longer_rises(run):
         *(("frozen", i) for i in (1, 2, 3)),  # the first is the best
         ("joint", 1),
     ]
+
+
+@pytest.mark.slow
+def test_another_metric_can_choose_and_reward(run):
+    stages = {**FROZEN, "epochs": 1}, {**CRITICAL, "epochs": 1, "reward": "ROUGE-L"}
+    bundle = run(*stages, top='choose_by = "ROUGE-L"\n' + TOP)
+    record = json.loads((run.folder / "run" / "run.json").read_text())
+    scores = [epoch["dev_rouge_l"] for epoch in record["history"]]
+    assert progress_of(run.folder / "run")["best"]["best.npz"] == pytest.approx(
+        max(scores), abs=1e-3
+    )
+    assert load_bundle(bundle)[0].choose_by == "ROUGE-L"
+    assert 0 < record["history"][1]["loss"] <= 10  # the mean reward
 
 
 @pytest.mark.slow
@@ -884,7 +902,7 @@ def test_a_captioner_learns_new_words_and_keeps_the_old(run, tmp_path):
             lines[i + 1] = f"{i}.png,A yellow circle.,{split}"
         (photos / "captions.csv").write_text("\n".join(lines))
 
-        seen, prepare = [], trainer.Trainer._prepare
+        seen, prepare = [], CaptionTask.prepare
 
         def remember(self, stage):
             seen.append([values(self.model.weights), self.vocabulary])
@@ -892,7 +910,7 @@ def test_a_captioner_learns_new_words_and_keeps_the_old(run, tmp_path):
             if stage.name == "words":
                 assert not self.model.encoder.trainable_variables
 
-        patch.setattr(trainer.Trainer, "_prepare", remember)
+        patch.setattr(CaptionTask, "prepare", remember)
         config = tmp_path / "finetune.toml"
         top = "[vocabulary]\nmin_count = 1\nmax_words = 5\n"
         stages = [
@@ -966,13 +984,11 @@ def test_what_a_run_starts_from_is_scored_with_what_is_there(concepts, monkeypat
     def remember(config, vocabulary, runtime, batch_size, concepts, own):
         raise Killed(concepts)
 
-    monkeypatch.setattr(train_module, "KerasRuntime", lambda *_: None)
-    monkeypatch.setattr(train_module, "PhotoCaptioner", remember)
-    start = train_module.Start(
-        None, None, load_concepts(concepts), {}, None, object(), ""
-    )
+    monkeypatch.setattr(finish_module, "KerasRuntime", lambda *_: None)
+    monkeypatch.setattr(finish_module, "PhotoCaptioner", remember)
+    model = SimpleNamespace(concepts=load_concepts(concepts))
     with pytest.raises(Killed, match=re.escape(str(SHAPES))):
-        train_module._score_start(start, [], print)
+        finish_module.score_model(model, None, None, [])
 
 
 def test_a_run_from_another_model_is_not_gone_on_with(begun):
@@ -983,7 +999,7 @@ def test_a_run_from_another_model_is_not_gone_on_with(begun):
 
 def test_curves_are_drawn_of_epochs_without_a_loss(tmp_path):
     epoch = {"stage": "a", "loss": None, "dev_cider_d": 1.0}
-    draw_curves([epoch, {**epoch, "loss": 2.0}], tmp_path / "curves.png")
+    draw_curves([epoch, {**epoch, "loss": 2.0}], "CIDEr-D", tmp_path / "curves.png")
     with Image.open(tmp_path / "curves.png") as image:
         image.load()
 
@@ -996,13 +1012,6 @@ def test_samples_are_drawn_whatever_the_captions_hold(tmp_path, own_shapes):
     draw_samples(dev, texts, tmp_path / "samples.png")
     with Image.open(tmp_path / "samples.png") as image:
         image.load()
-
-
-def test_a_missing_package_does_not_lose_the_report(monkeypatch):
-    from captioner import reports
-
-    assert reports._version("keras") == keras.__version__
-    assert reports._version("surely-not-installed") == "unknown"
 
 
 def test_the_threshold_is_found_on_the_dev_photos():

@@ -18,13 +18,14 @@ WITH_KERAS = {
     for package, rooms in {
         "shared": "bundles.weights concepts.examples concepts.fitting "
         "concepts.gathering concepts.net concepts.slots concepts.teach "
-        "concepts.telling nets.attention nets.cells nets.export nets.precision "
-        "runs.checkpoints runs.training vision.efficientnet_lite vision.encoders "
+        "concepts.starting concepts.telling nets.attention nets.cells "
+        "nets.export nets.precision runs.checkpoints runs.photos runs.reports "
+        "runs.trainer runs.training vision.efficientnet_lite vision.encoders "
         "vision.features vision.small",
-        "captioner": "batches decoder export losses model reports reward "
-        "runtime_keras train trainer",
+        "captioner": "batches decoder export finish losses model reports reward "
+        "runtime_keras task train",
         "vqa": "answerer batches evidence export losses model reader reports "
-        "runtime_keras train trainer",
+        "finish runtime_keras task train",
     }.items()
     for room in rooms.split()
 }

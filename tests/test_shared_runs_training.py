@@ -158,7 +158,7 @@ def test_a_run_goes_on_from_a_checkpoint_as_if_never_stopped(tmp_path, options):
     save_arrays(path, run(*half, 0, 4), asdict(progress))
     assert [file.name for file in tmp_path.iterdir()] == ["checkpoint.npz"]
 
-    assert load_progress(path, Progress, "a") == progress
+    assert load_progress(path, "a") == progress
     load_arrays(path, [*rest[0].variables, *rest[1].variables])
     for a, b in zip(expected, run(*rest, 4, 8), strict=True):
         np.testing.assert_array_equal(values([a])[0], values([b])[0])

@@ -131,6 +131,15 @@ def test_what_would_change_nothing_is_named(old, new, match):
     assert re.match(match, found)
 
 
+def test_an_unknown_metric_lists_the_known():
+    text = TEXT.replace("[encoder]", 'choose_by = "best"\n[encoder]', 1)
+    (found,) = find_contradictions(parse(text), whole=True)
+    known = "accuracy, balanced_accuracy"
+    assert found == f"choose_by: there is no 'best'. Give one of {known}."
+    text = text.replace('"best"', '"balanced_accuracy"')
+    assert find_contradictions(parse(text), whole=True) == []
+
+
 def test_a_soft_loss_is_not_smoothed():
     text = TEXT.replace("[encoder]", 'loss = "soft"\n[encoder]', 1)
     recipe = parse(text.replace("epochs = 1", "epochs = 1\nlabel_smoothing = 0.1"))

@@ -26,8 +26,8 @@ from vqa.data import read_dataset, select
 from vqa.evaluate import ask_records, score_records
 from vqa.predict import load_bundle, load_vqa
 from vqa.shapes import write_asked_shapes
+from vqa.task import AnswerTask
 from vqa.train import FINETUNE, train
-from vqa.trainer import Trainer
 
 CONFIGS = Path(__file__).parents[1] / "configs"
 
@@ -106,13 +106,13 @@ def test_what_is_scored_is_what_is_shipped(start, data, tmp_path, monkeypatch):
     few = [r for r in records if r.split == "dev"][: LEAST - 1]
     few += [r for r in records if r.split == "train"]
     monkeypatch.setattr("vqa.train.read_datasets", lambda _: few)
-    scored, answer_dev = [], Trainer.answer_dev
+    scored, answer_dev = [], AnswerTask.answer_dev
 
     def spy(self):
         scored[:] = [weight.numpy() for weight in self.model.weights]
         return answer_dev(self)
 
-    monkeypatch.setattr(Trainer, "answer_dev", spy)
+    monkeypatch.setattr(AnswerTask, "answer_dev", spy)
     bundle = tune(tmp_path / "start", data, tmp_path / "run")
 
     config, *_, shipped = load_bundle(bundle)

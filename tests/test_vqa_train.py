@@ -20,6 +20,7 @@ from conftest import (
 from keras import layers, ops
 from PIL import Image
 
+from shared.concepts.starting import Sight
 from shared.concepts.table import TABLE, read_table
 from shared.config import parse_config
 from shared.data.shapes import COLOURS, draw_shape
@@ -28,11 +29,11 @@ from shared.errors import AppError
 from shared.files.fingerprints import digest_photos
 from shared.runs import training
 from shared.runs.checkpoints import save_arrays
+from shared.runs.trainer import Trainer
 from shared.runs.training import grow
 from shared.text.vocabulary import SPECIAL_WORDS, Vocabulary
 from shared.vision import names
 from vqa import train as train_module
-from vqa import trainer
 from vqa.answers import AnswerSpace
 from vqa.config import VqaConfig
 from vqa.data import Record, read_dataset, select
@@ -48,8 +49,9 @@ from vqa.reports import (
 )
 from vqa.runtime_keras import build_net
 from vqa.shapes import write_asked_shapes
+from vqa.task import AnswerTask
 from vqa.train import train
-from vqa.trainer import accuracy
+from vqa.words import Words
 
 TOP = """
 seed = 3
@@ -307,6 +309,7 @@ def test_a_run_broken_off_ends_as_one_that_was_not(
             np.testing.assert_allclose(first[key], second[key], atol=1e-5, rtol=1e-4)
     first, second = progress_of(whole), progress_of(broken)
     assert len(first.pop("history")) == len(second.pop("history"))
+    assert first.pop("best") == pytest.approx(second.pop("best"))
     assert first == pytest.approx(second)
 
 
@@ -343,6 +346,15 @@ def test_a_finished_run_writes_its_reports_again(run):
     after = values(load_bundle(out / "bundle")[3].weights)
     for old, new in zip(before, after, strict=True):
         np.testing.assert_array_equal(old, new)
+
+
+@pytest.mark.slow
+def test_another_metric_can_choose(run):
+    run({**FROZEN, "epochs": 1}, head='choose_by = "balanced_accuracy"')
+    best = progress_of(run.folder / "run")["best"]
+    (epoch,) = json.loads((run.folder / "run" / "run.json").read_text())["history"]
+    assert epoch["dev_balanced_accuracy"] == round(best["best.npz"], 3)
+    assert epoch["dev_blind"] == round(best["best_blind.npz"], 3)
 
 
 @pytest.mark.slow
@@ -470,11 +482,11 @@ def unable_to_train(monkeypatch):
     """Stop where training would begin, with a checkpoint."""
 
     def train(self):
-        path = self.run / "checkpoint.npz"
-        save_arrays(path, self.model.variables, asdict(self.progress))
+        path = self.run.folder / "checkpoint.npz"
+        save_arrays(path, self.task.model.variables, asdict(self.progress))
         raise Killed
 
-    monkeypatch.setattr(trainer.Trainer, "train", train)
+    monkeypatch.setattr(Trainer, "train", train)
 
 
 @pytest.fixture
@@ -739,13 +751,13 @@ def test_a_model_learns_new_answers_and_keeps_the_old(run, tmp_path, monkeypatch
     data = write_asked_shapes(tmp_path / "new", 30)
     rewrite(data, ("square", "box"), ("What shape", "Which form"))
 
-    seen, prepare = [], trainer.Trainer._prepare
+    seen, prepare = [], AnswerTask.prepare
 
     def remember(self, stage):
         seen.append(values(self.model.weights))
         prepare(self, stage)
 
-    monkeypatch.setattr(trainer.Trainer, "_prepare", remember)
+    monkeypatch.setattr(AnswerTask, "prepare", remember)
     config = tmp_path / "finetune.toml"
     config.write_text("[vocabulary]\nmin_count = 1\n" + format_stages([LEARNING]))
     again = {"config": str(config), "data": data, "out": "second"}
@@ -771,20 +783,14 @@ def test_a_run_from_another_model_is_not_gone_on_with(begun):
     )
     other = Vocabulary([*SPECIAL_WORDS, "horse"])
     with pytest.raises(AppError, match=r"started from another model"):
-        words = train_module.Words(other, None)
-        start = train_module.Start(recipe, None, None, {}, words, None, "")
-        train_module._choose_words(begun.folder / "run", [], [], recipe, start, True)
-
-
-def test_accuracy_by_hand():
-    scores = np.array([[0.1, 0.9], [0.8, 0.2], [0.3, 0.4], [2.0, 1.0]])
-    targets = np.array([[0.0, 1.0], [0.0, 1.0], [1.0, 0.3], [0.6, 0.0]])
-    assert accuracy(scores, targets) == pytest.approx(100 * (1 + 0 + 0.3 + 0.6) / 4)
+        sight = Sight(None, None, {}, "")
+        start = train_module.Start(recipe, sight, Words(other, None))
+        train_module._choose_words(begun.folder / "run", [], [], start, True)
 
 
 def test_curves_are_drawn_of_epochs_without_a_loss(tmp_path):
     epoch = {"stage": "a", "loss": None, "dev_accuracy": 1.0, "dev_blind": 2.0}
-    draw_curves([epoch, {**epoch, "loss": 2.0}], tmp_path / "curves.png")
+    draw_curves([epoch, {**epoch, "loss": 2.0}], "accuracy", tmp_path / "curves.png")
     with Image.open(tmp_path / "curves.png") as image:
         image.load()
 
@@ -827,13 +833,6 @@ def test_answers_in_words_are_not_scored_as_choices():
     assert (scores["VQA accuracy"].value, scores["VQA accuracy"].blind) == (50, 100)
     scores = score_outcome(records, outcome, None).scores
     assert scores["multiple choice"].value == 50
-
-
-def test_a_missing_package_does_not_lose_the_report():
-    from vqa import reports
-
-    assert reports._version("keras") == keras.__version__
-    assert reports._version("surely-not-installed") == "unknown"
 
 
 @pytest.mark.parametrize("start", [None, "cat"])

@@ -3,17 +3,14 @@
 Questions without photos come in batches of their own, each after one of photos.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
-from PIL import Image
 
 from shared.concepts.imagined import Imagined
-from shared.data.mixing import walk
+from shared.runs.photos import Batch, Look, choose_mirrored
 from shared.text.vocabulary import PAD, UNK, Vocabulary, split_words
-from shared.vision.features import Features, read_again
-from shared.vision.images import Resize, StoredImage
 from vqa.answers import AnswerSpace, normalize
 from vqa.asked import Concepts
 from vqa.config import VqaConfig
@@ -25,10 +22,6 @@ SIDES = ("left", "right")
 DOUBT = 0.3  # a thing that is there with this chance is not denied, whoever left it out
 TEXT_QUESTIONS = 6  # of a caption, in a batch
 PRESENCE = "presence"  # kind of the questions made for what captions leave out
-
-Batch = dict[str, np.ndarray]
-# rows int (B,), mirrored bool (B,), random source -> "features" or "images"
-Look = Callable[[np.ndarray, np.ndarray, np.random.Generator], Batch]
 
 
 class Drawn(NamedTuple):
@@ -190,7 +183,7 @@ class Texts:
 
     Args:
         sources: each gives as many as the others.
-        vocabulary, space, config, concepts: as of `Questions`.
+        vocabulary, space, config, concepts: see `Questions`.
         imagined: makes up what is told of a photo, said and there, for a caption.
     """
 
@@ -336,112 +329,34 @@ def _swap_answers(space: AnswerSpace) -> np.ndarray:
     )
 
 
-def look_up(
-    features: Features, told: np.ndarray | None = None, blind: float = 0.0
-) -> Look:
-    """Take features from a cache, mirrored ones from its second view.
-
-    Args:
-        told: float (photos, V, 2), said and there, for a net with concepts.
-        blind: share of the photos that may not be looked at.
-    """
-
-    def look(rows: np.ndarray, mirrored: np.ndarray, rng: np.random.Generator) -> Batch:
-        views = mirrored.astype(int)
-        batch = {
-            "features": np.stack(
-                [features.array[r, v] for r, v in zip(rows, views, strict=True)]
-            )
-        }
-        if told is not None:
-            both = told[rows].astype(np.float32)
-            batch |= {"said": both[..., 0], "there": both[..., 1]}
-        if blind:
-            batch["seen"] = (rng.random(len(rows)) >= blind).astype(np.float32)
-        return batch
-
-    return look
-
-
-def read_images(
-    photos: Sequence[StoredImage], size: int, resize: Resize, augment: bool
-) -> Look:
-    """Read photos from their files, changed a little if asked."""
-
-    def look(rows: np.ndarray, mirrored: np.ndarray, rng: np.random.Generator) -> Batch:
-        images = [read_again(photos[row], size, resize) for row in rows]
-        if augment:
-            images = [_augment(image, rng) for image in images]
-        turned = [
-            image[:, ::-1] if turn else image
-            for image, turn in zip(images, mirrored, strict=True)
-        ]
-        return {"images": np.stack(turned)}
-
-    return look
-
-
-def _augment(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Cut off up to a seventh, brighten or darken; colours keep their names."""
-    size = len(image)
-    width, height = (size * rng.uniform(0.86, 1.0, 2)).round()
-    left, top = rng.uniform(0, size - width), rng.uniform(0, size - height)
-    picture = Image.fromarray(image).resize(
-        (size, size),
-        Image.Resampling.BILINEAR,
-        box=(left, top, left + width, top + height),
-    )
-    pixels = np.asarray(picture, np.float32) * rng.uniform(0.8, 1.2)
-    return pixels.clip(0, 255).astype(np.uint8)
-
-
-def epoch_batches(
+def draw_batches(
+    steps: Iterable[tuple[np.ndarray | None, np.random.Generator]],
     look: Look,
     questions: Questions,
-    *,
-    batch_size: int,
     count: int,
+    *,
     mirror: bool,
-    seeds: Sequence[int],
-    start: int = 0,
-    turns: np.ndarray | None = None,
     texts: Texts | None = None,
-    texts_share: float = 0.0,
+    texts_count: int = 0,
 ) -> Iterator[tuple[Batch, Drawn]]:
-    """Go once through the photos, in an order that only the seeds decide.
-
-    The photos left over by full batches are other ones each epoch.
+    """Draw a batch for each step.
 
     Args:
-        batch_size: photos in a batch, B.
-        count: questions of each, N; of more, some are drawn, fewer are padded.
+        steps: see `shared.data.mixing.Order.walk`.
+        count: questions of each photo, N; of more, some are drawn, fewer are padded.
         mirror: whether half of the photos are mirrored.
-        seeds: of this epoch.
-        start: batches to leave out at the front, because they were done before.
-        turns: int (photos,), how often each photo comes; None is once.
-        texts: questions without photos; a batch of them follows each of photos.
-        texts_share: how many they are, of all questions.
+        texts: questions without photos, for steps without.
+        texts_count: how many of their captions are a batch, each with `TEXT_QUESTIONS`.
 
     Yields:
         what `look` gives, and what is asked about it.
     """
-    captions = round(
-        batch_size * count / TEXT_QUESTIONS * texts_share / (1 - texts_share)
-    )
-    steps = walk(
-        len(questions.members),
-        batch_size,
-        seeds,
-        start=start,
-        turns=turns,
-        texts=texts is not None,
-    )
     for rows, rng in steps:
         if rows is None:
             assert texts
-            yield texts.draw(max(1, captions), TEXT_QUESTIONS, rng)
+            yield texts.draw(texts_count, TEXT_QUESTIONS, rng)
             continue
-        mirrored = (rng.random(batch_size) < 0.5) & mirror
+        mirrored = choose_mirrored(len(rows), mirror, rng)
         chosen = [
             _pad(rng.permutation(questions.members[r])[:count], count) for r in rows
         ]

@@ -17,7 +17,9 @@ from shared.runs.recipes import (
     Rate,
     RecipeConfig,
     Units,
+    check_choice,
 )
+from vqa.criteria import CRITERIA
 
 Temperature = Annotated[float, Field(ge=0.001, le=1000)]
 
@@ -156,12 +158,15 @@ class FinetuneConfig(RecipeConfig[StageConfig]):
 
     Attributes:
         vocabulary: which new words and answers are learnt.
+        choose_by: the metric that tells which epoch is best, a key of
+            `vqa.criteria.CRITERIA`.
         texts: see `RecipeConfig`; questions are made of them.
         captions: captioned data sets whose photos taught the concept net: what it
             tells of them is made up for `texts` by.
     """
 
     vocabulary: VocabularyConfig = VocabularyConfig()
+    choose_by: str = "accuracy"
     captions: tuple[str, ...] = ()
 
 
@@ -205,7 +210,7 @@ def find_contradictions(recipe: VqaConfig, whole: bool) -> list[str]:
         recipe: all of it, for a model that is trained further as well.
         whole: whether all of it was just read, none being that of a model.
     """
-    found, net = [], recipe.net
+    found, net = check_choice("choose_by", recipe.choose_by, CRITERIA), recipe.net
     if recipe.concepts and recipe.objective != "answers":
         found.append(
             'concepts: they bear on the objective "answers" alone, not on '

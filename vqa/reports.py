@@ -1,23 +1,17 @@
-"""What a finished training run leaves to look at: pictures, figures, a card."""
+"""What a finished training of a VQA model leaves to look at: figures, a card."""
 
-import platform
-import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import keras
 import numpy as np
-from matplotlib.figure import Figure
 
-from shared.errors import AppError
-from shared.runs.briefing import warn_of_few
+from shared.runs import figures
 from shared.runs.checkpoints import Progress
-from shared.runs.figures import save_figure
+from shared.runs.reports import describe_data, describe_run, warn_boldly
+from shared.runs.trainer import history_key
 from shared.text.vocabulary import SPECIAL_WORDS, Vocabulary
-from shared.vision.images import read_image
 from vqa.answers import AnswerSpace
 from vqa.calibration import (
     LEAST,
@@ -27,12 +21,11 @@ from vqa.calibration import (
     to_confidence,
 )
 from vqa.config import VqaConfig
+from vqa.criteria import judge
 from vqa.data import Record
 from vqa.metrics.report import Report, Score
 from vqa.metrics.scoring import score_answers
 
-SAMPLES = 24
-COLUMNS = 4
 SHOWN_GROUPS = 12
 
 
@@ -52,10 +45,10 @@ class Outcome(NamedTuple):
     @property
     def right(self) -> np.ndarray:
         """How right the model's answers are: float (questions,)."""
-        return self.targets[np.arange(len(self.targets)), self.seen.argmax(axis=1)]
+        return judge(self.seen, self.targets)
 
 
-def describe_run(
+def describe(
     recipe: VqaConfig,
     learn: Sequence[Record],
     dev: Sequence[Record],
@@ -66,32 +59,20 @@ def describe_run(
     outcome: Outcome,
 ) -> dict[str, Any]:
     """Give all that is needed to repeat a run, and what came of it, for JSON."""
-    packages = ("sightread", "keras", "tensorflow", "numpy", "pillow")
     report = score_outcome(dev, outcome, space)
     temperature = recipe.answering.temperature
     confidence = to_confidence(outcome.seen, temperature, recipe.soft)
     bins = reliability(confidence.max(axis=1), outcome.right)
+    counts = {
+        "train_photos": len({record.name for record in learn}),
+        "train_questions": len(learn),
+        "dev_photos": len({record.name for record in dev}),
+        "dev_questions": len(dev),
+    }
     return {
-        "data": {
-            "source": ", ".join(Path(source).resolve().name for source in data),
-            "train_photos": len({record.name for record in learn}),
-            "train_questions": len(learn),
-            "dev_photos": len({record.name for record in dev}),
-            "dev_questions": len(dev),
-        },
-        "started_from": Path(started_from).name,
-        "scores": report.to_dict(),
+        **describe_run(recipe, data, counts, started_from, progress, report.to_dict()),
         "reliability": [one._asdict() for one in bins],
         "calibration_error": calibration_error(bins),
-        "scores_before": progress.before,
-        "history": progress.history,
-        "seconds": round(sum(epoch["seconds"] for epoch in progress.history)),
-        "versions": {
-            "python": platform.python_version(),
-            "backend": keras.backend.backend(),
-            **{package: _version(package) for package in packages},
-        },
-        "recipe": recipe.model_dump(mode="json"),
     }
 
 
@@ -123,13 +104,6 @@ def _choose(
     }
 
 
-def _version(package: str) -> str:
-    try:
-        return version(package)
-    except PackageNotFoundError:  # under another name, such as tensorflow-cpu
-        return "unknown"
-
-
 def write_card(
     run: Mapping[str, Any],
     recipe: VqaConfig,
@@ -146,8 +120,6 @@ def write_card(
         if data["dev_questions"] >= LEAST
         else f"which was not found on these questions, as they are fewer than {LEAST}"
     )
-    few = warn_of_few(data["dev_photos"])
-    few = few and f"**{few}**\n\n"
     return f"""# A VQA model
 
 {recipe.encoder.name} at {recipe.encoder.image_size} px, {net.layers} {net.cell} of \
@@ -159,7 +131,7 @@ def write_card(
 photos; chosen by its {data["dev_questions"]} questions about {data["dev_photos"]} \
 other photos.
 
-{recipe.about.strip() or "Nobody has described this data, its licence and limits yet."}
+{describe_data(recipe.about)}
 
 ## Scores on the questions it was chosen by
 
@@ -167,7 +139,7 @@ other photos.
 
 {_score_table(run["scores"], run["scores_before"])}
 
-{few}{run["scores"]["protocol"]}.
+{warn_boldly(data["dev_photos"])}{run["scores"]["protocol"]}.
 
 ## Confidence
 
@@ -215,25 +187,11 @@ def _reliability_table(bins: Sequence[Bin]) -> str:
     return "\n".join(rows)
 
 
-def draw_curves(history: Sequence[Mapping[str, Any]], path: Path) -> None:
-    """Draw loss and dev accuracy over the epochs, as a PNG."""
-    figure = Figure(figsize=(9, 4), layout="constrained")
-    left, right = figure.subplots(1, 2)
-    epochs = range(1, len(history) + 1)
-    for stage in dict.fromkeys(epoch["stage"] for epoch in history):
-        rows = [i for i in epochs if history[i - 1]["stage"] == stage]
-        for axes, key, style in (
-            (left, "loss", "-"),
-            (right, "dev_accuracy", "-"),
-            (right, "dev_blind", "--"),
-        ):
-            values = [history[i - 1][key] for i in rows]
-            label = f"{stage}, blind" if style == "--" else stage
-            axes.plot(rows, values, style, marker="o", label=label)
-    left.set(xlabel="epoch", ylabel="training loss of both nets")
-    right.set(xlabel="epoch", ylabel="dev accuracy, %")
-    right.legend()
-    save_figure(figure, path, dpi=100)
+def draw_curves(history: Sequence[Mapping[str, Any]], metric: str, path: Path) -> None:
+    """Draw loss and the metric that chose the epoch, of both nets, as a PNG."""
+    curves = {history_key(metric): "", "dev_blind": ", blind"}
+    title = f"dev {metric.replace('_', ' ')}, %"
+    figures.draw_curves(history, path, "training loss of both nets", title, curves)
 
 
 def draw_samples(
@@ -245,25 +203,13 @@ def draw_samples(
 ) -> None:
     """Draw a sheet of dev photos, each with a question and its answer, as a PNG."""
     firsts = {record.name: index for index, record in reversed([*enumerate(dev)])}
-    shown = list(firsts.values())[:: max(1, len(firsts) // SAMPLES)][:SAMPLES]
     chosen = _choose(dev, outcome.seen, space)
     temperature = recipe.answering.temperature
     confidence = to_confidence(outcome.seen, temperature, recipe.soft).max(axis=1)
-    rows = -(-len(shown) // COLUMNS)
-    figure = Figure(figsize=(4 * COLUMNS, 4 * rows), layout="constrained")
-    for place, index in zip(
-        figure.subplots(rows, COLUMNS, squeeze=False).flat, shown, strict=False
-    ):
+    samples = []
+    for index in figures.choose_samples([*firsts.values()]):
         record = dev[index]
-        try:
-            place.imshow(read_image(record.image, 224))
-        except AppError:  # it went bad since it was looked at
-            continue
         people = ", ".join(dict.fromkeys(record.answers)) or str(record.right)
         answer = f"{chosen[record.id]} ({confidence[index]:.0%})"
-        lines = [record.question, answer, f"(people: {people})"]
-        title = "\n".join(textwrap.fill(line, 42) for line in lines)
-        place.set_title(title, fontsize=9, parse_math=False)  # "$" is a dollar
-    for place in figure.axes:
-        place.set_axis_off()
-    save_figure(figure, path, dpi=70)
+        samples.append((record.image, [record.question, answer, f"(people: {people})"]))
+    figures.draw_samples(samples, path)

@@ -6,93 +6,55 @@ for TensorBoard, and at the end `bundle/`, `run.json`, `curves.png` and `samples
 """
 
 import hashlib
-import json
-import tempfile
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import keras
 import numpy as np
 
-from shared.bundles import folder as bundles
-from shared.bundles.weights import write_weights
+from shared.bundles.folder import VOCABULARY
 from shared.concepts.config import check_texts
 from shared.concepts.imagined import Imagined
-from shared.concepts.net import ConceptNet
-from shared.concepts.table import TABLE, Seen, format_table
-from shared.concepts.telling import read_taught
-from shared.config import format_config, read_config
+from shared.concepts.starting import Named, Sight, find_sight
+from shared.concepts.table import Seen
+from shared.config import read_config
 from shared.console.progress import counted
 from shared.data.mixing import count_turns
 from shared.errors import AppError
 from shared.files.atomic import write_text
 from shared.files.fingerprints import digest_photos
+from shared.included import included_model
 from shared.runs.briefing import count_rare, name_clipped, name_rare, warn_of_few
-from shared.runs.folder import (
-    hold_run,
-    leave_out_broken,
-    open_run,
-    sign,
-)
-from shared.runs.recipes import adapt_recipe, refuse
-from shared.runs.training import check_blocks, grow
+from shared.runs.folder import Run, Tick, hold_run, leave_out_broken, open_run, sign
+from shared.runs.photos import Viewer
+from shared.runs.recipes import adapt_recipe, name_files, refuse
+from shared.runs.trainer import Trainer
+from shared.runs.training import grow
 from shared.text.vocabulary import SPECIAL_WORDS, Vocabulary, split_words
-from shared.vision.encoders import Encoder
-from shared.vision.features import read_again
 from shared.vision.images import read_image
 from vqa.answers import AnswerSpace, most_common
 from vqa.asked import Concepts
 from vqa.batches import Questions, Texts
-from vqa.calibration import (
-    choose_threshold,
-    draw_evenly,
-    fit_temperature,
-    to_confidence,
-)
-from vqa.config import AnsweringConfig, FinetuneConfig, VqaConfig, find_contradictions
+from vqa.config import FinetuneConfig, VqaConfig, find_contradictions
 from vqa.data import Record, read_datasets, select
-from vqa.guard import opening
+from vqa.finish import finish
 from vqa.model import Vqa
 from vqa.predict import load_bundle
 from vqa.questions.captions import read_captions
 from vqa.questions.making import ask_texts
-from vqa.reports import (
-    Outcome,
-    describe_run,
-    draw_curves,
-    draw_samples,
-    score_outcome,
-    write_card,
-)
-from vqa.runtime_keras import build_net, load_net
+from vqa.reports import score_outcome
+from vqa.runtime_keras import build_net
+from vqa.task import AnswerTask
 from vqa.texts import TextSource, read_text_sources
-from vqa.trainer import Trainer
-from vqa.words import ANSWERS, choose_vocabulary
+from vqa.words import ANSWERS, Words, choose_vocabulary
 
 FINETUNE = "finetune-vqa"
-CAPTIONER = Path(__file__).parents[1] / "captioner" / "bundle"
-VOCABULARY = bundles.VOCABULARY
-
-LEAST_OPENING = 3  # questions that start so, for a kind to count as learnt
-
-
-class Words(NamedTuple):
-    """What a model knows by name.
-
-    Attributes:
-        vocabulary: words of questions and answers.
-        space: the answers that it can give; None where they come with the question.
-    """
-
-    vocabulary: Vocabulary
-    space: AnswerSpace | None
 
 
 def train(
     config: str | None,
-    data: str | Sequence[str],
+    data: str | Path | Sequence[str | Path],
     out: Path,
     *,
     concepts: Path | None = None,
@@ -102,23 +64,20 @@ def train(
     from_bundle: Path | None = None,
     cache: Path | None = None,
     announce: Callable[[str], None] = print,
-    tick: Callable[[str, int, int, int, float], None] = lambda *_: None,
+    tick: Tick = lambda *_: None,
 ) -> Path:
     """Train, or go on with a run that was interrupted.
 
     Args:
         config: a recipe's name or file; None with `from_bundle` is the recipe for
             fine-tuning.
-        data: a data set as of `vqa.data.read_dataset`, or several.
-        out: the run's folder.
+        data: a data set see `vqa.data.read_dataset`, or several.
         concepts: what `captioner teach` wrote, for a recipe with concepts.
         texts, captions: see `vqa.config.FinetuneConfig`; none are those of the recipe.
         encoder_weights: used instead of the recipe's.
         from_bundle: a trained model to start from; the recipe is then a
             `FinetuneConfig`, words and answers are added, and old ones keep theirs.
-        cache: folder for features; None is `features` in the run's folder.
-        announce: told what happens, a sentence each.
-        tick: as of `Trainer`.
+        out, cache, announce, tick: see `shared.runs.folder.Run.of`.
 
     Returns:
         the bundle's folder.
@@ -126,12 +85,11 @@ def train(
     Raises:
         AppError: if the recipe, the data or the run's folder is refused.
     """
-    named = {"texts": tuple(texts), "captions": tuple(captions)}
-    start = _read_recipe(config, encoder_weights, concepts, named, from_bundle)
+    named = Named(config, from_bundle, encoder_weights, concepts)
+    start = _read_start(named, {"texts": texts, "captions": captions})
+    run = Run.of(out, data, cache, announce, tick)
     with hold_run(out, "`vqa train`", announce):
-        several = [data] if isinstance(data, (str, Path)) else data
-        sources = [str(source) for source in several]
-        return _train(start, sources, out, cache or out / "features", announce, tick)
+        return _train(start, run)
 
 
 class Start(NamedTuple):
@@ -139,110 +97,79 @@ class Start(NamedTuple):
 
     Attributes:
         recipe: all of it.
-        encoder: with its weights.
-        concepts: the concept net of this encoder, for a recipe with concepts.
-        fitted: what it tells of the photos that taught it, as if it did not know
-            them, by their digests.
+        sight: what it looks at photos with.
         words: what is known from the beginning.
         model: what is trained further, if anything is.
-        origin: for the card: a bundle, or the encoder's weights.
     """
 
     recipe: VqaConfig
-    encoder: Encoder
-    concepts: ConceptNet | None
-    fitted: Mapping[str, Seen]
+    sight: Sight
     words: Words
-    model: Vqa | None
-    origin: str | Path
+    model: Vqa | None = None
 
 
-def _read_recipe(
-    config: str | None,
-    encoder_weights: str | None,
-    concepts: Path | None,
-    named: Mapping[str, tuple[str, ...]],
-    from_bundle: Path | None,
-) -> Start:
+def _read_start(named: Named, files: Mapping[str, Sequence[str]]) -> Start:
     """Read a recipe, and refuse all in it that cannot be trained."""
-    if from_bundle is not None:
-        if encoder_weights is not None or concepts is not None:
-            raise AppError(
-                "A model that goes on with --from brings its encoder and concepts: "
-                "leave out --encoder-weights and --concepts."
-            )
-        known, vocabulary, space, model = load_bundle(from_bundle)
-        source = config or FINETUNE
-        recipe = _name(adapt_recipe(known, source, FinetuneConfig, FINETUNE), named)
+    named.check()
+    source, model = named.config or FINETUNE, None
+    words = Words(Vocabulary(SPECIAL_WORDS), None)
+    if named.from_bundle:
+        known, vocabulary, space, model = load_bundle(named.from_bundle)
+        recipe = adapt_recipe(known, source, FinetuneConfig, FINETUNE)
         words = Words(vocabulary, space)
-        start = Start(
-            recipe, model.encoder, model.concepts, {}, words, model, from_bundle
-        )
-        refuse(source, find_contradictions(recipe, whole=False))
-        keras.utils.set_random_seed(recipe.seed)
-    elif config is None:
-        raise AppError("Give a recipe with --config, or a bundle with --from.")
     else:
-        recipe = _name(read_config(config, VqaConfig, "vqa-"), named)
-        refuse(config, find_contradictions(recipe, whole=True))
-        keras.utils.set_random_seed(recipe.seed)
-        weights = encoder_weights or recipe.encoder.weights
-        if weights == "captioner":
-            weights = str(CAPTIONER)
-        name, size = recipe.encoder.name, recipe.encoder.image_size
-        encoder = Encoder(name, size, None if weights == "none" else weights)
-        net, fitted = read_taught(config, concepts, recipe.concepts is not None)
-        nothing = Words(Vocabulary(SPECIAL_WORDS), None)
-        start = Start(recipe, encoder, net, fitted, nothing, None, weights)
-    wanted = any(stage.texts for stage in recipe.stages)
-    check_texts(config or FINETUNE, wanted, recipe.texts)
-    check_blocks(start.encoder, {s.name: s.encoder_from for s in recipe.stages})
-    return start
+        recipe = read_config(source, VqaConfig, "vqa-")
+    recipe = name_files(recipe, files)
+    refuse(source, find_contradictions(recipe, whole=model is None))
+    check_texts(source, recipe)
+    keras.utils.set_random_seed(recipe.seed)
+    sight = find_sight(
+        source,
+        named,
+        recipe.encoder,
+        recipe.stages,
+        listens=recipe.concepts is not None,
+        model=model,
+        weights={"captioner": included_model("captioner")},
+    )
+    return Start(recipe, sight, words, model)
 
 
-def _name(recipe: VqaConfig, named: Mapping[str, tuple[str, ...]]) -> VqaConfig:
-    """Put in what is named on the command line."""
-    given = {key: paths for key, paths in named.items() if paths}
-    return recipe.model_copy(update=given) if given else recipe
-
-
-def _train(
-    start: Start,
-    data: Sequence[str],
-    out: Path,
-    cache: Path,
-    announce: Callable[[str], None],
-    tick: Callable[[str, int, int, int, float], None],
-) -> Path:
-    recipe = start.recipe
-    records = read_datasets(data)
+def _train(start: Start, run: Run) -> Path:
+    recipe, sight = start.recipe, start.sight
+    records = read_datasets(run.data)
     learn, dev = select(records, "train"), select(records, "dev")
     _check_objective(recipe, learn + dev)
     if recipe.texts:
-        announce(f"making questions of {', '.join(recipe.texts)}")
+        run.announce(f"making questions of {', '.join(recipe.texts)}")
     texts = read_text_sources(recipe.texts, recipe.seed, ask_texts)
     lists = [VOCABULARY, ANSWERS] if recipe.objective == "answers" else [VOCABULARY]
-    resumed = open_run(out, recipe, _data_hash(learn + dev, texts), lists)
-    learn, dev = leave_out_broken(out, learn, dev, announce)
-    words = _choose_words(out, learn, texts, recipe, start, resumed)
-    for line in _summary(recipe, words, learn, dev):
-        announce(line)
-    for line in name_clipped(recipe.stages, len({record.name for record in learn})):
-        announce(line)
+    resumed = open_run(run.folder, recipe, _data_hash(learn + dev, texts), lists)
+    learn, dev = leave_out_broken(run.folder, learn, dev, run.announce)
+    words = _choose_words(run.folder, learn, texts, start, resumed)
+    photos = len({record.name for record in learn})
+    for line in (
+        *_summary(recipe, words, learn, dev),
+        *name_clipped(recipe.stages, photos),
+    ):
+        run.announce(line)
     sizes = _sizes(learn + dev) if recipe.objective == "boxes" else None
-    concepts = Concepts(start.concepts.words) if start.concepts else None
-    to_learn, to_choose = (
-        Questions(part, *words, recipe, sizes, concepts) for part in (learn, dev)
+    concepts = Concepts(sight.concepts.words) if sight.concepts else None
+
+    def ask(records: Sequence[Record], words: Words) -> Questions:
+        return Questions(records, *words, recipe, sizes, concepts)
+
+    to_learn = ask(learn, words)
+    model = _build(start, words, to_learn, run)
+    task = AnswerTask(
+        recipe,
+        model,
+        to_learn,
+        ask(dev, words),
+        _view(model, recipe, run),
+        sight.fitted,
+        _imagine(recipe, texts, words, concepts, sight.fitted),
     )
-    encoder = None if start.model else start.encoder
-    model = build_net(recipe, *words, encoder, start.concepts)
-    if start.model:
-        grow(start.model, model)
-    elif start.origin == "none":
-        size, resize = recipe.encoder.image_size, recipe.encoder.resize
-        photos = [record.image for record in to_learn.photos[:64]]
-        images = [read_again(photo, size, resize) for photo in photos]
-        model.encoder.calibrate(np.stack(images))
     signature = sign(
         [record.id for record in learn],
         [record.id for record in dev],
@@ -250,35 +177,46 @@ def _train(
         words.vocabulary.words,
         words.space.answers if words.space else (),
     )
-    trainer = Trainer(
-        recipe,
-        model,
-        to_learn,
-        to_choose,
-        out,
-        cache,
-        announce,
-        tick,
-        signature,
-        start.fitted,
-        _imagine(recipe, texts, words, concepts, start.fitted),
-    )
+    trainer = Trainer(task, recipe, run, signature)
     if start.model and not resumed:
-        asked = Questions(dev, *start.words, recipe, sizes, concepts)
-        before = Trainer(recipe, start.model, to_learn, asked, out, cache, announce)
-        outcome = Outcome(*before.answer_dev())
-        report = score_outcome(dev, outcome, start.words.space)
-        trainer.progress.before = report.to_dict()
-        name, score = next(iter(report.scores.items()))
-        announce(
-            f"The model to start from reaches {score.value:.1f} % ({name}) on the "
-            f"{score.questions} questions to choose by."
-        )
-    trainer.train()
-    openings = _find_openings(learn, texts)
-    return _finish(
-        recipe, trainer, words, openings, learn, dev, data, start.origin, out
+        asked, viewer = ask(dev, start.words), _view(start.model, recipe, run)
+        before = AnswerTask(recipe, start.model, to_learn, asked, viewer)
+        space = start.words.space
+        trainer.progress.before = _score_start(before, dev, space, run.announce)
+    progress = trainer.train()
+    return finish(task, words, learn, dev, texts, progress, run, sight.origin)
+
+
+def _view(model: Vqa, recipe: VqaConfig, run: Run) -> Viewer:
+    return Viewer(model.encoder, recipe.encoder.resize, run.cache, run.announce)
+
+
+def _build(start: Start, words: Words, to_learn: Questions, run: Run) -> Vqa:
+    """Make the model to train, with all that the one to start from knows."""
+    encoder = None if start.model else start.sight.encoder
+    model = build_net(start.recipe, *words, encoder, start.sight.concepts)
+    if start.model:
+        grow(start.model, model)
+    elif start.sight.origin == "none":
+        photos = [record.image for record in to_learn.photos[:64]]
+        model.encoder.calibrate(_view(model, start.recipe, run).read(photos))
+    return model
+
+
+def _score_start(
+    task: AnswerTask,
+    dev: Sequence[Record],
+    space: AnswerSpace | None,
+    announce: Callable[[str], None],
+) -> dict[str, Any]:
+    """Score the model to start from, so that one sees what the training changes."""
+    report = score_outcome(dev, task.answer_dev(), space)
+    name, score = next(iter(report.scores.items()))
+    announce(
+        f"The model to start from reaches {score.value:.1f} % ({name}) on the "
+        f"{score.questions} questions to choose by."
     )
+    return report.to_dict()
 
 
 def _imagine(
@@ -343,12 +281,12 @@ def _choose_words(
     out: Path,
     learn: Sequence[Record],
     texts: Sequence[TextSource],
-    recipe: VqaConfig,
     start: Start,
     resumed: bool,
 ) -> Words:
     """Choose words and answers; a run with a checkpoint keeps its own."""
-    limits, known = recipe.vocabulary, start.words
+    recipe, known, net = start.recipe, start.words, start.sight.concepts
+    limits = recipe.vocabulary
     unseen = [one for source in texts for asked in source.asked for one in asked]
     space = known.space
     if recipe.objective == "answers":
@@ -366,7 +304,7 @@ def _choose_words(
     else:
         asked = [record.question for record in learn] + [one.text for one in unseen]
         needed = [*(space.answers if space else ())]
-        needed += start.concepts.words if start.concepts else ()
+        needed += net.words if net else ()
         if recipe.objective == "choices":
             needed += [choice for record in learn for choice in record.choices]
         vocabulary = choose_vocabulary(
@@ -420,107 +358,3 @@ def _summary(
         lines.append(name_rare("answer", rare, why))
     lines.append(warn_of_few(photos[1]))
     return [line for line in lines if line]
-
-
-def _find_openings(
-    learn: Sequence[Record], texts: Sequence[TextSource]
-) -> tuple[str, ...]:
-    """Find the kinds of questions that count as learnt."""
-    counts = Counter(opening(record.question) for record in learn)
-    for source in texts:
-        counts.update(opening(one.text) for asked in source.asked for one in asked)
-    found = (first for first, n in counts.items() if first and n >= LEAST_OPENING)
-    return tuple(sorted(found))
-
-
-def _calibrate(
-    recipe: VqaConfig,
-    openings: tuple[str, ...],
-    dev: Sequence[Record],
-    outcome: Outcome,
-) -> AnsweringConfig:
-    """Find on the dev questions how sure the model may be.
-
-    Several data sets count about the same. Where the questions are too few, that stays
-    as it was in the model it came from.
-    """
-    known = recipe.answering
-    rows = draw_evenly([record.source for record in dev])
-    outcome = Outcome(*(part[rows] for part in outcome))
-    seen, guessed = (
-        fit_temperature(scores, outcome.targets, recipe.soft, before)
-        for scores, before in (
-            (outcome.seen, known.temperature),
-            (outcome.guessed, known.blind_temperature),
-        )
-    )
-    confidence = to_confidence(outcome.seen, seen, recipe.soft).max(axis=1)
-    return AnsweringConfig(
-        temperature=round(seen, 4),
-        blind_temperature=round(guessed, 4),
-        unsure=round(choose_threshold(confidence, outcome.right, known.unsure), 4),
-        openings=openings,
-    )
-
-
-def _as_shipped(model: Vqa, recipe: VqaConfig, words: Words) -> Vqa:
-    """Give the model as its bundle will hold it: rounded, and in float32.
-
-    So that the card, the temperature and the threshold are those of what is used.
-    """
-    with tempfile.TemporaryDirectory() as folder:
-        write_weights(Path(folder), model)
-        for name, text in _lists(words, model.concepts).items():
-            write_text(Path(folder) / name, text)
-        return load_net(Path(folder), recipe, *words)
-
-
-def _finish(
-    recipe: VqaConfig,
-    trainer: Trainer,
-    words: Words,
-    openings: tuple[str, ...],
-    learn: list[Record],
-    dev: list[Record],
-    data: Sequence[str],
-    started_from: str | Path,
-    out: Path,
-) -> Path:
-    """Calibrate, write the bundle, and the reports on it."""
-    trainer.model = _as_shipped(trainer.model, recipe, words)
-    outcome = Outcome(*trainer.answer_dev())
-    answering = _calibrate(recipe, openings, dev, outcome)
-    recipe = recipe.model_copy(update={"answering": answering})
-    run = describe_run(
-        recipe, learn, dev, words.space, data, started_from, trainer.progress, outcome
-    )
-    bundle = out / "bundle"
-    bundles.write_bundle(
-        bundle,
-        task="vqa",
-        config=format_config(recipe),
-        vocabulary="".join(f"{word}\n" for word in words.vocabulary.words),
-        model=trainer.model,
-        card=write_card(run, recipe, words.vocabulary, words.space),
-        more=_lists(words, trainer.model.concepts),
-    )
-    try:
-        write_text(out / "run.json", json.dumps(run, indent=1) + "\n")
-        draw_curves(trainer.progress.history, out / "curves.png")
-        draw_samples(dev, words.space, outcome, recipe, out / "samples.png")
-    except OSError as error:
-        raise AppError(
-            f"The reports in {out} cannot be written: {error}. The training is safe: "
-            "the same command writes them again."
-        ) from error
-    return bundle
-
-
-def _lists(words: Words, concepts: ConceptNet | None) -> dict[str, str]:
-    """Give what a bundle has beside its vocabulary: answers and concepts."""
-    found = {}
-    if words.space:
-        found[ANSWERS] = "".join(f"{answer}\n" for answer in words.space.answers)
-    if concepts:
-        found[TABLE] = format_table(concepts.table)
-    return found

@@ -1,13 +1,27 @@
 """Answers as words, and words as ids."""
 
 from collections.abc import Iterable, Sequence
+from typing import NamedTuple
 
 import numpy as np
 
 from shared.text.vocabulary import PAD, SPECIAL_WORDS, UNK, Vocabulary, split_words
+from vqa.answers import AnswerSpace
 
 ANSWERS = "answers.txt"  # of a bundle, see `vqa.answers`
 MAX_ANSWER_WORDS = 12
+
+
+class Words(NamedTuple):
+    """What a model knows by name.
+
+    Attributes:
+        vocabulary: words of questions and answers.
+        space: the answers that it can give; None where they come with the question.
+    """
+
+    vocabulary: Vocabulary
+    space: AnswerSpace | None
 
 
 def answer_words(answer: str) -> list[str]:

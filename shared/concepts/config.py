@@ -1,13 +1,12 @@
 """What a recipe says of the concepts that a model is told beside a photo's regions."""
 
-from collections.abc import Sequence
 from typing import Annotated
 
 from pydantic import Field, model_validator
 
 from shared.config import Config
 from shared.errors import AppError
-from shared.runs.recipes import PhotoStageConfig
+from shared.runs.recipes import PhotoStageConfig, RecipeConfig
 
 Word = Annotated[str, Field(min_length=1, max_length=100)]
 
@@ -60,18 +59,16 @@ def contradicts(
     return []
 
 
-def check_texts(source: str, wanted: bool, texts: Sequence[str]) -> None:
-    """Make sure that there is what would be learnt from without photos.
+def check_texts(source: str, recipe: RecipeConfig) -> None:
+    """Make sure that there is what a recipe would learn from without photos.
 
     Args:
         source: the recipe's name or file, for the message.
-        wanted: whether a stage learns from captions without photos.
-        texts: files of them.
 
     Raises:
-        AppError: if there are none, and should be.
+        AppError: if there is nothing, and should be.
     """
-    if wanted and not texts:
+    if any(stage.texts for stage in recipe.stages) and not recipe.texts:
         raise AppError(
             f"{source} learns from captions without photos: name files of them with "
             "--texts, or in its `texts`; or set the `texts` of its stages to 0."

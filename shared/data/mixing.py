@@ -1,6 +1,7 @@
 """How several data sets are mixed, and what has no photos among them."""
 
 from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 
 import numpy as np
 
@@ -25,40 +26,46 @@ def count_turns(sources: Sequence[int], balance: float) -> np.ndarray:
     return np.rint(turns).astype(int)[np.asarray(sources)]
 
 
-def count_steps(turns: np.ndarray, batch_size: int, texts: bool) -> int:
-    """Count the steps of an epoch, as `walk` takes them."""
-    steps = int(turns.sum()) // batch_size
-    return 2 * steps if texts else steps
+class Order(NamedTuple):
+    """In what order photos, or other examples, are learnt from.
 
-
-def walk(
-    photos: int,
-    batch_size: int,
-    seeds: Sequence[int],
-    *,
-    start: int = 0,
-    turns: np.ndarray | None = None,
-    texts: bool = False,
-) -> Iterator[tuple[np.ndarray | None, np.random.Generator]]:
-    """Go once through the photos, in an order that only the seeds decide.
-
-    Args:
-        photos: how many.
-        batch_size: of them in a step.
-        seeds: of this epoch.
-        start: steps to leave out at the front, because they were done before.
-        turns: int (photos,), how often each comes; None is once.
+    Attributes:
+        turns: int (photos,), how often each comes in an epoch.
+        most: photos in a step, if there are as many.
         texts: whether each step with photos is followed by one without.
-
-    Yields:
-        the photos' rows, int (batch size,), or None of a step without; and the step's
-        own source of random numbers.
     """
-    turns = np.ones(photos, int) if turns is None else turns
-    order = np.repeat(np.arange(photos), turns)
-    order = np.random.default_rng(seeds).permutation(order)
-    for step in range(start, count_steps(turns, batch_size, texts)):
-        turn, without = divmod(step, 2) if texts else (step, 0)
-        rows = order[turn * batch_size : (turn + 1) * batch_size]
-        rng = np.random.default_rng([*seeds, step + 1])  # 0 is the order's
-        yield None if without else rows, rng
+
+    turns: np.ndarray
+    most: int
+    texts: bool = False
+
+    @property
+    def batch_size(self) -> int:
+        """Photos in a step."""
+        return min(self.most, len(self.turns))
+
+    @property
+    def steps(self) -> int:
+        """Steps of an epoch; the photos left over are other ones each epoch."""
+        return int(self.turns.sum()) // self.batch_size * (2 if self.texts else 1)
+
+    def walk(
+        self, seeds: Sequence[int], start: int = 0
+    ) -> Iterator[tuple[np.ndarray | None, np.random.Generator]]:
+        """Go once through the photos, in an order that only the seeds decide.
+
+        Args:
+            seeds: of this epoch.
+            start: steps to leave out at the front, because they were done before.
+
+        Yields:
+            the photos' rows, int (batch size,), or None of a step without; and the
+            step's own source of random numbers.
+        """
+        order = np.repeat(np.arange(len(self.turns)), self.turns)
+        order = np.random.default_rng(seeds).permutation(order)
+        for step in range(start, self.steps):
+            turn, without = divmod(step, 2) if self.texts else (step, 0)
+            rows = order[turn * self.batch_size : (turn + 1) * self.batch_size]
+            rng = np.random.default_rng([*seeds, step + 1])  # 0 is the order's
+            yield None if without else rows, rng

@@ -1,9 +1,10 @@
 """Where a training run stands, on disk: weights, and what is left to do."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import keras
 import numpy as np
@@ -20,8 +21,8 @@ class Progress:
 
     Attributes:
         stage, epoch, step: the next step to take, each from 0.
-        best: highest dev score so far, or None before the first.
-        waited: epochs of this stage since then.
+        best: highest dev score so far, by the file that keeps its weights.
+        waited: epochs of this stage since the last one of `shared.runs.folder.BEST`.
         history: a record per epoch that is done.
         signature: of what is learnt from, see `shared.runs.folder.sign`; "" is unknown.
         before: scores, as in run.json, of the model that the run started from.
@@ -30,18 +31,15 @@ class Progress:
     stage: int = 0
     epoch: int = 0
     step: int = 0
-    best: float | None = None
+    best: dict[str, float] = field(default_factory=dict)
     waited: int = 0
     history: list[dict[str, Any]] = field(default_factory=list)
     signature: str = ""
     before: dict[str, Any] | None = None
 
 
-R = TypeVar("R", bound=Progress)
-
-
 def save_arrays(
-    path: Path, variables: list[keras.Variable], progress: dict[str, Any]
+    path: Path, variables: Sequence[keras.Variable], progress: dict[str, Any]
 ) -> None:
     """Write variables and where the run stands, whole or not at all.
 
@@ -62,11 +60,10 @@ def save_arrays(
         ) from error
 
 
-def load_progress(path: Path, kind: type[R], signature: str) -> R:
+def load_progress(path: Path, signature: str) -> Progress:
     """Read what `save_arrays` was told about where the run stands.
 
     Args:
-        kind: a dataclass of progress, which was saved as a dict.
         signature: of what would be learnt from now.
 
     Raises:
@@ -75,7 +72,12 @@ def load_progress(path: Path, kind: type[R], signature: str) -> R:
     """
     values, _ = _read(path)
     try:
-        progress = TypeAdapter(kind).validate_python(values)
+        if not isinstance(values.get("best"), dict):  # of version 0.1: a key a file
+            files = {key: values.get(key) for key in ("best", "best_blind")}
+            values["best"] = {f"{key}.npz": best for key, best in files.items() if best}
+        progress = TypeAdapter(Progress).validate_python(values)
+    except AttributeError as error:
+        raise _unreadable(path, "its progress is no table") from error
     except ValidationError as error:
         first = error.errors()[0]
         reason = f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
@@ -90,7 +92,7 @@ def load_progress(path: Path, kind: type[R], signature: str) -> R:
     return replace(progress, signature=signature)
 
 
-def load_arrays(path: Path, variables: list[keras.Variable]) -> None:
+def load_arrays(path: Path, variables: Sequence[keras.Variable]) -> None:
     """Give variables the values that `save_arrays` wrote.
 
     Raises:

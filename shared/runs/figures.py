@@ -1,9 +1,80 @@
-"""Pictures that matplotlib draws."""
+"""Pictures of a finished run, which matplotlib draws."""
 
+import textwrap
 import warnings
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Any, TypeVar
 
 from matplotlib.figure import Figure
+
+from shared.errors import AppError
+from shared.vision.images import StoredImage, read_image
+
+SAMPLES = 24
+COLUMNS = 4
+
+T = TypeVar("T")
+
+
+def draw_curves(
+    history: Sequence[Mapping[str, Any]],
+    path: Path,
+    loss: str,
+    score: str,
+    curves: Mapping[str, str],
+) -> None:
+    """Draw loss and scores over the epochs, as a PNG.
+
+    Args:
+        history: see `Progress`.
+        loss, score: titles of the two axes.
+        curves: keys of the scores, and what their labels have after the stage's name;
+            those that have something are dashed.
+    """
+    figure = Figure(figsize=(9, 4), layout="constrained")
+    left, right = figure.subplots(1, 2)
+    epochs = range(1, len(history) + 1)
+    for stage in dict.fromkeys(epoch["stage"] for epoch in history):
+        rows = [i for i in epochs if history[i - 1]["stage"] == stage]
+        for key, suffix in {"loss": "", **curves}.items():
+            axes, style = left if key == "loss" else right, "--" if suffix else "-"
+            values = [history[i - 1].get(key) for i in rows]
+            axes.plot(rows, values, style, marker="o", label=stage + suffix)
+    left.set(xlabel="epoch", ylabel=loss)
+    right.set(xlabel="epoch", ylabel=score)
+    right.legend()
+    save_figure(figure, path, dpi=100)
+
+
+def choose_samples(items: Sequence[T]) -> Sequence[T]:
+    """Choose some items for a picture, evenly."""
+    return items[:: max(1, len(items) // SAMPLES)][:SAMPLES]
+
+
+def draw_samples(
+    samples: Iterable[tuple[Path | StoredImage, Sequence[str]]], path: Path
+) -> None:
+    """Draw a sheet of photos, each with lines of text above it, as a PNG.
+
+    Args:
+        samples: photos and lines, see `choose_samples`; a photo that went bad since it
+            was looked at is left out.
+    """
+    shown = list(samples)
+    rows = -(-len(shown) // COLUMNS)
+    figure = Figure(figsize=(4 * COLUMNS, 4 * rows), layout="constrained")
+    places = figure.subplots(rows, COLUMNS, squeeze=False).flat
+    for place, (photo, lines) in zip(places, shown, strict=False):
+        try:
+            place.imshow(read_image(photo, 224))
+        except AppError:
+            continue
+        title = "\n".join(textwrap.fill(line, 42) for line in lines)
+        place.set_title(title, fontsize=9, parse_math=False)  # "$" is a dollar
+    for place in figure.axes:
+        place.set_axis_off()
+    save_figure(figure, path, dpi=70)
 
 
 def save_figure(figure: Figure, path: Path, dpi: int) -> None:

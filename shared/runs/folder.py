@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Protocol, TypeVar
+from typing import NamedTuple, Protocol, TypeVar
 
 from shared.bundles.folder import check_replaceable
 from shared.config import Config, format_config, parse_config
@@ -37,6 +37,48 @@ class Pictured(Protocol):
 
 
 P = TypeVar("P", bound=Pictured)
+
+# Told of every step: stage name, epoch from 0, step from 1, steps, loss.
+Tick = Callable[[str, int, int, int, float], None]
+
+
+class Run(NamedTuple):
+    """Where a run is, what it learns from, and who is told how it goes.
+
+    Attributes:
+        folder: held by `hold_run`.
+        data: sources of what is learnt from.
+        cache: folder for features.
+        announce: told what happens, a sentence each.
+        tick: see `Tick`.
+    """
+
+    folder: Path
+    data: Sequence[str]
+    cache: Path
+    announce: Callable[[str], None] = print
+    tick: Tick = lambda *_: None
+
+    @classmethod
+    def of(
+        cls,
+        out: Path,
+        data: str | Path | Sequence[str | Path],
+        cache: Path | None,
+        announce: Callable[[str], None],
+        tick: Tick,
+    ) -> "Run":
+        """Describe a run as a command does.
+
+        Args:
+            out: its folder.
+            data: a source, or several.
+            cache: None is `features` in the folder.
+            announce, tick: see above.
+        """
+        several = [data] if isinstance(data, (str, Path)) else data
+        sources = [str(source) for source in several]
+        return cls(out, sources, cache or out / "features", announce, tick)
 
 
 @contextmanager

@@ -4,7 +4,7 @@ A task builds its recipe from these: `RecipeConfig` of its own stages, which are
 `StageConfig`, or `PhotoStageConfig` where an `EncoderConfig` looks at photos.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Annotated, Generic, Literal, TypeVar
 
 from pydantic import Field, model_validator
@@ -169,6 +169,18 @@ def adapt_recipe(known: R, source: str, schema: type[Config], prefix: str) -> R:
     about = f"{values['about']}\n\nIt started from a model of which this is said:"
     changes = {**values, "about": f"{about}\n\n{origin}".strip()}
     return known.model_copy(update=changes)
+
+
+def check_choice(key: str, name: str, choices: Collection[str]) -> list[str]:
+    """Say so if a recipe names what there is not.
+
+    Args:
+        key: of the recipe, such as "choose_by".
+        choices: what there is.
+    """
+    if name in choices:
+        return []
+    return [f"{key}: there is no {name!r}. Give one of {', '.join(choices)}."]
 
 
 def refuse(source: str, problems: Sequence[str]) -> None:

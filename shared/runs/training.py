@@ -16,6 +16,7 @@ from keras import ops
 
 from shared.errors import AppError
 from shared.runs.checkpoints import Progress
+from shared.runs.recipes import StageConfig
 from shared.vision.encoders import Encoder
 from shared.vision.features import PhotosLost
 
@@ -81,6 +82,34 @@ def build_optimizer(
         )
     optimizer.build(model.trainable_variables)
     return optimizer
+
+
+def compile_model(
+    model: keras.Model,
+    stage: StageConfig,
+    steps: int,
+    slow_rate: float = 0.0,
+    slow: Sequence[keras.Variable] = (),
+) -> None:
+    """Compile a model for a stage, with a new optimizer for what is trained in it.
+
+    Args:
+        steps: of an epoch.
+        slow_rate, slow: see `build_optimizer`.
+    """
+    optimizer = build_optimizer(
+        model,
+        steps=stage.epochs * steps,
+        learning_rate=stage.learning_rate,
+        slow_rate=slow_rate,
+        slow=slow,
+        warmup=stage.warmup,
+        final_rate=stage.final_rate,
+        weight_decay=stage.weight_decay,
+        clip_norm=stage.clip_norm,
+        average=stage.average,
+    )
+    model.compile(optimizer=optimizer, jit_compile=False)
 
 
 def check_blocks(encoder: Encoder, blocks: Mapping[str, str]) -> None:
@@ -235,12 +264,12 @@ def _stop(number: int) -> NoReturn:
     raise SystemExit(128 + number)
 
 
-def log_scalars(folder: Path, step: int, values: Mapping[str, float | None]) -> None:
+def log_scalars(folder: Path, step: int, values: Mapping[str, Any]) -> None:
     """Tell TensorBoard some values; if it cannot be told, the training goes on.
 
     Args:
         folder: of its files.
-        values: by name; None is left out.
+        values: by name; what is no number is left out.
     """
     # `tf.summary.scalar` needs TensorBoard installed only to write this line.
     scalar = tf.compat.v1.SummaryMetadata(plugin_data={"plugin_name": "scalars"})
@@ -249,7 +278,7 @@ def log_scalars(folder: Path, step: int, values: Mapping[str, float | None]) -> 
         tf.summary.create_file_writer(str(folder)).as_default(),
     ):
         for name, value in values.items():
-            if value is not None:
+            if isinstance(value, (int, float)):
                 tf.summary.write(name, tf.constant(value, tf.float32), step, scalar)
 
 

@@ -1,0 +1,211 @@
+"""What a stage of training does with a captioner: its batches, steps and validation."""
+
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import cached_property, partial
+from statistics import fmean
+from typing import Any
+
+import keras
+import numpy as np
+
+from captioner.batches import Captions, Drawn, Texts, draw_batches, shift
+from captioner.captions import to_captions
+from captioner.config import CaptionerConfig, StageConfig
+from captioner.data import Record
+from captioner.metrics.photo_metrics import PHOTO_METRICS
+from captioner.model import Captioner
+from captioner.reward import SelfCritic
+from captioner.runtime_keras import Search
+from captioner.search.rules import make_rules
+from shared.concepts.imagined import Imagined
+from shared.concepts.table import Seen
+from shared.concepts.telling import tell
+from shared.concepts.words import Mentions
+from shared.data.mixing import Order, count_turns
+from shared.runs.folder import BEST
+from shared.runs.photos import Look, Viewer, compile_with_encoder, look_up
+from shared.runs.trainer import Epochs, Validated, history_key
+from shared.runs.training import check_numbers, take_step
+from shared.text.vocabulary import Vocabulary
+
+AT_ONCE = 32  # photos in a validation
+
+
+class CaptionTask:
+    """A captioner and what it learns from, for a `shared.runs.trainer.Trainer`.
+
+    In a self-critical stage, the mean reward stands in for the loss.
+
+    Args:
+        config: the recipe.
+        model: what is trained.
+        learn: photos to learn from.
+        dev: photos to choose by; the mean of their data sets' scores decides.
+        viewer: looks at photos with the model's encoder.
+        fitted: for a model with concepts: what is told of training photos that taught
+            the concept net, by their digests, see `shared.concepts.fitted`.
+        texts: captions without photos, a list for each source.
+        known: how many words of the vocabulary a model that is trained further had.
+    """
+
+    def __init__(
+        self,
+        config: CaptionerConfig,
+        model: Captioner,
+        vocabulary: Vocabulary,
+        learn: Sequence[Record],
+        dev: Sequence[Record],
+        viewer: Viewer,
+        fitted: Mapping[str, Seen] | None = None,
+        texts: Sequence[Sequence[str]] = (),
+        known: int = 0,
+    ):
+        self.config = config
+        self.model = model
+        self.vocabulary = vocabulary
+        self.learn = learn
+        self.viewer = viewer
+        self.fitted = fitted or {}
+        self.sentences = texts
+        self.known = known
+        self._said: np.ndarray | None = None
+        self.photos = [record.image for record in learn]
+        self.dev_photos = [record.image for record in dev]
+        self.turns = count_turns([record.source for record in learn], config.balance)
+        self.longest = config.vocabulary.max_words + 1
+        self.captions = Captions(learn, vocabulary, self.longest)
+        # Of each data set by itself: what words are rare depends on the set.
+        self.dev_sets = [
+            [i for i, record in enumerate(dev) if record.source == source]
+            for source in sorted({record.source for record in dev})
+        ]
+        metric, split = PHOTO_METRICS[config.choose_by], vocabulary.split
+        self.scorers = [
+            metric([[split(c) for c in dev[i].captions] for i in rows])
+            for rows in self.dev_sets
+        ]
+
+    @property
+    def kept(self) -> Mapping[str, Sequence[keras.Variable]]:
+        """All of the model."""
+        return {BEST: self.model.variables}
+
+    def _order(self, stage: StageConfig) -> Order:
+        return Order(self.turns, stage.batch_size, stage.texts > 0)
+
+    def prepare(self, stage: StageConfig) -> None:
+        """Compile the model for a stage."""
+        first = self.known if stage.learns == "new words" else 0
+        self.model.decoder.train_words_from(first)
+        self.model.attention_penalty = stage.attention_penalty
+        compile_with_encoder(self.model, stage, self._order(stage).steps)
+
+    def begin(self, stage: StageConfig) -> Epochs[Drawn]:
+        """Look at the photos, and get ready to search for captions."""
+        look, look_dev = self._look(stage)
+        order = self._order(stage)
+        others = order.batch_size * stage.captions * stage.texts / (1 - stage.texts)
+
+        def batches(seeds: Sequence[int], start: int) -> Iterator[Drawn]:
+            return draw_batches(
+                order.walk(seeds, start),
+                look,
+                self.captions,
+                stage.captions,
+                mirror=stage.augment,
+                texts=self.texts if stage.texts else None,
+                texts_count=round(others),
+            )
+
+        rules = make_rules(self.config.decoding, self.vocabulary)
+        validate = partial(self._validate, Search([self.model], rules), look_dev)
+        return Epochs(order.steps, batches, self._objective(stage), validate)
+
+    def _look(self, stage: StageConfig) -> tuple[Look, Look]:
+        """How to see the training photos, and how the dev photos."""
+        viewer, concepts = self.viewer, self.model.concepts
+        if stage.encoder_rate:
+            learn = viewer.look_anew(self.photos, stage.augment)
+            return learn, viewer.look_anew(self.dev_photos)
+        features = viewer.encode(self.photos, mirrored=stage.augment)
+        told = {}
+        if concepts:
+            if self._said is None:  # its encoder stays as it is, in all stages
+                self._said = tell(concepts, features, self.photos, self.fitted).said
+            told = {"said": self._said}
+        dev = look_up(viewer.encode(self.dev_photos))
+        return look_up(features, told, stage.blind), dev
+
+    @cached_property
+    def texts(self) -> Texts:
+        """What is learnt from without photos, once it is known what photos show."""
+        assert self.model.concepts and self._said is not None
+        concepts, split = self.model.concepts.words, self.vocabulary.split
+        captions = [[split(c) for c in record.captions] for record in self.learn]
+        sources = [[split(text) for text in source] for source in self.sentences]
+        places = {word: place for place, word in enumerate(concepts)}
+        mentions = Mentions(concepts)
+        return Texts(
+            sources,
+            [[[places[w] for w in mentions.find(s)] for s in some] for some in sources],
+            self.vocabulary,
+            self.longest,
+            Imagined.of_photos(self._said[..., None], captions, concepts, self.turns),
+        )
+
+    def _objective(self, stage: StageConfig) -> Callable[[Drawn], float]:
+        """What a step does with a batch; it gives the loss, or the reward."""
+
+        def learn(drawn: Drawn) -> float:
+            x = {**drawn.batch, "tokens": shift(drawn.targets)}
+            with warnings.catch_warnings():
+                # Without photos, what projects them learns nothing, and there is only
+                # one region to attend to.
+                warnings.filterwarnings("ignore", "(?s).*(Gradients do not|a softmax)")
+                return take_step(self.model, x, drawn.targets, None)
+
+        if stage.objective == "cross_entropy":
+            return learn
+        decoding, beams = self.config.decoding, stage.captions
+        metric = PHOTO_METRICS[stage.reward]
+        critic = SelfCritic(
+            self.model, self.vocabulary, decoding, beams, self.learn, metric
+        )
+
+        def improve(drawn: Drawn) -> float:
+            if drawn.rows is None:  # nothing to search for
+                return learn(drawn)
+            tokens, weights, reward = critic.judge(drawn.rows, drawn.batch)
+            x = {**drawn.batch, "tokens": shift(tokens)}
+            take_step(self.model, x, tokens, weights)
+            return reward
+
+        return improve
+
+    def _validate(self, search: Search, look: Look) -> Validated:
+        """Caption the dev photos freely, and score the captions."""
+        found = []
+        count = len(self.dev_photos)
+        size = min(AT_ONCE, count)
+        rng, unturned = np.random.default_rng(0), np.zeros(size, bool)
+        for start in range(0, count, size):
+            # The last batch is filled with rows seen before: one shape to compile.
+            rows = np.minimum(np.arange(start, start + size), count - 1)
+            sequences = search.predict_on_batch(look(rows, unturned, rng))
+            for captions in to_captions(sequences, self.vocabulary):
+                if not captions:
+                    check_numbers(np.array(np.nan))
+                found.append(captions[0])
+        scores = [
+            100 * fmean(scorer.score(i, found[row].words) for i, row in enumerate(rows))
+            for scorer, rows in zip(self.scorers, self.dev_sets, strict=True)
+        ]
+        mean = fmean(scores)
+        record: dict[str, Any] = {
+            history_key(self.config.choose_by): mean,
+            "dev_distinct": len({caption.text for caption in found[:count]}),
+        }
+        if len(scores) > 1:
+            record["dev_sets"] = [round(score, 3) for score in scores]
+        return Validated([mean], record)

@@ -1,0 +1,104 @@
+"""What a training that looks at photos starts from: an encoder, and concepts of it."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple, Protocol
+
+from shared.concepts.net import ConceptNet
+from shared.concepts.table import Seen
+from shared.concepts.telling import read_taught
+from shared.errors import AppError
+from shared.runs.recipes import EncoderConfig, PhotoStageConfig
+from shared.runs.training import check_blocks
+from shared.vision.encoders import Encoder
+
+
+class Named(NamedTuple):
+    """What a command names to start from.
+
+    Attributes:
+        config: a recipe's name or file; None with a bundle is the one for fine-tuning.
+        from_bundle: a trained model that is trained further.
+        encoder_weights: used instead of the recipe's.
+        concepts: what `captioner teach` wrote, for a recipe with concepts.
+    """
+
+    config: str | None = None
+    from_bundle: Path | None = None
+    encoder_weights: str | None = None
+    concepts: Path | None = None
+
+    def check(self) -> None:
+        """Make sure that these go together.
+
+        Raises:
+            AppError: if not.
+        """
+        if self.from_bundle is None:
+            if self.config is None:
+                raise AppError("Give a recipe with --config, or a bundle with --from.")
+        elif self.encoder_weights is not None or self.concepts is not None:
+            raise AppError(
+                "A model that goes on with --from brings its encoder and concepts: "
+                "leave out --encoder-weights and --concepts."
+            )
+
+
+class Model(Protocol):
+    """A model that looks at photos."""
+
+    encoder: Encoder
+    concepts: ConceptNet | None
+
+
+class Sight(NamedTuple):
+    """What a run looks at photos with.
+
+    Attributes:
+        encoder: with its weights.
+        concepts: the concept net of this encoder, for a recipe with concepts.
+        fitted: what it tells of the photos that taught it, as if it did not know
+            them, by their digests.
+        origin: for the card: a bundle, or the encoder's weights.
+    """
+
+    encoder: Encoder
+    concepts: ConceptNet | None
+    fitted: Mapping[str, Seen]
+    origin: str | Path
+
+
+def find_sight(
+    source: str,
+    named: Named,
+    config: EncoderConfig,
+    stages: Sequence[PhotoStageConfig],
+    *,
+    listens: bool,
+    model: Model | None,
+    weights: Mapping[str, Path] | None = None,
+) -> Sight:
+    """Give what a recipe looks at photos with: a model's own, or a new one.
+
+    Args:
+        source: the recipe's name or file, for messages.
+        config: of the recipe's encoder.
+        stages: of the recipe.
+        listens: whether the recipe has concepts.
+        model: what is trained further.
+        weights: of encoders that come along, by the names that a recipe has for them.
+
+    Raises:
+        AppError: if the stages cannot be trained with it, or a part is missing or
+            superfluous.
+    """
+    if model and named.from_bundle:
+        sight = Sight(model.encoder, model.concepts, {}, named.from_bundle)
+    else:
+        name = named.encoder_weights or config.weights
+        origin = str((weights or {}).get(name, name))
+        start = None if origin == "none" else origin
+        encoder = Encoder(config.name, config.image_size, start)
+        sight = Sight(encoder, *read_taught(source, named.concepts, listens), origin)
+    check_blocks(sight.encoder, {s.name: s.encoder_from for s in stages})
+    return sight

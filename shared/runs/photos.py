@@ -1,0 +1,137 @@
+"""Photos as a training sees them: in batches of pixels, or of features from a cache."""
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from PIL import Image
+
+from shared.runs.recipes import PhotoStageConfig
+from shared.runs.training import compile_model
+from shared.vision.encoders import Encoder
+from shared.vision.features import Features, PhotosLost, extract_features, read_again
+from shared.vision.images import Resize, StoredImage
+
+Photo = Path | StoredImage
+Batch = dict[str, np.ndarray]
+# rows int (B,), mirrored bool (B,), random source -> "images", or "features" and more
+Look = Callable[[np.ndarray, np.ndarray, np.random.Generator], Batch]
+
+
+class Viewer(NamedTuple):
+    """Looks at photos with an encoder.
+
+    Attributes:
+        encoder: as it is now; what it is later trained to be is seen, too.
+        resize: how a photo is brought to its size.
+        cache: folder for features.
+        announce: told what happens, a sentence each.
+    """
+
+    encoder: Encoder
+    resize: Resize
+    cache: Path
+    announce: Callable[[str], None] = print
+
+    def read(self, photos: Sequence[Photo]) -> np.ndarray:
+        """Read photos: uint8 (N, H, W, 3).
+
+        Raises:
+            PhotosLost: if one cannot be read any more.
+        """
+        size = self.encoder.image_size
+        return np.stack([read_again(photo, size, self.resize) for photo in photos])
+
+    def encode(self, photos: Sequence[Photo], mirrored: bool = False) -> Features:
+        """Give the features of photos, computed once.
+
+        Args:
+            mirrored: whether there is a second view, mirrored.
+
+        Raises:
+            PhotosLost: if one cannot be read any more.
+        """
+        features = extract_features(
+            photos,
+            self.encoder,
+            self.cache,
+            resize=self.resize,
+            mirrored=mirrored,
+            announce=self.announce,
+        )
+        if features.broken:
+            raise PhotosLost(list(features.broken.values()))
+        return features
+
+    def look_anew(self, photos: Sequence[Photo], augment: bool = False) -> Look:
+        """Read photos from their files for each batch, changed a little if asked."""
+
+        def look(
+            rows: np.ndarray, mirrored: np.ndarray, rng: np.random.Generator
+        ) -> Batch:
+            images = list(self.read([photos[row] for row in rows]))
+            if augment:
+                images = [_augment(image, rng) for image in images]
+            turned = [
+                image[:, ::-1] if turn else image
+                for image, turn in zip(images, mirrored, strict=True)
+            ]
+            return {"images": np.stack(turned)}
+
+        return look
+
+
+def compile_with_encoder(model: Any, stage: PhotoStageConfig, steps: int) -> None:
+    """Compile a model whose encoder learns as a stage says, if at all.
+
+    Args:
+        model: with an `encoder` and a `label_smoothing`.
+        steps: of an epoch.
+    """
+    model.label_smoothing = stage.label_smoothing
+    model.encoder.train_from(stage.encoder_from)
+    slow = model.encoder.trainable_variables
+    compile_model(model, stage, steps, stage.encoder_rate, slow)
+
+
+def look_up(
+    features: Features, told: Mapping[str, np.ndarray] | None = None, blind: float = 0.0
+) -> Look:
+    """Take features from a cache, mirrored ones from its second view.
+
+    Args:
+        told: what goes with the features, such as "said" float (N, C).
+        blind: share of the photos whose regions are hidden: "seen" is 0 of them.
+    """
+
+    def look(rows: np.ndarray, mirrored: np.ndarray, rng: np.random.Generator) -> Batch:
+        views = mirrored.astype(int)
+        pairs = zip(rows, views, strict=True)
+        batch = {"features": np.stack([features.array[pair] for pair in pairs])}
+        for name, values in (told or {}).items():
+            batch[name] = values[rows].astype(np.float32)
+        if blind:
+            batch["seen"] = (rng.random(len(rows)) >= blind).astype(np.float32)
+        return batch
+
+    return look
+
+
+def choose_mirrored(count: int, mirror: bool, rng: np.random.Generator) -> np.ndarray:
+    """Say which photos are mirrored, half of them if asked: bool (count,)."""
+    return (rng.random(count) < 0.5) & mirror
+
+
+def _augment(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Cut off up to a seventh, brighten or darken; colours keep their names."""
+    size = len(image)
+    width, height = (size * rng.uniform(0.86, 1.0, 2)).round()
+    left, top = rng.uniform(0, size - width), rng.uniform(0, size - height)
+    picture = Image.fromarray(image).resize(
+        (size, size),
+        Image.Resampling.BILINEAR,
+        box=(left, top, left + width, top + height),
+    )
+    pixels = np.asarray(picture, np.float32) * rng.uniform(0.8, 1.2)
+    return pixels.clip(0, 255).astype(np.uint8)
