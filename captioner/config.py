@@ -138,6 +138,7 @@ class _Search(Config):
     beam_size: int = Field(3, ge=1, le=MOST_BEAMS)
 
 
+# What a strategy has in a class of its own stands in a recipe with all else.
 _options: dict[str, Any] = {
     name: (option.annotation, option)
     for strategy in STRATEGIES.values()

@@ -288,3 +288,40 @@ def test_rules_come_without_heavy_libraries():
         "assert not {'keras', 'tensorflow', 'nltk', 'lemminflect'} & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+NEW_STRATEGY = """
+from typing import ClassVar
+from captioner.search.sample import Sampling
+from captioner.search.strategies import STRATEGIES
+
+class MinP(Sampling):
+    shown: ClassVar = {"Above a share": {}}
+    min_p: float = 0.1
+
+STRATEGIES["min_p"] = MinP
+
+from captioner.config import DecodingConfig
+from captioner.search.rules import make_rules
+from shared.config import revise_config
+from shared.errors import AppError
+from shared.text.vocabulary import SPECIAL_WORDS, Vocabulary
+
+changes = {"method": "min_p", "min_p": 0.2, "top_k": 3}
+found = revise_config(DecodingConfig(), changes, "It")
+assert str(found) == "method min_p, top_k 3, min_p 0.2", found
+rules = make_rules(found, Vocabulary([*SPECIAL_WORDS, *"abcdef"]))
+assert rules.strategy == MinP(min_p=0.2, top_k=3), rules
+try:
+    revise_config(DecodingConfig(), {"method": "best"}, "It")
+except AppError as error:
+    assert "'beam', 'sample' or 'min_p'" in str(error), error
+from captioner.controls import DRAWN, METHODS
+assert METHODS["Above a share"] == {"method": "min_p"}
+assert "Above a share" in DRAWN
+"""
+
+
+@pytest.mark.slow
+def test_a_strategy_is_registered_by_a_line():
+    subprocess.run([sys.executable, "-c", NEW_STRATEGY], check=True)

@@ -30,15 +30,8 @@ class BeamSearch(Strategy):
         al. 2017, arXiv:1612.00576, for words that must occur.
     """
 
-    groups: int = Field(
-        1,
-        ge=1,
-        le=MOST_BEAMS,
-        description="Groups of beams that differ, of one beam each unless --beam-size.",
-    )
-    diversity: float = Field(
-        0.5, ge=0, le=100, description="How much groups differ; default: 0.5."
-    )
+    groups: int = Field(1, ge=1, le=MOST_BEAMS)
+    diversity: float = Field(0.5, ge=0, le=100)
 
     shown: ClassVar[dict[str, dict[str, Any]]] = {
         "Greedy": {"beam_size": 1, "groups": 1},

@@ -20,15 +20,9 @@ class Sampling(Strategy):
     Source: Holtzman et al. 2020, arXiv:1904.09751, for the nucleus.
     """
 
-    temperature: float = Field(
-        1.0, ge=0.01, le=100, description="Of --sample; below 1 is tamer."
-    )
-    top_k: int = Field(
-        0, ge=0, le=1_000_000, description="Of --sample: from the N likeliest."
-    )
-    top_p: float = Field(
-        1.0, gt=0, le=1, description="Of --sample: from the likeliest up to P."
-    )
+    temperature: float = Field(1.0, ge=0.01, le=100)
+    top_k: int = Field(0, ge=0, le=1_000_000)
+    top_p: float = Field(1.0, gt=0, le=1)
 
     draws: ClassVar[bool] = True
     shown: ClassVar[dict[str, dict[str, Any]]] = {"Sampling": {"groups": 1}}

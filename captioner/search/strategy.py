@@ -20,8 +20,8 @@ class Strategy(Config):
     """How a search goes on: with which words, after which of its sequences.
 
     A strategy is its options, numbers alone, so that it can be part of a cache's key.
-    They are keys of a recipe's `[decoding]`; those that have a description are options
-    of `captioner caption`, too.
+    They are keys of a recipe's `[decoding]`, too, and can be given to `captioner
+    caption --set`. Those of several strategies that have one name are one option.
 
     Attributes:
         draws: whether it goes by random numbers.
