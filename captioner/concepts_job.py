@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 from captioner.concepts import NO_CONCEPTS
 from captioner.formats import to_entries, to_error
 from captioner.job import in_order
-from captioner.outputs import of_photos
 from shared.bundles.manifests import identify
 from shared.bundles.runtimes import say_runtime
 from shared.console.progress import plain
 from shared.errors import AppError
 from shared.files.formats import Record, table, to_json, write_jsonl
 from shared.files.jobs import Do
+from shared.files.outputs import Kind
 
 if TYPE_CHECKING:
     from captioner.photo_captioner import Looked
@@ -119,9 +119,9 @@ def _rows(record: Record) -> Iterator[Record]:
         yield record
 
 
-CONCEPTS = of_photos(
+CONCEPTS = Kind(
     "captioner concepts",
-    "concepts",
+    "photos",
     {
         ".jsonl": write_jsonl,
         ".csv": table(("image", "word", "there", "said", "error"), _rows),

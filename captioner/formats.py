@@ -95,8 +95,7 @@ def _words(caption: Any) -> list[dict[str, Any]]:
 def _rows(record: Record) -> Iterator[Record]:
     """Give a row for each caption, or for the error."""
     for caption in record.get("captions", ()):
-        # A journal of version 0.1 does not say how sure its captions are.
-        unsure = _UNSURE[caption.get("unsure")]
+        unsure = _UNSURE[caption.get("unsure")]  # not known of a visitor's own table
         yield {"image": record["image"], **caption, "unsure": unsure}
     if "error" in record:
         yield record

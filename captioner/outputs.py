@@ -7,30 +7,10 @@ from typing import Any
 from captioner.formats import FORMATS
 from shared.data.results import image_id
 from shared.errors import AppError
-from shared.files.formats import Formats, Record
 from shared.files.outputs import Kind, Output
 from shared.files.resuming import Item
 
-
-def of_photos(command: str, content: str, formats: Formats) -> Kind:
-    """Say what a file of records about photos is.
-
-    Args:
-        command: what writes it.
-        content: the key that its records have unless they are errors.
-        formats: how it is written.
-    """
-
-    def item_of(record: Record) -> Item | None:
-        name = record.get("image")
-        if isinstance(name, str) and (content in record or "error" in record):
-            return Item(name, Path(name))
-        return None
-
-    return Kind(command, "photos", formats, item_of)
-
-
-CAPTIONS = of_photos("captioner caption", "captions", FORMATS)
+CAPTIONS = Kind("captioner caption", "photos", FORMATS)
 
 
 def open_output(

@@ -90,7 +90,7 @@ def test_csv_has_a_row_for_each_caption_and_each_error():
     assert rows[3]["caption"] == 'a "big", red\nball'
 
 
-def test_a_record_of_version_0_1_is_of_unknown_confidence():
+def test_a_record_may_be_of_unknown_confidence():
     old = {"caption": "a dog", "log_prob": -1.5}
     write("out.csv", [record("a.jpg", old)], [Path("a.jpg")])
     assert Path("out.csv").read_text().splitlines()[1] == "a.jpg,a dog,-1.5,,,"
@@ -244,7 +244,7 @@ def test_a_format_is_a_function_and_a_line(monkeypatch):
 @pytest.mark.parametrize("record", ['{"image": "b/1.jpg", "caption": "x"}', "[]", "{}"])
 def test_what_is_no_record_is_a_strangers(record):
     Path("out.jsonl").write_text(f"{record}\n")
-    with pytest.raises(AppError, match="line 1 was not written by `captioner caption`"):
+    with pytest.raises(AppError, match="was not written by `captioner caption`"):
         write("out.jsonl", resume=True)
 
 

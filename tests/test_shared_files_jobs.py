@@ -55,7 +55,7 @@ def here(tmp_path, monkeypatch):
 
 
 def output(path, **rules):
-    kind = Kind("app shout", "photos", {".jsonl": write_jsonl}, lambda record: None)
+    kind = Kind("app shout", "photos", {".jsonl": write_jsonl})
     items = [Item(name, Path(name)) for name in NAMES]
     return Output(Path(path), items, kind, dict, **rules)
 

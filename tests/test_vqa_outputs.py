@@ -146,15 +146,6 @@ def test_questions_are_known_by_all_that_is_asked(name):
         left(name, [asked[1]._replace(id=8)])
 
 
-def test_a_file_of_version_1_is_continued():
-    lines = [json.dumps(record, ensure_ascii=False) for record in (FULL, FAILED)]
-    Path("a.jsonl").write_text(f"{lines[0]}\n{lines[1][:20]}", encoding="utf-8")
-    assert left("a.jsonl", questions(FULL, FAILED)) == [1]
-    Path("b.jsonl").write_text('{"image": "a", "question": "b", "said": "c"}\n')
-    with pytest.raises(AppError, match="line 1 was not written by `vqa ask`"):
-        left("b.jsonl", questions(FULL))
-
-
 def test_targets_are_checked():
     Path("folder.csv").mkdir()
     for name, message in (

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 from shared.errors import AppError
-from shared.files.formats import Record
 from shared.files.outputs import Kind, Output
 from shared.files.resuming import Item
 from vqa.formats import FORMATS, WITH_IDS
@@ -31,18 +30,7 @@ def open_output(
     if path.suffix.lower() == ".json":
         _check_ids(path, questions)
     have_ids = any(question.id is not None for question in questions)
-    places = {question.image: question.path for question in questions}
-
-    def item_of(record: Record) -> Item | None:
-        image, text = record.get("image"), record.get("question")
-        if not (isinstance(image, str) and isinstance(text, str)):
-            return None
-        if not {"answers", "error"} & record.keys():
-            return None
-        photo = places.get(image, Path(image))
-        return _item(Question(image, photo, text, (), record.get("id")))
-
-    kind = Kind("vqa ask", "questions", WITH_IDS if have_ids else FORMATS, item_of)
+    kind = Kind("vqa ask", "questions", WITH_IDS if have_ids else FORMATS)
     return Output(path, list(map(_item, questions)), kind, settings, **rules)
 
 

@@ -57,18 +57,6 @@ def is_same(photo: Path, earlier: Fingerprint | None) -> bool:
     return _digest(photo, now[0]) == earlier[3]
 
 
-def stat_only(photo: Path, latest: int) -> Fingerprint | None:
-    """Fingerprint of a photo that was read at an unknown time, at `latest` (ns).
-
-    Returns:
-        None if it was changed after that.
-    """
-    now = _stat(photo)
-    if now and int(now[1] or 0) > latest:
-        return None
-    return [*now, None] if now else now
-
-
 def _stat(photo: Path) -> Fingerprint:
     with suppress(OSError, ValueError):  # no file, or no name of a file
         found = os.stat(photo)  # noqa: PTH116  # pathlib raises for long names

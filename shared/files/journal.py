@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from shared.errors import AppError
-from shared.files.atomic import cannot_write, replace_file
+from shared.files.atomic import cannot_write
 from shared.files.fingerprints import Fingerprint
 from shared.files.formats import Record, to_json
 
@@ -65,8 +65,12 @@ class Journal:
         self._file: FileIO | None = None
 
     @classmethod
-    def read(cls, path: Path) -> "Journal":
+    def read(cls, path: Path, header: Mapping[str, Any]) -> "Journal":
         """Read a journal up to its last whole batch.
+
+        Args:
+            path: its file.
+            header: for a journal of which not even the first line is whole.
 
         Raises:
             AppError: if the file is none, or cannot be read.
@@ -74,10 +78,15 @@ class Journal:
         try:
             with path.open("rb") as file:
                 first = file.readline()
-                header = parse_line(first)
-                if header is None or header.get("journal") != FORMAT:
-                    raise AppError(f"{path} was not written by this program.")
-                journal = cls(path, header)
+                if is_torn(first, b'{"journal": '):
+                    return cls(path, header)
+                told = parse_line(first) or {}
+                if told.get("journal") != FORMAT:
+                    raise AppError(
+                        f"{path} was not written by this version of the program. "
+                        "Choose another name, or --overwrite it."
+                    )
+                journal = cls(path, told)
                 journal._size = len(first)
                 journal._read_entries(file)
         except OSError as error:
@@ -223,26 +232,6 @@ def _is_row(row: Record) -> bool:
     )
 
 
-def is_journal(path: Path) -> bool:
-    """Whether a file begins as journals do."""
-    with path.open("rb") as file:
-        return (parse_line(file.readline()) or {}).get("journal") == FORMAT
-
-
-def write_journal(path: Path, header: Mapping[str, Any], rows: Iterable[Row]) -> None:
-    """Write a journal at once, whole or not at all.
-
-    Raises:
-        AppError: if it cannot be written.
-    """
-    try:
-        with replace_file(path) as new, new.open("wb") as file:
-            file.write(_line({"journal": FORMAT, **header}))
-            file.writelines(_line(row._asdict() | {"left": 0}) for row in rows)
-    except OSError as error:
-        raise cannot_write(path, error) from error
-
-
 def _line(value: Any) -> bytes:
     return f"{to_json(value)}\n".encode()
 
@@ -254,6 +243,12 @@ def parse_line(line: bytes) -> Record | None:
     except (ValueError, RecursionError):
         return None
     return value if isinstance(value, dict) else None
+
+
+def is_torn(line: bytes, start: bytes) -> bool:
+    """Whether a last line is what a kill or a power cut left of one that starts so."""
+    line = line.rstrip(b"\0")
+    return not line.endswith(b"\n") and line[: len(start)] == start[: len(line)]
 
 
 def write_all(file: FileIO, data: bytes) -> None:

@@ -18,13 +18,12 @@ from shared.files.atomic import (
 )
 from shared.files.fingerprints import Fingerprints
 from shared.files.formats import Formats, Record, to_json
-from shared.files.journal import Journal, Row, is_journal, write_all
+from shared.files.journal import Journal, Row, write_all
 from shared.files.locks import Hold, hold
 from shared.files.resuming import (
     Item,
     check_content,
     check_header,
-    convert,
     file_digest,
     file_state,
     find_left,
@@ -50,14 +49,11 @@ class Kind(NamedTuple):
         by: the command that writes it, such as "captioner caption".
         unit: what a record is about, such as "photos".
         formats: how it is written.
-        item_of: the item that a record is about; None if it is no record. Only files
-            of version 0.1 are asked about.
     """
 
     by: str
     unit: str
     formats: Formats
-    item_of: Callable[[Record], Item | None]
 
 
 class Output:
@@ -271,21 +267,13 @@ class Output:
         return [item.key for i, item in enumerate(self.items) if i not in left]
 
     def _read_journal(self) -> Journal:
-        """Read what there is to go on with, or make it of an older version's file."""
-        if file_state(self._partial):
-            if is_journal(self._partial):
-                return Journal.read(self._partial)
-            old = self._partial
-        elif file_state(self._kept):
-            return Journal.read(self._kept)
-        elif self._grows:
-            old = self._target
-        else:
-            raise AppError(
-                f"{self.path} was not written by `{self.kind.by}`, or what belongs to "
-                f"it is gone: {self._kept.name}, which tells what is in it. Choose "
-                "another name, or --overwrite it."
-            )
+        """Read what there is to go on with."""
         header = self._header | {"replaces": self._before}
-        convert(old, self._partial, header, self.kind.item_of, self.items)
-        return Journal.read(self._partial)
+        for path in (self._partial, self._kept):
+            if file_state(path):
+                return Journal.read(path, header)
+        raise AppError(
+            f"{self.path} was not written by `{self.kind.by}`, or what belongs to it "
+            f"is gone: {self._kept.name}, which tells what is in it. Choose another "
+            "name, or --overwrite it."
+        )

@@ -2,16 +2,16 @@
 
 import hashlib
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from shared.console.progress import say
 from shared.errors import AppError
-from shared.files.fingerprints import is_same, stat_only
-from shared.files.formats import Record, to_json
-from shared.files.journal import Journal, Row, parse_line, write_journal
+from shared.files.fingerprints import is_same
+from shared.files.formats import to_json
+from shared.files.journal import Journal, is_torn, parse_line
 
 
 class Item(NamedTuple):
@@ -108,7 +108,8 @@ def _check_lines(path: Path, target: Path, journal: Journal) -> None:
     with target.open("rb") as file:
         for number, line in enumerate(file, 1):
             record = parse_line(line)
-            if not is_torn(line) and _hash(to_json(record)) not in known:
+            torn = is_torn(line, b'{"image": ')
+            if not torn and _hash(to_json(record)) not in known:
                 raise AppError(
                     f"{path}, line {number} was not written by what {journal.path} "
                     "tells of. Move one of them away, or --overwrite both."
@@ -146,62 +147,6 @@ def find_left(
     if changed:
         say(f"note: {unit} done again, because the photos have changed: {changed}")
     return left
-
-
-def convert(
-    old: Path,
-    journal: Path,
-    header: Mapping[str, Any],
-    item_of: Callable[[Record], Item | None],
-    items: Sequence[Item],
-) -> None:
-    """Make a journal of version 0.1's, which was records alone.
-
-    Raises:
-        AppError: if the file holds anything else, or the journal cannot be written.
-    """
-    latest = old.stat().st_mtime_ns
-    records = list(_old_records(old, header["by"], item_of))
-    found = numbered(item for item, _ in records)
-    is_start = found == list(items[: len(found)]) and len(found) < len(items)
-    whole = len(found) // header["batch"] * header["batch"] if is_start else len(found)
-    rows = [
-        Row(item.key, stat_only(item.photo, latest) if i < whole else None, record)
-        for i, (item, (_, record)) in enumerate(zip(found, records, strict=True))
-    ]
-    if rows:
-        say(
-            f"note: {old} was written by an earlier version and does not tell its "
-            "settings; make sure that they are the same"
-        )
-    write_journal(journal, header, rows)
-
-
-def _old_records(
-    old: Path, by: str, item_of: Callable[[Record], Item | None]
-) -> Iterator[tuple[Item, Record]]:
-    with old.open("rb") as file:
-        for number, line in enumerate(file, 1):
-            record = parse_line(line)
-            item = item_of(record) if record else None
-            if record and item:
-                yield item, record
-            elif is_torn(line):
-                return
-            else:
-                raise AppError(
-                    f"{old}, line {number} was not written by `{by}`. Choose another "
-                    "file, or --overwrite it."
-                )
-
-
-def is_torn(line: bytes) -> bool:
-    """Whether a last line may be the start of a record; only such a line is cut off."""
-    line = line.rstrip(b"\0")  # what a power cut leaves
-    return not line.endswith(b"\n") and any(
-        line[: len(start)] == start[: len(line)]
-        for start in (b'{"image": ', b'{"journal": ')
-    )
 
 
 def file_state(path: Path) -> list[int] | None:
