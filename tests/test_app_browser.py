@@ -215,6 +215,24 @@ SHOW_TAGS = """(concepts) => {
 }"""
 
 
+def test_a_map_may_have_more_columns_than_rows(page: Page) -> None:
+    hot = {"grid": [0, 0, 0, 0.9, 0, 0, 0, 0], "columns": 4}
+    place = page.evaluate("(map) => sightread.whereabouts(map)", hot)
+    assert place == "most at the top right"
+    red = page.evaluate(
+        """(map) => {
+          const canvas = document.createElement("canvas");
+          Object.assign(canvas, { width: 96, height: 96 });
+          sightread.lay(canvas, map);
+          const { data } = canvas.getContext("2d").getImageData(0, 0, 96, 96);
+          const at = (x, y) => data[4 * (96 * y + x)];
+          return [at(84, 24), at(84, 72), at(12, 24)];
+        }""",
+        {**hot, "resize": "squash"},
+    )
+    assert red[0] > 200 > 100 > max(red[1:])
+
+
 def test_what_is_seen_is_pointed_out_by_pointer_keyboard_and_touch(page: Page) -> None:
     describe(page, lambda: choose(page, MAN))
     seen = [
