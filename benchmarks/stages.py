@@ -33,7 +33,8 @@ from photos import alone, describe_machine, draw_large, draw_small
 
 from captioner.captions import to_captions
 from captioner.predict import SHIPPED, load_captioner
-from captioner.runtime_litert import GRAPHS, LiteRTRuntime
+from captioner.runtime_litert import LiteRTRuntime
+from shared.bundles.manifests import read_manifest
 from shared.console.quiet import muted
 from shared.vision.images import read_image
 
@@ -96,12 +97,15 @@ def measure(small: list[Path], large: list[Path]) -> dict[str, float]:
     captioner = load_captioner(runtime="litert", batch_size=BATCH)
     size, resize = captioner.config.encoder.image_size, captioner.config.encoder.resize
     decoding, rules = captioner.request()
-    runtime = LiteRTRuntime([SHIPPED], threads=1)
+    listed = read_manifest(SHIPPED)["files"]
+    runtime = LiteRTRuntime([SHIPPED], threads=1, more=[listed])
+    net = runtime._nets[0]
     rounds: dict[str, list[float]] = defaultdict(list)
     for _ in range(1 + ROUNDS):
-        graphs = [getattr(graph, "_graph", graph) for graph in runtime._nets[0]]
-        timers = [Timed(graph) for graph in graphs]
-        runtime._nets[0] = timers  # type: ignore[call-overload]
+        timers: dict[str, Any] = {
+            name: Timed(g) for name, g in net._asdict().items() if g
+        }
+        runtime._nets[0] = net._replace(**timers)
         spent: dict[str, float] = defaultdict(float)
         started = time.perf_counter()
         for path in large:
@@ -124,11 +128,11 @@ def measure(small: list[Path], large: list[Path]) -> dict[str, float]:
             ):
                 spent[name] += float(took)
             lengths += [len(best.words) for best, *_ in captions]
-        spent |= {n: timer.seconds for n, timer in zip(GRAPHS, timers, strict=True)}
+        spent |= {name: timer.seconds for name, timer in timers.items()}
         for name, seconds in spent.items():
             rounds[name].append(seconds / len(small))
-    steps = timers[-1].calls / math.ceil(len(small) / BATCH)
-    sequences = timers[-1].sequences / len(small)
+    steps = timers["step"].calls / math.ceil(len(small) / BATCH)
+    sequences = timers["step"].sequences / len(small)
     print(f"search: {decoding}")
     print(f"a batch takes {steps:.1f} steps, a photo {sequences:.1f} of one sequence;")
     print(f"a caption has {mean(lengths):.1f} words and an end")
@@ -157,6 +161,7 @@ def main() -> None:
         ("read 12 megapixels", spent["large"], 0.0),
         ("read 224 x 224", spent["small"], 0.0),
         ("encoder", spent["encoder"], look),
+        ("concepts", spent.get("concepts", 0.0), 0.0),
         ("start", spent["start"], start),
         ("search, in all", spent["search"], 0.0),
         ("of it the step graph", spent["step"], spent["sequences"] * step),
@@ -172,7 +177,7 @@ def main() -> None:
     print("| stage | ms a photo | million multiply-adds | GOP/s | share of product |")
     print("|---|---|---|---|---|")
     for name, seconds, work in rows:
-        rate = work / seconds
+        rate = work / seconds if work else 0.0
         known = f"{work / 1e6:.1f} | {2 * rate / 1e9:.1f} | {rate / limit:.2f}"
         print(f"| {name} | {1000 * seconds:.2f} | {known if work else '| |'} |")
 

@@ -26,11 +26,11 @@ from captioner.photo_captioner import PhotoCaptioner
 from captioner.predict import load_bundle
 from captioner.runtime import Runtime
 from captioner.runtime_keras import KerasRuntime, Search
-from captioner.runtime_litert import ODDS, LiteRTRuntime
+from captioner.runtime_litert import MORE, LiteRTRuntime
 from captioner.search.decoding import Sequences
 from captioner.search.rules import Rules, make_rules
 from shared.bundles import folder as bundles
-from shared.concepts.table import Seen
+from shared.concepts.graph import ODDS
 from shared.console.progress import counted
 from shared.errors import AppError
 from shared.files.locks import hold
@@ -186,6 +186,11 @@ def _write_litert(
     return write_litert(trace_graphs(model), model.weights, images, precision)
 
 
+def _load_litert(folder: Path, batch_size: int) -> LiteRTRuntime:
+    there = [file for file in MORE if (folder / file).exists()]
+    return LiteRTRuntime([folder], threads=1, more=[there])
+
+
 def trace_graphs(model: Captioner) -> dict[str, Any]:
     """Give the graphs of `captioner.runtime_litert` by name, see `trace`."""
     return _Graphs(model).traced()
@@ -204,7 +209,15 @@ class _Graphs:
 
     def traced(self) -> dict[str, Any]:
         images, features = encoder_specs(self.encoder)
-        start = trace(self.start, features)
+        graphs = {"encoder": trace(self.encode, images)}
+        said = []
+        if self.concepts:
+            graphs["concepts"] = trace(self.concepts.export, features)
+            told = graphs["concepts"].structured_outputs
+            odds = tf.TensorSpec(told[ODDS].shape, tf.float32, ODDS)
+            graphs["where"] = trace(self.where, odds)
+            said = [tf.TensorSpec(told["said"].shape, tf.float32, "said")]
+        start = graphs["start"] = trace(self.start, features, *said)
         specs = {
             name: tf.TensorSpec(
                 (None, None, value.shape[-1])
@@ -214,34 +227,19 @@ class _Graphs:
                 name,
             )
             for name, value in start.structured_outputs.items()
-            if name not in (*Seen._fields, ODDS)
         }
         tokens = tf.TensorSpec((None, None), tf.int32, "tokens")
-        graphs = {
-            "encoder": trace(self.encode, images),
-            "start": start,
-            "step": trace(self.step, tokens, **specs),
-        }
-        if self.concepts:
-            odds = start.structured_outputs[ODDS]
-            odds = tf.TensorSpec(odds.shape, tf.float32, ODDS)
-            graphs["where"] = trace(self.where, odds)
+        graphs["step"] = trace(self.step, tokens, **specs)
         return graphs
 
     def encode(self, images: Any) -> dict[str, Any]:
         return {"features": self.encoder.export(images)}
 
-    def start(self, features: Any) -> dict[str, Any]:
-        seen, told = None, {}
-        if self.concepts:
-            seen, odds = self.concepts.look(features)
-            told = {**seen._asdict(), ODDS: odds}
-        memory, state = self.decoder.start(
-            features, 1, said=seen and seen.said, vectors=self.vectors
-        )
+    def start(self, features: Any, said: Any = None) -> dict[str, Any]:
+        memory, state = self.decoder.start(features, 1, said=said, vectors=self.vectors)
         states = {f"state_{i}": part[:, 0] for i, part in enumerate(state)}
         kept = {n: v for n, v in memory._asdict().items() if v is not None}
-        return {**kept, **states, **told}
+        return {**kept, **states}
 
     def where(self, odds: Any) -> dict[str, Any]:
         assert self.concepts
@@ -365,7 +363,7 @@ class Form(NamedTuple):
 FORMS = {
     "litert": Form(
         _write_litert,
-        lambda folder, batch_size: LiteRTRuntime([folder], threads=1),
+        _load_litert,
         to_try,
         "Encoder in {}, decoder in int8, search outside.",
         libraries=["ai_edge_litert"],

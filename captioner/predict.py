@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from captioner.config import CaptionerConfig
 from captioner.photo_captioner import PhotoCaptioner
 from captioner.runtime import Runtime
-from captioner.runtime_litert import EXPORT, FILES, WHERE, LiteRTRuntime
+from captioner.runtime_litert import EXPORT, FILES, MORE, LiteRTRuntime
 from captioner.search.rules import make_rules
 from shared.bundles import litert
 from shared.bundles.folder import check_size
@@ -74,7 +74,7 @@ def load_captioner(
         config = config.model_copy(update={"decoding": decoding})
     make_rules(config.decoding, vocabulary)  # refuse before seconds of loading
     loaded = (
-        _load_litert(folders, read, WHERE in (names[0] or ()))
+        _load_litert(folders, read, [files or () for files in names])
         if chosen == "litert"
         else _load_keras(folders, read, batch_size)
     )
@@ -82,8 +82,9 @@ def load_captioner(
 
 
 def _graphs(folder: Path) -> tuple[str, ...]:
-    """Name the files that LiteRT runs; that which tells where may be absent."""
-    return (*FILES, *({WHERE} & read_manifest(folder)["files"].keys()))
+    """Name the files that LiteRT runs."""
+    listed = read_manifest(folder)["files"]
+    return (*FILES, *(file for file in MORE if file in listed))
 
 
 def why_not_litert(folders: Sequence[Path]) -> str:
@@ -167,9 +168,9 @@ def _check_alike(folders: Sequence[Path], read: Sequence[_Texts]) -> None:
 
 
 def _load_litert(
-    folders: Sequence[Path], read: Sequence[_Texts], where: bool
+    folders: Sequence[Path], read: Sequence[_Texts], graphs: Sequence[Sequence[str]]
 ) -> Runtime:
-    runtime = LiteRTRuntime(folders, max(1, usable_processors() - 1), where)
+    runtime = LiteRTRuntime(folders, max(1, usable_processors() - 1), graphs)
     runtime.check(
         [texts.config for texts in read],
         len(read[0].vocabulary),

@@ -1,25 +1,29 @@
 """The captioner without TensorFlow: LiteRT graphs, and the search in NumPy.
 
-A bundle's LiteRT part is three graphs, written by `captioner.export`:
+A bundle's LiteRT part, written by `captioner.export`:
 
-    encoder.tflite  images uint8 (1, H, W, 3) -> features (1, R, D)
-    start.tflite    features -> regions, keys, state_0, state_1, …
-    step.tflite     tokens (B, N), regions, keys, states -> log_probs (B, N, V),
-                    alpha (B, N, R), states
+    encoder.tflite   images uint8 (1, H, W, 3) -> features (1, R, D)
+    start.tflite     features -> regions, keys, state_0, state_1, …
+    step.tflite      tokens (B, N), regions, keys, states -> log_probs (B, N, V),
+                     alpha (B, N, R), states
 
-With concepts, the second gives also concepts and concept_keys, which the third reads
-as it does regions and keys, and said, there (1, C) and odds (1, R, N), see
-`shared.concepts`. A fourth, which has no weights, runs only for those who ask:
+With concepts, start takes said (1, C) as well, and gives also concepts and
+concept_keys, which step reads as it does regions and keys. There are two more, of which
+the second has no weights and runs only for those who ask:
 
-    where.tflite    odds -> where (1, R, C)
+    concepts.tflite  features -> said, there (1, C), odds (1, R, N), see
+                     `shared.concepts.graph`
+    where.tflite     odds -> where (1, R, C)
 
-The first two see one photo at a time: LiteRT is as fast so, and what is found in
-a photo does not depend on its batch.
+Older exports lack one or both; then start itself gives what concepts.tflite does.
+
+All but step see one photo at a time: LiteRT is as fast so, and what is found in a photo
+does not depend on its batch.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -29,14 +33,15 @@ from captioner.search.decoding import Sequences, ensemble, search
 from captioner.search.rules import Rules
 from shared.bundles.litert import PART, EncoderGraph, Graph, Spec, Specs
 from shared.bundles.manifests import locate
+from shared.concepts.graph import CONCEPTS, ODDS, told
 from shared.concepts.table import Seen
 from shared.nets.names import CELLS
 
 EXPORT = "captioner export"
 GRAPHS = ("encoder", "start", "step")
 FILES = tuple(f"{PART}/{graph}.tflite" for graph in GRAPHS)
-WHERE = f"{PART}/where.tflite"  # of models with concepts that were exported with it
-ODDS = "odds"  # what it reads
+WHERE = f"{PART}/where.tflite"
+MORE = (CONCEPTS, WHERE)  # of models with concepts
 
 MEMORY = ("regions", "keys", "concepts", "concept_keys")  # what each step reads
 Memory = dict[str, np.ndarray]  # what start.tflite gives, for a batch
@@ -48,7 +53,7 @@ class LiteRTRuntime:
     Args:
         folders: checked bundles over the same words, of the same image size.
         threads: processors for each graph.
-        where: whether the first has the fourth graph, too.
+        more: for each folder, which of `MORE` it has; none by default.
 
     Attributes:
         vocab_sizes: words that each knows, special ones included.
@@ -60,13 +65,20 @@ class LiteRTRuntime:
 
     name = "litert"
 
-    def __init__(self, folders: Sequence[Path], threads: int, where: bool = False):
-        self._nets = [_load(folder, threads) for folder in folders]
-        self.grid = self._nets[0][0].grid
-        self.vocab_sizes = [s.outputs["log_probs"].shape[-1] for *_, s in self._nets]
-        self._where = (
-            Graph(locate(folders[0], WHERE), threads, EXPORT) if where else None
-        )
+    def __init__(
+        self,
+        folders: Sequence[Path],
+        threads: int,
+        more: Sequence[Collection[str]] | None = None,
+    ):
+        self._nets = [
+            _load(folder, threads, files)
+            for folder, files in zip(folders, more or [()] * len(folders), strict=True)
+        ]
+        self.grid = self._nets[0].encoder.grid
+        self.vocab_sizes = [
+            net.step.outputs["log_probs"].shape[-1] for net in self._nets
+        ]
 
     def check(
         self,
@@ -84,21 +96,19 @@ class LiteRTRuntime:
         """
         for net, config, count in zip(self._nets, configs, concepts, strict=True):
             _check(net, config, vocab_size, count)
-        if self._where:
-            _check_where(self._where, self._nets[0][1], concepts[0])
 
     def encode(self, images: np.ndarray) -> list[np.ndarray]:
         """Give the features float32 (B, R, D) of images, for each model."""
         return [
-            np.stack([encoder.encode(image) for image in images])
-            for encoder, _, _ in self._nets
+            np.stack([net.encoder.encode(image) for image in images])
+            for net in self._nets
         ]
 
     def look(self, features: list[np.ndarray]) -> list[Memory]:
         """Get ready to write about features."""
         return [
-            _join([start(features=row[None]) for row in rows])
-            for (_, start, _), rows in zip(self._nets, features, strict=True)
+            _join([_begin(net, row[None]) for row in rows])
+            for net, rows in zip(self._nets, features, strict=True)
         ]
 
     def seen(self, looked: list[Memory]) -> Seen | None:
@@ -110,10 +120,11 @@ class LiteRTRuntime:
 
     def where(self, looked: list[Memory]) -> np.ndarray | None:
         """Say how surely each region shows each concept, float32 (B, R, C)."""
-        if not self._where:
+        where = self._nets[0].where
+        if not where:
             return None
         rows = looked[0][ODDS]
-        return np.concatenate([self._where(odds=row[None])["where"] for row in rows])
+        return np.concatenate([where(odds=row[None])["where"] for row in rows])
 
     def search(
         self,
@@ -145,28 +156,46 @@ class LiteRTRuntime:
     def _start(self, looked: list[Memory], sequences: int) -> Any:
         """Give the search's step function, and the state before it."""
         started = [
-            _start(graph, memory, sequences)
-            for (_, _, graph), memory in zip(self._nets, looked, strict=True)
+            _start(net.step, memory, sequences)
+            for net, memory in zip(self._nets, looked, strict=True)
         ]
         return ensemble(started, numpy_ops)
 
 
-Net = tuple[EncoderGraph, Graph, Graph]  # encoder, start, step
+class _Net(NamedTuple):
+    """The graphs of one model."""
+
+    encoder: EncoderGraph
+    start: Graph
+    step: Graph
+    concepts: Graph | None
+    where: Graph | None
 
 
-def _load(folder: Path, threads: int) -> Net:
-    encoder, start, step = (locate(folder, file) for file in FILES)
-    return (
-        EncoderGraph(encoder, threads, EXPORT),
-        Graph(start, threads, EXPORT),
-        Graph(step, threads, EXPORT),
+def _load(folder: Path, threads: int, more: Collection[str]) -> _Net:
+    def load(file: str) -> Graph:
+        return Graph(locate(folder, file), threads, EXPORT)
+
+    encoder, start, step = FILES
+    return _Net(
+        EncoderGraph(locate(folder, encoder), threads, EXPORT),
+        load(start),
+        load(step),
+        *(load(file) if file in more else None for file in MORE),
     )
 
 
-def _check(net: Net, config: CaptionerConfig, vocab_size: int, concepts: int) -> None:
-    encoder, start, step = net
-    encoder.check_images(config.encoder.image_size)
-    features = encoder.features
+def _begin(net: _Net, features: np.ndarray) -> Memory:
+    """Look at one photo, float32 (1, R, D)."""
+    if not net.concepts:
+        return net.start(features=features)
+    found = net.concepts(features=features)
+    return found | net.start(features=features, said=found["said"])
+
+
+def _check(net: _Net, config: CaptionerConfig, vocab_size: int, concepts: int) -> None:
+    net.encoder.check_images(config.encoder.image_size)
+    features = net.encoder.features
     regions, decoder = features.shape[1], config.decoder
     keys = decoder.attention_units or decoder.region_units
     units, count = decoder.units, CELLS[decoder.cell].states * decoder.layers
@@ -183,15 +212,20 @@ def _check(net: Net, config: CaptionerConfig, vocab_size: int, concepts: int) ->
             specs["concept_keys"] = Spec("float32", (rows, slots, keys_size))
         return specs
 
-    one = {name: Spec("float32", (1, units)) for name in names}
+    given: Specs = {"features": features}
+    one = memory(1) | {name: Spec("float32", (1, units)) for name in names}
     if config.concepts:
-        one |= {name: Spec("float32", (1, concepts)) for name in Seen._fields}
-        if ODDS in start.outputs:
-            one[ODDS] = Spec("float32", (1, regions, -1))
-    start.check({"features": features}, memory(1) | one)
+        seen = told(regions, concepts)
+        if net.concepts:
+            net.concepts.check(given, seen)
+            given |= {"said": seen["said"]}
+        else:
+            asked = seen.keys() - (set() if ODDS in net.start.outputs else {ODDS})
+            one |= {name: seen[name] for name in asked}
+    net.start.check(given, one)
     states = {name: Spec("float32", (-1, -1, units)) for name in names}
-    used = {name: spec for name, spec in memory(-1).items() if name in step.inputs}
-    step.check(
+    used = {n: spec for n, spec in memory(-1).items() if n in net.step.inputs}
+    net.step.check(
         {"tokens": Spec("int32", (-1, -1))} | used | states,
         {
             "log_probs": Spec("float32", (-1, -1, vocab_size)),
@@ -199,12 +233,10 @@ def _check(net: Net, config: CaptionerConfig, vocab_size: int, concepts: int) ->
         }
         | states,
     )
-
-
-def _check_where(graph: Graph, start: Graph, concepts: int) -> None:
-    given = {name: spec for name, spec in start.outputs.items() if name == ODDS}
-    regions = start.outputs["regions"].shape[1]
-    graph.check(given, {"where": Spec("float32", (1, regions, concepts))})
+    if net.where:
+        odds = (net.concepts or net.start).outputs.get(ODDS)
+        given = {ODDS: odds} if odds else {}
+        net.where.check(given, {"where": Spec("float32", (1, regions, concepts))})
 
 
 def _start(graph: Graph, memory: Memory, sequences: int) -> Any:

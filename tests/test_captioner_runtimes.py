@@ -7,6 +7,7 @@ For proofs a bundle's part is converted here without rounding anything; how
 import importlib.util
 import json
 import os
+import shutil
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -22,6 +23,7 @@ from captioner.runtime_litert import FILES, PART, WHERE
 from shared.bundles import folder as bundles
 from shared.bundles.litert import try_graph
 from shared.bundles.manifests import digest
+from shared.concepts.graph import CONCEPTS
 from shared.console.quiet import muted
 from shared.errors import AppError
 from shared.text.vocabulary import SPECIAL_WORDS, Vocabulary
@@ -61,7 +63,21 @@ SEARCHES = {
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("small_net")]
 
 
-def add_part(folder):
+def put_inside(graphs):
+    """Let `start` itself tell of concepts, as it does in older exports."""
+    from shared.nets.export import trace
+
+    concepts, start = graphs.pop("concepts"), graphs["start"]
+
+    def whole(features):
+        told = concepts(features=features)
+        return told | start(features=features, said=told["said"])
+
+    (features,), _ = concepts.structured_input_signature
+    graphs["start"] = trace(whole, features)
+
+
+def add_part(folder, change=lambda graphs: None):
     """Add a LiteRT part in which all numbers are as they were."""
     with muted():
         import tensorflow as tf
@@ -71,6 +87,7 @@ def add_part(folder):
 
         model = load_bundle(folder)[2]
         graphs, files, saved = trace_graphs(model), {}, folder.with_name("saved")
+        change(graphs)
         save_graphs(graphs, model.weights, saved)
         for graph in graphs:
             converter = tf.lite.TFLiteConverter.from_saved_model(
@@ -243,6 +260,28 @@ def test_both_runtimes_tell_the_same_concepts_and_where_they_are(tmp_path):
     forge(folder, WHERE, (folder / FILES[0]).read_bytes())
     with pytest.raises(AppError, match=r"where\.tflite does not fit"):
         load_captioner(folder)
+
+
+def test_exports_that_have_the_concept_net_inside_say_the_same(tmp_path):
+    config = tiny_config(concepts={"slots": 3, "units": 6})
+    new = write_tiny(tmp_path / "new", config, tiny_model(config))
+    old = shutil.copytree(new, tmp_path / "old")
+    assert (add_part(new) / CONCEPTS).exists()
+    assert not (add_part(old, put_inside) / CONCEPTS).exists()
+    models = [load_captioner(folder, runtime="litert") for folder in (new, old)]
+    models.append(load_captioner([old, new], runtime="litert"))
+    first, *others = (
+        [model.caption(photo(seed)) for seed in range(4)] for model in models
+    )
+    for other in others:
+        check_same(first, other)
+    first, *others = (model.concepts(photo(0)) for model in models)
+    for other in others:
+        assert [one[:3] for one in first] == [one[:3] for one in other]
+        np.testing.assert_array_equal(first[0].where, other[0].where)
+    forge(new, CONCEPTS, (new / FILES[0]).read_bytes())
+    with pytest.raises(AppError, match=r"concepts\.tflite does not fit"):
+        load_captioner(new)
 
 
 @pytest.mark.parametrize("kind", KINDS)

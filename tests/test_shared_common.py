@@ -7,6 +7,7 @@ import shutil
 import time
 
 import h5py
+import keras
 import numpy as np
 import pytest
 from conftest import (
@@ -31,6 +32,7 @@ from shared.vision.encoders import Encoder
 from vqa.predict import load_bundle as load_vqa
 
 SIZES = {"units": 6, "slots": 2}
+LOADERS = {"captioner": load_bundle, "vqa": load_vqa}
 pytestmark = pytest.mark.usefixtures("small_net")
 
 
@@ -93,6 +95,23 @@ def test_siblings_have_the_same_bytes(siblings):
         assert not set(APART) & set(file)
 
 
+@pytest.mark.slow
+def test_siblings_export_the_same_concept_net(siblings):
+    from captioner.export import trace_graphs
+    from shared.nets.export import write_litert
+    from vqa.export import trace_graphs as trace_vqa
+
+    image = np.zeros((1, 32, 32, 3), np.uint8)
+    files = []
+    for task, load in LOADERS.items():
+        keras.utils.clear_session()  # as in a process of its own
+        net = load(siblings / task)[-1]
+        graphs = trace_graphs(net) if task == "captioner" else trace_vqa(net, 6)
+        chosen = {name: graphs[name] for name in ("concepts", "encoder")}
+        files.append(write_litert(chosen, net.weights, image, "float16"))
+    assert files[0] == files[1]
+
+
 def test_what_was_rounded_stays(siblings, tmp_path):
     config, vocabulary, model = load_bundle(siblings / "captioner")
     write_tiny(tmp_path / "again", config, model, vocabulary)
@@ -129,7 +148,7 @@ def test_common_files_lie_once_and_bundles_are_whole(packaged, siblings):
     bundle = packaged / "captioner" / "bundle"
     names = {common_path(n, files_of(bundle)[n]).name for n in APART.values()}
     assert {path.name for path in manifests.COMMON.iterdir()} == names
-    for task, load in (("captioner", load_bundle), ("vqa", load_vqa)):
+    for task, load in LOADERS.items():
         folder = packaged / task / "bundle"
         assert not any((folder / name).exists() for name in APART.values())
         check_bundle(folder, task)

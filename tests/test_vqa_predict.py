@@ -21,12 +21,14 @@ from keras import ops
 from PIL import Image
 
 from shared.bundles import litert
+from shared.concepts.graph import CONCEPTS
 from shared.errors import AppError
+from shared.nets.export import trace, write_litert
 from shared.text.vocabulary import SPECIAL_WORDS, Vocabulary, split_words
 from vqa import load_model, predict
 from vqa.answers import AnswerSpace
 from vqa.asked import Concepts
-from vqa.export import write_graphs
+from vqa.export import trace_graphs
 from vqa.photo_answerer import PHOTOS_AHEAD, PhotoAnswerer
 from vqa.predict import load_bundle, load_vqa
 from vqa.replies import NOT_SURE, Asked
@@ -549,16 +551,33 @@ def test_without_keras_a_bundle_says_what_it_needs(bundle, monkeypatch):
         load_vqa(bundle)
 
 
-def written(answerer, folder):
+def put_inside(graphs):
+    """Let `answer` itself find out what is there, as it does in older exports."""
+    concepts, answer = graphs.pop("concepts"), graphs["answer"]
+
+    def whole(features, tokens, asked):
+        told = concepts(features=features)
+        given = {"features": features, "tokens": tokens, "asked": asked}
+        return answer(**given, said=told["said"], there=told["there"])
+
+    specs, others = answer.structured_input_signature
+    graphs["answer"] = trace(whole, *specs, others["asked"])
+
+
+def written(answerer, folder, change=lambda graphs: None):
     """A runtime of LiteRT for the same weights."""
     images = np.stack([answerer.read(photo(seed)) for seed in range(8)])
     model, length = answerer.runtime.model, answerer.config.vocabulary.max_words
-    graphs = folder / litert.PART
-    graphs.mkdir(parents=True)
-    for name, content in write_graphs(model, length, images, "float16").items():
-        (graphs / name).write_bytes(content)
+    graphs = trace_graphs(model, length)
+    change(graphs)
+    known = len(model.concepts.words) if "concepts" in graphs else 0
+    part = folder / litert.PART
+    part.mkdir(parents=True)
+    files = write_litert(graphs, model.weights, images, "float16")
+    for name, content in files.items():
+        (part / name).write_bytes(content)
     count = len(answerer.space) if answerer.space else 0
-    return LiteRTRuntime(folder, 1, answerer.config, count)
+    return LiteRTRuntime(folder, 1, answerer.config, count, known)
 
 
 @pytest.mark.slow
@@ -593,6 +612,23 @@ def test_litert_answers_as_keras_does(name, request, tmp_path):
                     assert by_text(its) == pytest.approx(by_text(mine), abs=0.1)
                 assert first.attention.shape == second.attention.shape
                 np.testing.assert_allclose(first.attention, second.attention, atol=0.05)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not find_spec("ai_edge_litert"), reason="LiteRT is not installed")
+def test_exports_that_have_the_concept_net_inside_answer_the_same(told, tmp_path):
+    new = written(told, tmp_path / "new")
+    old = written(told, tmp_path / "old", put_inside)
+    assert not (tmp_path / "old" / CONCEPTS).exists()
+    first, second = (
+        PhotoAnswerer(told.config, VQA_VOCABULARY, told.space, runtime, told.concepts)
+        for runtime in (new, old)
+    )
+    for seed in range(3):
+        for question in (COLOR, IS_IT):
+            assert by_text(first.ask(photo(seed), question).answers) == pytest.approx(
+                by_text(second.ask(photo(seed), question).answers), abs=1e-6
+            )
 
 
 @pytest.mark.parametrize("choices", [(), ("yes", "no"), ("red hat", "blue dog")])

@@ -12,6 +12,7 @@ import tensorflow as tf
 
 from shared.bundles import folder as bundles
 from shared.bundles.litert import PART
+from shared.concepts.table import Seen
 from shared.files.locks import hold
 from shared.nets.export import (
     Files,
@@ -117,7 +118,8 @@ def _export(
 
     def check(made: Path) -> Check:
         count = len(space) if space else 0
-        found = answer("LiteRT", LiteRTRuntime(made, 1, config, count))
+        known = len(model.concepts.words) if model.concepts else 0
+        found = answer("LiteRT", LiteRTRuntime(made, 1, config, count, known))
         return Check(
             len(questions),
             share_of_same(_best(expected), _best(found)),
@@ -162,8 +164,13 @@ def write_graphs(
     Returns:
         content of the .tflite files by name.
     """
-    graphs = _Graphs(model).traced(max_words)
+    graphs = trace_graphs(model, max_words)
     return write_litert(graphs, model.weights, images, precision)
+
+
+def trace_graphs(model: Vqa, max_words: int) -> dict[str, Any]:
+    """Give the graphs of `vqa.runtime_litert` by name, see `trace`."""
+    return _Graphs(model).traced(max_words)
 
 
 class _Graphs:
@@ -176,13 +183,16 @@ class _Graphs:
     def traced(self, max_words: int) -> dict[str, Any]:
         images, features = encoder_specs(self.model.encoder)
         tokens = tf.TensorSpec((1, None, max_words), tf.int32, "tokens")
-        asked = [tf.TensorSpec((1, None, MOST), tf.int32, "asked")]
-        asked = asked if self.model.concepts else []
+        graphs, told = {"encoder": trace(self.encode, images)}, {}
+        if concepts := self.model.concepts:
+            shape = (1, len(concepts.words))
+            told = {n: tf.TensorSpec(shape, tf.float32, n) for n in Seen._fields}
+            told["asked"] = tf.TensorSpec((1, None, MOST), tf.int32, "asked")
+            graphs["concepts"] = trace(concepts.export, features)
         boxes = tf.TensorSpec((1, 1, None, 4), tf.float32, "boxes")
         words = tf.TensorSpec((None, None), tf.int32, "choices")
-        return {
-            "encoder": trace(self.encode, images),
-            "answer": trace(self.answer, features, tokens, *asked),
+        return graphs | {
+            "answer": trace(self.answer, features, tokens, **told),
             "blind": trace(self.guess, tokens),
             "choose": trace(self.choose_box, features, boxes)
             if self.points
@@ -192,8 +202,8 @@ class _Graphs:
     def encode(self, images: Any) -> dict[str, Any]:
         return {"features": self.model.encoder.export(images)}
 
-    def answer(self, features: Any, tokens: Any, asked: Any = None) -> dict[str, Any]:
-        return _named(*self.model.explain(features, tokens, asked))
+    def answer(self, features: Any, tokens: Any, **told: Any) -> dict[str, Any]:
+        return _named(*self.model.explain(features, tokens, **told))
 
     def guess(self, tokens: Any) -> dict[str, Any]:
         return _named(*self.blind.explain(nothing(tokens), tokens))

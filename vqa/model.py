@@ -97,14 +97,17 @@ class Vqa(keras.Model):
         guessed, _ = self.blind(nothing(tokens), tokens, choices, training=training)
         return (*seen, guessed)
 
-    def explain(self, features, tokens, asked=None):
+    def explain(self, features, tokens, **told):
         """Give joint, scores of all answers, and alpha, of all answerers together.
 
         As `Answerer.explain`; joint is float (B, N, members * J), and its product with
         a vector of `encode` is the mean of the members' scores.
+
+        Args:
+            told: of a net with concepts, "asked", and maybe "said" and "there"; see the
+                inputs of the call.
         """
-        inputs = {"features": features}
-        _, facts = self.look(inputs if asked is None else inputs | {"asked": asked})
+        _, facts = self.look({"features": features, **told})
         found = [a.explain(features, tokens, facts) for a in self.answerers]
         joints, scores, alphas = zip(*found, strict=True)
         count = len(found)

@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING
 
 from shared.bundles import litert
 from shared.bundles.folder import check_size, read_text
+from shared.bundles.manifests import read_manifest
 from shared.bundles.reading import read_bundle
 from shared.bundles.runtimes import RuntimeName, choose_runtime
+from shared.concepts.graph import CONCEPTS
 from shared.concepts.table import TABLE, read_table, words_of
 from shared.console.quiet import importing_keras
 from shared.processors import usable_processors
@@ -52,9 +54,15 @@ def load_vqa(
         concepts = Concepts(net.concepts.words) if net.concepts else None
         loaded: Runtime = KerasRuntime(net)
     else:
-        config, vocabulary, space, concepts = _read_texts(folder, FILES)
-        threads = max(1, usable_processors() - 1)
-        loaded = LiteRTRuntime(folder, threads, config, len(space) if space else 0)
+        own = [CONCEPTS] if CONCEPTS in read_manifest(folder)["files"] else []
+        config, vocabulary, space, concepts = _read_texts(folder, [*FILES, *own])
+        loaded = LiteRTRuntime(
+            folder,
+            max(1, usable_processors() - 1),
+            config,
+            len(space) if space else 0,
+            len(concepts.words) if concepts and own else 0,
+        )
     return PhotoAnswerer(config, vocabulary, space, loaded, concepts)
 
 

@@ -60,11 +60,9 @@ class Scorer(keras.Model):
 
     def call(self, inputs):
         """Score answers."""
+        told = {name: given for name, given in inputs.items() if name == "asked"}
         tokens = inputs["tokens"]
-        features = inputs.get("features", nothing(tokens))
-        if "asked" in inputs:
-            return self.net.explain(features, tokens, inputs["asked"])
-        return self.net.explain(features, tokens)
+        return self.net.explain(inputs.get("features", nothing(tokens)), tokens, **told)
 
 
 class KerasRuntime:

@@ -6,12 +6,15 @@ A bundle's LiteRT part, written by `vqa.export`:
     answer.tflite   features, tokens (1, N, S) -> joint (1, N, J), scores (1, N, A),
                     alpha (1, N, H, R)
     blind.tflite    tokens -> joint, scores, alpha, by the twin
-                    with concepts, asked (1, N, M), see `vqa.asked`, beside tokens
     choose.tflite   choices (C, L) -> vectors (C, J), blind_vectors; or, of a model that
                     points, features and boxes (1, 1, C, 4) -> the same
 
 There are no scores where the answers come with the question. What a question does not
 need is not loaded.
+
+With concepts, answer takes asked (1, N, M) as well, see `vqa.asked`, and what there is
+of them in the photo, said and there, which another graph tells of its features:
+concepts.tflite, see `shared.concepts.graph`. Older exports have that inside answer.
 """
 
 from pathlib import Path
@@ -21,6 +24,8 @@ import numpy as np
 
 from shared.bundles.litert import PART, EncoderGraph, Graph, Spec, Specs
 from shared.bundles.manifests import locate
+from shared.concepts.graph import told
+from shared.concepts.table import Seen
 from vqa.asked import MOST
 from vqa.config import VqaConfig
 from vqa.runtime import Scores
@@ -36,6 +41,9 @@ class LiteRTRuntime:
     Args:
         folder: a checked bundle.
         threads: processors for each graph.
+        config: recipe of the model.
+        answers: those that it knows.
+        concepts: words of its concept net, if that is a graph of its own; else 0.
 
     Attributes:
         grid: rows and columns of the regions.
@@ -46,7 +54,14 @@ class LiteRTRuntime:
 
     name = "litert"
 
-    def __init__(self, folder: Path, threads: int, config: VqaConfig, answers: int):
+    def __init__(
+        self,
+        folder: Path,
+        threads: int,
+        config: VqaConfig,
+        answers: int,
+        concepts: int = 0,
+    ):
         self._folder, self._threads = folder, threads
         self._later: dict[str, Graph] = {}  # loaded when they are first needed
         self._loading = Lock()  # two first questions load one graph
@@ -55,6 +70,10 @@ class LiteRTRuntime:
         self._encoder.check_images(config.encoder.image_size)
         self._features, self.grid = self._encoder.features, self._encoder.grid
         self._answer = self._load("answer")
+        self._told = told(self._features.shape[1], concepts) if concepts else {}
+        self._concepts = self._load("concepts") if concepts else None
+        if self._concepts:
+            self._concepts.check({"features": self._features}, self._told)
         self._answer.check(*self._expected("answer"))
 
     def look(self, image: np.ndarray) -> np.ndarray:
@@ -69,8 +88,11 @@ class LiteRTRuntime:
     ) -> Scores:
         """Score the answers to questions int32 (N, S) about one photo."""
         rows = {} if asked is None else {"asked": asked[None]}
-        found = self._answer(features=features[None], tokens=tokens[None], **rows)
-        return _scores(found)
+        if self._concepts:
+            found = self._concepts(features=features[None])
+            rows |= {name: found[name] for name in Seen._fields}
+        given = {"features": features[None], "tokens": tokens[None], **rows}
+        return _scores(self._answer(**given))
 
     def guess(self, tokens: np.ndarray) -> Scores:
         """The same by the twin that does not see the photo."""
@@ -106,6 +128,8 @@ class LiteRTRuntime:
             alpha = (max(1, config.net.hops), regions)
             if config.concepts:
                 tokens |= {"asked": Spec("int32", (1, -1, MOST))}
+            if self._concepts:
+                tokens |= {name: self._told[name] for name in Seen._fields}
             return seen | tokens, _said(members * joint, self._answers, alpha)
         if graph == "blind":
             return tokens, _said(joint, self._answers, (1, 1))

@@ -28,6 +28,7 @@ import numpy as np
 from keras import layers, ops
 
 from shared.bundles.weights import load_weights
+from shared.concepts.graph import ODDS
 from shared.concepts.table import CLASSES, THINGS, Row, Seen, Table, read_table
 from shared.errors import AppError
 
@@ -183,6 +184,11 @@ class ConceptNet(keras.Model):
             classes = self.classifier(ops.mean(features, axis=1))
         witnesses = self.witnesses(taught, classes)
         return Seen(self.say(witnesses), self.see(witnesses)), odds
+
+    def export(self, features: Any) -> dict[str, Any]:
+        """Give what `shared.concepts.graph` says that an exported graph does."""
+        seen, odds = self.look(features)
+        return {**seen._asdict(), ODDS: odds}
 
     def witnesses(self, taught: Any, classes: Any | None) -> list[Any]:
         """Give each witness's log odds (B, V) of each word; 0 where it knows nothing.

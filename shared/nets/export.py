@@ -178,18 +178,20 @@ def write_litert(
     Returns:
         content of a .tflite file for each graph.
     """
-    with tempfile.TemporaryDirectory() as saved:
-        save_graphs(graphs, weights, Path(saved))
-        files = {}
-        for graph in graphs:
+    files = {}
+    for name, graph in graphs.items():
+        # Each is saved alone: beside others its tensors would be numbered by them, and
+        # siblings would not have the same bytes.
+        with tempfile.TemporaryDirectory() as saved:
+            save_graphs({name: graph}, weights, Path(saved))
             converter = tf.lite.TFLiteConverter.from_saved_model(
-                saved, signature_keys=[graph]
+                saved, signature_keys=[name]
             )
             # Matrices in int8, what is multiplied with them in int8 on the fly.
             converter.optimizations = [tf.lite.Optimize.DEFAULT]
-            if graph == "encoder" and precision == "float16":
+            if name == "encoder" and precision == "float16":
                 converter.target_spec.supported_types = [tf.float16]
-            elif graph == "encoder":
+            elif name == "encoder":
                 converter.representative_dataset = lambda: (
                     {"images": image[None]} for image in images
                 )
@@ -197,5 +199,5 @@ def write_litert(
                     tf.lite.OpsSet.TFLITE_BUILTINS_INT8,
                     tf.lite.OpsSet.TFLITE_BUILTINS,  # what scales pixels
                 ]
-            files[f"{graph}.tflite"] = converter.convert()
+            files[f"{name}.tflite"] = converter.convert()
     return files
