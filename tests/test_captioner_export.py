@@ -148,28 +148,14 @@ def test_a_part_is_replaced(bundle, data, scores, converted):
     bundles.check_bundle(bundle, "captioner")
 
 
-def test_auto_is_float16_where_int8_loses_too_much(bundle, data, scores, converted):
-    scores += [50.0, 48.9, 49.1]
-    found = export(bundle, "litert", data)
-    assert (converted, found.after) == (["int8", "float16"], 49.1)
-    assert (bundle / FILES[0]).read_bytes() == b"float16"
-    assert "Encoder in float16" in (bundle / "card.md").read_text()
-
-
-@pytest.mark.parametrize(
-    ("precision", "tried"),
-    [("auto", ["int8", "float16"]), ("int8", ["int8"]), ("float16", ["float16"])],
-)
-def test_what_loses_too_much_is_not_written(
-    bundle, data, scores, converted, precision, tried
+def test_what_loses_too_much_leaves_the_bundle_as_it_was(
+    bundle, data, scores, converted
 ):
     scores += [50.0, 47.9, 47.9]
     before = content(bundle)
-    match = r"loses 2.1 CIDEr-D; 2 may be lost, so nothing was written"
-    with pytest.raises(AppError, match=match) as caught:
-        export(bundle, "litert", data, precision=precision, max_loss=2)
-    assert ("--precision float16" in str(caught.value)) == (precision == "int8")
-    assert converted == tried
+    with pytest.raises(AppError, match=r"loses 2.1 CIDEr-D; 2 may be lost"):
+        export(bundle, "litert", data, max_loss=2)
+    assert converted == ["int8", "float16"]
     assert content(bundle) == before
 
 
