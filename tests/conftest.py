@@ -216,6 +216,13 @@ def photo(seed):
     return np.asarray(image.resize((48, 40), Image.Resampling.NEAREST))
 
 
+def draw(*names, level=100):
+    """Write grey photos, each lighter than the one before."""
+    for i, name in enumerate(names):
+        Path(name).parent.mkdir(parents=True, exist_ok=True)
+        Image.new("L", (16, 12), level + i).save(name, "PNG")
+
+
 def dense_model(inputs, units, seed=0):
     """Two layers with batch statistics between them; all weights from 0.1 to 1."""
     import keras

@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 import numpy as np
 import pytest
+from conftest import draw
 from PIL import Image
 
 from captioner import formats, job
@@ -126,12 +127,6 @@ def fake(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "captioner.predict", fake.module())
     monkeypatch.chdir(tmp_path)
     return fake
-
-
-def draw(*names, level=100):
-    for i, name in enumerate(names):
-        Path(name).parent.mkdir(parents=True, exist_ok=True)
-        Image.new("L", (16, 12), level + i).save(name, "PNG")
 
 
 def run(capsys, *words):
@@ -557,12 +552,6 @@ def test_a_full_memory_says_what_to_do(capsys, fake):
         "note: 1 of 2 photos are kept in o.csv.partial.jsonl; go on with --resume",
         "error: the memory is full. Try a smaller --batch-size.",
     ]
-
-
-def test_debugging_shows_the_traceback(monkeypatch):
-    monkeypatch.setenv("SIGHTREAD_DEBUG", "1")
-    with pytest.raises(AppError, match="holds no photos"):
-        main(["caption", "."])
 
 
 @pytest.mark.skipif(os.name != "posix", reason="names that Windows does not allow")

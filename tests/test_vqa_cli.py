@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from conftest import (
+    draw,
     fake_answerer,
     tiny_vqa_config,
     tiny_vqa_model,
@@ -17,7 +18,6 @@ from conftest import (
 )
 from PIL import Image
 
-from shared.errors import AppError
 from vqa.cli import main
 from vqa.data import read_dataset
 from vqa.predict import SHIPPED
@@ -44,12 +44,6 @@ def fake(tmp_path, monkeypatch):
     monkeypatch.setattr("vqa.predict.why_not_litert", lambda folder: "no reason.")
     monkeypatch.chdir(tmp_path)
     return fake
-
-
-def draw(*names, level=100):
-    for i, name in enumerate(names):
-        Path(name).parent.mkdir(parents=True, exist_ok=True)
-        Image.new("L", (16, 12), level + i).save(name, "PNG")
 
 
 def run(capsys, *words):
@@ -435,24 +429,6 @@ def test_train_and_export_get_their_options(capsys, tmp_path, monkeypatch):
     assert (status, out) == (0, ["b/litert"])
     assert calls[-1][0][0] == Path("b")
     assert calls[-1][1] == {"precision": "auto", "max_loss": 1.0}
-
-
-def test_errors_have_no_traceback(capsys, fake, monkeypatch):
-    draw("a.png")
-
-    def fail(error):
-        def load(*_, **__):
-            raise error
-
-        monkeypatch.setattr("vqa.predict.load_vqa", load)
-        return run(capsys, "ask", "a.png", "is it red?")
-
-    assert fail(AppError("no model"))[::2] == (1, ["error: no model"])
-    assert "the memory is full" in fail(MemoryError())[2][0]
-    assert fail(OSError(28, "No space left"))[2] == ["error: output: No space left."]
-    monkeypatch.setenv("SIGHTREAD_DEBUG", "1")
-    with pytest.raises(AppError):
-        fail(AppError("no model"))
 
 
 def test_a_missing_bundle_says_what_to_do(capsys, tmp_path, monkeypatch):
