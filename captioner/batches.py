@@ -10,7 +10,7 @@ import numpy as np
 
 from captioner.data import Record
 from shared.concepts.imagined import Imagined
-from shared.runs.photos import Batch, Look, choose_mirrored
+from shared.data.mixing import Batch, Look, choose_mirrored
 from shared.text.vocabulary import BOS, Vocabulary
 
 

@@ -8,9 +8,8 @@ from captioner.config import CaptionerConfig
 from captioner.data import Record
 from captioner.metrics.report import Report
 from shared.runs import figures
-from shared.runs.checkpoints import Progress
+from shared.runs.checkpoints import Progress, history_key
 from shared.runs.reports import describe_data, describe_run, warn_boldly
-from shared.runs.trainer import history_key
 
 
 def describe(

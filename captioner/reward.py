@@ -11,7 +11,7 @@ from captioner.model import Captioner
 from captioner.runtime_keras import Search
 from captioner.search.rules import make_rules
 from captioner.search.strategy import FOUND
-from shared.runs.photos import Batch
+from shared.data.mixing import Batch
 from shared.text.vocabulary import EOS, PAD, SPECIAL_WORDS, Vocabulary
 
 END = SPECIAL_WORDS[EOS]
@@ -66,7 +66,7 @@ class SelfCritic:
 
         Args:
             rows: int (B,), of the photos.
-            batch: of the photos, see `shared.runs.photos.Look`.
+            batch: of the photos, see `shared.data.mixing.Look`.
 
         Returns:
             tokens: int32 (B, K, T); a beam that was not found is all pad.

@@ -22,10 +22,11 @@ from shared.concepts.imagined import Imagined
 from shared.concepts.table import Seen
 from shared.concepts.telling import tell
 from shared.concepts.words import Mentions
-from shared.data.mixing import Order, count_turns
+from shared.data.mixing import Look, Order, count_turns
+from shared.runs.checkpoints import history_key
 from shared.runs.folder import BEST
-from shared.runs.photos import Look, Viewer, compile_with_encoder, look_up
-from shared.runs.trainer import Epochs, Validated, history_key
+from shared.runs.photos import Viewer, compile_with_encoder, look_up
+from shared.runs.trainer import Epochs, Validated
 from shared.runs.training import check_numbers, take_step
 from shared.text.vocabulary import Vocabulary
 

@@ -22,9 +22,9 @@ WITH_KERAS = {
         "nets.export nets.precision runs.checkpoints runs.photos runs.reports "
         "runs.trainer runs.training vision.efficientnet_lite vision.encoders "
         "vision.features vision.small",
-        "captioner": "batches decoder export finish losses model reports reward "
+        "captioner": "decoder export finish losses model reports reward "
         "runtime_keras task train",
-        "vqa": "answerer batches evidence export losses model reader reports "
+        "vqa": "answerer evidence export losses model reader reports "
         "finish runtime_keras task train",
     }.items()
     for room in rooms.split()

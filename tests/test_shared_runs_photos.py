@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from shared.data.mixing import choose_mirrored
 from shared.errors import AppError
-from shared.runs.photos import Viewer, _augment, choose_mirrored, look_up
+from shared.runs.photos import Viewer, _augment, look_up
 from shared.vision.features import Features, PhotosLost
 from shared.vision.images import read_image
 

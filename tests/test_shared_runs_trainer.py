@@ -11,9 +11,10 @@ from keras import ops
 from shared.config import parse_config
 from shared.errors import AppError
 from shared.runs import training
+from shared.runs.checkpoints import history_key
 from shared.runs.folder import BEST, CHECKPOINT, Run
 from shared.runs.recipes import RecipeConfig, StageConfig
-from shared.runs.trainer import Epochs, Trainer, Validated, history_key
+from shared.runs.trainer import Epochs, Trainer, Validated
 from shared.runs.training import compile_model, take_step
 
 PART = "part.npz"

@@ -15,10 +15,10 @@ from keras import ops
 from shared.errors import AppError
 from shared.runs import training
 from shared.runs.checkpoints import Progress, load_arrays, load_progress, save_arrays
+from shared.runs.photos import check_blocks
 from shared.runs.training import (
     ahead,
     build_optimizer,
-    check_blocks,
     interrupts_wait,
     log_scalars,
     run_epoch,

@@ -155,7 +155,7 @@ def test_a_mirror_turned_back_changes_nothing():
     plain = questions.take([np.array([0, 1, -1])], STRAIGHT)
     drawn = questions.take([np.array([0, 1, -1])], TURNED)
     assert (drawn.inputs["tokens"] != plain.inputs["tokens"]).any()
-    questions._mirror(drawn.inputs, drawn.targets, TURNED)
+    questions.mirror.turn(drawn.inputs, drawn.targets, TURNED)
     np.testing.assert_array_equal(drawn.inputs["tokens"], plain.inputs["tokens"])
     np.testing.assert_array_equal(drawn.targets, plain.targets)
 

@@ -36,12 +36,12 @@ from shared.vision import names
 from vqa import train as train_module
 from vqa.answers import AnswerSpace
 from vqa.config import VqaConfig
+from vqa.criteria import Outcome
 from vqa.data import Record, read_dataset, select
 from vqa.metrics.scoring import score_answers
 from vqa.predict import load_bundle, load_vqa
 from vqa.questions.captions import read_captions
 from vqa.reports import (
-    Outcome,
     draw_curves,
     draw_samples,
     score_outcome,

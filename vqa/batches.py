@@ -9,16 +9,16 @@ from typing import NamedTuple
 import numpy as np
 
 from shared.concepts.imagined import Imagined
-from shared.runs.photos import Batch, Look, choose_mirrored
-from shared.text.vocabulary import PAD, UNK, Vocabulary, split_words
+from shared.data.mixing import Batch, Look, choose_mirrored
+from shared.text.vocabulary import PAD, Vocabulary, split_words
 from vqa.answers import AnswerSpace, normalize
 from vqa.asked import Concepts
 from vqa.config import VqaConfig
 from vqa.data import Record
+from vqa.mirror import Mirror
 from vqa.texts import TextSource
 from vqa.words import encode_answers
 
-SIDES = ("left", "right")
 DOUBT = 0.3  # a thing that is there with this chance is not denied, whoever left it out
 TEXT_QUESTIONS = 6  # of a caption, in a batch
 PRESENCE = "presence"  # kind of the questions made for what captions leave out
@@ -120,8 +120,7 @@ class Questions:
             self.width = 0 if self.choices is None else self.choices.shape[1]
         self.weights = np.array([record.weight for record in records], np.float32)
         self.sources = np.array([record.source for record in records])
-        self._other_side = _swap_words(vocabulary)
-        self._other_answer = _swap_answers(space) if space else np.zeros(0, int)
+        self.mirror = Mirror(vocabulary, space)
 
     def __len__(self) -> int:
         return len(self.tokens)
@@ -147,35 +146,11 @@ class Questions:
             inputs["choices"] = np.where(
                 empty[..., None, None], 0, self.choices[rows]
             ).astype(self.choices.dtype)
-        self._mirror(inputs, targets, mirrored)
+        if mirrored.any():
+            self.mirror.turn(inputs, targets, mirrored)
         known = ~empty & (targets.max(axis=-1, initial=0.0) > 0)
         weights = np.where(known, self.weights[rows], 0.0).astype(np.float32)
         return Drawn(inputs, targets, weights, self.denies[rows] & ~empty)
-
-    def _mirror(self, inputs: Batch, targets: np.ndarray, mirrored: np.ndarray) -> None:
-        if not mirrored.any():
-            return
-        inputs["tokens"][mirrored] = self._other_side[inputs["tokens"][mirrored]]
-        choices = inputs.get("choices")
-        if choices is None:
-            moved = np.zeros_like(targets[mirrored])
-            to = self._other_answer
-            moved[..., to[to >= 0]] = targets[mirrored][..., to >= 0]
-            targets[mirrored] = moved
-        elif choices.dtype == np.int32:
-            choices[mirrored] = self._other_side[choices[mirrored]]
-        else:
-            left, top, right, bottom = np.moveaxis(choices[mirrored], -1, 0)
-            real = right > left
-            choices[mirrored] = np.stack(
-                [
-                    np.where(real, 1 - right, 0),
-                    top,
-                    np.where(real, 1 - left, 0),
-                    bottom,
-                ],
-                axis=-1,
-            )
 
 
 class Texts:
@@ -305,28 +280,6 @@ def _choices(
         words[index, : len(record.choices)] = flat[start : start + len(record.choices)]
         start += len(record.choices)
     return words
-
-
-def _swap_words(vocabulary: Vocabulary) -> np.ndarray:
-    """For each word's id, that of what it becomes in a mirror: int32 (V,)."""
-    other = np.arange(len(vocabulary), dtype=np.int32)
-    for side, turned in zip(SIDES, SIDES[::-1], strict=True):
-        if side in vocabulary:
-            other[vocabulary.ids[side]] = vocabulary.ids.get(turned, UNK)
-    return other
-
-
-def _swap_answers(space: AnswerSpace) -> np.ndarray:
-    """For each answer's id, what it becomes in a mirror, or -1 if that is unknown."""
-    turned = dict(zip(SIDES, SIDES[::-1], strict=True))
-    return np.array(
-        [
-            space.ids.get(
-                normalize(" ".join(turned.get(w, w) for w in answer.split(" "))), -1
-            )
-            for answer in space.answers
-        ]
-    )
 
 
 def draw_batches(

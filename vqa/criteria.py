@@ -1,6 +1,10 @@
-"""Metrics that choose the best epoch: a new one is a file of its own and a line."""
+"""What a model makes of questions, and metrics that choose the best epoch by it.
+
+A new metric is a file of its own and a line below.
+"""
 
 from collections.abc import Callable, Mapping
+from typing import NamedTuple
 
 import numpy as np
 
@@ -12,6 +16,25 @@ Criterion = Callable[[np.ndarray, np.ndarray], float]
 def judge(scores: np.ndarray, targets: np.ndarray) -> np.ndarray:
     """Say how right the highest scored answers are: float (questions,)."""
     return targets[np.arange(len(targets)), scores.argmax(axis=1)]
+
+
+class Outcome(NamedTuple):
+    """What a model makes of the dev questions. Axes: questions, A answers or choices.
+
+    Attributes:
+        seen: float (questions, A), scores by the model.
+        guessed: the same by its twin, which does not see the photos.
+        targets: how right each answer is.
+    """
+
+    seen: np.ndarray
+    guessed: np.ndarray
+    targets: np.ndarray
+
+    @property
+    def right(self) -> np.ndarray:
+        """How right the model's answers are: float (questions,)."""
+        return judge(self.seen, self.targets)
 
 
 def accuracy(scores: np.ndarray, targets: np.ndarray) -> float:

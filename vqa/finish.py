@@ -22,10 +22,11 @@ from vqa.calibration import (
     to_confidence,
 )
 from vqa.config import AnsweringConfig, VqaConfig
+from vqa.criteria import Outcome
 from vqa.data import Record
 from vqa.guard import opening
 from vqa.model import Vqa
-from vqa.reports import Outcome, describe, draw_curves, draw_samples, write_card
+from vqa.reports import describe, draw_curves, draw_samples, write_card
 from vqa.runtime_keras import load_net
 from vqa.task import AnswerTask
 from vqa.texts import TextSource

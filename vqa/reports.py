@@ -3,14 +3,13 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
 from shared.runs import figures
-from shared.runs.checkpoints import Progress
+from shared.runs.checkpoints import Progress, history_key
 from shared.runs.reports import describe_data, describe_run, warn_boldly
-from shared.runs.trainer import history_key
 from shared.text.vocabulary import SPECIAL_WORDS, Vocabulary
 from vqa.answers import AnswerSpace
 from vqa.calibration import (
@@ -21,31 +20,12 @@ from vqa.calibration import (
     to_confidence,
 )
 from vqa.config import VqaConfig
-from vqa.criteria import judge
+from vqa.criteria import Outcome
 from vqa.data import Record
 from vqa.metrics.report import Report, Score
 from vqa.metrics.scoring import score_answers
 
 SHOWN_GROUPS = 12
-
-
-class Outcome(NamedTuple):
-    """What a model makes of the dev questions. Axes: questions, A answers or choices.
-
-    Attributes:
-        seen: float (questions, A), scores by the model.
-        guessed: the same by its twin, which does not see the photos.
-        targets: how right each answer is.
-    """
-
-    seen: np.ndarray
-    guessed: np.ndarray
-    targets: np.ndarray
-
-    @property
-    def right(self) -> np.ndarray:
-        """How right the model's answers are: float (questions,)."""
-        return judge(self.seen, self.targets)
 
 
 def describe(

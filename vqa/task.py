@@ -9,17 +9,16 @@ from keras import ops
 
 from shared.concepts.table import Seen
 from shared.concepts.telling import tell
-from shared.data.mixing import Order, count_turns
+from shared.data.mixing import Batch, Look, Order, count_turns
+from shared.runs.checkpoints import history_key
 from shared.runs.folder import BEST
 from shared.runs.photos import (
-    Batch,
-    Look,
     Photo,
     Viewer,
     compile_with_encoder,
     look_up,
 )
-from shared.runs.trainer import Epochs, Validated, history_key
+from shared.runs.trainer import Epochs, Validated
 from shared.runs.training import ahead, check_numbers, take_step
 from shared.vision.features import Features
 from vqa.batches import (
@@ -31,9 +30,8 @@ from vqa.batches import (
     draw_batches,
 )
 from vqa.config import StageConfig, VqaConfig
-from vqa.criteria import CRITERIA
+from vqa.criteria import CRITERIA, Outcome
 from vqa.model import Vqa
-from vqa.reports import Outcome
 
 BEST_BLIND = "best_blind.npz"
 

@@ -8,8 +8,8 @@ from shared.concepts.net import ConceptNet
 from shared.concepts.table import Seen
 from shared.concepts.telling import read_taught
 from shared.errors import AppError
+from shared.runs.photos import check_blocks
 from shared.runs.recipes import EncoderConfig, PhotoStageConfig
-from shared.runs.training import check_blocks
 from shared.vision.encoders import Encoder
 
 

@@ -1,9 +1,13 @@
-"""How several data sets are mixed, and what has no photos among them."""
+"""In what order photos are learnt from, and how several data sets are mixed."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
+
+Batch = dict[str, np.ndarray]
+# rows int (B,), mirrored bool (B,), random source -> "images", or "features" and more
+Look = Callable[[np.ndarray, np.ndarray, np.random.Generator], Batch]
 
 
 def count_turns(sources: Sequence[int], balance: float) -> np.ndarray:
@@ -69,3 +73,8 @@ class Order(NamedTuple):
             rows = order[turn * self.batch_size : (turn + 1) * self.batch_size]
             rng = np.random.default_rng([*seeds, step + 1])  # 0 is the order's
             yield None if without else rows, rng
+
+
+def choose_mirrored(count: int, mirror: bool, rng: np.random.Generator) -> np.ndarray:
+    """Say which photos are mirrored, half of them if asked: bool (count,)."""
+    return (rng.random(count) < 0.5) & mirror

@@ -38,6 +38,11 @@ class Progress:
     before: dict[str, Any] | None = None
 
 
+def history_key(metric: str) -> str:
+    """Name a metric on the data to choose by as the history does: "dev_cider_d"."""
+    return f"dev_{metric.lower().replace('-', '_').replace(' ', '_')}"
+
+
 def save_arrays(
     path: Path, variables: Sequence[keras.Variable], progress: dict[str, Any]
 ) -> None:

@@ -7,6 +7,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from PIL import Image
 
+from shared.data.mixing import Batch, Look
+from shared.errors import AppError
 from shared.runs.recipes import PhotoStageConfig
 from shared.runs.training import compile_model
 from shared.vision.encoders import Encoder
@@ -14,9 +16,6 @@ from shared.vision.features import Features, PhotosLost, extract_features, read_
 from shared.vision.images import Resize, StoredImage
 
 Photo = Path | StoredImage
-Batch = dict[str, np.ndarray]
-# rows int (B,), mirrored bool (B,), random source -> "images", or "features" and more
-Look = Callable[[np.ndarray, np.ndarray, np.random.Generator], Batch]
 
 
 class Viewer(NamedTuple):
@@ -82,6 +81,29 @@ class Viewer(NamedTuple):
         return look
 
 
+def check_blocks(encoder: Encoder, blocks: Mapping[str, str]) -> None:
+    """Make sure that an encoder can be trained as the stages of a recipe want.
+
+    Args:
+        encoder: a new one; all of it can be trained afterwards.
+        blocks: for each stage's name what it trains, see `Encoder.train_from`.
+
+    Raises:
+        AppError: if there is no such layer, or nothing to train from there on.
+    """
+    for stage, block in blocks.items():
+        try:
+            encoder.train_from(block)
+        except AppError as error:
+            raise AppError(f"stages.{stage}.encoder_from: {error}") from error
+        if block != "none" and not encoder.trainable_variables:
+            raise AppError(
+                f"stages.{stage}.encoder_from: from the layer {block!r} on, the "
+                "encoder has nothing to train. Name an earlier layer, or all."
+            )
+    encoder.train_from("all")
+
+
 def compile_with_encoder(model: Any, stage: PhotoStageConfig, steps: int) -> None:
     """Compile a model whose encoder learns as a stage says, if at all.
 
@@ -116,11 +138,6 @@ def look_up(
         return batch
 
     return look
-
-
-def choose_mirrored(count: int, mirror: bool, rng: np.random.Generator) -> np.ndarray:
-    """Say which photos are mirrored, half of them if asked: bool (count,)."""
-    return (rng.random(count) < 0.5) & mirror
 
 
 def _augment(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:

@@ -50,11 +50,6 @@ class Epochs(NamedTuple, Generic[B]):
     validate: Callable[[], Validated]
 
 
-def history_key(metric: str) -> str:
-    """Name a metric on the data to choose by as the history does: "dev_cider_d"."""
-    return f"dev_{metric.lower().replace('-', '_').replace(' ', '_')}"
-
-
 class Task(Protocol[S_contra]):
     """What is trained, and how a stage goes about it."""
 

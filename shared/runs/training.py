@@ -14,11 +14,9 @@ import numpy as np
 import tensorflow as tf
 from keras import ops
 
-from shared.errors import AppError
+from shared.errors import AppError, DataLost
 from shared.runs.checkpoints import Progress
 from shared.runs.recipes import StageConfig
-from shared.vision.encoders import Encoder
-from shared.vision.features import PhotosLost
 
 CHECKPOINT_SECONDS = 120
 T = TypeVar("T")
@@ -112,29 +110,6 @@ def compile_model(
     model.compile(optimizer=optimizer, jit_compile=False)
 
 
-def check_blocks(encoder: Encoder, blocks: Mapping[str, str]) -> None:
-    """Make sure that an encoder can be trained as the stages of a recipe want.
-
-    Args:
-        encoder: a new one; all of it can be trained afterwards.
-        blocks: for each stage's name what it trains, see `Encoder.train_from`.
-
-    Raises:
-        AppError: if there is no such layer, or nothing to train from there on.
-    """
-    for stage, block in blocks.items():
-        try:
-            encoder.train_from(block)
-        except AppError as error:
-            raise AppError(f"stages.{stage}.encoder_from: {error}") from error
-        if block != "none" and not encoder.trainable_variables:
-            raise AppError(
-                f"stages.{stage}.encoder_from: from the layer {block!r} on, the "
-                "encoder has nothing to train. Name an earlier layer, or all."
-            )
-    encoder.train_from("all")
-
-
 def grow(old: keras.Model, new: keras.Model) -> None:
     """Give a model the weights of one that knows only its first words, or answers.
 
@@ -190,7 +165,7 @@ def run_epoch(
     """Take the steps of an epoch that are left, and save from time to time.
 
     An interrupt, or a request to end, waits until a step is done, and then saves; a
-    second one does not wait. Lost photos save as well.
+    second one does not wait. Lost data save as well.
 
     Args:
         batches: from step `progress.step` on.
@@ -203,7 +178,7 @@ def run_epoch(
         the losses.
 
     Raises:
-        PhotosLost: if `batches` raises it.
+        DataLost: if `batches` raises it.
         KeyboardInterrupt, SystemExit: after an interrupt, or a request to end.
     """
     losses: list[float] = []
@@ -219,7 +194,7 @@ def run_epoch(
                     saved = time.monotonic()
                 if asked:
                     _stop(asked[0])
-        except PhotosLost:
+        except DataLost:
             save()
             raise
     return losses

@@ -25,7 +25,7 @@ import numpy as np
 from keras import ops
 
 from shared.console.progress import counted
-from shared.errors import AppError
+from shared.errors import AppError, DataLost
 from shared.files.atomic import write_text
 from shared.files.fingerprints import digest_photos
 from shared.files.locks import hold
@@ -36,7 +36,7 @@ BATCH = 32
 HALF_MAX = float(np.finfo(np.float16).max)
 
 
-class PhotosLost(AppError):
+class PhotosLost(DataLost):
     """Photos that could be read when a run began can no longer be read.
 
     Args:
