@@ -1,37 +1,36 @@
 """Look at every photo and caption of a data set before hours are spent on it."""
 
-import hashlib
-from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from captioner.config import VocabularyConfig
 from captioner.cost import Cost
 from captioner.data import Record, Split
-from shared.console.progress import counted, plain
-from shared.errors import AppError
-from shared.runs.briefing import count_rare, name_rare, name_some, warn_of_few
+from shared.console.progress import counted
+from shared.data.checking import (
+    PhotoCheck,
+    as_size,
+    as_time,
+    check_photos,
+    name_some,
+    without_split,
+)
+from shared.runs.briefing import count_rare, name_rare, warn_of_few
 from shared.text.vocabulary import SPECIAL_WORDS, Vocabulary, are_glued, split_words
-from shared.vision.images import image_name, read_image
 
 FEW = 300  # photos to learn from, below which somebody should know what to expect
 
 
 @dataclass(frozen=True)
-class DatasetCheck:
+class DatasetCheck(PhotoCheck):
     """What `check_dataset` found; `str()` of it is the report.
 
     Attributes:
-        photos: how many, by split.
         captions: how many, by split; those that hold no word do not count.
-        missing: (name, reason) of the photos that are not there.
-        broken: (name, reason) of the photos that are there and cannot be read.
         without_caption: names of the photos with nothing but empty captions.
         empty_captions: names of the photos with an empty caption among others.
         long_captions: (name, caption), of more than `vocabulary.max_words` words.
-        leaks: names of photos with the same bytes that are in several splits.
-        repeats: how many photos have the same bytes as an earlier one of their split.
         same_captions: the most frequent caption, and how often it is written, if
             that is often.
         drawn: how many dev photos were drawn from train, as the source names none.
@@ -45,15 +44,10 @@ class DatasetCheck:
         coverage: share of the running words of dev that are kept, 0 to 1.
     """
 
-    photos: dict[Split, int]
     captions: dict[Split, int]
-    missing: tuple[tuple[str, str], ...]
-    broken: tuple[tuple[str, str], ...]
     without_caption: tuple[str, ...]
     empty_captions: tuple[str, ...]
     long_captions: tuple[tuple[str, str], ...]
-    leaks: tuple[tuple[str, ...], ...]
-    repeats: int
     same_captions: tuple[str, int] | None
     drawn: int
     glued: str
@@ -66,28 +60,14 @@ class DatasetCheck:
     coverage: float
 
     @property
-    def ok(self) -> bool:
-        """Whether nothing needs to be fixed."""
-        return not self.problems
-
-    @property
     def problems(self) -> list[str]:
         """What to fix, a paragraph each, with examples."""
         found = [
-            name_some("missing photos", map(": ".join, self.missing)),
-            name_some("broken photos", map(": ".join, self.broken)),
+            *super().problems,
             name_some("photos without a caption", self.without_caption),
             name_some("photos with an empty caption", self.empty_captions),
-            name_some(
-                "photos that are in several splits, so that dev or test scores flatter",
-                map(" = ".join, self.leaks),
-            ),
+            *without_split("photos with captions", self.captions),
         ]
-        found += (
-            f"no photos with captions in split {split}"
-            for split in ("train", "dev")
-            if not self.captions.get(split)
-        )
         if self.captions.get("train") and not self.kept:
             least = self.vocabulary.min_count
             found.append(f"no word is seen {least} times, see `min_count`")
@@ -113,6 +93,12 @@ class DatasetCheck:
             )
         if self.choose and (few := warn_of_few(self.choose)):
             found.append(f"dev: {few}")
+        return found
+
+    @property
+    def notes(self) -> list[str]:
+        """What is good to know, a sentence or two each."""
+        found = []
         if self.drawn:
             found.append(
                 f"the data names no dev photos: {self.drawn} of train are dev, chosen "
@@ -130,43 +116,31 @@ class DatasetCheck:
             title = f"captions of more than {self.vocabulary.max_words} words"
             shown = (f"{name}: {caption}" for name, caption in self.long_captions)
             found.append(name_some(f"{title} (training cuts them)", shown))
-        if self.repeats:
-            found.append(f"photos that repeat one of their own split: {self.repeats}")
-        return found
+        return found + super().notes
 
     def __str__(self) -> str:
-        lines = [f"{'split':8}{'photos':>9}{'captions':>10}{'a photo':>9}"]
-        for split, photos in self.photos.items():
-            captions = self.captions[split]
-            lines.append(f"{split:8}{photos:9}{captions:10}{captions / photos:9.1f}")
-        lines += [
-            "",
-            f"{self.vocabulary.units}s: {self.words} in train, {self.kept} of them are "
-            f"learnt, which make up {self.coverage:.1%} of dev's text",
-        ]
+        units, kept = self.vocabulary.units, self.kept
         why = f"seen less than {self.vocabulary.min_count} times"
-        if rare := name_rare(self.vocabulary.units, self.rare, why):
-            lines.append(rare)
-        lines += ["", *(f"note: {text}" for text in self.warnings)]
-        lines += [f"problem: {problem}" for problem in self.problems]
-        if self.ok:
-            lines.append("nothing to fix" if self.warnings else "no problems found")
-        return "\n".join(plain(line) for line in "\n".join(lines).split("\n"))
+        about = (
+            f"\n{units}s: {self.words} in train, {kept} of them are learnt, which make "
+            f"up {self.coverage:.1%} of dev's text",
+            name_rare(units, self.rare, why),
+        )
+        return self.report({"captions": self.captions}, "\n".join(filter(None, about)))
 
 
 def report_cost(cost: Cost, recipe: str) -> str:
     """Say what training takes, and for which recipe."""
     lines = [
-        f"training with {recipe} will take about {_time(cost.total)} on this "
+        f"training with {recipe} will take about {as_time(cost.total)} on this "
         "computer's processor, if it does nothing else:",
-        f"  start and end  {_time(cost.start)}",
+        f"  start and end  {as_time(cost.start)}",
     ]
     if cost.features:
-        lines.append(
-            f"  features       {_time(cost.features)}, once; {_size(cost.disk)} of disk"
-        )
+        took, disk = as_time(cost.features), as_size(cost.disk)
+        lines.append(f"  features       {took}, once; {disk} of disk")
     lines += [
-        f"  stage {name:9}at most {_time(seconds)}" for name, seconds in cost.stages
+        f"  stage {name:9}at most {as_time(seconds)}" for name, seconds in cost.stages
     ]
     return "\n".join(lines)
 
@@ -192,8 +166,8 @@ def check_dataset(
         progress: called with (photos looked at, photos in all) after each.
     """
     wanted = vocabulary or VocabularyConfig()
-    missing, broken, same = _look_at_all(records, workers, progress)
-    unreadable = {name for name, _ in missing + broken}
+    photos = check_photos(records, workers, progress)
+    unreadable = photos.unreadable
     written: dict[Split, list[tuple[str, str]]] = {"train": [], "dev": [], "test": []}
     for record in records:
         texts = [text for text in record.captions if any(map(str.isalnum, text))]
@@ -207,14 +181,8 @@ def check_dataset(
     every = [pair for pairs in written.values() for pair in pairs]
     captioned = {name for name, _ in every}
     return DatasetCheck(
-        photos={
-            split: n
-            for split in written
-            if (n := sum(record.split == split for record in records))
-        },
+        **vars(photos),
         captions={split: len(pairs) for split, pairs in written.items()},
-        missing=tuple(missing),
-        broken=tuple(broken),
         without_caption=tuple(r.name for r in records if r.name not in captioned),
         empty_captions=tuple(
             r.name
@@ -226,12 +194,6 @@ def check_dataset(
             for name, text in every
             if len(split_words(text, wanted.units)) > wanted.max_words
         ),
-        leaks=tuple(
-            tuple(record.name for record in group)
-            for group in same
-            if len({record.split for record in group}) > 1
-        ),
-        repeats=sum(len(g) - len({r.split for r in g}) for g in same),
         same_captions=_repeated([text for _, text in every]),
         drawn=sum(record.is_drawn for record in records),
         glued=_glued([text for _, text in every]) if wanted.units == "word" else "",
@@ -243,27 +205,6 @@ def check_dataset(
         vocabulary=wanted,
         coverage=known.coverage(words["dev"]),
     )
-
-
-def _look_at_all(
-    records: Sequence[Record],
-    workers: int,
-    progress: Callable[[int, int], None] | None,
-) -> tuple[list[tuple[str, str]], list[tuple[str, str]], list[list[Record]]]:
-    """Give what is missing and what is broken, with reasons, and photos by content."""
-    missing: list[tuple[str, str]] = []
-    broken: list[tuple[str, str]] = []
-    same: defaultdict[str, list[Record]] = defaultdict(list)
-    for done, (record, digest, error) in enumerate(_look(records, workers), 1):
-        if error is None:
-            same[digest].append(record)
-        else:
-            reason = str(error).removeprefix(f"{image_name(record.image)}: ")
-            is_missing = isinstance(error.__cause__, FileNotFoundError)
-            (missing if is_missing else broken).append((record.name, reason))
-        if progress:
-            progress(done, len(records))
-    return missing, broken, list(same.values())
 
 
 def _count(pairs: Iterable[tuple[str, str]], unreadable: set[str]) -> int:
@@ -280,31 +221,3 @@ def _glued(texts: Sequence[str]) -> str:
     """Give a caption whose words run together, if most are such."""
     glued = [text for text in texts if are_glued(text)]
     return glued[0] if 2 * len(glued) > len(texts) else ""
-
-
-def _look(
-    records: Sequence[Record], workers: int
-) -> Iterator[tuple[Record, str, AppError | None]]:
-    with ThreadPoolExecutor(workers) as pool:
-        yield from pool.map(_look_at, records)
-
-
-def _look_at(record: Record) -> tuple[Record, str, AppError | None]:
-    try:
-        read_image(record.image, size=224)
-        digest = hashlib.sha256(record.image.read_bytes()).hexdigest()
-    except AppError as error:
-        return record, "", error
-    except OSError as error:  # gone since it was decoded
-        return record, "", AppError(f"the file cannot be read: {error.strerror}.")
-    return record, digest, None
-
-
-def _size(count: float) -> str:
-    return f"{count / 1e9:.1f} GB" if count >= 1e8 else f"{count / 1e6:.1f} MB"
-
-
-def _time(seconds: float) -> str:
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

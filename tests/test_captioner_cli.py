@@ -678,7 +678,7 @@ def test_data_prints_the_check(capsys):
     assert "10 words are not learnt (seen less than 7 times), the commonest" in out
     assert "they were seen: grey (6), of (6), one (6)" in out
     assert "only 6 photos to learn from" in out
-    assert out.endswith("nothing to fix\n")
+    assert out.endswith("no problems found, but 2 warnings\n")
     assert err == ""
     Path("data/3.png").write_bytes(b"")
     assert main(["data", "data", *recipe]) == 1
@@ -694,7 +694,7 @@ def test_data_draws_shapes_to_start_with(capsys):
     assert "captioner train --config captioner-tiny --data shapes --out" in err
     assert main(["data", "shapes", "--config", "captioner-tiny"]) == 0
     out = capsys.readouterr().out
-    assert "train         192       192" in out
+    assert "train          192       192" in out
     assert "words: 6 in train, 6 of them are learnt" in out
     assert "one caption is written 40 times: A red circle." in out
     assert main(["data", "--draw", "shapes"]) == 1

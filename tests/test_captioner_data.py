@@ -718,7 +718,7 @@ def test_check_finds_what_is_planted(tmp_path):
     assert len(check.problems) == 5
     report = str(check)
     for text in (
-        "train           7        12      1.7",
+        "train            7        12       1.7",
         "words: 5 in train, 4 of them are learnt, which make up 66.7% of dev",
         "1 word is not learnt (seen less than 2 times), the commonest",
         "only 3 photos to learn from",
@@ -737,7 +737,7 @@ def test_check_of_a_sound_set(tmp_path):
     check = check_dataset(read_dataset(tmp_path), VocabularyConfig(min_count=1))
     assert check.ok
     assert check.drawn == 1
-    assert str(check).endswith("nothing to fix")
+    assert str(check).endswith("no problems found, but 2 warnings")
     assert "the data names no dev photos: 1 of train are dev" in str(check)
 
 

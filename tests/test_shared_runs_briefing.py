@@ -1,12 +1,10 @@
 from types import SimpleNamespace
 
 from shared.runs.briefing import (
-    EXAMPLES,
     FEW,
     count_rare,
     name_clipped,
     name_rare,
-    name_some,
     warn_of_few,
 )
 
@@ -27,14 +25,6 @@ def test_what_is_not_learnt_is_named_the_commonest_first():
     assert text.endswith("runs (2), zebra (2), frisbee (1).")
     assert name_rare("word", {"a": 1}, "").startswith("1 word is not learnt")
     assert name_rare("word", count_rare([["a"]], {"a": 0}), "") == ""
-
-
-def test_some_of_many_are_named():
-    assert name_some("broken photos", []) == ""
-    assert name_some("broken photos", ["a.jpg"]) == "broken photos: 1\n    a.jpg"
-    lines = name_some("photos", map(str, range(EXAMPLES + 2))).splitlines()
-    assert lines[0] == f"photos: {EXAMPLES + 2}"
-    assert [line.strip() for line in lines[1:]] == [*"01234", "... and 2 more"]
 
 
 def test_a_batch_of_more_photos_than_there_are_is_said():

@@ -1,17 +1,20 @@
 """Look at every photo, question and answer before hours are spent on them."""
 
-import hashlib
-from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple, get_args
+from typing import NamedTuple
 
-from shared.console.progress import counted
-from shared.errors import AppError
-from shared.runs.briefing import count_rare, name_rare, name_some, warn_of_few
+from shared.data.checking import (
+    PhotoCheck,
+    as_size,
+    as_time,
+    check_photos,
+    name_some,
+    without_split,
+)
+from shared.runs.briefing import count_rare, name_rare, warn_of_few
 from shared.text.vocabulary import Vocabulary, split_words
-from shared.vision.images import image_name, read_image
 from vqa.answers import AnswerSpace
 from vqa.balance import Balance, best_answer, weigh_answers
 from vqa.calibration import LEAST
@@ -20,7 +23,6 @@ from vqa.words import choose_vocabulary
 
 LONG_QUESTION = 24  # words; the recipes read so many
 OPENING = 2  # words: "what color", "how many"
-SPLITS: tuple[Split, ...] = get_args(Split)
 
 
 @dataclass(frozen=True)
@@ -52,20 +54,15 @@ class TrainingCost:
 
 
 @dataclass(frozen=True)
-class DatasetCheck:
+class DatasetCheck(PhotoCheck):
     """What `check_dataset` found; `str()` of it is the report.
 
     Attributes:
-        photos: how many, by split.
         questions: how many, by split.
         answered: how many of them say what is right, by split.
-        missing: (name, reason) of the photos that are not there.
-        broken: (name, reason) of the photos that are there and cannot be read.
         unanswered: questions of train or dev that do not say what is right, and of
             test if others there do; each with its id.
         wordless: ids of the questions without a word.
-        leaks: names of photos with the same bytes that are in several splits.
-        repeats: how many photos have the same bytes as an earlier one of their split.
         balance: how the answers are spread.
         words: different words in the training questions.
         kept: how many of them are learnt: those seen at least `min_count` times.
@@ -78,15 +75,10 @@ class DatasetCheck:
         cost: what training takes.
     """
 
-    photos: dict[Split, int]
     questions: dict[Split, int]
     answered: dict[Split, int]
-    missing: tuple[tuple[str, str], ...]
-    broken: tuple[tuple[str, str], ...]
     unanswered: tuple[str, ...]
     wordless: tuple[str, ...]
-    leaks: tuple[tuple[str, ...], ...]
-    repeats: int
     balance: Balance
     words: int
     kept: int
@@ -98,28 +90,14 @@ class DatasetCheck:
     cost: TrainingCost
 
     @property
-    def ok(self) -> bool:
-        """Whether nothing needs to be fixed."""
-        return not self.problems
-
-    @property
     def problems(self) -> list[str]:
         """What to fix, a paragraph each, with examples."""
         found = [
-            name_some("missing photos", map(": ".join, self.missing)),
-            name_some("broken photos", map(": ".join, self.broken)),
+            *super().problems,
             name_some("questions without an answer", self.unanswered),
             name_some("questions without a word", self.wordless),
-            name_some(
-                "photos that are in several splits, so that dev or test scores flatter",
-                map(" = ".join, self.leaks),
-            ),
+            *without_split("questions with answers", self.answered),
         ]
-        found += (
-            f"no questions with answers in split {split}"
-            for split in ("train", "dev")
-            if not self.answered.get(split)
-        )
         if self.balance.different == 1:
             answer = self.balance.groups[0].answers[0][0]
             found.append(f"all training questions have the same answer, {answer!r}")
@@ -141,6 +119,18 @@ class DatasetCheck:
         why = f"seen less than {_times(self.min_count)} in train's questions"
         found.append(name_rare("word", self.rare, why))
         return [text.removesuffix(".") for text in found if text]
+
+    @property
+    def notes(self) -> list[str]:
+        """What is good to know."""
+        long = sum(count for n, count in self.lengths.items() if n > LONG_QUESTION)
+        found = super().notes
+        if long:
+            found.append(
+                f"questions of more than {LONG_QUESTION} words, of which models read "
+                f"so many: {long}"
+            )
+        return found
 
     @property
     def cache_bytes(self) -> int:
@@ -165,16 +155,11 @@ class DatasetCheck:
         return photos * self.cost.views
 
     def __str__(self) -> str:
-        titles = ("photos", "questions", "answered", "a photo")
-        lines = [f"{'split':8}" + "".join(f"{title:>10}" for title in titles)]
-        for split, photos in self.photos.items():
-            questions, answered = self.questions[split], self.answered[split]
-            each = questions / photos
-            lines.append(f"{split:8}{photos:10}{questions:10}{answered:10}{each:10.1f}")
         total, longest = self.lengths.total(), max(self.lengths, default=0)
         mean = sum(n * count for n, count in self.lengths.items()) / max(total, 1)
-        lines += ["", str(self.balance)] if str(self.balance) else []
-        lines += [
+        disk, training = as_size(self.cache_bytes), as_time(self.training_seconds)
+        lines = [
+            *(["", str(self.balance)] if str(self.balance) else []),
             "",
             f"words: {self.words} in train's questions, {self.kept} of them at least "
             f"{_times(self.min_count)}; with those of the answers, a new model knows "
@@ -182,31 +167,13 @@ class DatasetCheck:
             f"questions: {mean:.1f} words on average, {longest} in the longest",
             "",
             "training will take, as an estimate for 2 CPU cores:",
-            f"  disk      {_size(self.cache_bytes)} for the features of train and dev",
-            f"  memory    {_size(self.cost.memory)}; features stay on disk",
-            f"  features  {_time(self.feature_seconds)}, once",
-            f"  training  {_time(self.training_seconds)} for {self.cost.epochs} epochs "
-            "at most",
-            "",
+            f"  disk      {disk} for the features of train and dev",
+            f"  memory    {as_size(self.cost.memory)}; features stay on disk",
+            f"  features  {as_time(self.feature_seconds)}, once",
+            f"  training  {training} for {self.cost.epochs} epochs at most",
         ]
-        long = sum(count for n, count in self.lengths.items() if n > LONG_QUESTION)
-        if long:
-            lines.append(
-                f"note: questions of more than {LONG_QUESTION} words, of which models "
-                f"read so many: {long}"
-            )
-        if self.repeats:
-            lines.append(
-                f"note: photos that repeat one of their own split: {self.repeats}"
-            )
-        lines += [f"warning: {warning}" for warning in self.warnings]
-        lines += [f"problem: {problem}" for problem in self.problems]
-        if self.ok:
-            count = len(self.warnings)
-            heed = f", but {counted(count, 'warning')}" if count else ""
-            lines.append(f"no problems found{heed}")
-        # File names may hold bytes that are no text.
-        return "\n".join(lines).encode("utf-8", "replace").decode()
+        counts = {"questions": self.questions, "answered": self.answered}
+        return self.report(counts, "\n".join(lines))
 
 
 def check_dataset(
@@ -230,13 +197,15 @@ def check_dataset(
         cost: what training takes; None for the defaults.
         progress: called with (photos looked at, photos in all) after each.
     """
-    photos = _look_at_all(records, workers, progress)
-    lost = {name for name, _ in (*photos.missing, *photos.broken)}
+    photos = check_photos(records, workers, progress)
+    unreadable = photos.unreadable
     words = _count_words(records)
     learnt = [
         record
         for record in records
-        if _is_answered(record) and words.of[record.id] and record.name not in lost
+        if _is_answered(record)
+        and words.of[record.id]
+        and record.name not in unreadable
     ]
     vocabulary = _vocabulary(learnt, answers, min_count)
     train = Counter(w for r in learnt if r.split == "train" for w in words.of[r.id])
@@ -244,31 +213,16 @@ def check_dataset(
     kept = sum(count >= min_count for count in train.values())
     questions = Counter(record.split for record in records)
     answered = Counter(record.split for record in records if _is_answered(record))
-    found = [split for split in SPLITS if questions[split]]
     return DatasetCheck(
-        photos={
-            s: sum(s in places for places in photos.splits.values()) for s in found
-        },
-        questions={split: questions[split] for split in found},
-        answered={split: answered[split] for split in found},
-        missing=tuple(photos.missing),
-        broken=tuple(photos.broken),
+        **vars(photos),
+        questions={split: questions[split] for split in photos.photos},
+        answered={split: answered[split] for split in photos.photos},
         unanswered=tuple(
             f"{record.id}: {record.question}"
             for record in records
             if not _is_answered(record) and (record.split != "test" or answered["test"])
         ),
         wordless=tuple(r.id for r in records if not words.openings[r.id]),
-        leaks=tuple(
-            tuple(names)
-            for names in photos.same.values()
-            if len({split for name in names for split in photos.splits[name]}) > 1
-        ),
-        repeats=sum(
-            count - 1
-            for names in photos.same.values()
-            for count in Counter(s for n in names for s in photos.splits[n]).values()
-        ),
         balance=weigh_answers(records, words.openings, answers),
         words=len(train),
         kept=kept,
@@ -279,54 +233,6 @@ def check_dataset(
         lengths=words.lengths,
         cost=cost or TrainingCost(),
     )
-
-
-class _Photos(NamedTuple):
-    splits: defaultdict[str, set[Split]]  # of each name
-    missing: list[tuple[str, str]]
-    broken: list[tuple[str, str]]
-    same: defaultdict[str, list[str]]  # names by what the files hold
-
-
-def _look_at_all(
-    records: Sequence[Record],
-    workers: int,
-    progress: Callable[[int, int], None] | None,
-) -> _Photos:
-    """Decode each photo once, however many questions it has."""
-    photos = _Photos(defaultdict(set), [], [], defaultdict(list))
-    for record in records:
-        photos.splits[record.name].add(record.split)
-    todo = list({record.name: record for record in records}.values())
-    for done, (record, digest, error) in enumerate(_look(todo, workers), 1):
-        if error is None:
-            photos.same[digest].append(record.name)
-        else:
-            reason = str(error).removeprefix(f"{image_name(record.image)}: ")
-            is_missing = isinstance(error.__cause__, FileNotFoundError)
-            found = photos.missing if is_missing else photos.broken
-            found.append((record.name, reason))
-        if progress:
-            progress(done, len(todo))
-    return photos
-
-
-def _look(
-    records: Sequence[Record], workers: int
-) -> Iterator[tuple[Record, str, AppError | None]]:
-    with ThreadPoolExecutor(workers) as pool:
-        yield from pool.map(_look_at, records)
-
-
-def _look_at(record: Record) -> tuple[Record, str, AppError | None]:
-    try:
-        read_image(record.image, size=224)
-        digest = hashlib.sha256(record.image.read_bytes()).hexdigest()
-    except AppError as error:
-        return record, "", error
-    except OSError as error:  # gone since it was decoded
-        return record, "", AppError(f"the file cannot be read: {error.strerror}.")
-    return record, digest, None
 
 
 def _vocabulary(learnt: Sequence[Record], answers: int, min_count: int) -> Vocabulary:
@@ -358,13 +264,3 @@ def _is_answered(record: Record) -> bool:
 
 def _times(count: int) -> str:
     return {1: "once", 2: "twice"}.get(count, f"{count} times")
-
-
-def _size(count: float) -> str:
-    return f"{count / 1e9:.1f} GB" if count >= 1e8 else f"{count / 1e6:.1f} MB"
-
-
-def _time(seconds: float) -> str:
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

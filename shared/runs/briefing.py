@@ -8,7 +8,6 @@ from shared.console.progress import counted
 
 FEW = 30  # photos to choose by; on fewer, a score says little
 SHOWN = 8
-EXAMPLES = 5
 
 
 def warn_of_few(photos: int) -> str:
@@ -49,21 +48,6 @@ def name_rare(what: str, counts: Counter[str], why: str) -> str:
         f"{counted(len(counts), f'{what} is', f'{what}s are')} not learnt ({why}), the "
         f"commonest with how often they were seen: {names}{more}."
     )
-
-
-def name_some(title: str, items: Iterable[str]) -> str:
-    """Say how many there are of something, and name the first, a line each.
-
-    Returns:
-        an empty text if there is none.
-    """
-    items = list(items)
-    if not items:
-        return ""
-    lines = [f"{title}: {len(items)}", *items[:EXAMPLES]]
-    if len(items) > EXAMPLES:
-        lines.append(f"... and {len(items) - EXAMPLES} more")
-    return "\n    ".join(lines)
 
 
 class Stage(Protocol):
