@@ -8,8 +8,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from captioner.data import Record
 from shared.concepts.imagined import Imagined
+from shared.data.captioned import Record
 from shared.data.mixing import Batch, Look, choose_mirrored
 from shared.text.vocabulary import BOS, Vocabulary
 

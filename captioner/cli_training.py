@@ -66,9 +66,9 @@ def data(
         advise_training("captioner", draw)
         return
     from captioner.cost import estimate_cost, measure_rate
-    from captioner.data import read_dataset
     from captioner.datacheck import check_dataset, report_cost
     from captioner.recipes import read_recipe
+    from shared.data.captioned import read_dataset
 
     records = read_dataset(str(source))
     recipe, name, first = read_recipe(config, from_bundle, records)
@@ -172,8 +172,8 @@ def teach(
         from shared.concepts.teachers import OnnxTeacher
         from shared.vision.efficientnet_lite import SCALES, read_classifier
         from shared.vision.encoders import Encoder
-    from captioner.data import read_dataset
     from captioner.inputs import find_photos
+    from shared.data.captioned import read_dataset
 
     sources = [captioned(name, read_dataset(name)) for name in data]
     for folders, has_labels in ((photos, False), (labelled, True)):
@@ -215,8 +215,8 @@ def evaluate(
     Photos that cannot be read are listed and left out.
     """
     from captioner import evaluate as evaluation
-    from captioner.data import read_dataset, select
     from captioner.formats import FORMATS
+    from shared.data.captioned import read_dataset, select
     from shared.files.locks import hold
     from shared.files.outputs import write_file
 

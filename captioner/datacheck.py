@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 from captioner.config import VocabularyConfig
 from captioner.cost import Cost
-from captioner.data import Record, Split
 from shared.console.progress import counted
+from shared.data.captioned import Record
 from shared.data.checking import (
     PhotoCheck,
     as_size,
@@ -16,6 +16,7 @@ from shared.data.checking import (
     name_some,
     without_split,
 )
+from shared.data.reading import Split
 from shared.runs.briefing import count_rare, name_rare, warn_of_few
 from shared.text.vocabulary import SPECIAL_WORDS, Vocabulary, are_glued, split_words
 

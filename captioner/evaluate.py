@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from captioner.data import Record
 from captioner.formats import FORMATS, to_record
 from captioner.metrics.report import Report, score_captions
 from captioner.references import Reference, choose_references, match_results
 from captioner.results import Results
+from shared.data.captioned import Record
 from shared.errors import AppError
 from shared.files.atomic import check_target
 from shared.runs.scores import listed
@@ -87,7 +87,7 @@ def score_records(
 
     Args:
         records: see `caption_photos`.
-        photos: with their references, see `captioner.data.select`.
+        photos: with their references, see `shared.data.captioned.select`.
         official, units: see `captioner.metrics.report.score_captions`.
 
     Raises:

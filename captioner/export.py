@@ -18,7 +18,6 @@ import numpy as np
 import tensorflow as tf
 from keras import ops
 
-from captioner.data import Record, read_dataset, select
 from captioner.decoder import Memory
 from captioner.evaluate import caption_photos, score_records
 from captioner.model import Captioner
@@ -32,6 +31,7 @@ from captioner.search.rules import Rules, make_rules
 from shared.bundles import folder as bundles
 from shared.concepts.graph import ODDS
 from shared.console.progress import counted
+from shared.data.captioned import Record, read_dataset, select
 from shared.errors import AppError
 from shared.files.locks import hold
 from shared.nets.export import (
@@ -86,7 +86,7 @@ def export(
     Args:
         folder: the bundle.
         form: a key of `FORMS`.
-        data: a data set, see `captioner.data.read_dataset`: photos of its train
+        data: a data set, see `shared.data.captioned.read_dataset`: photos of its train
             split calibrate, those of its dev split check.
         precision: of LiteRT's encoder: "int8", "float16", or "auto", which takes
             int8 if it passes the check.

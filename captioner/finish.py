@@ -14,7 +14,6 @@ from captioner.calibration import (
 )
 from captioner.captions import Caption
 from captioner.config import CaptionerConfig, ConfidenceConfig
-from captioner.data import Record
 from captioner.metrics.cider import CiderD
 from captioner.metrics.report import Report, score_captions
 from captioner.model import Captioner
@@ -25,6 +24,7 @@ from captioner.runtime_keras import KerasRuntime
 from shared.bundles.folder import VOCABULARY, write_bundle
 from shared.concepts.table import TABLE, format_table, own_words_of, words_of
 from shared.config import format_config
+from shared.data.captioned import Record
 from shared.errors import AppError
 from shared.runs.checkpoints import Progress
 from shared.runs.folder import BUNDLE, Run, read_part

@@ -5,10 +5,10 @@ from pathlib import Path
 
 from captioner import predict
 from captioner.config import CaptionerConfig, FinetuneConfig
-from captioner.data import Record
 from captioner.predict import SHIPPED
 from shared.bundles import folder as bundles
 from shared.config import read_config
+from shared.data.captioned import Record
 from shared.runs.recipes import adapt_recipe
 from shared.text.vocabulary import SPECIAL_WORDS, Vocabulary
 

@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import Any
 
 from captioner.config import CaptionerConfig
-from captioner.data import Record
 from captioner.metrics.report import Report
+from shared.data.captioned import Record
 from shared.runs import figures
 from shared.runs.checkpoints import Progress, history_key
 from shared.runs.reports import describe_data, describe_run, warn_boldly

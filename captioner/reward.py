@@ -5,12 +5,12 @@ from collections.abc import Sequence
 import numpy as np
 
 from captioner.config import DecodingConfig
-from captioner.data import Record
 from captioner.metrics.photo_metrics import PhotoMetric
 from captioner.model import Captioner
 from captioner.runtime_keras import Search
 from captioner.search.rules import make_rules
 from captioner.search.strategy import FOUND
+from shared.data.captioned import Record
 from shared.data.mixing import Batch
 from shared.text.vocabulary import EOS, PAD, SPECIAL_WORDS, Vocabulary
 

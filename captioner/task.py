@@ -12,7 +12,6 @@ import numpy as np
 from captioner.batches import Captions, Drawn, Texts, draw_batches, shift
 from captioner.captions import to_captions
 from captioner.config import CaptionerConfig, StageConfig
-from captioner.data import Record
 from captioner.metrics.photo_metrics import PHOTO_METRICS
 from captioner.model import Captioner
 from captioner.reward import SelfCritic
@@ -22,6 +21,7 @@ from shared.concepts.imagined import Imagined
 from shared.concepts.table import Seen
 from shared.concepts.telling import tell
 from shared.concepts.words import Mentions
+from shared.data.captioned import Record
 from shared.data.mixing import Look, Order, count_turns
 from shared.runs.checkpoints import history_key
 from shared.runs.folder import BEST

@@ -16,7 +16,6 @@ from keras import ops
 
 from captioner.config import CaptionerConfig, find_contradictions
 from captioner.cost import estimate_cost, measure_rate
-from captioner.data import Record, read_datasets, select
 from captioner.datacheck import report_cost
 from captioner.finish import finish, score_model
 from captioner.model import Captioner, build_captioner
@@ -31,6 +30,7 @@ from shared.concepts.net import ConceptNet
 from shared.concepts.starting import Named, Sight, find_sight
 from shared.config import read_config
 from shared.console.progress import counted
+from shared.data.captioned import Record, read_datasets, select
 from shared.data.texts import read_texts
 from shared.errors import AppError
 from shared.files.atomic import write_text
@@ -65,7 +65,7 @@ def train(
     Args:
         config: a recipe's name or file; None with `from_bundle` is the recipe for
             fine-tuning.
-        data: a data set, or several, see `captioner.data.read_dataset`.
+        data: a data set, or several, see `shared.data.captioned.read_dataset`.
         encoder_weights: used instead of the recipe's.
         concepts: what `captioner teach` wrote, for a recipe with concepts.
         texts: files of captions without photos, see `shared.data.texts`; none are

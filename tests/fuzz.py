@@ -65,7 +65,7 @@ def recipes(data: bytes) -> None:
 
 def captions(data: bytes) -> None:
     """Read a file of captions."""
-    from captioner.data import read_dataset
+    from shared.data.captioned import read_dataset
 
     with _written(data, CAPTION_FILES) as path:
         _refused(lambda: read_dataset(path))

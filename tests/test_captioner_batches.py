@@ -10,8 +10,8 @@ from captioner.batches import (
     draw_batches,
     shift,
 )
-from captioner.data import Record
 from shared.concepts.imagined import Imagined
+from shared.data.captioned import Record
 from shared.data.mixing import Order
 from shared.runs.photos import look_up
 from shared.text.vocabulary import BOS, EOS, PAD, UNK, Vocabulary

@@ -11,7 +11,6 @@ from PIL import Image
 
 from captioner.config import VocabularyConfig
 from captioner.cost import REFERENCE_RATE, estimate_cost, measure_rate
-from captioner.data import Record, read_dataset, select
 from captioner.datacheck import check_dataset
 from captioner.recipes import (
     FEW,
@@ -21,6 +20,7 @@ from captioner.recipes import (
     choose,
     read_recipe,
 )
+from shared.data.captioned import Record, read_dataset, select
 from shared.data.captions.rows import SPLITS
 from shared.data.shapes import write_captioned_shapes
 from shared.errors import AppError
@@ -632,7 +632,7 @@ def test_tfds(tmp_path, monkeypatch):
         assert record.image.read_bytes() == jpeg(int(record.name[:2]))
     assert check_dataset(records, VocabularyConfig(min_count=1)).ok
     code = (
-        "import sys; from captioner.data import read_dataset as read;"
+        "import sys; from shared.data.captioned import read_dataset as read;"
         "print(read('tfds:coco_captions')[0].image.read_bytes()[:2]);"
         "print('tensorflow' in sys.modules)"
     )

@@ -15,7 +15,6 @@ from PIL import Image
 
 from captioner import load_model, predict
 from captioner.captions import to_captions
-from captioner.data import read_dataset, select
 from captioner.metrics.report import score_captions
 from captioner.photo_captioner import BATCHES_AHEAD, PhotoCaptioner
 from captioner.predict import load_bundle, load_captioner, why_not_litert
@@ -24,6 +23,7 @@ from captioner.search.decoding import Sequences
 from captioner.search.strategy import FOUND, NEVER
 from shared.bundles import litert
 from shared.concepts.table import Seen
+from shared.data.captioned import read_dataset, select
 from shared.errors import AppError
 from shared.text.vocabulary import (
     BOS,

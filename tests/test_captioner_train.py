@@ -27,7 +27,6 @@ from captioner.batches import Texts, shift
 from captioner.captions import Caption
 from captioner.confidence import Evidence, judge
 from captioner.config import CaptionerConfig
-from captioner.data import read_dataset, select
 from captioner.export import export
 from captioner.finish import _find_confidence, _find_unsure
 from captioner.metrics.report import score_captions
@@ -41,6 +40,7 @@ from shared.concepts.imagined import Imagined
 from shared.concepts.net import load_concepts
 from shared.concepts.table import TABLE, read_table
 from shared.config import parse_config
+from shared.data.captioned import read_dataset, select
 from shared.data.shapes import COLOURS, draw_shape
 from shared.errors import AppError
 from shared.runs import training
