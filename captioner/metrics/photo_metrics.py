@@ -34,7 +34,10 @@ class PhotoMetric(Protocol):
         """Score one caption of the image at `index` in the references."""
 
 
-PHOTO_METRICS: dict[str, type[PhotoMetric]] = {"ROUGE-L": RougeL, "CIDEr-D": CiderD}
+PHOTO_METRICS: dict[str, type[PhotoMetric]] = {
+    "ROUGE-L": RougeL,
+    "CIDEr-D": CiderD,
+}
 
 
 def score_each(

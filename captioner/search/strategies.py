@@ -5,7 +5,10 @@ from captioner.search.sample import Sampling
 from captioner.search.strategy import Strategy
 
 # The method of a recipe's `[decoding]` -> what it is.
-STRATEGIES: dict[str, type[Strategy]] = {"beam": BeamSearch, "sample": Sampling}
+STRATEGIES: dict[str, type[Strategy]] = {
+    "beam": BeamSearch,
+    "sample": Sampling,
+}
 
 
 def draws(method: str) -> bool:

@@ -1,6 +1,7 @@
-"""The metrics that score each question by itself, and which one suits a set of them.
+"""The metrics that score each question by itself.
 
-A new one is a class like those below, and its place in `QUESTION_METRICS`.
+A new one is a class like those below, and its place in the table of
+`vqa.metrics.scoring`.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -139,7 +140,3 @@ class ExactMatch(QuestionMetric):
         """Some would rather be voted on."""
         if voted := sum(are_votes([record.answers]) for record in records):
             yield f"questions with many people's answers, of which any counts: {voted}"
-
-
-# The first that suits a set scores all of it.
-QUESTION_METRICS: tuple[QuestionMetric, ...] = (MultipleChoice(), Votes(), ExactMatch())

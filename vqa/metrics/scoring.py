@@ -15,9 +15,10 @@ from shared.runs.scores import refuse_unmatched
 from vqa.answers import most_common
 from vqa.metrics.accuracy import Answer, Protocol
 from vqa.metrics.question_metrics import (
-    QUESTION_METRICS,
     ExactMatch,
+    MultipleChoice,
     QuestionMetric,
+    Votes,
 )
 from vqa.metrics.report import Report, Score, confidence_interval
 from vqa.metrics.wups import wups
@@ -29,6 +30,13 @@ Scorer = Callable[["Record", Answer], float]
 
 FEW_QUESTIONS = 100
 WUPS_AT = (0.9, 0.0)  # thresholds
+
+# The first that suits a set scores all of it.
+QUESTION_METRICS: tuple[QuestionMetric, ...] = (
+    MultipleChoice(),
+    Votes(),
+    ExactMatch(),
+)
 
 _NOTES = {  # score -> what else to say of it
     "class-normalised": "class-normalised: its mean over classes of questions with "
