@@ -13,7 +13,7 @@ import numpy as np
 
 from captioner.confidence import Evidence, judge
 from captioner.config import ConfidenceConfig
-from shared.concepts.calibrate import regress
+from shared.concepts.regression import regress
 from shared.concepts.words import (
     PERSON,
     Mentions,

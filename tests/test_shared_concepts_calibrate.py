@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from shared.concepts.calibrate import area_under_curve, calibrate, reliability
-from shared.concepts.lessons import UNKNOWN
+from shared.concepts.regression import UNKNOWN
 
 HAS = np.array([[True, False, True, False], [True, True, False, False]])
 

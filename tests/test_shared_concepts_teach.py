@@ -14,7 +14,8 @@ from shared.concepts import fitting, gathering, lessons, net, teach
 from shared.concepts.fitted import read_fitted
 from shared.concepts.fitting import fit_head, known_loss
 from shared.concepts.gathering import Source, captioned, uncaptioned
-from shared.concepts.lessons import UNKNOWN, Photo
+from shared.concepts.lessons import Photo
+from shared.concepts.regression import UNKNOWN
 from shared.concepts.table import make_table
 from shared.concepts.teachers import OnnxTeacher, ask
 from shared.concepts.words import coco_words

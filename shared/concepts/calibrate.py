@@ -5,14 +5,18 @@ same kinds of witnesses share one as a prior, so that a word that few photos hav
 not follow chance; Platt 1999 with the pooling of a hierarchical model.
 """
 
-from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from collections.abc import Sequence
 
 import numpy as np
 
-from shared.concepts.lessons import UNKNOWN
+from shared.concepts.regression import (
+    UNKNOWN,
+    Derivatives,
+    derive,
+    maximise,
+    regress,
+)
 
-STEPS = 30  # of Newton's method; the last ones move no digit that matters
 SCALE_PRECISION, BIAS_PRECISION = 30.0, 1.0  # of a word about its kind
 CHUNK = 64  # words at a time
 
@@ -54,9 +58,9 @@ def _pooled(odds: np.ndarray, targets: np.ndarray, weights: np.ndarray) -> np.nd
     """Fit one regression for all words; float (W + 1,)."""
     parts = [slice(i, i + CHUNK) for i in range(0, targets.shape[1], CHUNK)]
 
-    def derive(theta: np.ndarray) -> Derivatives:
+    def derive_sum(theta: np.ndarray) -> Derivatives:
         found = [
-            _derive(odds[..., part], targets[:, part], weights, theta) for part in parts
+            derive(odds[..., part], targets[:, part], weights, theta) for part in parts
         ]
         sums = (
             np.sum([each.sum(0) for each in one], 0) for one in zip(*found, strict=True)
@@ -64,7 +68,7 @@ def _pooled(odds: np.ndarray, targets: np.ndarray, weights: np.ndarray) -> np.nd
         return Derivatives(*(one[None] for one in sums))
 
     precision = np.full(len(odds) + 1, 1e-3)
-    return _maximise(derive, np.zeros((1, len(odds) + 1)), precision)[0]
+    return maximise(derive_sum, np.zeros((1, len(odds) + 1)), precision)[0]
 
 
 def _each(
@@ -74,107 +78,6 @@ def _each(
     precision = np.array([SCALE_PRECISION] * len(odds) + [BIAS_PRECISION])
     start = np.tile(prior, (targets.shape[1], 1))
     return regress(odds, targets, weights, start, precision)
-
-
-def regress(
-    odds: np.ndarray,
-    targets: np.ndarray,
-    weights: np.ndarray,
-    prior: np.ndarray,
-    precision: np.ndarray,
-) -> np.ndarray:
-    """Fit logistic regressions by themselves, each drawn to its prior.
-
-    Args:
-        odds: float (W, P, V), what is known of each example.
-        targets: float (P, V), probabilities, or UNKNOWN.
-        weights: float (P,), how much an example counts.
-        prior: float (V, W + 1), means of the scales and the bias.
-        precision: float (W + 1,), one over their variances; 0 is no prior.
-
-    Returns:
-        float (V, W + 1).
-    """
-    return _maximise(
-        lambda theta: _derive(odds, targets, weights, theta), prior, precision
-    )
-
-
-class Derivatives(NamedTuple):
-    """A weighed log likelihood, for each of V regressions, and how it changes.
-
-    Attributes:
-        value: float (V,).
-        slope: float (V, W + 1).
-        curve: float (V, W + 1, W + 1), the second derivatives' negative.
-    """
-
-    value: np.ndarray
-    slope: np.ndarray
-    curve: np.ndarray
-
-
-def _derive(
-    odds: np.ndarray, targets: np.ndarray, weights: np.ndarray, theta: np.ndarray
-) -> Derivatives:
-    """Differentiate the log likelihood.
-
-    Args:
-        theta: float (V, W + 1); or (1, W + 1), the same for all words.
-    """
-    theta = np.broadcast_to(theta, (targets.shape[1], theta.shape[1]))
-    ones = np.ones((1, *targets.shape), odds.dtype)
-    inputs = np.concatenate([odds, ones])  # (W + 1, P, V)
-    total = np.einsum("wpv,vw->pv", inputs, theta)
-    known = weights[:, None] * (targets != UNKNOWN)
-    value = known * (targets * total - np.logaddexp(0.0, total))
-    probs = np.exp(-np.logaddexp(0.0, -total))
-    spread = known * probs * (1.0 - probs)
-    return Derivatives(
-        value.sum(0),
-        np.einsum("wpv,pv->vw", inputs, known * (targets - probs)),
-        np.stack([np.einsum("pv,wpv->vw", spread * i, inputs) for i in inputs], axis=1),
-    )
-
-
-def _maximise(
-    derive: Callable[[np.ndarray], Derivatives],
-    prior: np.ndarray,
-    precision: np.ndarray,
-) -> np.ndarray:
-    """Find the likeliest numbers by Newton's method, from the prior's mean on.
-
-    A step that leads down is halved until it does not.
-
-    Args:
-        prior: float (V, W + 1), the mean.
-        precision: float (W + 1,), one over the prior's variance.
-    """
-
-    def weigh(theta: np.ndarray) -> Derivatives:
-        value, slope, curve = derive(theta)
-        off = theta - prior
-        return Derivatives(
-            value - 0.5 * (precision * off**2).sum(1),
-            slope - precision * off,
-            curve + np.diag(precision),
-        )
-
-    best, length = prior, np.ones(len(prior))
-    here = weigh(best)
-    for _ in range(STEPS):
-        step = np.linalg.solve(here.curve, here.slope[..., None])[..., 0]
-        tried = best + length[:, None] * step
-        there = weigh(tried)
-        up = there.value >= here.value
-        best = np.where(up[:, None], tried, best)
-        length = np.where(up, np.minimum(1.0, 2.0 * length), 0.5 * length)
-        here = Derivatives(
-            np.where(up, there.value, here.value),
-            np.where(up[:, None], there.slope, here.slope),
-            np.where(up[:, None, None], there.curve, here.curve),
-        )
-    return best
 
 
 def area_under_curve(scores: np.ndarray, positive: np.ndarray) -> float:

@@ -11,6 +11,7 @@ import numpy as np
 from keras import ops
 
 from shared.concepts.net import ConceptNet
+from shared.concepts.regression import regress
 from shared.concepts.table import Row
 
 PENALTY = 0.01  # on squared weights, for features whose squares sum up to 1 in the mean
@@ -18,8 +19,6 @@ PENALTY = 0.01  # on squared weights, for features whose squares sum up to 1 in 
 # larger, a word of 0.3 is told as 0.03, and has no slot among those of the likeliest.
 # As they are, such words took a decoder's attention from what ordinary photos show.
 SCALE, BIAS = 3.0, -1.0
-STEPS = 100  # of Newton's method at most
-ENOUGH = 1e-6  # a step that changes less ends it
 
 
 def add_words(
@@ -65,8 +64,9 @@ def fit_detectors(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Fit a logistic regression for each word.
 
-    With fewer photos than features, the weights are sums of the photos' features, so
-    that as many numbers as there are photos are looked for.
+    With fewer photos than features, the weights are sums of the photos' features. So
+    they are looked for along the features' principal axes, of which there are no more
+    than photos.
 
     Args:
         features: float (N, D).
@@ -77,41 +77,22 @@ def fit_detectors(
     """
     scale = np.sqrt(np.square(features).sum(axis=1).mean()) or 1.0
     inputs = (features / scale).astype(np.float64)
-    alike = inputs @ inputs.T  # (N, N)
-    found = [_fit(alike, column) for column in shown.T.astype(np.float64)]
-    parts, biases = (np.array(one) for one in zip(*found, strict=True))
-    return (inputs.T @ parts.T / scale).astype(np.float32), biases.astype(np.float32)
-
-
-def _fit(alike: np.ndarray, target: np.ndarray) -> tuple[np.ndarray, float]:
-    """Minimise the loss by Newton's method; float (N,), and the bias."""
-    count = len(target)
-    weights = target / max(1.0, target.sum()) + (1 - target) / max(
-        1.0, count - target.sum()
-    )
-    inputs = np.column_stack([alike, np.ones(count)])
-    penalty = np.zeros((count + 1, count + 1))
-    penalty[:count, :count] = PENALTY * alike
+    left, sizes, axes = np.linalg.svd(inputs, full_matrices=False)
+    along = (left * sizes).T[..., None]  # (K axes, N, 1)
     # A bias that nothing pulls back would go to infinity where all photos are alike.
-    penalty[count, count] = PENALTY
+    precision = np.full(len(sizes) + 1, PENALTY)
+    start = np.zeros((1, len(precision)))
+    theta = np.concatenate(
+        [
+            regress(along, target[:, None], _even_out(target), start, precision)
+            for target in shown.T.astype(np.float64)
+        ]
+    )  # (W, K + 1)
+    kernel = axes.T @ theta[:, :-1].T / scale
+    return kernel.astype(np.float32), theta[:, -1].astype(np.float32)
 
-    def loss(theta: np.ndarray) -> float:
-        odds = inputs @ theta
-        fit = (weights * (np.logaddexp(0, odds) - target * odds)).sum()
-        return float(fit + theta @ penalty @ theta / 2)
 
-    theta = np.zeros(count + 1)
-    for _ in range(STEPS):
-        odds = inputs @ theta
-        probs = 1 / (1 + np.exp(-odds))
-        slope = inputs.T @ (weights * (probs - target)) + penalty @ theta
-        spread = weights * probs * (1 - probs)
-        curve = (inputs.T * spread) @ inputs + penalty + 1e-9 * np.eye(count + 1)
-        step = np.linalg.solve(curve, slope)
-        length = 1.0
-        while length > ENOUGH and loss(theta - length * step) > loss(theta):
-            length /= 2
-        theta = theta - length * step
-        if length * np.abs(step).max() < ENOUGH:
-            break
-    return theta[:count], float(theta[count])
+def _even_out(target: np.ndarray) -> np.ndarray:
+    """Weigh examples so that those for and those against count the same."""
+    own, others = max(1.0, target.sum()), max(1.0, (1 - target).sum())
+    return target / own + (1 - target) / others

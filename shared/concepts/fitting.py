@@ -1,21 +1,28 @@
-"""Train a head of a concept net on features, from what is known of each photo."""
+"""Train heads of a concept net on features, from what is known of each photo."""
 
-from collections.abc import Callable, Iterable, Iterator
+import hashlib
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import keras
 import numpy as np
 from keras import ops
 
-from shared.concepts.lessons import UNKNOWN
-from shared.concepts.net import TaughtHead
+from shared.concepts.gathering import Lesson
+from shared.concepts.net import Take, TaughtHead, predict
+from shared.concepts.regression import UNKNOWN
+from shared.errors import AppError
+from shared.files.atomic import replace_file
 from shared.runs.training import ahead, build_optimizer, take_step
 
+FOLDS = 2
 EPOCHS, BATCH = 8, 64
 RATE, DECAY = 1e-3, 1e-3
-LOOKED_AT = 128  # photos at once, when nothing is learnt
 
-Take = Callable[[Iterable[int]], np.ndarray]
+Announce = Callable[[str], None]
+Tick = Callable[[str, int, int, int, float], None]
+"""Told of each step: stage, epoch from 0, step from 1, steps, loss."""
 
 
 class Exercise(NamedTuple):
@@ -101,15 +108,83 @@ def known_loss(targets: Any, logits: Any) -> Any:
     return ops.sum(losses * known, axis=-1)
 
 
-def predict(head: TaughtHead, take: Take, rows: np.ndarray) -> np.ndarray:
-    """Give a head's log odds for photos: float32 (rows, N)."""
-    found = [
-        ops.convert_to_numpy(head.predict_on_batch(take(some)))
-        for some in batches(rows)
-    ]
-    return np.concatenate(found)
+class Heads:
+    """Heads taught on all photos but a fold, or on all; each is kept on disk.
+
+    Args:
+        lesson: what there is to learn from.
+        work: the folder to keep them in.
+        signature: tells runs apart; another one's heads are not taken.
+        seed: see `fit_head`.
+        announce: told what happens, a sentence each.
+        tick: told of each step.
+    """
+
+    def __init__(
+        self,
+        lesson: Lesson,
+        work: Path,
+        signature: str,
+        seed: int,
+        announce: Announce,
+        tick: Tick,
+    ):
+        self.lesson, self.work, self.signature = lesson, work, signature
+        self.seed, self.announce, self.tick = seed, announce, tick
+        numbers = [int(photo.digest[:8], 16) % FOLDS for photo in lesson.photos]
+        self.folds = np.array(numbers)  # of the same photo, always the same
+        self.learn = lesson.rows("train")
+
+    def cross_fit(self, targets: np.ndarray) -> np.ndarray:
+        """Judge each photo to learn from by a head that it did not teach.
+
+        Returns:
+            log odds, float32 (P, N); 0 for photos that are not to learn from.
+        """
+        logits = np.zeros(targets.shape, np.float32)
+        for fold in range(FOLDS):
+            own = self.learn[self.folds[self.learn] == fold]
+            others = np.setdiff1d(self.learn, own)
+            if not len(own) or not len(others):
+                raise AppError(
+                    f"{len(self.learn)} photos are too few to learn from. Give more "
+                    "with --data or --photos."
+                )
+            head = self.fit(f"without fold {fold + 1} of {FOLDS}", others, targets)
+            logits[own] = predict(head, self.lesson.take, own)
+        return logits
+
+    def fit(self, stage: str, rows: np.ndarray, targets: np.ndarray) -> TaughtHead:
+        """Train a head, unless it is there."""
+        path = self.work / f"{stage.replace(' ', '-')}.npz"
+        exercise = Exercise(
+            self.lesson.take, targets, self.lesson.weights, self.lesson.feature_size
+        )
+        digest = hashlib.sha256(targets[rows].tobytes()).hexdigest()
+        key = f"{self.signature} {digest}"
+        if head := _read_head(path, key, exercise):
+            self.announce(f"The head {stage} is taught already.")
+            return head
+
+        def tick(*step: Any) -> None:
+            self.tick(stage, *step)
+
+        head = fit_head(exercise, rows, self.seed, tick)
+        arrays = {str(i): array for i, array in enumerate(head.get_weights())}
+        with replace_file(path) as new, new.open("wb") as file:
+            np.savez(file, key=np.array(key), **arrays)
+        return head
 
 
-def batches(rows: np.ndarray) -> list[np.ndarray]:
-    """Cut rows into parts of which features fit into memory."""
-    return [rows[i : i + LOOKED_AT] for i in range(0, len(rows), LOOKED_AT)]
+def _read_head(path: Path, key: str, exercise: Exercise) -> TaughtHead | None:
+    """Read what an interrupted run has left, if it was this one."""
+    head = TaughtHead(exercise.targets.shape[1])
+    head.build((None, None, exercise.feature_size))
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            if str(file["key"]) != key:
+                return None
+            head.set_weights([file[str(i)] for i in range(len(head.weights))])
+    except Exception:  # none, or damaged: it is taught anew
+        return None
+    return head

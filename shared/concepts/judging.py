@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from shared.concepts.calibrate import area_under_curve, reliability
-from shared.concepts.lessons import UNKNOWN
+from shared.concepts.regression import UNKNOWN
 from shared.concepts.table import Seen, Table
 from shared.concepts.words import PERSON
 

@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from shared.concepts.regression import UNKNOWN
 from shared.concepts.table import Table
 from shared.concepts.words import (
     Mentions,
@@ -24,7 +25,6 @@ from shared.text.english import present_participle, read_word
 from shared.text.vocabulary import split_words
 from shared.vision.images import StoredImage
 
-UNKNOWN = -1.0
 SEEN_FROM, SEEN_TO = 0.15, 0.45  # a detector's scores: surely nothing, surely something
 NAMED = 0.8  # how often somebody would name the one thing of a labelled photo
 ABSENT = 0.05  # a thing of a lower probability is not there

@@ -19,7 +19,7 @@ and combined over regions; there a noisy-or, here a soft maximum.
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +36,7 @@ REGION_UNITS, POOLED_UNITS = 256, 256
 START = -6.0  # log odds of a word in a region, before anything is learnt
 ABOUT = "teach.json"  # how the net was taught
 LEAST = 1e-4  # of a probability, so that log odds stay within 9.2
+AT_ONCE = 128  # photos of which features fit into memory
 WITNESSES = ("things", "classes", "detector")
 
 
@@ -221,6 +222,29 @@ class ConceptNet(keras.Model):
         by_detector = self.has[2] * ~own
         by_things = self.has[0] * (1 - by_detector)
         return ops.minimum(things, 1.0) * by_things + heard * by_detector
+
+
+Take = Callable[[np.ndarray], np.ndarray]
+"""Gives the features of photos by their rows: float32 (rows, R, D)."""
+
+
+def batches(rows: np.ndarray) -> list[np.ndarray]:
+    """Cut rows into parts of which features fit into memory."""
+    return [rows[i : i + AT_ONCE] for i in range(0, len(rows), AT_ONCE)]
+
+
+def predict(net: keras.Model, take: Take, rows: np.ndarray) -> Any:
+    """Ask a net about many photos.
+
+    Args:
+        net: of one kind or the other, see above.
+        rows: int (photos,), at least one.
+
+    Returns:
+        what the net gives, as NumPy arrays, first axis photos.
+    """
+    found = [net.predict_on_batch(take(some)) for some in batches(rows)]
+    return keras.tree.map_structure(lambda *parts: np.concatenate(parts), *found)
 
 
 def _place(row: Row, outputs: int) -> int:

@@ -15,7 +15,7 @@ from, and what a captioner or a VQA model is to be trained with.
 import hashlib
 import json
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -27,27 +27,23 @@ from shared.bundles.weights import write_weights
 from shared.concepts import fitting, lessons
 from shared.concepts.calibrate import area_under_curve, calibrate
 from shared.concepts.fitted import FITTED, write_fitted
-from shared.concepts.fitting import Exercise, batches, fit_head, predict
+from shared.concepts.fitting import Announce, Heads, Tick
 from shared.concepts.gathering import Lesson, Source, gather
 from shared.concepts.judging import judge, judge_person
-from shared.concepts.net import ABOUT, ConceptNet, TaughtHead, load_concepts
+from shared.concepts.net import ABOUT, ConceptNet, batches, load_concepts, predict
 from shared.concepts.table import TABLE, THINGS, Seen, format_table, make_table
 from shared.concepts.teachers import Teacher
 from shared.concepts.words import PERSON
 from shared.errors import AppError
-from shared.files.atomic import replace_file, write_text
+from shared.files.atomic import write_text
 from shared.files.locks import ENDING, hold
 from shared.vision.efficientnet_lite import Classifier
 from shared.vision.encoders import Encoder
 
-FOLDS = 2
 LEAST = 25  # photos whose captions name a word that gets a detector
 VISIBLE = 0.7  # area under the curve of a detector that is worth having
 WORK = "work"
 OURS = {TABLE, WEIGHTS, FITTED, ABOUT, WORK}
-
-Announce = Callable[[str], None]
-Tick = Callable[[str, int, int, int, float], None]
 
 
 def teach(
@@ -92,7 +88,7 @@ def teach(
             if _is_done(out, signature):
                 announce(f"{out} is taught already.")
                 return out
-            heads = _Heads(lesson, work, signature, seed, announce, tick)
+            heads = Heads(lesson, work, signature, seed, announce, tick)
             course = _choose(lesson, heads, announce)
             net, fitted = _assemble(course, heads, classifier)
             about = {
@@ -136,7 +132,7 @@ def _sign(lesson: Lesson, encoder: Encoder, teacher: Teacher, seed: int) -> str:
     photos = [(p.digest, p.split, p.captions, p.labels) for p in lesson.photos]
     parts = (photos, encoder.fingerprint(), teacher.digest, seed)
     learning = fitting.EPOCHS, fitting.BATCH, fitting.RATE, fitting.DECAY
-    settings = (FOLDS, LEAST, *learning)
+    settings = (fitting.FOLDS, LEAST, *learning)
     text = repr((parts, settings))
     return hashlib.sha256(text.encode("utf-8", "replace")).hexdigest()
 
@@ -158,79 +154,6 @@ def _is_done(out: Path, signature: str) -> bool:
             "encoder, teacher or seed. Give another folder with --output."
         )
     return bool(done)
-
-
-class _Heads:
-    """Heads taught on all photos but a fold, or on all; each is kept on disk."""
-
-    def __init__(
-        self,
-        lesson: Lesson,
-        work: Path,
-        signature: str,
-        seed: int,
-        announce: Announce,
-        tick: Tick,
-    ):
-        self.lesson, self.work, self.signature = lesson, work, signature
-        self.seed, self.announce, self.tick = seed, announce, tick
-        numbers = [int(photo.digest[:8], 16) % FOLDS for photo in lesson.photos]
-        self.folds = np.array(numbers)  # of the same photo, always the same
-        self.learn = lesson.rows("train")
-
-    def cross_fit(self, targets: np.ndarray) -> np.ndarray:
-        """Judge each photo to learn from by a head that it did not teach.
-
-        Returns:
-            log odds, float32 (P, N); 0 for photos that are not to learn from.
-        """
-        logits = np.zeros(targets.shape, np.float32)
-        for fold in range(FOLDS):
-            own = self.learn[self.folds[self.learn] == fold]
-            others = np.setdiff1d(self.learn, own)
-            if not len(own) or not len(others):
-                raise AppError(
-                    f"{len(self.learn)} photos are too few to learn from. Give more "
-                    "with --data or --photos."
-                )
-            head = self.fit(f"without fold {fold + 1} of {FOLDS}", others, targets)
-            logits[own] = predict(head, self.lesson.take, own)
-        return logits
-
-    def fit(self, stage: str, rows: np.ndarray, targets: np.ndarray) -> TaughtHead:
-        """Train a head, unless it is there."""
-        path = self.work / f"{stage.replace(' ', '-')}.npz"
-        exercise = Exercise(
-            self.lesson.take, targets, self.lesson.weights, self.lesson.feature_size
-        )
-        digest = hashlib.sha256(targets[rows].tobytes()).hexdigest()
-        key = f"{self.signature} {digest}"
-        if head := _read_head(path, key, exercise):
-            self.announce(f"The head {stage} is taught already.")
-            return head
-
-        def tick(*step: Any) -> None:
-            self.tick(stage, *step)
-
-        head = fit_head(exercise, rows, self.seed, tick)
-        arrays = {str(i): array for i, array in enumerate(head.get_weights())}
-        with replace_file(path) as new, new.open("wb") as file:
-            np.savez(file, key=np.array(key), **arrays)
-        return head
-
-
-def _read_head(path: Path, key: str, exercise: Exercise) -> TaughtHead | None:
-    """Read what an interrupted run has left, if it was this one."""
-    head = TaughtHead(exercise.targets.shape[1])
-    head.build((None, None, exercise.feature_size))
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            if str(file["key"]) != key:
-                return None
-            head.set_weights([file[str(i)] for i in range(len(head.weights))])
-    except Exception:  # none, or damaged: it is taught anew
-        return None
-    return head
 
 
 class _Course(NamedTuple):
@@ -259,7 +182,7 @@ class _Course(NamedTuple):
     logits: np.ndarray
 
 
-def _choose(lesson: Lesson, heads: _Heads, announce: Announce) -> _Course:
+def _choose(lesson: Lesson, heads: Heads, announce: Announce) -> _Course:
     """Choose the words: those of classes, and those of captions that photos show.
 
     A word that a head cannot tell from the photo, such as "matching", is none.
@@ -301,7 +224,7 @@ def _choose(lesson: Lesson, heads: _Heads, announce: Announce) -> _Course:
 
 
 def _assemble(
-    course: _Course, heads: _Heads, classifier: Classifier | None
+    course: _Course, heads: Heads, classifier: Classifier | None
 ) -> tuple[ConceptNet, Seen]:
     """Put the net together and calibrate it.
 
@@ -391,7 +314,7 @@ def _report(
     for number, name in enumerate(names):
         rows = dev[sources[dev] == number]
         if len(rows):
-            seen = _look(net, lesson, rows)
+            seen = predict(net, lesson.take, rows)
             scores = lesson.scores[rows]
             scored = judge(net.table, seen, course.shares[rows], see[rows], scores)
             report["dev"][name] = scored
@@ -404,12 +327,3 @@ def _report(
             )
             report["person, cross-fitted"][name] = scored
     return report
-
-
-def _look(net: ConceptNet, lesson: Lesson, rows: np.ndarray) -> Seen:
-    seen = [net(lesson.take(some)) for some in batches(rows)]
-    said, there = (
-        np.concatenate([ops.convert_to_numpy(each) for each in part])
-        for part in zip(*seen, strict=True)
-    )
-    return Seen(said, there)

@@ -4,17 +4,14 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
-from keras import ops
 
 from shared.concepts.fitted import read_fitted
-from shared.concepts.net import ConceptNet, load_concepts
+from shared.concepts.net import ConceptNet, load_concepts, predict
 from shared.concepts.table import Seen
 from shared.errors import AppError
 from shared.files.fingerprints import digest_photos
 from shared.vision.features import Features
 from shared.vision.images import StoredImage
-
-AT_ONCE = 128  # photos
 
 
 def read_taught(
@@ -60,13 +57,12 @@ def tell(
     Returns:
         float16 (N, V) each.
     """
-    shape = len(photos), len(net.words)
-    told = Seen(np.zeros(shape, np.float16), np.zeros(shape, np.float16))
-    for start in range(0, len(photos), AT_ONCE):
-        rows = slice(start, start + AT_ONCE)
-        batch = features.array[rows, 0].astype(np.float32)
-        for part, found in zip(told, net.predict_on_batch(batch), strict=True):
-            part[rows] = ops.convert_to_numpy(found)
+
+    def take(rows: np.ndarray) -> np.ndarray:
+        return features.array[rows, 0].astype(np.float32)
+
+    found = predict(net, take, np.arange(len(photos)))
+    told = Seen(*(part.astype(np.float16) for part in found))
     for row, digest in enumerate(digest_photos(photos) if fitted else ()):
         if digest in fitted:
             for part, known in zip(told, fitted[digest], strict=True):
