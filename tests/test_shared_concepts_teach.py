@@ -132,7 +132,7 @@ def test_an_interrupted_run_goes_on_where_it_stopped(
 
     monkeypatch.setattr(fitting, "EPOCHS", 2)
     monkeypatch.setattr(teach, "VISIBLE", 0.0)
-    monkeypatch.setattr(teach, "fit_head", fit)
+    monkeypatch.setattr(fitting, "fit_head", fit)
     stop_at, teacher, told = 2, Shapes(), []
     given = sources(drawn), encoder, None, teacher, tmp_path / "out"
     with pytest.raises(KeyboardInterrupt):
@@ -170,8 +170,8 @@ def test_a_photo_is_judged_by_a_head_that_it_did_not_teach(
         return np.zeros((len(rows), head.from_pooled.units), np.float32)
 
     judged = []
-    monkeypatch.setattr(teach, "fit_head", fit)
-    monkeypatch.setattr(teach, "predict", predict)
+    monkeypatch.setattr(fitting, "fit_head", fit)
+    monkeypatch.setattr(fitting, "predict", predict)
     out = teach.teach(sources(drawn), encoder, None, Shapes(), tmp_path, announce=str)
     *folds, everything = (rows for _, rows in learnt.values())
     assert len(folds) == 2

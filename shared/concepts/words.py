@@ -10,13 +10,12 @@ A tabby, a tiger cat and an Egyptian cat are all a "cat", which is an "animal".
 """
 
 import csv
-import re
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cache
 from importlib import resources
 from typing import NamedTuple
 
-from shared.text.english import read_word
+from shared.text.english import read_word, regular_plural
 
 PERSON = "person"  # whose being there matters more than any other thing's
 LONGEST = 3  # words of a concept or of another name for it, at most
@@ -58,18 +57,8 @@ def names_of(concept: Concept) -> set[str]:
     For those that go by it without the lexicon of `shared.text.english`: the plurals of
     its other names are regular ones, and some of them are no words: "surfs".
     """
-    plurals = {_regular_plural(name) for name in (concept.word, *concept.also)}
+    plurals = {regular_plural(name) for name in (concept.word, *concept.also)}
     return {concept.word, concept.plural, *concept.also, *plurals}
-
-
-def _regular_plural(noun: str) -> str:
-    if noun.endswith("man") and noun != "human":
-        return noun.removesuffix("man") + "men"
-    if re.search("[^aeiou]y$", noun):
-        return noun.removesuffix("y") + "ies"
-    if re.search("(oa|al|wi)fe?$", noun):  # loaf, calf, wife
-        return re.sub("fe?$", "ves", noun)
-    return noun + ("es" if re.search("([sxz]|[cs]h)$", noun) else "s")
 
 
 @cache

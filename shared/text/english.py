@@ -166,6 +166,21 @@ def plural(noun: str) -> str:
     return _PLURALS.get(noun) or _inflected(noun, "NNS")
 
 
+def regular_plural(noun: str) -> str:
+    """The plural by the spelling alone, for those who go without the lexicon.
+
+    >>> [regular_plural(noun) for noun in ("bus", "city", "woman", "loaf", "key")]
+    ['buses', 'cities', 'women', 'loaves', 'keys']
+    """
+    if noun.endswith("man") and noun != "human":
+        return noun.removesuffix("man") + "men"
+    if re.search("[^aeiou]y$", noun):
+        return noun.removesuffix("y") + "ies"
+    if re.search("(oa|al|wi)fe?$", noun):  # loaf, calf, wife
+        return re.sub("fe?$", "ves", noun)
+    return noun + ("es" if re.search("([sxz]|[cs]h)$", noun) else "s")
+
+
 def is_plural(word: str) -> bool:
     """Whether a word is a plural by its form: "flops", "men", "pants"."""
     if word in _OWN_WORDS or word in _PLURALS.values():

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from vqa.questions.lexicon import lexicon, word_set
-from vqa.questions.wordforms import nouns, verbs
+from vqa.questions.wordforms import nouns, verbs, with_plurals
 
 _NO = word_set("no without neither nor lacking minus except")
 _NOT = word_set(
@@ -15,14 +15,10 @@ _IS = word_set("is are was were")
 _DRESSED = word_set("dressed disguised shaped costumed painted decorated designed")
 _LIKENING = word_set("like instead_of resembling resembles depicting depicts imitating")
 _PRINTED = word_set("sign flag paper cup bag magazine newspaper book map")
-_LIKENESSES = word_set(
-    """statue statues sculpture sculptures painting paintings drawing drawings poster
-    posters cartoon cartoons mural murals logo logos carving carvings figurine figurines
-    silhouette shape shapes cutout replica model mask tattoo sketch"""
-)
-_PICTURES = word_set(
-    """picture pictures photo photos image images photograph photographs print prints"""
-)
+_LIKENESSES = """
+    statue sculpture painting drawing poster cartoon mural logo carving figurine
+    silhouette shape cutout replica model mask tattoo sketch"""
+_PICTURES = "picture photo image photograph print"
 
 
 def denied(words: Sequence[str]) -> list[bool]:
@@ -55,11 +51,11 @@ def _likens(words: Sequence[str], i: int) -> bool:
     """Whether a word brings in a likeness: "dressed as", "shaped like", "statue of"."""
     word, before = words[i], words[:i]
     last = before[-1] if before else ""
-    if word == "of" and last in _PICTURES:
+    if word == "of" and last in with_plurals(_PICTURES):
         deeds = [w for w in before if w in lexicon().prepositions or _acts(w)]
         return bool({*deeds} - _IS) or _is_on_clothing(words[i:])
     if word == "of":
-        return last in _LIKENESSES
+        return last in with_plurals(_LIKENESSES)
     if word == "with" and words[i + 1 :]:
         printed = "on it" in " ".join(words[i + 1 : i + 6])
         return printed and last in nouns() and _is_printed(last)

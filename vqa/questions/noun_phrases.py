@@ -6,7 +6,7 @@ from functools import cache
 from shared.text.english import is_only_noun, is_plural, read_word
 from vqa.questions.lexicon import lexicon, word_set
 from vqa.questions.sentence import AGENTS, Noun, Phrase
-from vqa.questions.wordforms import nouns, singulars, verbs
+from vqa.questions.wordforms import nouns, singulars, verbs, with_plurals
 
 _IS = word_set("is are was were be being")
 AND = frozenset(["and", "or"])
@@ -16,7 +16,7 @@ _GROUNDS = word_set("grass snow sand mud dirt ice")
 _SPOTS = word_set(
     "area side corner edge scene view background foreground top bottom middle end"
 )
-_YOUNG = word_set("cub cubs calf calves chick chicks pup pups foal foals")
+_YOUNG = "cub calf chick pup foal"
 _UNREAL = word_set(
     """toy stuffed fake cartoon plastic inflatable ceramic bronze metal wooden stone
     paper lego origami animated painted carved blow-up plush rocking miniature snow
@@ -73,7 +73,11 @@ class _Head:
             self.nouns, self.texts = [], []
             self.colors, self.adjectives = [], []
             self.count = None
-        elif word in _YOUNG and self.nouns and self.nouns[-1].kind == "animal":
+        elif (
+            word in with_plurals(_YOUNG)
+            and self.nouns
+            and self.nouns[-1].kind == "animal"
+        ):
             pass  # the head is the bear of "bear cub"
         elif word in nouns() and not self._acts(word, after):
             if not (self._is_of_agent() and _does_sport(after)):

@@ -60,6 +60,12 @@ def with_article(word: str) -> str:
     return f"{'the' if word in THE else article(word)} {spaced(word)}"
 
 
+@cache
+def with_plurals(text: str) -> frozenset[str]:
+    """The nouns of a text, in the singular and the plural."""
+    return frozenset(form for word in text.split() for form in (word, plural(word)))
+
+
 def names_of(thing: str) -> tuple[str, ...]:
     """What a thing is called in questions: bike, bicycle."""
     also = lexicon().also_called
