@@ -21,7 +21,7 @@ WITH_KERAS = {
         "concepts.starting concepts.telling nets.attention nets.cells "
         "nets.export nets.precision runs.checkpoints runs.photos runs.reports "
         "runs.trainer runs.training vision.efficientnet_lite vision.encoders "
-        "vision.features vision.small",
+        "vision.features vision.small vision.yolox",
         "captioner": "decoder export finish losses model reports reward "
         "runtime_keras task train",
         "vqa": "answerer evidence export losses model reader reports "

@@ -3,7 +3,8 @@
 A record is `{"image", "question", "answer", "confidence", "answers": [{"answer",
 "confidence"}, ...]}`, best first, or `{"image", "question", "error"}`. It also has
 "id" if the question has one, "notes" if there is something to say of the question,
-and "blind", a list like "answers", if the photo's part in them was wanted.
+"blind", a list like "answers", if the photo's part in them was wanted, and "boxes", of
+what was counted: left, top, right, bottom, each 0 to 1 of the photo's width or height.
 """
 
 import re
@@ -43,6 +44,10 @@ def to_record(
     record["answers"] = _entries(reply.answers)
     if reply.notes:
         record["notes"] = list(reply.notes)
+    if reply.counted:
+        record["boxes"] = [
+            [round(edge, 3) for edge in thing.box] for thing in reply.counted
+        ]
     if reply.guesses:
         record["blind"] = _entries(reply.guesses)
     return record

@@ -189,6 +189,7 @@ def _draw(
         answerer.config.encoder.resize,
         question,
         f"{reply.answer} ({reply.confidence:.0%})",
+        [thing.box for thing in reply.counted],
     )
     write_overlay(path, picture)
 

@@ -1,6 +1,7 @@
 """A picture of where the model looked: each hop over the photo, and their mean."""
 
 import math
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -9,6 +10,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from shared.files.atomic import cannot_write
 from shared.vision.images import Resize
+from vqa.replies import Box
 
 ENDINGS = (".png", ".jpg", ".jpeg", ".webp")
 
@@ -29,7 +31,12 @@ _COVER = (0.6, 0.55, 0.5, 0.5, 0.55)  # how much of the photo the colour hides
 
 
 def draw_attention(
-    photo: np.ndarray, attention: np.ndarray, resize: Resize, question: str, answer: str
+    photo: np.ndarray,
+    attention: np.ndarray,
+    resize: Resize,
+    question: str,
+    answer: str,
+    boxes: Sequence[Box] = (),
 ) -> Image.Image:
     """Draw the photo, what each hop looked at, and the mean of the hops.
 
@@ -41,6 +48,7 @@ def draw_attention(
         attention: float (hops, rows, columns), at least one hop.
         resize: how the model sees a photo: whole, or its middle square.
         question, answer: put above.
+        boxes: of what was counted, drawn on the photo.
 
     Raises:
         ValueError: if it has no such shape.
@@ -56,13 +64,25 @@ def draw_attention(
         (max(1, round(small.width * scale)), max(1, round(small.height * scale))),
         Image.Resampling.BICUBIC,
     )
-    panels = {"photo": small}
+    panels = {"what was counted" if boxes else "photo": _frame(small, boxes)}
     for hop, weights in enumerate(attention, start=1):
         name = f"look {hop}" if hops > 1 else "attention"
         panels[name] = _cover(small, weights, resize)
     if hops > 1:
         panels["mean of all looks"] = _cover(small, attention.mean(axis=0), resize)
     return _side_by_side(panels, question, answer)
+
+
+def _frame(photo: Image.Image, boxes: Sequence[Box]) -> Image.Image:
+    """Draw boxes, light with a dark edge, so that they show on any photo."""
+    framed = photo.copy()
+    draw = ImageDraw.Draw(framed)
+    width, height = photo.size
+    for left, top, right, bottom in boxes:
+        corners = (left * width, top * height, right * width, bottom * height)
+        draw.rectangle(corners, outline=(15, 15, 40), width=4)
+        draw.rectangle(corners, outline=(255, 165, 90), width=2)
+    return framed
 
 
 def write_overlay(path: Path, picture: Image.Image) -> None:

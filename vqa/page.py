@@ -1,6 +1,6 @@
 """The page's tab that answers questions about a photo, and shows where it looked."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import count
 from typing import Any
 
@@ -8,6 +8,7 @@ import gradio as gr
 import numpy as np
 
 from shared.errors import AppError
+from shared.vision.detector import Thing, Things
 from shared.vision.photo_cache import Photo, Photos, grids, owner_of, view_of
 from shared.web.components import QUIETLY, component, model_choice
 from shared.web.turns import Turns
@@ -16,6 +17,7 @@ from vqa.photo_answerer import PhotoAnswerer
 from vqa.replies import NOT_SURE, Asked
 
 ANSWERS = 5  # shown
+CELLS = 40  # a side, of the grid that shows boxes
 MOST_CHOICES = 20
 MOST_LETTERS = 2000  # of a question; the model reads far fewer
 
@@ -102,10 +104,19 @@ class AskTab:
         asked = Asked(question, tuple(choices))
         answerer.check(asked)
         (reply,) = answerer.answer(
-            self._features(name, photo), [asked], count=ANSWERS, blind=True
+            self._features(name, photo),
+            [asked],
+            _finding(answerer, photo),
+            count=ANSWERS,
+            blind=True,
         )
         if isinstance(reply, AppError):
             raise reply
+        maps, columns = [], answerer.runtime.grid[1]
+        if reply.counted:
+            maps, columns = [_counted(reply.counted)], CELLS
+        elif answerer.config.net.hops:
+            maps = _maps(reply.attention)
         return {
             "turn": next(self._numbers),
             "question": question.strip(),
@@ -114,9 +125,9 @@ class AskTab:
             "answers": [answer._asdict() for answer in reply.answers],
             "guesses": [guess._asdict() for guess in reply.guesses],
             "notes": list(reply.notes),
-            "maps": _maps(reply.attention) if answerer.config.net.hops else [],
-            "resize": answerer.config.encoder.resize,
-            "columns": answerer.runtime.grid[1],
+            "maps": maps,
+            "resize": "squash" if reply.counted else answerer.config.encoder.resize,
+            "columns": columns,
         }
 
     def _features(self, name: str, photo: Photo) -> np.ndarray:
@@ -142,6 +153,25 @@ def split_choices(text: str) -> list[str]:
             f"These are {len(choices)} choices; at most {MOST_CHOICES} can be ranked."
         )
     return choices
+
+
+def _finding(answerer: PhotoAnswerer, photo: Photo) -> Callable[[], Things] | None:
+    """What finds the things on a photo, once for all questions about it."""
+    find = answerer.find
+    if find is None:
+        return None
+    return lambda: photo.once("things", lambda: find(photo.shown))
+
+
+def _counted(things: Sequence[Thing]) -> dict[str, Any]:
+    """Where the things are that were counted, in the form of attention."""
+    centres = (np.arange(CELLS) + 0.5) / CELLS
+    inside = np.zeros((CELLS, CELLS))
+    for left, top, right, bottom in (thing.box for thing in things):
+        across = (left < centres) & (centres < right)
+        down = (top < centres) & (centres < bottom)
+        inside = np.maximum(inside, np.outer(down, across))
+    return {"name": "What it counted", "grid": grids(inside.reshape(1, -1))[0]}
 
 
 def _maps(attention: np.ndarray) -> list[dict[str, Any]]:

@@ -1,24 +1,28 @@
 """A trained VQA model at work: a photo and questions in, ranked answers out."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import cache, partial
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from shared.errors import AppError
 from shared.text.vocabulary import Vocabulary
+from shared.vision.detector import Thing, Things
 from shared.vision.images import ImageSource, read_image
 from shared.vision.pipeline import look_ahead
 from vqa.answers import AnswerSpace
 from vqa.asked import Concepts
 from vqa.calibration import to_confidence
 from vqa.config import VqaConfig
+from vqa.counting import count_things, kinds_to_count
 from vqa.guard import Choices, check_choices, check_question, known_form, warnings
 from vqa.replies import NOT_SURE, Answer, Asked, Box, Reply
 from vqa.runtime import Runtime, Scores
 from vqa.words import encode_answers
 
 PHOTOS_AHEAD = 8
+_NUMBERS = frozenset(map(str, range(21)))  # larger ones are years and the like
 
 
 class Checked(NamedTuple):
@@ -37,6 +41,8 @@ class PhotoAnswerer:
         space: its answers; None where they come with the question.
         runtime: what runs it.
         concepts: those of its concept net, if it has one.
+        find: finds the things on a photo, for questions that ask how many there are;
+            None leaves them to the model.
     """
 
     def __init__(
@@ -46,12 +52,14 @@ class PhotoAnswerer:
         space: AnswerSpace | None,
         runtime: Runtime,
         concepts: Concepts | None = None,
+        find: Callable[[ImageSource], Things] | None = None,
     ):
         self.config = config
         self.vocabulary = vocabulary
         self.space = space
         self.runtime = runtime
         self.concepts = concepts
+        self.find = find
 
     def ask(
         self,
@@ -81,7 +89,8 @@ class PhotoAnswerer:
         """
         asked = Asked(question, tuple(choices), tuple(boxes))
         self.check(asked)  # before the photo is decoded
-        (reply,) = self.answer(self.look(source), [asked], count=count, blind=blind)
+        features, things = self.look(source), self._finding(source)
+        (reply,) = self.answer(features, [asked], things, count=count, blind=blind)
         if isinstance(reply, AppError):
             raise reply
         return reply
@@ -116,7 +125,11 @@ class PhotoAnswerer:
         )
         for ((source, asked),), (error,), features in batches:
             if features is not None:
-                yield source, self.answer(features, asked, count=count, blind=blind)
+                things = self._finding(source)
+                yield (
+                    source,
+                    self.answer(features, asked, things, count=count, blind=blind),
+                )
             elif error:
                 yield source, [error] * len(asked)
 
@@ -141,6 +154,7 @@ class PhotoAnswerer:
         self,
         features: np.ndarray,
         questions: Sequence[Asked],
+        things: Callable[[], Things] | None = None,
         *,
         count: int = 5,
         blind: bool = False,
@@ -150,6 +164,8 @@ class PhotoAnswerer:
         Args:
             features: of `look`.
             questions: any number of them.
+            things: finds the things on the photo; called if there is something to
+                count. None leaves that to the model.
             count, blind: see `ask`.
 
         Raises:
@@ -159,6 +175,8 @@ class PhotoAnswerer:
             raise ValueError(f"`count` must be at least 1. Received: count={count}")
         checked = [self._try_check(asked) for asked in questions]
         good = [found.words for found in checked if not isinstance(found, AppError)]
+        if things is not None:
+            things = cache(things)  # once for all questions
         if not good:
             return [found for found in checked if isinstance(found, AppError)]
         length = self.config.vocabulary.max_words
@@ -178,7 +196,7 @@ class PhotoAnswerer:
                 replies.append(found)
                 continue
             replies.append(
-                self._reply(asked, found, features, seen, guessed, row, count)
+                self._reply(asked, found, features, things, seen, guessed, row, count)
             )
             row += 1
         return replies
@@ -229,6 +247,7 @@ class PhotoAnswerer:
         asked: Asked,
         checked: Checked,
         features: np.ndarray,
+        things: Callable[[], Things] | None,
         seen: Scores,
         guessed: Scores | None,
         row: int,
@@ -245,6 +264,9 @@ class PhotoAnswerer:
             return self._rank(choices, own, net, row, temperature, count)
 
         answers = rank(seen, vectors[0], rules.temperature)
+        counted: tuple[Thing, ...] = ()
+        if things and not choices and (kinds := kinds_to_count(checked.words)):
+            answers, counted = self._count(things().of(kinds), seen, row, count)
         guesses = rank(guessed, vectors[1], rules.blind_temperature) if guessed else ()
         best = answers[0]
         unsure = _may_be_none(choices) and best.confidence < rules.unsure
@@ -261,7 +283,23 @@ class PhotoAnswerer:
             guesses,
             seen.alpha[row],
             (*notes, *(choices.notes if choices else ())),
+            counted,
         )
+
+    def _count(
+        self, things: Sequence[Thing], seen: Scores, row: int, count: int
+    ) -> tuple[tuple[Answer, ...], tuple[Thing, ...]]:
+        """Answer how many of these things there are; give those that were counted."""
+        temperature = self.config.answering.temperature
+        every = self._rank(None, None, seen, row, temperature, seen.scores.shape[1])
+        said = {int(a.text): a.confidence for a in every if a.text in _NUMBERS}
+        probs = count_things([thing.score for thing in things], said)
+        order = np.argsort(-probs, kind="stable")[:count]
+        answers = tuple(Answer(str(n), float(probs[n])) for n in order)
+        return answers, tuple(things[: order[0]])
+
+    def _finding(self, source: ImageSource) -> Callable[[], Things] | None:
+        return partial(self.find, source) if self.find else None
 
     def _vectors(
         self, asked: Asked, choices: Choices | None, features: np.ndarray

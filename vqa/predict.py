@@ -17,6 +17,7 @@ from shared.concepts.table import TABLE, read_table, words_of
 from shared.console.quiet import importing_keras
 from shared.processors import usable_processors
 from shared.text.vocabulary import Vocabulary
+from shared.vision.detector import find_things
 from vqa.answers import AnswerSpace
 from vqa.asked import Concepts
 from vqa.config import VqaConfig
@@ -63,7 +64,8 @@ def load_vqa(
             len(space) if space else 0,
             len(concepts.words) if concepts and own else 0,
         )
-    return PhotoAnswerer(config, vocabulary, space, loaded, concepts)
+    find = find_things if concepts and space and litert.is_installed() else None
+    return PhotoAnswerer(config, vocabulary, space, loaded, concepts, find)
 
 
 def why_not_litert(folder: Path) -> str:

@@ -4,6 +4,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from shared.vision.detector import Thing
+
 NOT_SURE = "not sure"
 Box = tuple[float, float, float, float]
 
@@ -49,6 +51,8 @@ class Reply(NamedTuple):
             of their grid; each sums to 1.
         notes: sentences on what about the question and its choices the model has not
             learnt, and what it did about it.
+        counted: for a question that asks how many there are, the things that the
+            answer counts, with their boxes.
     """
 
     answer: str
@@ -57,6 +61,7 @@ class Reply(NamedTuple):
     guesses: tuple[Answer, ...]
     attention: np.ndarray
     notes: tuple[str, ...]
+    counted: tuple[Thing, ...] = ()
 
     def __str__(self) -> str:
         return self.answer

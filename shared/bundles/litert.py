@@ -223,13 +223,18 @@ def _look_into(content: bytes) -> None:
         raise ValueError("it reads numbers from other files.")
 
 
+def is_installed() -> bool:
+    """Whether LiteRT is there; it has no wheels for some machines."""
+    return importlib.util.find_spec("ai_edge_litert") is not None
+
+
 def why_not_litert(folders: Sequence[Path], command: str) -> str:
     """Say why LiteRT cannot run these bundles; empty if it can.
 
     Args:
         command: what exports a bundle, for the message.
     """
-    if importlib.util.find_spec("ai_edge_litert") is None:
+    if not is_installed():
         return "it is not installed (pip install ai-edge-litert)."
     try:
         with muted():

@@ -95,6 +95,11 @@ class Photo:
         self._made: dict[Any, Any] = {}
         self._lock = RLock()  # what is made may need something else made before
 
+    @property
+    def shown(self) -> bytes:
+        """The image file of the preview."""
+        return base64.b64decode(self.preview.partition(",")[2])
+
     def once(self, name: Any, make: Callable[[], Any]) -> Any:
         """Give what `make` made of this photo when it was first asked for by a name."""
         with self._lock:  # a second question waits for the first one's look

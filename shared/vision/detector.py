@@ -1,0 +1,138 @@
+"""Find the things on a photo, each with its box: a detector that LiteRT runs.
+
+That which comes with sightread is YOLOX-Nano, see `shared.vision.yolox`; it knows the
+80 kinds of things of COCO, see `shared.concepts.words.coco_words`.
+"""
+
+from collections.abc import Sequence
+from functools import cache
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from PIL import Image
+
+from shared.bundles.litert import Graph, Spec
+from shared.vision.images import ImageSource, read_preview
+
+INCLUDED = Path(__file__).parent / "yolox_nano.tflite"
+SIZE = 416  # px, height and width of what it sees
+GREY = 114  # beside a photo that is no square
+FAINT = 0.05  # what is less probable is not kept
+OVERLAP = 0.45  # of two boxes, area of both over area of either: the same thing
+
+
+class Thing(NamedTuple):
+    """Something on a photo.
+
+    Attributes:
+        score: 0 to 1, how sure the detector is; about 0.4 is as likely as not.
+        box: left, top, right, bottom, each 0 to 1 of the photo's width or height.
+    """
+
+    score: float
+    box: tuple[float, float, float, float]
+
+
+class Things(NamedTuple):
+    """What a detector found on a photo, with every box that it considered.
+
+    Axes: N boxes, K kinds.
+
+    Attributes:
+        boxes: float32 (N, 4), see `Thing.box`.
+        scores: float32 (N, K).
+    """
+
+    boxes: np.ndarray
+    scores: np.ndarray
+
+    def of(self, kinds: Sequence[int]) -> list[Thing]:
+        """Give the things of any of these kinds, each once, the surest first.
+
+        Of boxes that overlap, the surest stands for the thing (greedy non-maximum
+        suppression).
+        """
+        scores = self.scores[:, list(kinds)].max(axis=1, initial=0.0)
+        left = [i for i in np.argsort(-scores, kind="stable") if scores[i] > FAINT]
+        found = []
+        while left:
+            best = left[0]
+            found.append(Thing(float(scores[best]), tuple(self.boxes[best].tolist())))
+            overlap = overlaps(self.boxes[best], self.boxes[left])
+            left = [i for i, much in zip(left, overlap, strict=True) if much <= OVERLAP]
+        return found
+
+
+class Detector:
+    """A graph that finds things.
+
+    Args:
+        path: a .tflite file that takes `images`, uint8 (1, 416, 416, 3), and gives
+            `found`, float32 (1, N, 5 + K): x, y of the centre, width and height in
+            pixels, objectness, and the probability of each kind of thing.
+
+    Raises:
+        AppError: if it cannot be loaded, or is another graph.
+    """
+
+    def __init__(self, path: Path = INCLUDED):
+        self._graph = Graph(path, 1, "pip install --force-reinstall sightread")
+        self._graph.check(
+            {"images": Spec("uint8", (1, SIZE, SIZE, 3))},
+            {"found": Spec("float32", (1, -1, -1))},
+        )
+
+    def find(self, source: ImageSource) -> Things:
+        """Find the things on a photo.
+
+        Raises:
+            AppError: if the photo cannot be read.
+        """
+        read = read_preview(source, SIZE).convert("RGB")
+        scale = SIZE / max(read.size)  # a small photo is enlarged
+        width, height = (max(1, round(side * scale)) for side in read.size)
+        photo = np.array(read.resize((width, height), Image.Resampling.BILINEAR))
+        image = np.full((1, SIZE, SIZE, 3), GREY, np.uint8)
+        image[0, :height, :width] = photo
+        (found,) = self._graph(images=image)["found"]
+        scores = found[:, 4:5] * found[:, 5:]
+        kept = scores.max(axis=1) > FAINT
+        centre, half = found[kept, :2], found[kept, 2:4] / 2
+        boxes = np.concatenate([centre - half, centre + half], axis=1)
+        boxes /= np.array([width, height, width, height], np.float32)
+        return Things(boxes.clip(0, 1), scores[kept])
+
+
+@cache
+def _included() -> Detector:
+    return Detector()
+
+
+def find_things(source: ImageSource) -> Things:
+    """Find the things on a photo with the detector that comes with sightread.
+
+    It is loaded when it is first used.
+
+    Raises:
+        AppError: if the photo cannot be read.
+    """
+    return _included().find(source)
+
+
+def overlaps(box: np.ndarray, others: np.ndarray) -> np.ndarray:
+    """Give the area of both over the area of either: float (N,), 0 to 1.
+
+    Args:
+        box: float (4,), see `Thing.box`.
+        others: float (N, 4).
+    """
+    low = np.maximum(box[:2], others[:, :2])
+    high = np.minimum(box[2:], others[:, 2:])
+    both = (high - low).clip(0).prod(axis=1)
+    either = _area(box) + _area(others) - both
+    return np.asarray(both / np.maximum(either, 1e-12))
+
+
+def _area(boxes: np.ndarray) -> np.ndarray:
+    return np.asarray((boxes[..., 2:] - boxes[..., :2]).prod(axis=-1))
