@@ -10,7 +10,6 @@ import re
 import signal
 import subprocess
 import sys
-from dataclasses import asdict
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -18,8 +17,22 @@ import keras
 import numpy as np
 import pytest
 from conftest import tiny_config, write_concepts, write_shapes
-from keras import layers, ops
+from keras import ops
 from PIL import Image
+from short_runs import (
+    Killed,
+    Run,
+    add_patches,
+    arrays,
+    assert_same_end,
+    format_stages,
+    kill_after,
+    patches,
+    progress_of,
+    spoil,
+    stop_before_training,
+    values,
+)
 
 from captioner import finish as finish_module
 from captioner import train as train_module
@@ -49,7 +62,6 @@ from shared.runs.folder import hold_run
 from shared.runs.trainer import Trainer
 from shared.runs.training import grow
 from shared.text.vocabulary import SPECIAL_WORDS, Vocabulary
-from shared.vision import names
 
 TOP = """
 seed = 3
@@ -88,27 +100,9 @@ JOINT = {
 CRITICAL = {"name": "reward", **STAGE, "captions": 3, "objective": "self_critical"}
 
 
-def patches(weights, include_top, input_shape):
-    """Stand in for a net of `keras.applications`."""
-    image = keras.Input(input_shape)
-    x = layers.Conv2D(16, 8, strides=8, name="conv")(image)
-    x = layers.BatchNormalization(name="norm")(x)
-    net = keras.Model(image, layers.ReLU()(x), name="patches")
-    if weights is not None:
-        net.load_weights(weights)
-    return net
-
-
-def format_stages(stages):
-    return "".join(
-        "\n[[stages]]\n" + "".join(f"{k} = {json.dumps(v)}\n" for k, v in stage.items())
-        for stage in stages
-    )
-
-
 @pytest.fixture(autouse=True)
 def small_net(monkeypatch):
-    monkeypatch.setitem(names.ENCODERS, "patches", names.Source(patches, "unit"))
+    add_patches(monkeypatch)
 
 
 @pytest.fixture(scope="session")
@@ -116,33 +110,9 @@ def data(tmp_path_factory):
     return write_shapes(tmp_path_factory.mktemp("data") / "shapes", 60)
 
 
-class Run:
-    """A recipe in a file, to be trained with."""
-
-    def __init__(self, folder, data):
-        self.folder = folder
-        self.data = data
-        self.said = []
-
-    def recipe(self, *stages, top=TOP):
-        path = self.folder / "recipe.toml"
-        path.write_text(top + format_stages(stages))
-        return str(path)
-
-    def __call__(self, *stages, out="run", top=TOP, data=None, **options):
-        options.setdefault("config", self.recipe(*stages, top=top))
-        return train(
-            options.pop("config"),
-            data or str(self.data),
-            self.folder / out,
-            announce=self.said.append,
-            **options,
-        )
-
-
 @pytest.fixture
 def run(tmp_path, data):
-    return Run(tmp_path, data)
+    return Run(train, tmp_path, data, TOP)
 
 
 TOLD = {**FROZEN, "texts": 0.5, "blind": 0.3}
@@ -167,36 +137,6 @@ def texts(tmp_path_factory):
 def own_shapes(tmp_path):
     """Shapes that a test may spoil."""
     return write_shapes(tmp_path / "shapes", 20)
-
-
-def arrays(path):
-    with np.load(path) as file:
-        return {name: file[name] for name in file.files if name != "progress"}
-
-
-def progress_of(folder):
-    with np.load(folder / "checkpoint.npz") as file:
-        return json.loads(str(file["progress"]))
-
-
-def values(variables):
-    return [ops.convert_to_numpy(variable).copy() for variable in variables]
-
-
-class Killed(Exception):
-    pass
-
-
-def kill_after(steps):
-    """Give a `tick` that lets a number of steps pass, checkpoint included."""
-    seen = []
-
-    def tick(*args):
-        seen.append(args)
-        if len(seen) > steps:
-            raise Killed
-
-    return tick
 
 
 @pytest.mark.slow
@@ -345,16 +285,7 @@ def test_a_run_broken_off_ends_as_one_that_was_not(
     assert any(text.startswith("Going on with stage") for text in run.said)
 
     whole, broken = run.folder / "whole", run.folder / "broken"
-    for name in ("checkpoint.npz", "best.npz"):
-        first, second = arrays(whole / name), arrays(broken / name)
-        assert first.keys() == second.keys()
-        for key in first:
-            np.testing.assert_allclose(first[key], second[key], atol=1e-5, rtol=1e-4)
-    first, second = progress_of(whole), progress_of(broken)
-    for epoch in (*first.pop("history"), *second.pop("history")):
-        assert epoch["steps"] <= 8
-    assert first.pop("best") == pytest.approx(second.pop("best"))
-    assert first == pytest.approx(second)
+    assert_same_end(whole, broken, ("checkpoint.npz", "best.npz"))
 
 
 @pytest.mark.slow
@@ -382,11 +313,11 @@ SCRIPT = """
 import sys
 from pathlib import Path
 sys.path[:0] = {paths!r}
-import test_captioner_train as tests
+import short_runs
 from captioner.train import train
 from shared.vision import names
 from shared.runs import training
-names.ENCODERS["patches"] = names.Source(tests.patches, "unit")
+names.ENCODERS["patches"] = names.Source(short_runs.patches, "unit")
 training.CHECKPOINT_SECONDS = -1
 train({config!r}, {data!r}, Path({out!r}), tick=lambda *a: print("tick", flush=True))
 """
@@ -451,12 +382,7 @@ def test_a_finished_run_writes_its_reports_again(run):
 def unable_to_train(monkeypatch):
     """Stop where training would begin, with a checkpoint."""
 
-    def train(self):
-        path = self.run.folder / "checkpoint.npz"
-        save_arrays(path, self.task.model.variables, asdict(self.progress))
-        raise Killed
-
-    monkeypatch.setattr(Trainer, "train", train)
+    monkeypatch.setattr(Trainer, "train", stop_before_training)
 
 
 @pytest.fixture
@@ -494,7 +420,7 @@ def test_a_run_keeps_its_words_whatever_would_be_chosen_now(begun, monkeypatch):
 @pytest.mark.parametrize("content", [b"", b"PK damaged"])
 def test_a_corrupt_checkpoint_is_named(begun, monkeypatch, content):
     monkeypatch.undo()
-    monkeypatch.setitem(names.ENCODERS, "patches", names.Source(patches, "unit"))
+    add_patches(monkeypatch)
     (begun.folder / "run" / "checkpoint.npz").write_bytes(content)
     with pytest.raises(AppError, match=r"checkpoint.npz is not a checkpoint.*--out"):
         begun(FROZEN)
@@ -616,7 +542,7 @@ def test_a_run_that_has_lost_a_part_is_not_gone_on_with(begun, monkeypatch, name
         kept = [file[str(i)] for i in range(len(file.files) - 1)]
     save_arrays(out / "checkpoint.npz", kept, values)
     monkeypatch.undo()
-    monkeypatch.setitem(names.ENCODERS, "patches", names.Source(patches, "unit"))
+    add_patches(monkeypatch)
     (out / name).unlink()
     with pytest.raises(AppError, match=rf"{name}.*--out"):
         begun(FROZEN)
@@ -627,7 +553,7 @@ def test_a_run_whose_words_or_photos_were_changed_is_not_gone_on_with(
     begun, monkeypatch, name
 ):
     monkeypatch.undo()
-    monkeypatch.setitem(names.ENCODERS, "patches", names.Source(patches, "unit"))
+    add_patches(monkeypatch)
     path = begun.folder / "run" / name
     changed = {
         "vocabulary.txt": path.read_text().replace("circle", "ring"),
@@ -644,7 +570,7 @@ def test_a_run_one_of_whose_photos_was_replaced_is_not_gone_on_with(
     with pytest.raises(Killed):
         run(FROZEN, data=own_shapes)
     monkeypatch.undo()
-    monkeypatch.setitem(names.ENCODERS, "patches", names.Source(patches, "unit"))
+    add_patches(monkeypatch)
     one, other = own_shapes / "0.png", own_shapes / "1.png"
     one.write_bytes(other.read_bytes())
     with pytest.raises(AppError, match=r"photos were replaced.*--out"):
@@ -690,11 +616,6 @@ def test_given_encoder_weights_are_used(run, unable_to_train, tmp_path):
     kept = arrays(run.folder / "run" / "checkpoint.npz").values()
     for weight in values(net.weights):
         assert any(np.array_equal(array, weight) for array in kept)
-
-
-def spoil(folder, names):
-    for name in names:
-        (folder / name).write_bytes(b"no picture")
 
 
 def test_broken_and_missing_photos_are_left_out(run, own_shapes, unable_to_train):

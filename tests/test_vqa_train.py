@@ -5,7 +5,6 @@ for each region and batch statistics, so that all that real ones need is used.
 """
 
 import json
-from dataclasses import asdict
 from pathlib import Path
 
 import keras
@@ -17,8 +16,21 @@ from conftest import (
     tiny_vqa_config,
     write_concepts,
 )
-from keras import layers, ops
+from keras import ops
 from PIL import Image
+from short_runs import (
+    Killed,
+    Run,
+    add_patches,
+    arrays,
+    assert_same_end,
+    format_stages,
+    kill_after,
+    progress_of,
+    spoil,
+    stop_before_training,
+    values,
+)
 
 from shared.concepts.starting import Sight
 from shared.concepts.table import TABLE, read_table
@@ -32,7 +44,6 @@ from shared.runs.checkpoints import save_arrays
 from shared.runs.trainer import Trainer
 from shared.runs.training import grow
 from shared.text.vocabulary import SPECIAL_WORDS, Vocabulary
-from shared.vision import names
 from vqa import train as train_module
 from vqa.answers import AnswerSpace
 from vqa.config import VqaConfig
@@ -101,27 +112,9 @@ LEARNING = {
 }
 
 
-def patches(weights, include_top, input_shape):
-    """Stand in for a net of `keras.applications`."""
-    image = keras.Input(input_shape)
-    x = layers.Conv2D(16, 8, strides=8, name="conv")(image)
-    x = layers.BatchNormalization(name="norm")(x)
-    net = keras.Model(image, layers.ReLU()(x), name="patches")
-    if weights is not None:
-        net.load_weights(weights)
-    return net
-
-
-def format_stages(stages):
-    return "".join(
-        "\n[[stages]]\n" + "".join(f"{k} = {json.dumps(v)}\n" for k, v in stage.items())
-        for stage in stages
-    )
-
-
 @pytest.fixture(autouse=True)
 def small_net(monkeypatch):
-    monkeypatch.setitem(names.ENCODERS, "patches", names.Source(patches, "unit"))
+    add_patches(monkeypatch)
 
 
 @pytest.fixture(scope="session")
@@ -129,69 +122,15 @@ def data(tmp_path_factory):
     return write_asked_shapes(tmp_path_factory.mktemp("data") / "shapes", 20)
 
 
-class Run:
-    """A recipe in a file, to be trained with."""
-
-    def __init__(self, folder, data):
-        self.folder = folder
-        self.data = data
-        self.said = []
-
-    def recipe(self, *stages, head="", top=TOP):
-        path = self.folder / "recipe.toml"
-        path.write_text(top.replace("HEAD", head) + format_stages(stages))
-        return str(path)
-
-    def __call__(self, *stages, out="run", head="", top=TOP, data=None, **options):
-        options.setdefault("config", self.recipe(*stages, head=head, top=top))
-        return train(
-            options.pop("config"),
-            data or str(self.data),
-            self.folder / out,
-            announce=self.said.append,
-            **options,
-        )
-
-
 @pytest.fixture
 def run(tmp_path, data):
-    return Run(tmp_path, data)
+    return Run(train, tmp_path, data, TOP)
 
 
 @pytest.fixture
 def own(tmp_path):
     """Shapes that a test may spoil."""
     return write_asked_shapes(tmp_path / "own", 20)
-
-
-def arrays(path):
-    with np.load(path) as file:
-        return {name: file[name] for name in file.files if name != "progress"}
-
-
-def progress_of(folder):
-    with np.load(folder / "checkpoint.npz") as file:
-        return json.loads(str(file["progress"]))
-
-
-def values(variables):
-    return [ops.convert_to_numpy(variable).copy() for variable in variables]
-
-
-class Killed(Exception):
-    pass
-
-
-def kill_after(steps):
-    """Give a `tick` that lets a number of steps pass, checkpoint included."""
-    seen = []
-
-    def tick(*args):
-        seen.append(args)
-        if len(seen) > steps:
-            raise Killed
-
-    return tick
 
 
 @pytest.mark.slow
@@ -302,15 +241,7 @@ def test_a_run_broken_off_ends_as_one_that_was_not(
     assert any(text.startswith("Going on with stage") for text in run.said)
 
     whole, broken = run.folder / "whole", run.folder / "broken"
-    for name in ("checkpoint.npz", "best.npz", "best_blind.npz"):
-        first, second = arrays(whole / name), arrays(broken / name)
-        assert first.keys() == second.keys()
-        for key in first:
-            np.testing.assert_allclose(first[key], second[key], atol=1e-5, rtol=1e-4)
-    first, second = progress_of(whole), progress_of(broken)
-    assert len(first.pop("history")) == len(second.pop("history"))
-    assert first.pop("best") == pytest.approx(second.pop("best"))
-    assert first == pytest.approx(second)
+    assert_same_end(whole, broken, ("checkpoint.npz", "best.npz", "best_blind.npz"))
 
 
 @pytest.mark.slow
@@ -481,12 +412,7 @@ def test_soft_targets_can_be_learnt(run):
 def unable_to_train(monkeypatch):
     """Stop where training would begin, with a checkpoint."""
 
-    def train(self):
-        path = self.run.folder / "checkpoint.npz"
-        save_arrays(path, self.task.model.variables, asdict(self.progress))
-        raise Killed
-
-    monkeypatch.setattr(Trainer, "train", train)
+    monkeypatch.setattr(Trainer, "train", stop_before_training)
 
 
 @pytest.fixture
@@ -557,14 +483,14 @@ def test_a_run_that_has_lost_a_part_is_not_gone_on_with(begun, monkeypatch, name
     save_arrays(out / "best.npz", kept, {})
     (out / name).unlink(missing_ok=True)
     monkeypatch.undo()
-    monkeypatch.setitem(names.ENCODERS, "patches", names.Source(patches, "unit"))
+    add_patches(monkeypatch)
     with pytest.raises(AppError, match=rf"{name}.*--out"):
         begun(FROZEN)
 
 
 def test_a_run_whose_answers_were_changed_is_not_gone_on_with(begun, monkeypatch):
     monkeypatch.undo()
-    monkeypatch.setitem(names.ENCODERS, "patches", names.Source(patches, "unit"))
+    add_patches(monkeypatch)
     path = begun.folder / "run" / "answers.txt"
     path.write_text(path.read_text().replace("circle", "ring"))
     with pytest.raises(AppError, match=r"learnt from other photos or words.*--out"):
@@ -577,7 +503,7 @@ def test_a_run_one_of_whose_photos_was_replaced_is_not_gone_on_with(
     with pytest.raises(Killed):
         run(FROZEN, data=own)
     monkeypatch.undo()
-    monkeypatch.setitem(names.ENCODERS, "patches", names.Source(patches, "unit"))
+    add_patches(monkeypatch)
     one, other = own / "0.png", own / "1.png"
     one.write_bytes(other.read_bytes())
     with pytest.raises(AppError, match=r"photos were replaced.*--out"):
@@ -675,11 +601,6 @@ def test_data_to_test_with_is_not_learnt_from(run, own):
     with pytest.raises(AppError, match=r"no questions with answers in split 'train'"):
         run(FROZEN, data=own)
     assert not (run.folder / "run").exists()
-
-
-def spoil(folder, names):
-    for name in names:
-        (folder / name).write_bytes(b"no picture")
 
 
 def test_broken_and_missing_photos_are_left_out(run, own, unable_to_train):
