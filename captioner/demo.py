@@ -163,7 +163,7 @@ def demo(
         bool, typer.Option("--mcp", help="Let agents use it: Model Context Protocol.")
     ] = False,
     max_upload: Annotated[
-        int, typer.Option(metavar="MB", min=1, max=1000, help="Of a photo.")
+        int, typer.Option(metavar="MB", min=1, max=1000, help="Largest photo.")
     ] = 20,
     host_name: Annotated[
         list[str] | None,

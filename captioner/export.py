@@ -36,13 +36,13 @@ from shared.errors import AppError
 from shared.files.locks import hold
 from shared.nets.export import (
     Files,
-    encoder_specs,
     export_part,
     read_typical,
     save_graphs,
     share_of_same,
     to_try,
     trace,
+    trace_encoder,
     write_litert,
 )
 
@@ -208,9 +208,8 @@ class _Graphs:
             self.vectors = ops.convert_to_numpy(slots.vectors(table))
 
     def traced(self) -> dict[str, Any]:
-        images, features = encoder_specs(self.encoder)
-        graphs = {"encoder": trace(self.encode, images)}
-        said = []
+        encoder, features = trace_encoder(self.encoder)
+        graphs, said = {"encoder": encoder}, []
         if self.concepts:
             graphs["concepts"] = trace(self.concepts.export, features)
             told = graphs["concepts"].structured_outputs
@@ -231,9 +230,6 @@ class _Graphs:
         tokens = tf.TensorSpec((None, None), tf.int32, "tokens")
         graphs["step"] = trace(self.step, tokens, **specs)
         return graphs
-
-    def encode(self, images: Any) -> dict[str, Any]:
-        return {"features": self.encoder.export(images)}
 
     def start(self, features: Any, said: Any = None) -> dict[str, Any]:
         memory, state = self.decoder.start(features, 1, said=said, vectors=self.vectors)

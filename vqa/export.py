@@ -16,12 +16,12 @@ from shared.concepts.table import Seen
 from shared.files.locks import hold
 from shared.nets.export import (
     Files,
-    encoder_specs,
     export_part,
     read_typical,
     share_of_same,
     to_try,
     trace,
+    trace_encoder,
     write_litert,
 )
 from vqa.asked import MOST, Concepts
@@ -181,9 +181,9 @@ class _Graphs:
         self.points = model.objective == "boxes"
 
     def traced(self, max_words: int) -> dict[str, Any]:
-        images, features = encoder_specs(self.model.encoder)
+        encoder, features = trace_encoder(self.model.encoder)
         tokens = tf.TensorSpec((1, None, max_words), tf.int32, "tokens")
-        graphs, told = {"encoder": trace(self.encode, images)}, {}
+        graphs, told = {"encoder": encoder}, {}
         if concepts := self.model.concepts:
             shape = (1, len(concepts.words))
             told = {n: tf.TensorSpec(shape, tf.float32, n) for n in Seen._fields}
@@ -198,9 +198,6 @@ class _Graphs:
             if self.points
             else trace(self.choose, words),
         }
-
-    def encode(self, images: Any) -> dict[str, Any]:
-        return {"features": self.model.encoder.export(images)}
 
     def answer(self, features: Any, tokens: Any, **told: Any) -> dict[str, Any]:
         return _named(*self.model.explain(features, tokens, **told))

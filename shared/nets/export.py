@@ -131,19 +131,24 @@ def read_typical(
     return np.stack(images)
 
 
-def encoder_specs(encoder: Any) -> tuple[Any, Any]:
-    """Give the specs of one image, `images`, and of its `features`."""
-    size = encoder.image_size
-    shape = (1, encoder.regions, encoder.feature_size)
-    return (
-        tf.TensorSpec((1, size, size, 3), tf.uint8, "images"),
-        tf.TensorSpec(shape, tf.float32, "features"),
-    )
-
-
 def trace(function: Callable[..., Any], *specs: Any, **named: Any) -> Any:
     """Give a function of tensors as a graph, for arguments of these specs."""
     return tf.function(function).get_concrete_function(*specs, **named)
+
+
+def trace_encoder(encoder: Any) -> tuple[Any, Any]:
+    """Give the graph of a `shared.vision.encoders.Encoder`, and its features' spec.
+
+    It takes one photo, `images`, see `shared.bundles.litert.EncoderGraph`.
+    """
+
+    def encode(images: Any) -> dict[str, Any]:
+        return {"features": encoder.export(images)}
+
+    size = encoder.image_size
+    images = tf.TensorSpec((1, size, size, 3), tf.uint8, "images")
+    shape = (1, encoder.regions, encoder.feature_size)
+    return trace(encode, images), tf.TensorSpec(shape, tf.float32, "features")
 
 
 def save_graphs(
