@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from shared.concepts.table import Seen
+from shared.concepts.table import ConceptProbs
 
 LIKELY, MOST = 0.2, 12  # concepts beside a caption: how surely there, and how many
 NO_CONCEPTS = (
@@ -35,7 +35,7 @@ class Concept(NamedTuple):
 
 def rank(
     words: Sequence[str],
-    seen: Seen,
+    seen: ConceptProbs,
     where: np.ndarray | None = None,
     top: int | None = None,
     least: float = 0.0,

@@ -13,7 +13,7 @@ from captioner.config import CaptionerConfig, DecodingConfig
 from captioner.grounding import Grounding
 from captioner.hedging import Hedging
 from captioner.search.rules import Rules
-from shared.concepts.table import Seen
+from shared.concepts.table import ConceptProbs
 from shared.text.vocabulary import UNK, Vocabulary
 
 
@@ -41,7 +41,7 @@ class Judge:
             self.hedging = Hedging(concepts)
 
     def bias(
-        self, seen: Seen | None, decoding: DecodingConfig, rules: Rules
+        self, seen: ConceptProbs | None, decoding: DecodingConfig, rules: Rules
     ) -> np.ndarray | None:
         """Tell a search what photos show; see `captioner.grounding.Grounding.bias`."""
         if self.grounding is None or seen is None:
@@ -52,7 +52,7 @@ class Judge:
     def judge(
         self,
         captions: Sequence[Sequence[Caption]],
-        seen: Seen | None,
+        seen: ConceptProbs | None,
         decoding: DecodingConfig,
     ) -> list[list[Caption]]:
         """Say of captions how sure they are, and claim less where that is surer.
@@ -65,7 +65,7 @@ class Judge:
         if seen is None:
             return [[self._compare(one) for one in found] for found in captions]
         there, said = (np.asarray(part) for part in (seen.there, seen.said))
-        photos = [Seen(said[i], there[i]) for i in range(len(captions))]
+        photos = [ConceptProbs(said[i], there[i]) for i in range(len(captions))]
         judged = [
             [self._compare(self._weigh(one, photo)) for one in found]
             for found, photo in zip(captions, photos, strict=True)
@@ -76,7 +76,7 @@ class Judge:
                 found[0] = self._hedge(found[0], photo, decoding.ban)
         return judged
 
-    def _weigh(self, caption: Caption, seen: Seen) -> Caption:
+    def _weigh(self, caption: Caption, seen: ConceptProbs) -> Caption:
         """Compare what a caption claims with what its photo shows."""
         if self.grounding is None:
             return caption
@@ -93,7 +93,9 @@ class Judge:
             return caption
         return caption._replace(unsure=caption.confidence < threshold)
 
-    def _hedge(self, caption: Caption, seen: Seen, ban: Sequence[str]) -> Caption:
+    def _hedge(
+        self, caption: Caption, seen: ConceptProbs, ban: Sequence[str]
+    ) -> Caption:
         """Claim less than a caption that is probably wrong, if that is surer.
 
         How probable it is was not learnt of captions with somebody's own words.

@@ -12,7 +12,7 @@ from captioner.config import CaptionerConfig, DecodingConfig
 from captioner.judging import Judge
 from captioner.runtime import Runtime
 from captioner.search.rules import Rules, make_rules
-from shared.concepts.table import Seen
+from shared.concepts.table import ConceptProbs
 from shared.config import revise_config
 from shared.errors import AppError
 from shared.text.vocabulary import BOS, EOS, PAD, UNK, Vocabulary
@@ -270,7 +270,7 @@ class PhotoCaptioner:
         return [
             rank(
                 self.concept_words,
-                Seen(seen.said[i], seen.there[i]),
+                ConceptProbs(seen.said[i], seen.there[i]),
                 None if maps is None else maps[i],
                 top,
                 least,

@@ -7,7 +7,7 @@ import numpy as np
 
 from captioner.search.decoding import Sequences
 from captioner.search.rules import Rules
-from shared.concepts.table import Seen
+from shared.concepts.table import ConceptProbs
 from shared.vision.grid import Grid
 
 
@@ -31,7 +31,7 @@ class Runtime(Protocol):
     def look(self, features: list[np.ndarray]) -> Any:
         """Get ready to write about features; what is made is for the other two."""
 
-    def seen(self, looked: Any) -> Seen | None:
+    def seen(self, looked: Any) -> ConceptProbs | None:
         """Give what the photos show, or None of a model without concepts."""
 
     def where(self, looked: Any) -> np.ndarray | None:

@@ -17,7 +17,7 @@ from captioner.search.decoding import Sequences, ensemble, search
 from captioner.search.rules import Rules
 from shared.bundles.weights import load_weights
 from shared.concepts.net import ConceptNet
-from shared.concepts.table import Seen, read_table
+from shared.concepts.table import ConceptProbs, read_table
 from shared.errors import AppError
 from shared.text.vocabulary import Vocabulary
 
@@ -112,7 +112,7 @@ class Looked(NamedTuple):
     """
 
     features: list[np.ndarray]
-    seen: Seen | None
+    seen: ConceptProbs | None
 
 
 class KerasRuntime:
@@ -152,10 +152,10 @@ class KerasRuntime:
         seen = None
         if concepts := self.models[0].concepts:
             told = _run(concepts, filled[0], self.batch_size)
-            seen = Seen(*map(ops.convert_to_numpy, told))
+            seen = ConceptProbs(*map(ops.convert_to_numpy, told))
         return Looked(filled, seen)
 
-    def seen(self, looked: Looked) -> Seen | None:
+    def seen(self, looked: Looked) -> ConceptProbs | None:
         """Give what the photos show, as the first model's concept net tells."""
         return looked.seen
 

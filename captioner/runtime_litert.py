@@ -34,7 +34,7 @@ from captioner.search.rules import Rules
 from shared.bundles.litert import PART, EncoderGraph, Graph, Spec, Specs
 from shared.bundles.manifests import locate
 from shared.concepts.graph import CONCEPTS, ODDS, told
-from shared.concepts.table import Seen
+from shared.concepts.table import ConceptProbs
 from shared.nets.names import CELLS
 
 EXPORT = "captioner export"
@@ -111,12 +111,12 @@ class LiteRTRuntime:
             for net, rows in zip(self._nets, features, strict=True)
         ]
 
-    def seen(self, looked: list[Memory]) -> Seen | None:
+    def seen(self, looked: list[Memory]) -> ConceptProbs | None:
         """Give what the photos show, as the first model's concept net tells."""
         first = looked[0]
         if "said" not in first:
             return None
-        return Seen(*(first[name] for name in Seen._fields))
+        return ConceptProbs(*(first[name] for name in ConceptProbs._fields))
 
     def where(self, looked: list[Memory]) -> np.ndarray | None:
         """Say how surely each region shows each concept, float32 (B, R, C)."""

@@ -17,9 +17,9 @@ from captioner.model import Captioner
 from captioner.reward import SelfCritic
 from captioner.runtime_keras import Search
 from captioner.search.rules import make_rules
+from shared.concepts.cross_fitting import predict_photos
 from shared.concepts.imagined import Imagined
-from shared.concepts.table import Seen
-from shared.concepts.telling import tell
+from shared.concepts.table import ConceptProbs
 from shared.concepts.words import Mentions
 from shared.data.captioned import Record
 from shared.data.mixing import Look, Order, count_turns
@@ -58,7 +58,7 @@ class CaptionTask:
         learn: Sequence[Record],
         dev: Sequence[Record],
         viewer: Viewer,
-        fitted: Mapping[str, Seen] | None = None,
+        fitted: Mapping[str, ConceptProbs] | None = None,
         texts: Sequence[Sequence[str]] = (),
         known: int = 0,
     ):
@@ -133,7 +133,9 @@ class CaptionTask:
         told = {}
         if concepts:
             if self._said is None:  # its encoder stays as it is, in all stages
-                self._said = tell(concepts, features, self.photos, self.fitted).said
+                self._said = predict_photos(
+                    concepts, features, self.photos, self.fitted
+                ).said
             told = {"said": self._said}
         dev = look_up(viewer.encode(self.dev_photos))
         return look_up(features, told, stage.blind), dev

@@ -15,7 +15,7 @@ from captioner.cli import main
 from captioner.concepts import rank
 from captioner.config import DecodingConfig
 from shared.concepts.config import ConceptsConfig
-from shared.concepts.table import Seen
+from shared.concepts.table import ConceptProbs
 from shared.errors import AppError
 
 WORDS = ("cat", "dog", "red", "sit", "tree")
@@ -31,7 +31,7 @@ def captioner():
 
 def test_concepts_come_in_order_and_equal_ones_by_what_captions_mention():
     where = np.arange(60, dtype=np.float64).reshape(3, 4, 5)
-    found = rank(WORDS, Seen(np.array(SAID), np.array(THERE)), where)
+    found = rank(WORDS, ConceptProbs(np.array(SAID), np.array(THERE)), where)
     assert [one.word for one in found] == ["dog", "tree", "red", "sit", "cat"]
     assert [one.there for one in found] == [0.9, 0.5, 0.5, 0.50001, 0.1]
     assert [one.said for one in found] == [0.3, 0.3, 0.2, 0.1, 0.05]
@@ -42,7 +42,7 @@ def test_concepts_come_in_order_and_equal_ones_by_what_captions_mention():
 
 
 def test_as_many_are_given_as_are_wanted_and_likely():
-    seen = Seen(np.float32(SAID), np.float32(THERE))
+    seen = ConceptProbs(np.float32(SAID), np.float32(THERE))
     assert [one.word for one in rank(WORDS, seen, top=2)] == ["dog", "tree"]
     assert [one.word for one in rank(WORDS, seen, top=9, least=0.6)] == ["dog"]
     assert rank(WORDS, seen, least=0.95) == []

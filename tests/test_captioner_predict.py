@@ -22,7 +22,7 @@ from captioner.runtime_keras import KerasRuntime
 from captioner.search.decoding import Sequences
 from captioner.search.strategy import FOUND, NEVER
 from shared.bundles import litert
-from shared.concepts.table import Seen
+from shared.concepts.table import ConceptProbs
 from shared.data.captioned import read_dataset, select
 from shared.errors import AppError
 from shared.text.vocabulary import (
@@ -511,7 +511,7 @@ def test_to_go_on_a_photo_is_not_looked_at_again():
     looked = captioner.look(captioner.read(photo(0))[None]).found
     _, rules = captioner.request()
     first = captioner.runtime.read(looked, [], rules)
-    told = looked._replace(seen=Seen(0.1 * looked.seen.said, looked.seen.there))
+    told = looked._replace(seen=ConceptProbs(0.1 * looked.seen.said, looked.seen.there))
     assert np.abs(captioner.runtime.read(told, [], rules) - first).max() > 1e-3
 
 

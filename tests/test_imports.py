@@ -18,7 +18,7 @@ WITH_KERAS = {
     for package, rooms in {
         "shared": "bundles.weights concepts.examples concepts.fitting "
         "concepts.gathering concepts.net concepts.slots concepts.teach "
-        "concepts.starting concepts.telling nets.attention nets.cells "
+        "concepts.cross_fitting concepts.starting nets.attention nets.cells "
         "nets.export nets.precision runs.checkpoints runs.photos runs.reports "
         "runs.trainer runs.training vision.efficientnet_lite vision.encoders "
         "vision.features vision.small vision.yolox",

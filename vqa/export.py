@@ -12,7 +12,7 @@ import tensorflow as tf
 
 from shared.bundles import folder as bundles
 from shared.bundles.litert import PART
-from shared.concepts.table import Seen
+from shared.concepts.table import ConceptProbs
 from shared.files.locks import hold
 from shared.nets.export import (
     Files,
@@ -186,7 +186,9 @@ class _Graphs:
         graphs, told = {"encoder": encoder}, {}
         if concepts := self.model.concepts:
             shape = (1, len(concepts.words))
-            told = {n: tf.TensorSpec(shape, tf.float32, n) for n in Seen._fields}
+            told = {
+                n: tf.TensorSpec(shape, tf.float32, n) for n in ConceptProbs._fields
+            }
             told["asked"] = tf.TensorSpec((1, None, MOST), tf.int32, "asked")
             graphs["concepts"] = trace(concepts.export, features)
         boxes = tf.TensorSpec((1, 1, None, 4), tf.float32, "boxes")

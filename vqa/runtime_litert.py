@@ -25,7 +25,7 @@ import numpy as np
 from shared.bundles.litert import PART, EncoderGraph, Graph, Spec, Specs
 from shared.bundles.manifests import locate
 from shared.concepts.graph import told
-from shared.concepts.table import Seen
+from shared.concepts.table import ConceptProbs
 from vqa.asked import MOST
 from vqa.config import VqaConfig
 from vqa.runtime import Scores
@@ -90,7 +90,7 @@ class LiteRTRuntime:
         rows = {} if asked is None else {"asked": asked[None]}
         if self._concepts:
             found = self._concepts(features=features[None])
-            rows |= {name: found[name] for name in Seen._fields}
+            rows |= {name: found[name] for name in ConceptProbs._fields}
         given = {"features": features[None], "tokens": tokens[None], **rows}
         return _scores(self._answer(**given))
 
@@ -129,7 +129,7 @@ class LiteRTRuntime:
             if config.concepts:
                 tokens |= {"asked": Spec("int32", (1, -1, MOST))}
             if self._concepts:
-                tokens |= {name: self._told[name] for name in Seen._fields}
+                tokens |= {name: self._told[name] for name in ConceptProbs._fields}
             return seen | tokens, _said(members * joint, self._answers, alpha)
         if graph == "blind":
             return tokens, _said(joint, self._answers, (1, 1))

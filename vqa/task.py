@@ -7,8 +7,8 @@ import keras
 import numpy as np
 from keras import ops
 
-from shared.concepts.table import Seen
-from shared.concepts.telling import tell
+from shared.concepts.cross_fitting import predict_photos
+from shared.concepts.table import ConceptProbs
 from shared.data.mixing import Batch, Look, Order, count_turns
 from shared.runs.checkpoints import history_key
 from shared.runs.folder import BEST
@@ -61,7 +61,7 @@ class AnswerTask:
         learn: Questions,
         dev: Questions,
         viewer: Viewer,
-        fitted: Mapping[str, Seen] | None = None,
+        fitted: Mapping[str, ConceptProbs] | None = None,
         texts: Texts | None = None,
     ):
         self.config = config
@@ -111,7 +111,9 @@ class AnswerTask:
         if stage.encoder_rate:
             return self.viewer.look_anew(photos, stage.augment)
         features = self.viewer.encode(photos, stage.mirror)
-        return look_up(features, self._tell(features, photos, self.fitted), stage.blind)
+        return look_up(
+            features, self._predict_concepts(features, photos, self.fitted), stage.blind
+        )
 
     def _look_plainly(self, stage: StageConfig) -> Look:
         """How to see photos to choose by: as they are, and as those of users."""
@@ -119,13 +121,16 @@ class AnswerTask:
         if stage.encoder_rate:
             return self.viewer.look_anew(photos)
         features = self.viewer.encode(photos)
-        return look_up(features, self._tell(features, photos, {}))
+        return look_up(features, self._predict_concepts(features, photos, {}))
 
-    def _tell(
-        self, features: Features, photos: Sequence[Photo], fitted: Mapping[str, Seen]
+    def _predict_concepts(
+        self,
+        features: Features,
+        photos: Sequence[Photo],
+        fitted: Mapping[str, ConceptProbs],
     ) -> Mapping[str, np.ndarray]:
         net = self.model.concepts
-        return tell(net, features, photos, fitted)._asdict() if net else {}
+        return predict_photos(net, features, photos, fitted)._asdict() if net else {}
 
     def _step(self, asked: tuple[Batch, Drawn]) -> float:
         batch, drawn = asked

@@ -17,7 +17,7 @@ from shared.bundles.folder import VOCABULARY
 from shared.concepts.config import check_texts
 from shared.concepts.imagined import Imagined
 from shared.concepts.starting import Named, Sight, find_sight
-from shared.concepts.table import Seen
+from shared.concepts.table import ConceptProbs
 from shared.config import read_config
 from shared.console.progress import counted
 from shared.data.mixing import count_turns
@@ -224,7 +224,7 @@ def _imagine(
     sources: Sequence[TextSource],
     words: Words,
     concepts: Concepts | None,
-    fitted: Mapping[str, Seen],
+    fitted: Mapping[str, ConceptProbs],
 ) -> Texts | None:
     """Make ready what is learnt from without photos."""
     if not sources or not concepts or not words.space:

@@ -10,14 +10,14 @@ from pathlib import Path
 
 import numpy as np
 
-from shared.concepts.table import Seen
+from shared.concepts.table import ConceptProbs
 from shared.errors import AppError
 from shared.files.atomic import replace_file
 
 FITTED = "fitted.npz"
 
 
-def write_fitted(folder: Path, digests: Sequence[str], seen: Seen) -> None:
+def write_fitted(folder: Path, digests: Sequence[str], seen: ConceptProbs) -> None:
     """Write `fitted.npz`, see above.
 
     Raises:
@@ -32,7 +32,7 @@ def write_fitted(folder: Path, digests: Sequence[str], seen: Seen) -> None:
         )
 
 
-def read_fitted(folder: Path) -> dict[str, Seen]:
+def read_fitted(folder: Path) -> dict[str, ConceptProbs]:
     """Read `fitted.npz`, see above.
 
     Returns:
@@ -48,7 +48,7 @@ def read_fitted(folder: Path) -> dict[str, Seen]:
         if said.ndim != 2 or said.dtype != np.float16:
             raise ValueError(f"`said` is {said.dtype} {said.shape}")
         rows = zip(digests.tolist(), said, there, strict=True)
-        return {digest: Seen(one, other) for digest, one, other in rows}
+        return {digest: ConceptProbs(one, other) for digest, one, other in rows}
     except Exception as error:  # NumPy and zipfile have many
         raise AppError(
             f"{path} cannot be read: {error}. Make the concepts anew with `captioner "

@@ -8,7 +8,7 @@ inside; `said`, `there` and maybe `odds` are among that one's outputs then.
 """
 
 from shared.bundles.litert import PART, Spec, Specs
-from shared.concepts.table import Seen
+from shared.concepts.table import ConceptProbs
 
 CONCEPTS = f"{PART}/concepts.tflite"
 ODDS = "odds"  # what tells where concepts are
@@ -21,5 +21,5 @@ def told(regions: int, concepts: int) -> Specs:
         regions: R.
         concepts: C.
     """
-    specs = {name: Spec("float32", (1, concepts)) for name in Seen._fields}
+    specs = {name: Spec("float32", (1, concepts)) for name in ConceptProbs._fields}
     return specs | {ODDS: Spec("float32", (1, regions, -1))}

@@ -7,7 +7,7 @@ import numpy as np
 
 from shared.concepts.calibrate import area_under_curve, reliability
 from shared.concepts.regression import UNKNOWN
-from shared.concepts.table import Seen, Table
+from shared.concepts.table import ConceptProbs, Table
 from shared.concepts.words import PERSON
 
 EDGES = (0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 0.7, 0.9)
@@ -19,7 +19,7 @@ UNSEEN = 0.3  # a detector's score below which nobody is there
 
 def judge(
     table: Table,
-    seen: Seen,
+    seen: ConceptProbs,
     shares: np.ndarray,
     see: np.ndarray,
     scores: np.ndarray,
@@ -54,12 +54,14 @@ def judge(
     }
     if PERSON in words:
         place = words.index(PERSON)
-        person = Seen(said[:, place], there[:, place])
+        person = ConceptProbs(said[:, place], there[:, place])
         report["person"] = judge_person(person, shares[:, place], scores[:, 0])
     return report
 
 
-def judge_person(seen: Seen, shares: np.ndarray, scores: np.ndarray) -> dict[str, Any]:
+def judge_person(
+    seen: ConceptProbs, shares: np.ndarray, scores: np.ndarray
+) -> dict[str, Any]:
     """Score "person" alone; all float (photos,); `shares` may be UNKNOWN.
 
     Nobody is there where no caption mentions anybody and the teacher sees nobody.

@@ -29,7 +29,7 @@ from keras import layers, ops
 
 from shared.bundles.weights import load_weights
 from shared.concepts.graph import ODDS
-from shared.concepts.table import CLASSES, THINGS, Row, Seen, Table, read_table
+from shared.concepts.table import CLASSES, THINGS, ConceptProbs, Row, Table, read_table
 from shared.errors import AppError
 
 REGION_UNITS, POOLED_UNITS = 256, 256
@@ -114,7 +114,7 @@ class ConceptNet(keras.Model):
         features: float (B, R, D), of the encoder that it was taught with.
 
     Returns:
-        Seen.
+        ConceptProbs.
     """
 
     def __init__(self, table: Table, **kwargs: Any):
@@ -167,11 +167,11 @@ class ConceptNet(keras.Model):
             self.build((None, None, feature_size))
         self.trainable = False
 
-    def call(self, features: Any) -> Seen:
+    def call(self, features: Any) -> ConceptProbs:
         """Give the probabilities of all words."""
         return self.look(features)[0]
 
-    def look(self, features: Any) -> tuple[Seen, Any]:
+    def look(self, features: Any) -> tuple[ConceptProbs, Any]:
         """Give the probabilities of all words, and what `where` needs."""
         odds = self.head.by_region(features)
         taught = self.head.join(odds)
@@ -184,7 +184,7 @@ class ConceptNet(keras.Model):
         if self.classifier:
             classes = self.classifier(ops.mean(features, axis=1))
         witnesses = self.witnesses(taught, classes)
-        return Seen(self.say(witnesses), self.see(witnesses)), odds
+        return ConceptProbs(self.say(witnesses), self.see(witnesses)), odds
 
     def export(self, features: Any) -> dict[str, Any]:
         """Give what `shared.concepts.graph` says that an exported graph does."""

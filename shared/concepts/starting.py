@@ -4,9 +4,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
+from shared.concepts.cross_fitting import read_taught
 from shared.concepts.net import ConceptNet
-from shared.concepts.table import Seen
-from shared.concepts.telling import read_taught
+from shared.concepts.table import ConceptProbs
 from shared.errors import AppError
 from shared.runs.photos import check_blocks
 from shared.runs.recipes import EncoderConfig, PhotoStageConfig
@@ -64,7 +64,7 @@ class Sight(NamedTuple):
 
     encoder: Encoder
     concepts: ConceptNet | None
-    fitted: Mapping[str, Seen]
+    fitted: Mapping[str, ConceptProbs]
     origin: str | Path
 
 

@@ -52,14 +52,16 @@ def own_words_of(table: Table) -> tuple[str, ...]:
     return tuple(row.word for row in table if row.example is not None)
 
 
-class Seen(NamedTuple):
-    """What a photo shows, or one of several witnesses says so.
+class ConceptProbs(NamedTuple):
+    """The two probabilities of each word of a concept net.
+
+    The names are those in files: of LiteRT graphs, `fitted.npz` and outputs.
 
     Axes: B batch, V words.
 
     Attributes:
-        said: float32 (B, V), probability that one human caption mentions the word.
-        there: float32 (B, V), probability that it can be seen.
+        said: float32 (B, V), mention probability: that one human caption has the word.
+        there: float32 (B, V), presence probability: that it can be seen.
     """
 
     said: Any

@@ -31,7 +31,7 @@ from shared.concepts.fitting import Announce, Heads, Tick
 from shared.concepts.gathering import Lesson, Source, gather
 from shared.concepts.judging import judge, judge_person
 from shared.concepts.net import ABOUT, ConceptNet, batches, load_concepts, predict
-from shared.concepts.table import TABLE, THINGS, Seen, format_table, make_table
+from shared.concepts.table import TABLE, THINGS, ConceptProbs, format_table, make_table
 from shared.concepts.teachers import Teacher
 from shared.concepts.words import PERSON
 from shared.errors import AppError
@@ -225,7 +225,7 @@ def _choose(lesson: Lesson, heads: Heads, announce: Announce) -> _Course:
 
 def _assemble(
     course: _Course, heads: Heads, classifier: Classifier | None
-) -> tuple[ConceptNet, Seen]:
+) -> tuple[ConceptNet, ConceptProbs]:
     """Put the net together and calibrate it.
 
     Returns:
@@ -250,7 +250,7 @@ def _assemble(
     said, there = (
         ops.convert_to_numpy(part(list(odds))) for part in (net.say, net.see)
     )
-    return net, Seen(said, there)
+    return net, ConceptProbs(said, there)
 
 
 def _witness(
@@ -267,7 +267,11 @@ def _witness(
 
 
 def _write(
-    out: Path, course: _Course, net: ConceptNet, fitted: Seen, about: dict[str, Any]
+    out: Path,
+    course: _Course,
+    net: ConceptNet,
+    fitted: ConceptProbs,
+    about: dict[str, Any],
 ) -> None:
     (out / ABOUT).unlink(missing_ok=True)  # until all is there
     photos = course.lesson.photos
@@ -298,7 +302,7 @@ def _describe(lesson: Lesson, names: Iterable[str]) -> list[dict[str, Any]]:
 
 
 def _report(
-    out: Path, course: _Course, fitted: Seen, names: Sequence[str]
+    out: Path, course: _Course, fitted: ConceptProbs, names: Sequence[str]
 ) -> dict[str, Any]:
     """Score what was written: on the dev photos of each source, and "person" on all.
 
@@ -321,7 +325,7 @@ def _report(
         own = np.flatnonzero(sources[learn] == number)
         if len(own) and PERSON in net.words:
             place, rows = net.words.index(PERSON), learn[own]
-            seen = Seen(fitted.said[own, place], fitted.there[own, place])
+            seen = ConceptProbs(fitted.said[own, place], fitted.there[own, place])
             scored = judge_person(
                 seen, course.shares[rows, place], lesson.scores[rows, 0]
             )

@@ -1,4 +1,4 @@
-"""What a training is told of its photos by a concept net."""
+"""Probabilities of training photos, as a concept net gives that they did not teach."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -7,7 +7,7 @@ import numpy as np
 
 from shared.concepts.fitted import read_fitted
 from shared.concepts.net import ConceptNet, load_concepts, predict
-from shared.concepts.table import Seen
+from shared.concepts.table import ConceptProbs
 from shared.errors import AppError
 from shared.files.fingerprints import digest_photos
 from shared.vision.features import Features
@@ -16,7 +16,7 @@ from shared.vision.images import StoredImage
 
 def read_taught(
     source: str, folder: Path | None, wanted: bool
-) -> tuple[ConceptNet | None, Mapping[str, Seen]]:
+) -> tuple[ConceptNet | None, Mapping[str, ConceptProbs]]:
     """Read what `captioner teach` wrote, if a recipe has use for it.
 
     Args:
@@ -25,8 +25,8 @@ def read_taught(
         wanted: whether the recipe has concepts.
 
     Returns:
-        the net, and what it tells of the photos that taught it, as if it did not know
-        them, by their digests.
+        the net, and the probabilities of the photos that taught it, each from a net
+        that it did not teach, by their digests.
 
     Raises:
         AppError: if only one of the two is there, or the folder is damaged.
@@ -41,18 +41,18 @@ def read_taught(
     return (load_concepts(folder), read_fitted(folder)) if folder else (None, {})
 
 
-def tell(
+def predict_photos(
     net: ConceptNet,
     features: Features,
     photos: Sequence[Path | StoredImage],
-    fitted: Mapping[str, Seen],
-) -> Seen:
-    """Say what photos show, as if the net did not know them.
+    fitted: Mapping[str, ConceptProbs],
+) -> ConceptProbs:
+    """Predict what photos show, each by a net that it did not teach.
 
     Args:
         features: of the photos; the first view is looked at.
         photos: N of them.
-        fitted: what is told of those that taught the net, by their digests.
+        fitted: the probabilities of those that taught the net, by their digests.
 
     Returns:
         float16 (N, V) each.
@@ -62,9 +62,9 @@ def tell(
         return features.array[rows, 0].astype(np.float32)
 
     found = predict(net, take, np.arange(len(photos)))
-    told = Seen(*(part.astype(np.float16) for part in found))
+    probs = ConceptProbs(*(part.astype(np.float16) for part in found))
     for row, digest in enumerate(digest_photos(photos) if fitted else ()):
         if digest in fitted:
-            for part, known in zip(told, fitted[digest], strict=True):
+            for part, known in zip(probs, fitted[digest], strict=True):
                 part[row] = known
-    return told
+    return probs
