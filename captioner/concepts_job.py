@@ -7,13 +7,12 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from captioner.concepts import NO_CONCEPTS
 from captioner.formats import to_entries, to_error
-from captioner.job import in_order
 from shared.bundles.manifests import identify
 from shared.bundles.runtimes import say_runtime
 from shared.console.progress import plain
 from shared.errors import AppError
 from shared.files.formats import Record, table, to_json, write_jsonl
-from shared.files.jobs import Do
+from shared.files.jobs import Do, in_order
 from shared.files.outputs import Kind
 
 if TYPE_CHECKING:

@@ -1,6 +1,6 @@
 """What `captioner caption` does: photos in, captions out."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -16,7 +16,7 @@ from shared.config import revise_config
 from shared.console.progress import plain, say
 from shared.errors import AppError
 from shared.files.formats import Record
-from shared.files.jobs import Batch, Do, Note
+from shared.files.jobs import Do, in_order
 
 if TYPE_CHECKING:
     from captioner.captions import Caption
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from captioner.photo_captioner import Looked, PhotoCaptioner
     from shared.bundles.runtimes import RuntimeName
 
-Tell = Callable[[Iterable[Path]], Iterator[list[Record]]]  # in the order of the photos
 Described = tuple[Path, "list[Caption] | AppError", list[Concept] | None]
 
 
@@ -180,23 +179,3 @@ def _check_use(changes: Mapping[str, Any], wanted: "DecodingConfig") -> None:
         raise AppError("--diversity is about groups of beams: add --groups.")
     if "inflections" in changes and not (wanted.must or wanted.ban):
         raise AppError("--inflections is about words of --must and --ban: add some.")
-
-
-def in_order(tell: Tell) -> Do[Path]:
-    """Give what a job does with photos; see `shared.files.jobs.Work`.
-
-    Args:
-        tell: photos to their records.
-    """
-
-    def do(photos: Sequence[Path], todo: Sequence[int], note: Note) -> Iterator[Batch]:
-        def read() -> Iterator[Path]:
-            for place in todo:
-                note(place)
-                yield photos[place]
-
-        places = iter(todo)
-        for records in tell(read()):
-            yield [(next(places), record) for record in records]
-
-    return do

@@ -1,12 +1,13 @@
 """A job of any command: what is done, kept, printed and said."""
 
+from itertools import islice
 from pathlib import Path
 
 import pytest
 
 from shared.errors import AppError
 from shared.files.formats import write_jsonl
-from shared.files.jobs import Job
+from shared.files.jobs import Job, in_order
 from shared.files.outputs import Kind, Output
 from shared.files.resuming import Item
 
@@ -22,17 +23,14 @@ class Shouting:
         self.stop, self.read = stop, []
 
     def load(self):
-        def do(names, todo, note):
-            for start in range(0, len(todo), 2):
-                places = todo[start : start + 2]
-                for place in places:
-                    note(place)
-                    self.read.append(names[place])
+        def tell(names):
+            while some := list(islice(names, 2)):
+                self.read += some
                 if len(self.read) > self.stop:
                     raise KeyboardInterrupt
-                yield [(i, self.record(names[i])) for i in places]
+                yield list(map(self.record, some))
 
-        return do
+        return in_order(tell)
 
     @staticmethod
     def record(name):

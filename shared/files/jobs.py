@@ -79,6 +79,22 @@ class Target(Protocol):
         """Keep all of it for good."""
 
 
+def in_order(tell: Callable[[Iterable[T]], Iterable[Sequence[Record]]]) -> Do[T]:
+    """Give what a job does, of a function that keeps the order of its items."""
+
+    def do(items: Sequence[T], todo: Sequence[int], note: Note) -> Iterator[Batch]:
+        def read() -> Iterator[T]:
+            for place in todo:
+                note(place)
+                yield items[place]
+
+        places = iter(todo)
+        for records in tell(read()):
+            yield [(next(places), record) for record in records]
+
+    return do
+
+
 class Job(Generic[T]):
     """Items to work on, and where the records go.
 
