@@ -57,12 +57,19 @@ class TaughtHead(keras.Model):
 
     def __init__(self, outputs: int, **kwargs: Any):
         super().__init__(**kwargs)
-        self.region_hidden = layers.Dense(REGION_UNITS, activation="relu")
+        # Names, lest those in an exported graph depend on what was made before.
+        self.region_hidden = layers.Dense(
+            REGION_UNITS, activation="relu", name="region_hidden"
+        )
         # Most words are on few photos.
         seldom = keras.initializers.Constant(START)
-        self.from_region = layers.Dense(outputs, bias_initializer=seldom)
-        self.pooled_hidden = layers.Dense(POOLED_UNITS, activation="relu")
-        self.from_pooled = layers.Dense(outputs, use_bias=False)
+        self.from_region = layers.Dense(
+            outputs, bias_initializer=seldom, name="from_region"
+        )
+        self.pooled_hidden = layers.Dense(
+            POOLED_UNITS, activation="relu", name="pooled_hidden"
+        )
+        self.from_pooled = layers.Dense(outputs, use_bias=False, name="from_pooled")
         self.region_dropout = layers.Dropout(0.3)
         self.pooled_dropout = layers.Dropout(0.3)
 
