@@ -1,6 +1,5 @@
 """Captions for other programs, as endpoints of the page."""
 
-from collections.abc import Mapping
 from typing import Annotated, TypedDict
 
 from pydantic import Field
@@ -8,8 +7,8 @@ from pydantic import Field
 from captioner.captions import Caption
 from captioner.config import DecodingConfig
 from captioner.photo_captioner import PhotoCaptioner
-from shared.vision.photo_cache import Photos, grids
-from shared.web.api import Line, Upload, Words, choose, sent
+from shared.vision.photo_cache import grids
+from shared.web.api import Endpoints, Line, Upload, Words
 
 MOST = 10  # captions of one call, and beams
 MOST_WORDS = 50
@@ -48,16 +47,8 @@ class Next(TypedDict):
     prob: float
 
 
-class CaptionApi:
-    """The endpoints, whose docstrings other programs are shown.
-
-    Args:
-        captioners: models by name, at least one.
-        photos: by whom photos are read; it keeps none of these.
-    """
-
-    def __init__(self, captioners: Mapping[str, PhotoCaptioner], photos: Photos):
-        self.captioners, self.photos = captioners, photos
+class CaptionApi(Endpoints[PhotoCaptioner]):
+    """Captions, for each of the models that can be chosen."""
 
     def caption(
         self,
@@ -86,10 +77,9 @@ class CaptionApi:
                 if that is not known of the model
         """
         changes: dict = {"prefix": prefix, "must": must or [], "ban": ban or []}
-        captioner = choose(self.captioners, model)
-        if beam_size:
-            changes |= _widen(captioner.config.decoding, beam_size)
-        with self.photos.reading(sent(photo)) as file:
+        with self.using(photo, model) as (file, captioner):
+            if beam_size:
+                changes |= _widen(captioner.config.decoding, beam_size)
             found = captioner.caption(file, **changes)[0]
         return {
             "text": found.text,
@@ -117,11 +107,10 @@ class CaptionApi:
             of a word, prob: its probability after the words before it
             of a word, attention: to regions, row by row of their grid; if wanted
         """
-        captioner = choose(self.captioners, model)
-        changes: dict[str, int] = {}
-        if count > captioner.config.decoding.beam_size:
-            changes = _widen(captioner.config.decoding, count)
-        with self.photos.reading(sent(photo)) as file:
+        with self.using(photo, model) as (file, captioner):
+            changes: dict[str, int] = {}
+            if count > captioner.config.decoding.beam_size:
+                changes = _widen(captioner.config.decoding, count)
             found = captioner.caption(file, **changes)
         return [_candidate(one.original or one, attention) for one in found[:count]]
 
@@ -143,8 +132,7 @@ class CaptionApi:
         Returns:
             likeliest first: word, empty for the end of the sentence, and prob, 0 to 1
         """
-        captioner = choose(self.captioners, model)
-        with self.photos.reading(sent(photo)) as file:
+        with self.using(photo, model) as (file, captioner):
             found = captioner.alternatives(file, words_so_far, count)
         return [{"word": word, "prob": round(prob, 4)} for word, prob in found]
 

@@ -333,6 +333,7 @@ def build_server(page: "gr.Blocks", settings: Settings, turns: "Turns") -> "Fast
         Shell,
         uploads=Uploads(Path(get_upload_folder()), spare_files()),
         largest_upload=(1 + BATCH * settings.largest) * 10**6,
+        largest_photo=(1 + settings.largest) * 10**6,
         hosts=Hosts(settings.host, settings.host_names),
         is_crowded=lambda: turns.are_waited_for,
     )

@@ -18,7 +18,6 @@ from contextlib import suppress
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-import gradio as gr
 from gradio.utils import get_upload_folder
 
 from captioner.captions import Caption
@@ -29,11 +28,11 @@ from shared.files.formats import Record, write_jsonl
 from shared.vision.images import IMAGE_SUFFIXES
 from shared.vision.photo_cache import Unread
 from shared.vision.pipeline import READERS
-from shared.web.components import ASSETS_URL, HEAD, previews
+from shared.web.components import component, previews
+from shared.web.turns import Turns
 from shared.web.wording import problem, to_visitors
 
 MOST = 500  # photos in the table
-MOST_WAITING = 64  # requests in line
 MOST_LETTERS = 500  # of a caption
 MOST_NAME = 1000  # letters of a photo's name, with its folders
 MOST_BYTES = 180  # of a text file's name; file systems take 255
@@ -58,46 +57,35 @@ class FolderTab:
 
     def __init__(self, captioners: Mapping[str, PhotoCaptioner], largest: int):
         self.captioners, self.largest = captioners, largest
-        self._waiting = 0
-        self._worker = ThreadPoolExecutor(1, "folder")  # who comes first goes first
+        self._turns = Turns(1)
 
     def build(self) -> None:
         """Add the tab's content to the page."""
 
         async def describe_photos(asked: Any) -> dict[str, Any]:
-            return await self._in_line(asked)
+            return await self.describe_in_turn(asked)
 
         def make_file(asked: Any) -> dict[str, str]:
             return _try(make_download, asked)
 
-        gr.HTML(
-            {
-                "models": [*self.captioners],
-                "batch": min(one.batch_size for one in self.captioners.values()),
-                "suffixes": sorted(IMAGE_SUFFIXES),
-                "most": MOST,
-                "letters": MOST_LETTERS,
-                "largest": self.largest,
-            },
-            html_template="",
-            js_on_load="sightread.showFolder(element, props, server, upload)",
-            head=f'{HEAD}<script src="{ASSETS_URL}/folder.js"></script>',
-            apply_default_css=False,
-            elem_id="folder",
-            server_functions=[describe_photos, make_file],
-        )
+        value = {
+            "models": [*self.captioners],
+            "batch": min(one.batch_size for one in self.captioners.values()),
+            "suffixes": sorted(IMAGE_SUFFIXES),
+            "most": MOST,
+            "letters": MOST_LETTERS,
+            "largest": self.largest,
+        }
+        functions = [describe_photos, make_file]
+        component("showFolder", value, elem_id="folder", server_functions=functions)
 
-    async def _in_line(self, asked: Any) -> dict[str, Any]:
+    async def describe_in_turn(self, asked: Any) -> dict[str, Any]:
         """Describe photos once those who came before have been served."""
-        if self._waiting >= MOST_WAITING:
-            full = "Many photos are being described here. Go on in a minute."
-            return problem(AppError(full))
-        self._waiting += 1
         try:
-            loop = asyncio.get_running_loop()
-            return await loop.run_in_executor(self._worker, _try, self.describe, asked)
-        finally:
-            self._waiting -= 1
+            async with self._turns.turn((None, None)):
+                return await asyncio.to_thread(_try, self.describe, asked)
+        except AppError as error:
+            return problem(error)
 
     def describe(self, asked: Any) -> dict[str, Any]:
         """Describe uploaded photos, and delete them.

@@ -211,7 +211,7 @@ SHOW_TAGS = """(concepts) => {
   const caption = { text: "A dog.", confidence: 0.5 };
   const value = { captions: [caption], chosen: 0, words: [], concepts };
   Object.assign(value, { columns: 3, resize: "crop" });
-  sightread.showCaption(shown, { value }, () => {}, () => {});
+  sightread.showCaption(shown, { value }, { trigger() {}, watch() {} });
 }"""
 
 

@@ -31,6 +31,7 @@ from captioner.folder import (
 )
 from shared.errors import AppError
 from shared.vision.images import read_image
+from shared.web import turns
 
 SHA = "a1" * 32
 JSON = st.recursive(
@@ -212,29 +213,29 @@ def test_the_page_gets_problems_not_errors(tab, uploads, monkeypatch):
 
 
 def test_requests_wait_without_a_thread_each_and_not_too_many(tab, monkeypatch):
-    free, threads = threading.Event(), set()
+    free, begun = threading.Event(), []
 
     def describe(asked):
-        threads.add(threading.current_thread())
+        begun.append(asked)
         free.wait(10)
         return {"rows": asked}
 
     monkeypatch.setattr(tab, "describe", describe)
-    monkeypatch.setattr(folder, "MOST_WAITING", 3)
+    monkeypatch.setattr(turns, "MOST_WAITING", 2)
 
     async def visit():
-        waiting = [asyncio.create_task(tab._in_line(place)) for place in range(3)]
+        asking = [asyncio.create_task(tab.describe_in_turn(n)) for n in range(3)]
         await asyncio.sleep(0.05)
-        refused = await tab._in_line(3)
+        refused = await tab.describe_in_turn(3)
+        assert begun == [0]
         free.set()
-        served = await asyncio.gather(*waiting)
-        return refused, served, await tab._in_line(4)
+        served = await asyncio.gather(*asking)
+        return refused, served, await tab.describe_in_turn(4)
 
     refused, served, later = asyncio.run(visit())
-    assert "Go on in a minute" in refused["problem"]
+    assert "Try again in a moment" in refused["problem"]
     assert served == [{"rows": 0}, {"rows": 1}, {"rows": 2}]
     assert later == {"rows": 4}
-    assert len(threads) == 1
 
 
 def test_captions_become_one_line_and_keep_their_letters():

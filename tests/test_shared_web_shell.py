@@ -305,32 +305,32 @@ def test_the_largest_upload_ends_where_there_is_no_room(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("crowded", [True, False])
-def test_large_uploads_give_way_to_those_who_wait(tmp_path, monkeypatch, crowded):
+@pytest.mark.parametrize(
+    "path, size, gives_way",
+    [
+        ("/gradio_api/upload", 1000, False),
+        ("/gradio_api/upload", 1001, True),
+        ("/gradio_api/queue/join", web.LONG, False),
+        ("/gradio_api/queue/join", web.LONG + 1, True),
+    ],
+)
+def test_what_is_large_gives_way(tmp_path, monkeypatch, path, size, gives_way, crowded):
     waited, sleep = [], asyncio.sleep
 
     async def wait(seconds):
         waited.append(seconds)
         await sleep(0)
 
-    monkeypatch.setattr(web.asyncio, "sleep", wait)
-    monkeypatch.setattr(web, "LARGE", 100)
-    monkeypatch.setattr(web, "PACE", 50)
-    messages = [{"type": "http.request", "body": bytes(25), "more_body": True}] * 8
-
-    async def receive():
-        return messages.pop() if messages else {"type": "http.request"}
-
-    async def send(message):
-        pass
-
     async def run():
-        shell = Shell(reading([]), Uploads(tmp_path), 1000, is_crowded=lambda: crowded)
-        scope = {"type": "http", "method": "POST", "path": "/gradio_api/upload"}
-        headers = [(b"host", b"localhost"), (b"content-length", b"200")]
-        await shell(scope | {"query_string": b"", "headers": headers}, receive, send)
+        options = {"is_crowded": lambda: crowded, "largest_photo": 1000}
+        shell = Shell(answering(), Uploads(tmp_path), 2000, **options)
+        if path.endswith("upload"):
+            shell.app = reading([])
+        monkeypatch.setattr(web.asyncio, "sleep", wait)
+        return await post(shell, path, b'"' + b"x" * (size - 2) + b'"')
 
-    asyncio.run(run())
-    assert waited == [0.5] * 4 + [0.0] if crowded else not waited
+    assert asyncio.run(run()) in (200, 400)
+    assert waited == ([size / web.PACE if crowded else 0] if gives_way else [])
 
 
 def test_only_http_is_spoken(tmp_path):

@@ -1,12 +1,10 @@
 """Answers for other programs, as an endpoint of the page."""
 
-from collections.abc import Mapping
 from typing import Annotated, TypedDict
 
 from pydantic import Field
 
-from shared.vision.photo_cache import Photos
-from shared.web.api import Line, Upload, choose, sent
+from shared.web.api import Endpoints, Line, Upload
 from vqa.page import MOST_CHOICES, MOST_LETTERS
 from vqa.photo_answerer import PhotoAnswerer
 from vqa.replies import Answer
@@ -31,16 +29,8 @@ class Answered(TypedDict):
     notes: list[str]
 
 
-class AskApi:
-    """The endpoint, whose docstring other programs are shown.
-
-    Args:
-        answerers: models by name, at least one.
-        photos: by whom photos are read; it keeps none of these.
-    """
-
-    def __init__(self, answerers: Mapping[str, PhotoAnswerer], photos: Photos):
-        self.answerers, self.photos = answerers, photos
+class AskApi(Endpoints[PhotoAnswerer]):
+    """Answers, by each of the models that can be chosen."""
 
     def ask(
         self,
@@ -66,8 +56,7 @@ class AskApi:
             guesses: what would be answered without the photo
             notes: what about the question the model has not learnt
         """
-        answerer = choose(self.answerers, model)
-        with self.photos.reading(sent(photo)) as file:
+        with self.using(photo, model) as (file, answerer):
             reply = answerer.ask(
                 file, question, choices=choices or (), count=count, blind=True
             )

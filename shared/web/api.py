@@ -1,15 +1,17 @@
 """What other programs use: functions with a schema, by HTTP and as MCP's tools."""
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from functools import wraps
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Generic, Literal, TypeVar
 
 from pydantic import Field, ValidationError, validate_call
 from typing_extensions import TypedDict  # Pydantic wants this one before Python 3.12
 
 from shared.errors import AppError
+from shared.vision.photo_cache import Photos
 from shared.web.turns import Turns
 from shared.web.wording import problem
 
@@ -60,6 +62,29 @@ def is_upload(path: Path) -> bool:
         )
     except (OSError, ValueError):  # a name too long, or with a zero byte
         return False
+
+
+class Endpoints(Generic[M]):
+    """Endpoints whose docstrings other programs are shown.
+
+    Args:
+        models: those that can be chosen, by name, at least one.
+        photos: by whom photos are read; it keeps none of these.
+    """
+
+    def __init__(self, models: Mapping[str, M], photos: Photos):
+        self.models, self.photos = models, photos
+
+    @contextmanager
+    def using(self, photo: Upload, name: str | None) -> Iterator[tuple[Any, M]]:
+        """Give a photo's file, and the model of that name; without one, the first.
+
+        Raises:
+            AppError: if there is no such model, or the photo cannot be used.
+        """
+        model = choose(self.models, name)
+        with self.photos.reading(sent(photo)) as file:
+            yield file, model
 
 
 def choose(models: Mapping[str, M], name: str | None) -> M:

@@ -19,8 +19,10 @@ from shared.web.shell import ASSETS_URL as MOUNTED
 os.environ.setdefault("MPLBACKEND", "agg")
 
 ASSETS_URL = f".{MOUNTED}"  # from the page, wherever it is
-SCRIPTS = ("page", "heat", "caption", "answers")  # the later ones use the first
+# The later ones use the first.
+SCRIPTS = ("page", "heat", "caption", "answers", "folder")
 HEAD = "".join(f'<script src="{ASSETS_URL}/{name}.js"></script>' for name in SCRIPTS)
+HELP = "{ trigger, watch, server, upload }"  # what Gradio lends a part of the page
 MOST_CARD = 50_000  # letters of a bundle's card that are shown; ours have 5,000
 MARK = ASSETS / "mark.svg"
 THUMBNAIL = 144  # longer side, px
@@ -106,7 +108,7 @@ def component(show: str, value: Any = None, **options: Any) -> gr.HTML:
     return gr.HTML(
         value,
         html_template="",
-        js_on_load=f"sightread.{show}(element, props, trigger, watch, server)",
+        js_on_load=f"sightread.{show}(element, props, {HELP})",
         head=HEAD,
         apply_default_css=False,
         **options,

@@ -227,7 +227,7 @@ class Body:
 
     Args:
         receive: gives the next part.
-        most: bytes.
+        most: bytes, as many as are announced if they are.
         is_upload: whether it may take long, as long as it goes on.
 
     Attributes:
@@ -238,7 +238,8 @@ class Body:
     """
 
     def __init__(self, receive: Receive, most: int, is_upload: bool = False):
-        self._receive, self._left, self._is_upload = receive, most, is_upload
+        self._receive, self._is_upload = receive, is_upload
+        self.most = self._left = most
         self.take: Take = _take
         self._start = asyncio.get_running_loop().time()
         self.is_whole = False

@@ -55,9 +55,8 @@ FILE_HEADERS = {
 }
 
 MOST_HELD = 60_000_000  # bytes of requests that are no uploads, at once
-LONG = 20_000  # bytes of one that waits for others like it; a photo's has 2000
-LARGE = 1_000_000  # bytes of an upload that gives way to those who wait for an answer
-PACE = 10_000_000  # bytes a second of all of these together, meanwhile
+LONG = 20_000  # bytes of one that makes way for others; a photo's has 2000
+PACE = 1_000_000  # bytes a second of all that makes way for those who wait for answers
 
 log = logging.getLogger("sightread")
 
@@ -74,6 +73,8 @@ class Shell:
         largest_upload: bytes of a request that brings photos.
         hosts: names by which the page may be called.
         is_crowded: tells whether somebody waits for an answer.
+        largest_photo: bytes of a request that brings one. The page sends no larger
+            ones; while somebody waits for an answer, they come in slowly.
     """
 
     def __init__(
@@ -83,11 +84,13 @@ class Shell:
         largest_upload: int,
         hosts: Hosts | None = None,
         is_crowded: Callable[[], bool] = lambda: False,
+        largest_photo: int | None = None,
     ):
         self.app, self.uploads, self.largest_upload = app, uploads, largest_upload
+        self._largest_photo = largest_photo or largest_upload
         self.hosts, self._is_crowded = hosts or Hosts(), is_crowded
         self._bodies: set[Body] = set()  # of requests that are no uploads
-        self._long, self._large = asyncio.Lock(), asyncio.Lock()
+        self._way = asyncio.Lock()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -129,9 +132,8 @@ class Shell:
     async def _take_upload(self, scope: Scope, body: Body, answer: "_Answer") -> None:
         async def take(part: bytes) -> None:
             await self.uploads.take(upload, len(part), part.count(b"filename"))
-            if upload.bytes > LARGE and self._is_crowded():
-                async with self._large:
-                    await asyncio.sleep(len(part) / PACE)
+            if body.most > self._largest_photo:
+                await self._give_way(len(part))
 
         body.take = take
         with self.uploads.coming(lambda: body.refuse(requests.FULL)) as upload:
@@ -145,15 +147,17 @@ class Shell:
                 await self.app(scope, body.receive, answer.send)
                 return
             content = await body.read_all()
-            if len(content) > LONG:  # others go on between two of these
-                async with self._long:
-                    await asyncio.sleep(0)
-                    requests.check_json(content)
-            else:
-                requests.check_json(content)
+            if len(content) > LONG:
+                await self._give_way(len(content))
+            requests.check_json(content)
             await self.app(scope, body.receive, answer.send)
         finally:
             self._bodies.remove(body)
+
+    async def _give_way(self, size: int) -> None:
+        """Let others go on between two large parts: for longer if they wait."""
+        async with self._way:
+            await asyncio.sleep(size / PACE if self._is_crowded() else 0)
 
     async def _hold(self, part: bytes) -> None:
         """Make room for a part of a request: the largest of those that come in ends."""

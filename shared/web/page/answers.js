@@ -21,7 +21,7 @@ Object.assign(
     const TINY = 0.005; // answers below it are shown only if there is nothing else
     const GUESSES = 3; // shown of those without the photo
 
-    function showAnswers(element, props, trigger, watch) {
+    function showAnswers(element, props, { watch }) {
       const said = html`<p class="sr-hidden" role="status"></p>`;
       const list = html`<ol class="sr-asked" reversed></ol>`;
       const [trouble, coming] = [make("div"), promise("What you will get", COMING)];

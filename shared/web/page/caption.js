@@ -18,7 +18,7 @@ Object.assign(
       ["Your say:", "choose a word to change it, and the rest is written anew."],
     ];
 
-    function showCaption(element, props, trigger, watch) {
+    function showCaption(element, props, { trigger, watch }) {
       const sentence = html`<p class="sr-sentence" role="status"></p>`;
       const rest = html`<div class="sr-rest"></div>`;
       element.append(html`<div class="sr-caption">${sentence}${rest}</div>`);

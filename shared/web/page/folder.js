@@ -182,7 +182,7 @@ Object.assign(
           <div class="sr-actions">${this.files}</div>
           <p class="sr-hint">
             The files have the captions as they stand here: type to correct them.
-            Confidence is how likely each word was, on average.
+            Confidence is how sure the model was.
           </p>
         </div>`;
       }
@@ -407,7 +407,7 @@ Object.assign(
       }
     }
 
-    function showFolder(element, props, server, upload) {
+    function showFolder(element, props, { server, upload }) {
       new Folder(element, props.value, server, upload);
     }
 

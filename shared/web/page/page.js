@@ -80,7 +80,7 @@ globalThis.sightread ??= (() => {
     refuse: () => {}, // say why a photo is not taken
   };
 
-  function showStage(element, props, trigger, watch) {
+  function showStage(element, props, { trigger, watch }) {
     const cover = html`<canvas class="sr-cover" aria-hidden="true"></canvas>`;
     const [said, trouble, camera] = [make("span"), make("div"), makeCamera()];
     const legend = html`<p class="sr-legend">${said}
@@ -299,7 +299,7 @@ globalThis.sightread ??= (() => {
     return { root, open };
   }
 
-  function showExamples(element, props, trigger) {
+  function showExamples(element, props, { trigger }) {
     const choices = props.value.map(({ name, preview }, place) => {
       const choose = button("", () => {
         stage.wait();
