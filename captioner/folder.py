@@ -191,7 +191,7 @@ def read_records(rows: Any) -> list[Record]:
     people, so that no model is sure of them. For records see `captioner.formats`.
 
     Raises:
-        AppError: if they are not as of `make_download`.
+        AppError: if they are not as `make_download` wants them.
     """
     if not isinstance(rows, list) or not 1 <= len(rows) <= MOST:
         raise AppError(f"A file is made of 1 to {MOST} photos.")

@@ -168,7 +168,7 @@ class Photos:
         One that takes long waits for others like it.
 
         Args:
-            source: as of `add`.
+            source: see `add`.
 
         Raises:
             AppError: if there is no such file, or decoding it would take too long.

@@ -35,7 +35,7 @@ class Below:
 
     Args:
         app: the application.
-        root_path: as of `read_root_path`.
+        root_path: see `read_root_path`.
     """
 
     def __init__(self, app: Any, root_path: str):

@@ -10,7 +10,7 @@ import asyncio
 import json
 from collections.abc import Callable, Coroutine, Mapping
 from secrets import token_hex
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 from urllib.parse import parse_qs
 
 from shared.web import requests
@@ -150,9 +150,8 @@ class Queue:
         self._find(event.endpoint)
         if "fn_index" in event.asked:  # of the page's own events, which join the queue
             raise requests.NOTHING
-        stream = _Stream(receive)
-        stream.start(event, self._work(event))
-        async with stream:
+        async with _Stream(receive) as stream:
+            stream.start(event, self._work(event))
             if done := await stream.next():
                 _, worked, output = done
                 await answer(send, 200 if worked else 400, json.loads(output))
@@ -204,16 +203,16 @@ class Queue:
             body = {"type": "http.response.body", "body": text.encode()}
             await send({**body, "more_body": more})
 
-        stream = _Stream(receive)
-        for event in self._waiting.pop(key, []):
-            stream.start(event, self._work(event))
-        await _begin_stream(send)
-        if not stream.events:
-            await say(dialect.unknown, more=False)
-            return
-        self._streams[key] = stream  # for what is asked meanwhile
-        try:
-            async with stream:
+        async with _Stream(receive) as stream:
+            for event in self._waiting.pop(key, []):
+                stream.start(event, self._work(event))
+            if stream.events:
+                self._streams[key] = stream  # for what is asked meanwhile
+            try:
+                await _begin_stream(send)
+                if not stream.events:
+                    await say(dialect.unknown, more=False)
+                    return
                 while stream.events:
                     try:
                         async with asyncio.timeout(QUIET):
@@ -224,9 +223,9 @@ class Queue:
                     if not done:
                         return
                     await say(dialect.write(*done))
-        finally:
-            if self._streams.get(key) is stream:
-                del self._streams[key]
+            finally:
+                if self._streams.get(key) is stream:
+                    del self._streams[key]
         await say(dialect.end, more=False)
 
     async def _work(self, event: Event) -> tuple[bool, str]:
@@ -299,8 +298,8 @@ class _Stream:
             return None
         return self.events.pop(task), *task.result()
 
-    async def __aenter__(self) -> None:
-        pass
+    async def __aenter__(self) -> Self:
+        return self
 
     async def __aexit__(self, *_: object) -> None:
         for task in (self._gone, *self.events):
