@@ -106,15 +106,16 @@ def test_a_caption_is_that_of_the_model(page, photo, captioner, given, changes):
 
 
 def test_what_is_not_known_of_a_model_is_not_said(monkeypatch, captioner):
-    from captioner import api
+    from captioner.api import CaptionApi
     from shared.vision.photo_cache import Photos
+    from shared.web import api
 
     monkeypatch.setattr(api, "sent", lambda photo: photo)
     config = captioner.config.model_copy(update={"unsure": 0.0})
     own = config.decoding.model_copy(update={"beam_size": 6, "groups": 3})
     config = config.model_copy(update={"decoding": own})
     other = PhotoCaptioner(config, captioner.vocabulary, captioner.runtime)
-    endpoints = api.CaptionApi({"other": other}, Photos(set()))
+    endpoints = CaptionApi({"other": other}, Photos(set()))
     assert endpoints.caption(PHOTO)["unsure"] is None
     # Beams in groups of a number that does not share them.
     assert endpoints.caption(PHOTO, beam_size=5)["text"]
