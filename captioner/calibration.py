@@ -103,7 +103,7 @@ def cross_fit(
     """Judge each caption by what the captions of other photos taught.
 
     Args:
-        evidence, right: as of `fit_confidence`.
+        evidence, right: see `fit_confidence`.
         folds: into so many parts the photos are divided; photo i is in part i % folds.
 
     Returns:

@@ -28,7 +28,7 @@ class Captioner(keras.Model):
             (B, C) where it is known already, and "seen" (B,), see `Decoder`.
 
     Returns:
-        logits and alpha, as of `Decoder`.
+        logits and alpha, see `Decoder`.
     """
 
     def __init__(

@@ -12,18 +12,10 @@ from shared.vision.grid import Grid
 
 
 class Runtime(Protocol):
-    """What runs a model. Axes: B images, or the batch size where batches are filled.
+    """What runs a model. Axes: B images, or the batch size where batches are filled."""
 
-    Attributes:
-        name: of the runtime, such as "keras".
-        grid: rows and columns of the regions, R in all.
-    """
-
-    name: str
-
-    @property
-    def grid(self) -> Grid:
-        """See above."""
+    name: str  # such as "keras"
+    grid: Grid  # rows and columns of the regions, R in all
 
     def encode(self, images: np.ndarray) -> list[np.ndarray]:
         """Give the features float32 (B, R, D) of images uint8 (B, H, W, 3)."""
@@ -44,7 +36,7 @@ class Runtime(Protocol):
         noise: np.ndarray | None = None,
         bias: np.ndarray | None = None,
     ) -> Sequences:
-        """Search for captions, as `captioner.search.decoding.search`."""
+        """Search for captions; see `captioner.search.decoding.search`."""
 
     def read(self, looked: Any, tokens: Sequence[int], rules: Rules) -> np.ndarray:
         """Tell what follows: log-probabilities float32 (B, len(tokens) + 1, V)."""

@@ -50,9 +50,9 @@ class Search(keras.Model):
 
     Call arguments:
         inputs: dict of "images" uint8 (B, H, W, 3) or "features" (B, R, D), one for
-            each captioner in a tuple if there are several; "said", as of the first
+            each captioner in a tuple if there are several; "said", that of the first
             captioner, where it is known already; for sampling also "noise", and if
-            wanted "bias", as of `captioner.search.decoding.search`.
+            wanted "bias", see `captioner.search.decoding.search`.
 
     Returns:
         Sequences.

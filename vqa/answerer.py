@@ -184,7 +184,7 @@ class Answerer(keras.layers.Layer):
             joint: float (B, N, J).
             named: float (B, N, A), what concepts add to the scores of the vocabulary's
                 answers; None for a net without.
-            alpha: as of the call.
+            alpha: see the call.
         """
         question = self.reader(tokens, training=training)
         if facts is not None:

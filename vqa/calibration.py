@@ -89,7 +89,7 @@ def fit_temperature(
         scores: float (questions, A).
         targets: float (questions, A), how right each answer is, 0 to 1; all 0 where
             none of them is.
-        soft: as of `to_confidence`.
+        soft: see `to_confidence`.
         known: the temperature of the model that it came from.
 
     Returns:
@@ -150,7 +150,7 @@ def reliability(confidence: np.ndarray, right: np.ndarray) -> list[Bin]:
     """Compare confidence with how often the answers are right, in ten bins.
 
     Args:
-        confidence, right: as of `choose_threshold`.
+        confidence, right: see `choose_threshold`.
 
     Returns:
         the bins that hold an answer, from low to high.

@@ -112,7 +112,7 @@ class Evidence(layers.Layer):
         """Give m, float (B, N, 5).
 
         Args:
-            asked: as of `Facts`.
+            asked: see `Facts`.
         """
         odds = ops.cast(told.odds, self.compute_dtype)
         # By a product, since LiteRT has no other way to look up row by row.

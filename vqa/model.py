@@ -41,7 +41,7 @@ class Vqa(keras.Model):
             where the photo may not be looked at.
 
     Returns:
-        scores of each answerer, and of the twin, as of `Answerer`.
+        scores of each answerer, and of the twin, see `Answerer`.
     """
 
     def __init__(

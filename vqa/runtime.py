@@ -22,18 +22,10 @@ class Scores(NamedTuple):
 
 
 class Runtime(Protocol):
-    """What runs a model. Axes: R regions, D feature size, C choices, L words.
+    """What runs a model. Axes: R regions, D feature size, C choices, L words."""
 
-    Attributes:
-        name: of the runtime, such as "keras".
-        grid: rows and columns of the regions, R in all.
-    """
-
-    name: str
-
-    @property
-    def grid(self) -> Grid:
-        """See above."""
+    name: str  # such as "keras"
+    grid: Grid  # rows and columns of the regions, R in all
 
     def look(self, image: np.ndarray) -> np.ndarray:
         """Give the features float32 (R, D) of an image uint8 (H, W, 3)."""

@@ -138,7 +138,7 @@ def read_preview(source: ImageSource, longest: int) -> Image.Image:
     """Read one image to show it: as `read_image`, with its proportions.
 
     Args:
-        source: as of `read_image`.
+        source: see `read_image`.
         longest: its longer side is made so many pixels, unless it has fewer.
 
     Raises:
