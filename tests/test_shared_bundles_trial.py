@@ -104,7 +104,7 @@ def test_a_crash_or_no_end_is_told(bundle, monkeypatch, deed):
     )
     monkeypatch.setattr(trial, "SECONDS", 0.1)
     (bundle / "a.h5").write_bytes(b"")
-    with pytest.raises(AppError, match=r"a\.h5 cannot be used: it crashes what opens"):
+    with pytest.raises(AppError, match=r"a\.h5 cannot be used: it crashes the program"):
         try_files(bundle, digests(bundle, "a.h5"))
 
 

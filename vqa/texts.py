@@ -31,7 +31,7 @@ def read_text_sources(
     """Read files of captions, and make questions.
 
     Args:
-        paths: as of `shared.data.texts.read_texts`.
+        paths: see `shared.data.texts.read_texts`.
         seed: of the choice of questions and wordings.
         ask: makes the questions, such as `vqa.questions.making.ask_texts`.
 

@@ -14,7 +14,7 @@ from shared.console.quiet import muted
 from shared.errors import AppError
 
 PART = "litert"  # of a bundle
-# Operations that run code from elsewhere, call other graphs, go round or keep things.
+# Operations that run foreign code, call other graphs, loop or keep state.
 REFUSED = (
     *("CUSTOM", "DELEGATE", "STABLEHLO", "CALL", "IF", "WHILE", "VAR_HANDLE"),
     *("READ_VARIABLE", "ASSIGN_VARIABLE", "HASHTABLE", "RANDOM", "MULTINOMIAL"),
@@ -159,7 +159,7 @@ def _fits(own: Spec | None, wanted: Spec | None) -> bool:
         return False
     if own.dtype != wanted.dtype or len(own.shape) != len(wanted.shape):
         return False
-    last = len(own.shape) - 1  # of others, an export may not say the size
+    last = len(own.shape) - 1  # its size is always known; others' need not be
     return all(
         b in (a, -1) or (a == -1 and axis < last)
         for axis, (a, b) in enumerate(zip(own.shape, wanted.shape, strict=True))

@@ -120,10 +120,10 @@ def _from_blocks(blocks: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
 
 
 def count_numbers(path: Path, part: str = "") -> int:
-    """Count the numbers in a file without reading them; `part` as of `unpack_file`.
+    """Count the numbers in a file without reading them; for `part` see `unpack_file`.
 
     Raises:
-        Exception: any, as of `unpack_file`.
+        Exception: any, see `unpack_file`.
     """
     with h5py.File(path) as file:
         return _count(_get(file, part) if part else file)

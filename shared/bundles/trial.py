@@ -103,7 +103,7 @@ def _try(folder: Path, names: list[str]) -> None:
         return
     last = output.decode("utf-8", "replace").rpartition("\n> ")[2]
     name, _, reason = last.partition("\n")
-    reason = reason.strip() or "it crashes what opens it, or takes no end."
+    reason = reason.strip() or "it crashes the program that opens it, or never ends."
     raise AppError(f"{folder / name} cannot be used: {reason} Get the bundle again.")
 
 

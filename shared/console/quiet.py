@@ -23,13 +23,13 @@ def muted() -> Iterator[None]:
     """Mute standard error while TensorFlow or LiteRT is loaded inside the block.
 
     They write to the descriptor itself, which belongs to all threads: while others run,
-    nothing is muted, so that what they say is heard. Blocks may lie in one another, and
-    end in any order; standard error comes back with the last.
+    nothing is muted, so that their messages are shown. Blocks may be nested, and end in
+    any order; standard error comes back with the last.
 
-    TensorFlow's devices are listed before the mute ends, which is when it says the
-    rest. Its level alone does not help: some lines are written before it is read. But
-    it is what keeps back remarks that come later, such as of the first product of
-    halves; whatever fails is raised as well. Nothing is muted if `SIGHTREAD_DEBUG=1`.
+    TensorFlow writes some lines before it reads its log level, and others when its
+    devices are first listed, which is therefore done inside the block. The level mutes
+    what comes later, such as remarks on the first product of float16 matrices; errors
+    are raised all the same. Nothing is muted if `SIGHTREAD_DEBUG=1`.
     """
     is_muted = _mute()
     try:

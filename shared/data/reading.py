@@ -195,7 +195,7 @@ def read_csv(
 
     Args:
         path: the file.
-        content: as of `read_text`.
+        content: see `read_text`.
         has_open_end: given the names of the columns, whether the last one may hold
             the separator without being quoted.
 
