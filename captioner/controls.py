@@ -109,16 +109,10 @@ def build_controls(searches: Sequence[Search]) -> Controls:
         with gr.Row():
             min_words = slider("min_words", 1, 20, 1, MIN_WORDS)
             max_words = slider("max_words", 1, 30, 1, MAX_WORDS)
-        prefix = gr.Textbox(
-            shown.prefix,
-            label=PREFIX,
-            max_length=200,
-            elem_id="prefix",
-            max_lines=1,
-        )
+        prefix = _text_field(PREFIX, shown.prefix, "prefix", 200)
         with gr.Row():
-            must = _words_field(MUST, shown.must, "must", 200)
-            ban = _words_field(BAN, shown.ban, "ban", 500)
+            must = _text_field(MUST, shown.must, "must", 200, "Parted by commas")
+            ban = _text_field(BAN, shown.ban, "ban", 500, "Parted by commas")
         inflections = gr.Checkbox(
             shown.inflections, label="Other forms of these words count, too"
         )
@@ -142,11 +136,13 @@ def build_controls(searches: Sequence[Search]) -> Controls:
     )
 
 
-def _words_field(label: str, shown: str, elem_id: str, most: int) -> gr.Textbox:
+def _text_field(
+    label: str, shown: str, elem_id: str, most: int, info: str | None = None
+) -> gr.Textbox:
     return gr.Textbox(
         shown,
         label=label,
-        info="Parted by commas",
+        info=info,
         max_length=most,
         elem_id=elem_id,
         max_lines=1,

@@ -55,10 +55,10 @@ class BeamSearch(Strategy):
             )
 
     def check_request(self, decoding: Any) -> None:
-        """Search for everything."""
+        """Refuse nothing: it can search for all that can be asked for."""
 
     def settle(self, vocab_size: int) -> Self:
-        """Take out the diversity of one group."""
+        """Drop the diversity of a single group."""
         return self if self.groups > 1 else self.model_copy(update={"diversity": 0.0})
 
     def label(self, beam_size: int) -> str:

@@ -37,7 +37,7 @@ class Sampling(Strategy):
             )
 
     def settle(self, vocab_size: int) -> Self:
-        """Take all words where so many likeliest are all."""
+        """Drop a `top_k` that is no limit."""
         few = self.top_k < vocab_size
         return self if few else self.model_copy(update={"top_k": 0})
 

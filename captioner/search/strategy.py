@@ -62,7 +62,11 @@ class Strategy(Config):
             )
 
     def settle(self, vocab_size: int) -> Self:
-        """Give the same search, with options that change nothing at one value."""
+        """Give the same search, equal to any other that finds the same.
+
+        Options that have no effect here get one value, so that a search is compiled
+        once.
+        """
         return self
 
     def label(self, beam_size: int) -> str:

@@ -131,9 +131,8 @@ def score_each(
         AppError: if nobody answered any question.
     """
     metric = choose_metric(records)
-    scorer = next(iter(_scorers(metric, protocol, with_wups=False).values()))
     return {
-        record.id: scorer(record, answers[record.id])
+        record.id: metric.score(record, answers[record.id], protocol)
         for record in records
         if metric.can_score(record)
     }
