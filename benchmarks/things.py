@@ -29,13 +29,12 @@ from captioner.calibration import cross_fit
 from captioner.captions import Caption
 from captioner.predict import load_captioner
 from shared.concepts.calibrate import area_under_curve
-from shared.concepts.words import Mentions, read_concepts
+from shared.concepts.words import concept_mentions
 from shared.errors import AppError
 from shared.text.english import forms
 from shared.text.vocabulary import split_words
 
 THINGS = Path(__file__).with_name("things.jsonl")
-_MENTIONS = Mentions(read_concepts())
 
 
 class Photo(NamedTuple):
@@ -61,7 +60,7 @@ class Photo(NamedTuple):
     def faults(self) -> list[str]:
         """What is wrong with the caption."""
         found = [] if self.names(self.things) else ["main thing not named"]
-        mentioned = _MENTIONS.find(split_words(self.caption.text))
+        mentioned = concept_mentions().find(split_words(self.caption.text))
         if self.people is False and "person" in mentioned:
             found.append("people invented")
         if not self.dogs and "dog" in mentioned:

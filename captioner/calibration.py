@@ -7,20 +7,13 @@ how much the words were to be expected, and only a threshold is found.
 
 from collections import Counter
 from collections.abc import Sequence
-from functools import cache
 
 import numpy as np
 
 from captioner.confidence import Evidence, judge
 from captioner.config import ConfidenceConfig
 from shared.concepts.regression import regress
-from shared.concepts.words import (
-    PERSON,
-    Mentions,
-    broader_words,
-    read_concepts,
-    widest_words,
-)
+from shared.concepts.words import PERSON, broader_words, concept_mentions, widest_words
 from shared.text.vocabulary import split_words
 
 UNSURE_SHARE = 0.2  # of the dev photos
@@ -125,7 +118,8 @@ def cross_fit(
 def _kinds(text: str) -> set[str]:
     """Find the things that a sentence names, by all words that say which they are."""
     lines = (
-        [word, *broader_words(word)] for word in _mentions().named(split_words(text))
+        [word, *broader_words(word)]
+        for word in concept_mentions().named(split_words(text))
     )
     return {
         kind
@@ -133,8 +127,3 @@ def _kinds(text: str) -> set[str]:
         for kind in ([PERSON] if PERSON in line else line)
         if kind == PERSON or kind not in widest_words()
     }
-
-
-@cache
-def _mentions() -> Mentions:
-    return Mentions(read_concepts())

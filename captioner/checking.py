@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
-from shared.concepts.words import PERSON, Mentions, broader_words, read_concepts
+from shared.concepts.words import PERSON, broader_words, concept_mentions, read_concepts
 from shared.errors import AppError
 from shared.files.formats import Record
 from shared.text.english import article, is_plural
@@ -62,7 +62,6 @@ class Checker:
 
     def __init__(self, ask: Ask):
         self._ask = ask
-        self._mentions = Mentions(read_concepts())
 
     def doubts(self, photo: Path, caption: str) -> list[Doubt]:
         """Give the things in a caption to which the answer is no, in its order.
@@ -72,7 +71,7 @@ class Checker:
         Raises:
             AppError: if the photo cannot be read any more.
         """
-        named = [word for *_, word in self._mentions.places(split_words(caption))]
+        named = [word for *_, word in concept_mentions().places(split_words(caption))]
         found = []
         for word in dict.fromkeys(map(_asked_for, named)):
             prob = self._ask(photo, _question(word))

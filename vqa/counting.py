@@ -6,7 +6,12 @@ from itertools import pairwise
 
 import numpy as np
 
-from shared.concepts.words import Mentions, broader_words, coco_words, read_concepts
+from shared.concepts.words import (
+    broader_words,
+    coco_words,
+    concept_mentions,
+    read_concepts,
+)
 
 # A score at which a box is as often a thing as not, and how fast that changes: of those
 # tried, the ones that counted best on 1,289 questions made from captions of dev photos
@@ -41,7 +46,7 @@ def _first_kinds(words: Sequence[str]) -> tuple[int, ...]:
     """The kinds that the noun names which these words begin with."""
     ends = (i for i, word in enumerate(words) if word in _NOUN_ENDS)
     phrase = words[: next(ends, len(words))]
-    named = [word for *_, word in _mentions().places(phrase)]
+    named = [word for *_, word in concept_mentions().places(phrase)]
     return _kinds().get(named[-1], ()) if named else ()
 
 
@@ -50,11 +55,6 @@ _NOUN_ENDS = frozenset(
     "is are was were do does did can could have has had will would should that who "  # noqa: SIM905
     "there in on at of with by near behind under wearing sitting standing".split()
 )
-
-
-@cache
-def _mentions() -> Mentions:
-    return Mentions(read_concepts())
 
 
 @cache

@@ -4,7 +4,12 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from functools import cache
 from typing import NamedTuple
 
-from shared.concepts.words import Mentions, broader_words, coco_words, read_concepts
+from shared.concepts.words import (
+    broader_words,
+    coco_words,
+    concept_mentions,
+    read_concepts,
+)
 from shared.text.vocabulary import split_words
 
 
@@ -69,14 +74,9 @@ def chair(
 
 def _things(sentences: Iterable[str]) -> set[str]:
     """Find COCO's kinds of things in sentences, by the nearest kind of each noun."""
-    kinds, found = _kinds(), _mentions()
+    kinds, found = _kinds(), concept_mentions()
     named = (found.named(split_words(sentence)) for sentence in sentences)
     return {kinds[word] for words in named for word in words if word in kinds}
-
-
-@cache
-def _mentions() -> Mentions:
-    return Mentions(read_concepts())
 
 
 @cache

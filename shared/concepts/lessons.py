@@ -17,6 +17,7 @@ from shared.concepts.words import (
     Mentions,
     broader_words,
     coco_words,
+    concept_mentions,
     imagenet_names,
     imagenet_words,
     read_concepts,
@@ -94,7 +95,7 @@ def _names_in(captioned: Sequence[Sequence[str]]) -> Counter[str]:
     """Count the photos whose captions name each word, broader ones not counted."""
     split = [[split_words(text) for text in captions] for captions in captioned]
     tokens = {word for captions in split for words in captions for word in words}
-    known = Mentions(read_concepts())
+    known = concept_mentions()
     others = dict.fromkeys(filter(None, (_call(w, known) for w in sorted(tokens))))
     mentions = Mentions([*read_concepts(), *others])
     counts: Counter[str] = Counter()
@@ -144,7 +145,7 @@ def read_labels(photos: Sequence[Photo], words: Sequence[str]) -> np.ndarray:
     """
     place = {word: i for i, word in enumerate(words)}
     others = [place[word] for word in {*imagenet_words()} & {*place}]
-    known, names = Mentions(read_concepts()), imagenet_names()
+    known, names = concept_mentions(), imagenet_names()
     found = np.full((len(photos), len(words)), UNKNOWN, np.float32)
     for row, photo in zip(found, photos, strict=True):
         for label in photo.labels:

@@ -164,6 +164,12 @@ class Mentions:
             start += 1
 
 
+@cache
+def concept_mentions() -> Mentions:
+    """Give what finds all concepts; it is made once."""
+    return Mentions(read_concepts())
+
+
 _DEED = "to "
 
 

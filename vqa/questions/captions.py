@@ -2,10 +2,9 @@
 
 import os
 import re
-from functools import cache
 from pathlib import Path
 
-from shared.concepts.words import Mentions, imagenet_names, read_concepts
+from shared.concepts.words import concept_mentions, imagenet_names
 from shared.data.captioned import read_files
 from shared.data.splits import draw_dev
 from shared.errors import AppError
@@ -69,17 +68,12 @@ def read_labelled(folder: Path) -> list[Captioned]:
     ]
 
 
-@cache
-def _known() -> Mentions:
-    return Mentions(read_concepts())
-
-
 def _label(file: Path) -> str:
     """The concept that a photo's name tells, or else that of its folder; or ""."""
     for name in (_WNID.sub("", file.stem), file.parent.name):
         said = re.sub(r"[_-]+", " ", name).lower().strip()
         if said in imagenet_names():
             return imagenet_names()[said]
-        if words := [word for *_, word in _known().places(said.split())]:
+        if words := [word for *_, word in concept_mentions().places(said.split())]:
             return words[-1]
     return ""

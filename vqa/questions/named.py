@@ -7,11 +7,10 @@ accordion" is enough.
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from functools import cache
 from itertools import pairwise
 from typing import NamedTuple
 
-from shared.concepts.words import Mentions, broader_words, read_concepts
+from shared.concepts.words import broader_words, concept_mentions
 from shared.text.vocabulary import split_words
 
 PEOPLE = frozenset(("person", "man", "woman", "child", "boy", "girl", "baby"))
@@ -47,18 +46,13 @@ class Named(NamedTuple):
 
     def mentions(self, thing: str) -> bool:
         """Whether a thing is mentioned, by whatever name."""
-        places = _mentions().places(thing.split())
+        places = concept_mentions().places(thing.split())
         return any(word in self.votes for *_, word in places)
 
     def leaves(self) -> list[str]:
         """The narrowest words: dog, not animal."""
         wider = {broad for word in self.votes for broad in broader_words(word)}
         return [word for word in self.votes if word not in wider]
-
-
-@cache
-def _mentions() -> Mentions:
-    return Mentions(read_concepts())
 
 
 def read_names(captions: Sequence[str]) -> Named:
@@ -68,7 +62,7 @@ def read_names(captions: Sequence[str]) -> Named:
         words = split_words(caption)
         found = [
             place
-            for place in _mentions().places(words)
+            for place in concept_mentions().places(words)
             if place[2] not in _COLORS or words[place[0]] != place[2]
         ]
         things = [word for _, _, word in found]
