@@ -1,11 +1,13 @@
 """What a command line gets from `shared.console.commands`, by one made here."""
 
 from pathlib import Path
+from typing import Annotated
 
 import pytest
 import typer
 from conftest import ROOT
 
+from shared.console import options
 from shared.console.commands import (
     advise_training,
     check_resume,
@@ -117,6 +119,37 @@ def test_a_training_is_shown_and_its_model_printed(tmp_path, capsys):
         "To answer faster, and without TensorFlow: "
         f"vqa export '{tmp_path}/my bundle' --format litert --data d",
     ]
+
+
+def test_another_command_trains_with_a_dozen_lines(capsys):
+    app = new_app("vqa", "Try things.")
+
+    @app.command()
+    def train(
+        data: Annotated[list[str], options.data("Texts.")],
+        out: options.Out,
+        config: options.Config = None,
+        texts: options.Texts = None,
+        from_bundle: options.FromBundle = None,
+    ) -> None:
+        start = read_start("vqa", config, from_bundle)
+        run_training("vqa", "write", fit, config, data, out, texts=texts, start=start)
+
+    @app.command()
+    def other() -> None:
+        pass
+
+    def fit(config, data, out, *, announce, tick, texts, start):
+        announce(f"{config}, {data}, {texts}, {start}")
+        return out / "bundle"
+
+    words = ["train", "--data", "a", "--data", "b", "--out", "r"]
+    more = ["--config", "tiny", "--texts", "c", "--from", "m"]
+    assert run_app(app, words + more, "") == 0
+    out, err = capsys.readouterr()
+    assert out == "r/bundle\n"
+    assert err.startswith("tiny, ['a', 'b'], ['c'], m\nTo write faster")
+    assert run_app(app, words, "") == 2
 
 
 def test_advice_can_be_copied_into_a_shell(tmp_path, capsys):
