@@ -35,7 +35,7 @@ PAD, UNK, BOS, EOS = range(4)
 class NoEncoder(keras.Model):
     """Stands where features are known already."""
 
-    regions, feature_size = REGIONS, FEATURES
+    grid, regions, feature_size = (7, 7), REGIONS, FEATURES
 
 
 def make_captioner() -> Captioner:
