@@ -8,7 +8,7 @@ A run is a folder: `config.toml`, `vocabulary.txt` and `skipped.csv` written fir
 import hashlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import keras
 import numpy as np
@@ -27,7 +27,7 @@ from shared.bundles.folder import VOCABULARY
 from shared.concepts.config import check_texts
 from shared.concepts.examples import add_words
 from shared.concepts.net import ConceptNet
-from shared.concepts.starting import Named, Sight, find_sight
+from shared.concepts.starting import Named, Start, find_sight
 from shared.config import read_config
 from shared.console.progress import counted
 from shared.data.captioned import Record, read_datasets, select
@@ -45,6 +45,8 @@ from shared.runs.training import grow
 from shared.text.vocabulary import SPECIAL_WORDS, Vocabulary, split_words
 
 ANOTHER = "<another>"  # stands for the words that will be learnt
+
+CaptionerStart = Start[CaptionerConfig, Vocabulary, Captioner]
 
 
 def train(
@@ -87,26 +89,7 @@ def train(
         return _train(start, run)
 
 
-class Start(NamedTuple):
-    """What a run starts from.
-
-    Attributes:
-        recipe: all of it.
-        sight: what it looks at photos with.
-        words: what the vocabulary begins with, in the recipe's units.
-        model: what is trained further, if anything is.
-        known: the recipe of that model, if nobody chose one for training it further:
-            then the photos decide.
-    """
-
-    recipe: CaptionerConfig
-    sight: Sight
-    words: Vocabulary
-    model: Captioner | None = None
-    known: CaptionerConfig | None = None
-
-
-def _read_start(named: Named, texts: Sequence[str]) -> Start:
+def _read_start(named: Named, texts: Sequence[str]) -> CaptionerStart:
     """Read a recipe, and refuse all in it that cannot be trained."""
     named.check()
     source, known, model = named.config or FINETUNE, None, None
@@ -144,7 +127,7 @@ def _check_recipe(source: str, recipe: CaptionerConfig, whole: bool) -> None:
         refuse(source, [f"decoding: {error}"])
 
 
-def _train(start: Start, run: Run) -> Path:
+def _train(start: CaptionerStart, run: Run) -> Path:
     records = read_datasets(run.data)
     texts = read_texts(start.recipe.texts)
     learn, dev = select(records, "train"), select(records, "dev")
@@ -193,7 +176,7 @@ def _train(start: Start, run: Run) -> Path:
 
 
 def _suit(
-    start: Start,
+    start: CaptionerStart,
     learn: list[Record],
     dev: list[Record],
     announce: Callable[[str], None],
@@ -217,7 +200,7 @@ def _suit(
 
 
 def _build(
-    start: Start,
+    start: CaptionerStart,
     recipe: CaptionerConfig,
     vocabulary: Vocabulary,
     learn: Sequence[Record],
@@ -277,7 +260,7 @@ def _teach_words(
 
 
 def _score_start(
-    start: Start, dev: Sequence[Record], announce: Callable[[str], None]
+    start: CaptionerStart, dev: Sequence[Record], announce: Callable[[str], None]
 ) -> dict[str, Any]:
     """Score the model to start from, so that one sees what the training changes."""
     assert start.model

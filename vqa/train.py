@@ -8,7 +8,7 @@ for TensorBoard, and at the end `bundle/`, `run.json`, `curves.png` and `samples
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import keras
 import numpy as np
@@ -16,7 +16,7 @@ import numpy as np
 from shared.bundles.folder import VOCABULARY
 from shared.concepts.config import check_texts
 from shared.concepts.imagined import Imagined
-from shared.concepts.starting import Named, Sight, find_sight
+from shared.concepts.starting import Named, Start, find_sight
 from shared.concepts.table import ConceptProbs
 from shared.config import read_config
 from shared.console.progress import counted
@@ -50,6 +50,8 @@ from vqa.texts import TextSource, read_text_sources
 from vqa.words import ANSWERS, Words, choose_vocabulary
 
 FINETUNE = "finetune-vqa"
+
+VqaStart = Start[VqaConfig, Words, Vqa]
 
 
 def train(
@@ -92,23 +94,7 @@ def train(
         return _train(start, run)
 
 
-class Start(NamedTuple):
-    """What a run starts from.
-
-    Attributes:
-        recipe: all of it.
-        sight: what it looks at photos with.
-        words: what is known from the beginning.
-        model: what is trained further, if anything is.
-    """
-
-    recipe: VqaConfig
-    sight: Sight
-    words: Words
-    model: Vqa | None = None
-
-
-def _read_start(named: Named, files: Mapping[str, Sequence[str]]) -> Start:
+def _read_start(named: Named, files: Mapping[str, Sequence[str]]) -> VqaStart:
     """Read a recipe, and refuse all in it that cannot be trained."""
     named.check()
     source, model = named.config or FINETUNE, None
@@ -135,7 +121,7 @@ def _read_start(named: Named, files: Mapping[str, Sequence[str]]) -> Start:
     return Start(recipe, sight, words, model)
 
 
-def _train(start: Start, run: Run) -> Path:
+def _train(start: VqaStart, run: Run) -> Path:
     recipe, sight = start.recipe, start.sight
     records = read_datasets(run.data)
     learn, dev = select(records, "train"), select(records, "dev")
@@ -191,7 +177,7 @@ def _view(model: Vqa, recipe: VqaConfig, run: Run) -> Viewer:
     return Viewer(model.encoder, recipe.encoder.resize, run.cache, run.announce)
 
 
-def _build(start: Start, words: Words, to_learn: Questions, run: Run) -> Vqa:
+def _build(start: VqaStart, words: Words, to_learn: Questions, run: Run) -> Vqa:
     """Make the model to train, with all that the one to start from knows."""
     encoder = None if start.model else start.sight.encoder
     model = build_net(start.recipe, *words, encoder, start.sight.concepts)
@@ -281,7 +267,7 @@ def _choose_words(
     out: Path,
     learn: Sequence[Record],
     texts: Sequence[TextSource],
-    start: Start,
+    start: VqaStart,
     resumed: bool,
 ) -> Words:
     """Choose words and answers; a run with a checkpoint keeps its own."""

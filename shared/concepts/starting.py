@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple, Protocol
+from typing import Generic, NamedTuple, Protocol, TypeVar
 
 from shared.concepts.cross_fitting import read_taught
 from shared.concepts.net import ConceptNet
@@ -11,6 +11,10 @@ from shared.errors import AppError
 from shared.runs.photos import check_blocks
 from shared.runs.recipes import EncoderConfig, PhotoStageConfig
 from shared.vision.encoders import Encoder
+
+R = TypeVar("R")  # recipe
+W = TypeVar("W")  # words
+M = TypeVar("M")  # model
 
 
 class Named(NamedTuple):
@@ -66,6 +70,24 @@ class Sight(NamedTuple):
     concepts: ConceptNet | None
     fitted: Mapping[str, ConceptProbs]
     origin: str | Path
+
+
+class Start(NamedTuple, Generic[R, W, M]):
+    """What a run starts from.
+
+    Attributes:
+        recipe: all of it.
+        sight: what it looks at photos with.
+        words: what is known by name from the beginning.
+        model: what is trained further, if anything is.
+        known: the recipe of that model, if nobody chose one for training it further.
+    """
+
+    recipe: R
+    sight: Sight
+    words: W
+    model: M | None = None
+    known: R | None = None
 
 
 def find_sight(

@@ -1,1 +1,1 @@
-"""Training runs: the folder, checkpoints, the optimizer and its steps, figures."""
+"""Training runs: recipes, the folder, the loop over stages, checkpoints, reports."""
