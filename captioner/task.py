@@ -134,7 +134,7 @@ class CaptionTask:
         if concepts:
             if self._said is None:  # its encoder stays as it is, in all stages
                 self._said = predict_photos(
-                    concepts, features, self.photos, self.fitted
+                    concepts, features.array, self.photos, self.fitted
                 ).said
             told = {"said": self._said}
         dev = look_up(viewer.encode(self.dev_photos))

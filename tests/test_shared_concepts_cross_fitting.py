@@ -9,7 +9,6 @@ from PIL import Image
 
 from shared.concepts.cross_fitting import predict_photos, read_taught
 from shared.files.fingerprints import digest_photos
-from shared.vision.features import Features
 
 WORDS = ("cat", "dog", "person")
 
@@ -29,7 +28,7 @@ def test_a_photo_that_taught_is_told_of_as_if_it_were_new(tmp_path):
     folder = write_concepts(tmp_path, WORDS, digests[1:2])
     net, fitted = read_taught("here", folder, wanted=True)
     array = np.random.default_rng(0).normal(size=(3, 2, 9, 16)).astype(np.float16)
-    told = predict_photos(net, Features(array, {}), photos, fitted)
+    told = predict_photos(net, array, photos, fitted)
     expected = net(array[:, 0].astype(np.float32))
     for part, known, new in zip(told, fitted[digests[1]], expected, strict=True):
         assert (part.shape, part.dtype) == ((3, 3), np.float16)
@@ -42,6 +41,6 @@ def test_a_photo_that_taught_is_told_of_as_if_it_were_new(tmp_path):
 def test_more_photos_than_are_looked_at_at_once(tmp_path):
     net, _ = read_taught("here", write_concepts(tmp_path, WORDS), wanted=True)
     array = np.random.default_rng(0).normal(size=(150, 1, 4, 16)).astype(np.float16)
-    told = predict_photos(net, Features(array, {}), [None] * 150, {})
+    told = predict_photos(net, array, [None] * 150, {})
     last = ops.convert_to_numpy(net(array[-1:, 0].astype(np.float32)).said)[0]
     np.testing.assert_allclose(told.said[-1], last, atol=1e-3)

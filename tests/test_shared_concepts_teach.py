@@ -247,7 +247,7 @@ def test_a_small_source_counts_more_but_not_too_much():
     photos = [Photo(Path("a"), source=0)] * 100
     photos += [Photo(Path("b"), source=1)] * 25 + [Photo(Path("c"), source=2)]
     photos += [Photo(Path("d"), split="dev", source=0)] * 500
-    lesson = gathering.Lesson(photos, [], [None] * 3, np.zeros((626, 80)))
+    lesson = lessons.Lesson(photos, [], [None] * 3, np.zeros((626, 80)))
     assert lesson.weights[[0, 100, 125]].tolist() == [1.0, 2.0, 8.0]
 
 

@@ -130,7 +130,9 @@ class AnswerTask:
         fitted: Mapping[str, ConceptProbs],
     ) -> Mapping[str, np.ndarray]:
         net = self.model.concepts
-        return predict_photos(net, features, photos, fitted)._asdict() if net else {}
+        if net is None:
+            return {}
+        return predict_photos(net, features.array, photos, fitted)._asdict()
 
     def _step(self, asked: tuple[Batch, Drawn]) -> float:
         batch, drawn = asked

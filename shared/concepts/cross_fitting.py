@@ -10,7 +10,6 @@ from shared.concepts.net import ConceptNet, load_concepts, predict
 from shared.concepts.table import ConceptProbs
 from shared.errors import AppError
 from shared.files.fingerprints import digest_photos
-from shared.vision.features import Features
 from shared.vision.images import StoredImage
 
 
@@ -43,14 +42,14 @@ def read_taught(
 
 def predict_photos(
     net: ConceptNet,
-    features: Features,
+    features: np.ndarray,
     photos: Sequence[Path | StoredImage],
     fitted: Mapping[str, ConceptProbs],
 ) -> ConceptProbs:
     """Predict what photos show, each by a net that it did not teach.
 
     Args:
-        features: of the photos; the first view is looked at.
+        features: float (N, views, R, D), of which the first view is looked at.
         photos: N of them.
         fitted: the probabilities of those that taught the net, by their digests.
 
@@ -59,7 +58,7 @@ def predict_photos(
     """
 
     def take(rows: np.ndarray) -> np.ndarray:
-        return features.array[rows, 0].astype(np.float32)
+        return features[rows, 0].astype(np.float32)
 
     found = predict(net, take, np.arange(len(photos)))
     probs = ConceptProbs(*(part.astype(np.float16) for part in found))

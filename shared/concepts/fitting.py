@@ -9,7 +9,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from shared.concepts.gathering import Lesson
+from shared.concepts.lessons import Lesson
 from shared.concepts.net import Take, TaughtHead, predict
 from shared.concepts.regression import UNKNOWN
 from shared.errors import AppError

@@ -1,22 +1,19 @@
 """Gather what teaches a concept net: photos, their features, a detector's answers."""
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
-from shared.concepts.lessons import Photo
+from shared.concepts.lessons import Lesson, Photo
 from shared.concepts.teachers import Teacher, ask
 from shared.console.progress import counted
 from shared.data.captioned import Record
 from shared.errors import AppError
 from shared.files.fingerprints import digest_photos
 from shared.vision.encoders import Encoder
-from shared.vision.features import Features, extract_features
-
-MOST_OFTEN = 8.0  # how much more a photo of a small source may count
+from shared.vision.features import extract_features
 
 
 class Source(NamedTuple):
@@ -57,49 +54,6 @@ def uncaptioned(name: str, paths: Sequence[Path], labelled: bool) -> Source:
     return Source(name, [read(path) for path in paths])
 
 
-@dataclass
-class Lesson:
-    """All photos, with what is known of each.
-
-    Axes: P photos, R regions, D feature size.
-
-    Attributes:
-        photos: P.
-        places: of each photo's features: its source, and the row there.
-        features: of each source.
-        scores: float16 (P, 80), the teacher's.
-        weights: float32 (P,), how much each counts: those of a small source more.
-    """
-
-    photos: list[Photo]
-    places: list[tuple[int, int]]
-    features: list[Features]
-    scores: np.ndarray
-    weights: np.ndarray = field(init=False)
-
-    def __post_init__(self) -> None:
-        sources = np.array([photo.source for photo in self.photos])
-        taught = sources[self.rows("train")]
-        counts = np.bincount(taught, minlength=len(self.features)).clip(1)
-        often = np.sqrt(counts.max() / counts).clip(1.0, MOST_OFTEN)
-        self.weights = often.astype(np.float32)[sources]
-
-    @property
-    def feature_size(self) -> int:
-        """D."""
-        return int(self.features[0].array.shape[-1])
-
-    def take(self, rows: Iterable[int]) -> np.ndarray:
-        """Give the features of photos: float32 (rows, R, D)."""
-        places = (self.places[row] for row in rows)
-        found = [self.features[source].array[row, 0] for source, row in places]
-        return np.stack(found).astype(np.float32)
-
-    def rows(self, split: str) -> np.ndarray:
-        """Give the numbers of a split's photos: int (rows,)."""
-        return np.flatnonzero([photo.split == split for photo in self.photos])
-
-
 def gather(
     sources: Sequence[Source],
     encoder: Encoder,
@@ -121,7 +75,7 @@ def gather(
     """
     photos: list[Photo] = []
     places: list[tuple[int, int]] = []
-    features: list[Features] = []
+    features: list[np.ndarray] = []
     known: set[str] = set()
     for number, source in enumerate(sources):
         if not source.photos:
@@ -137,7 +91,7 @@ def gather(
         if found.broken:
             reason = next(iter(found.broken.values()))
             announce(f"{len(found.broken)} cannot be read; the first: {reason}")
-        features.append(found)
+        features.append(found.array)
         digests = digest_photos(images)
         for row, photo in enumerate(source.photos):
             if row not in found.broken and digests[row] not in known:

@@ -6,6 +6,7 @@ Numbers of what is known are in [0, 1], and `UNKNOWN` where nobody has said anyt
 import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
@@ -28,6 +29,7 @@ from shared.vision.images import StoredImage
 
 SEEN_FROM, SEEN_TO = 0.15, 0.45  # a detector's scores: surely nothing, surely something
 NAMED = 0.8  # how often somebody would name the one thing of a labelled photo
+MOST_OFTEN = 8.0  # how much more a photo of a small source may count
 ABSENT = 0.05  # a thing of a lower probability is not there
 
 _WNID = re.compile(r"n\d{8}_")  # WordNet's number, before a class of ImageNet
@@ -75,6 +77,49 @@ class Photo(NamedTuple):
     labels: tuple[str, ...] = ()
     source: int = 0
     digest: str = ""
+
+
+@dataclass
+class Lesson:
+    """All photos, with what is known of each.
+
+    Axes: P photos, R regions, D feature size.
+
+    Attributes:
+        photos: P.
+        places: of each photo's features: its source, and the row there.
+        features: float (photos, views, R, D) of each source.
+        scores: float16 (P, 80), the teacher's.
+        weights: float32 (P,), how much each counts: those of a small source more.
+    """
+
+    photos: list[Photo]
+    places: list[tuple[int, int]]
+    features: list[np.ndarray]
+    scores: np.ndarray
+    weights: np.ndarray = field(init=False)
+
+    def __post_init__(self) -> None:
+        sources = np.array([photo.source for photo in self.photos])
+        taught = sources[self.rows("train")]
+        counts = np.bincount(taught, minlength=len(self.features)).clip(1)
+        often = np.sqrt(counts.max() / counts).clip(1.0, MOST_OFTEN)
+        self.weights = often.astype(np.float32)[sources]
+
+    @property
+    def feature_size(self) -> int:
+        """D."""
+        return int(self.features[0].shape[-1])
+
+    def take(self, rows: Iterable[int]) -> np.ndarray:
+        """Give the features of photos: float32 (rows, R, D)."""
+        places = (self.places[row] for row in rows)
+        found = [self.features[source][row, 0] for source, row in places]
+        return np.stack(found).astype(np.float32)
+
+    def rows(self, split: str) -> np.ndarray:
+        """Give the numbers of a split's photos: int (rows,)."""
+        return np.flatnonzero([photo.split == split for photo in self.photos])
 
 
 def choose_words(photos: Iterable[Photo], least: int) -> tuple[list[str], list[str]]:

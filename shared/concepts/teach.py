@@ -28,8 +28,9 @@ from shared.concepts import fitting, lessons
 from shared.concepts.calibrate import area_under_curve, calibrate
 from shared.concepts.fitted import FITTED, write_fitted
 from shared.concepts.fitting import Announce, Heads, Tick
-from shared.concepts.gathering import Lesson, Source, gather
+from shared.concepts.gathering import Source, gather
 from shared.concepts.judging import judge, judge_person
+from shared.concepts.lessons import Lesson
 from shared.concepts.net import ABOUT, ConceptNet, batches, load_concepts, predict
 from shared.concepts.table import TABLE, THINGS, ConceptProbs, format_table, make_table
 from shared.concepts.teachers import Teacher
