@@ -127,6 +127,21 @@ def parse_json(text: str, where: str, **options: Any) -> Any:
         raise AppError(f"{where} is not valid JSON: nested too deeply.") from error
 
 
+def read_json(path: Path, content: str, **options: Any) -> Any:
+    """Read a whole JSON file, see `read_text` and `parse_json`."""
+    return parse_json(read_text(path, content), str(path), **options)
+
+
+def each_item(data: Any, key: str, where: str) -> Iterator[tuple[str, Any]]:
+    """Yield the items of a list that stands under a key, each with its place.
+
+    Raises:
+        AppError: if there is no such list, see `get_value`.
+    """
+    for number, item in enumerate(get_value(data, key, list, where)):
+        yield f"{where}, {key}[{number}]", item
+
+
 def each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     """Make an object of JSON, for `json.loads`, that has each key once.
 

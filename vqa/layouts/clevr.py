@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from shared.data.layouts import Layout, by_name
-from shared.data.reading import SPLITS, checked_name, get_value, parse_json, read_text
+from shared.data.reading import SPLITS, checked_name, each_item, get_value, read_json
 from vqa.layouts.rows import Row, first_text
 
 _NAME = re.compile(
@@ -23,9 +23,8 @@ def clevr_rows(path: Path, word: str) -> Iterator[Row]:
     match = _NAME.fullmatch(path.name)
     assert match is not None
     folder = word + match["part"].upper()  # trainA of CLEVR-CoGenT
-    data = parse_json(read_text(path, "questions"), str(path))
-    for i, item in enumerate(get_value(data, "questions", list, str(path))):
-        where = f"{path}, questions[{i}]"
+    data = read_json(path, "questions")
+    for i, (where, item) in enumerate(each_item(data, "questions", str(path))):
         name = get_value(item, "image_filename", str, where)
         name = checked_name(name, where)
         question = get_value(item, "question", str, where).strip()

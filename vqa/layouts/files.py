@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from shared.data.reading import parse_json, read_text
+from shared.data.reading import read_json
 from shared.errors import AppError
 
 
@@ -24,7 +24,7 @@ def read_whole(path: Path, kind: type, form: str) -> Any:
     Raises:
         AppError: if it is something else than `form` says.
     """
-    data = parse_json(read_text(path, "questions"), str(path))
+    data = read_json(path, "questions")
     if not isinstance(data, kind):
         raise AppError(f"{path} should be {form}. Received: {data!r:.80}")
     return data

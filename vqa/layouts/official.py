@@ -14,11 +14,11 @@ from shared.data.listing import subfolders
 from shared.data.reading import (
     SPLITS,
     Split,
+    each_item,
     find_file,
     get_texts,
     get_value,
-    parse_json,
-    read_text,
+    read_json,
 )
 from shared.errors import AppError
 from vqa.layouts.files import coco_files
@@ -101,9 +101,8 @@ def vqa_rows(path: Path, word: str) -> Iterator[Row]:
     part = _part(match)
     file = _annotations_of(path, match)
     annotations = _annotations(file) if file else {}
-    data = parse_json(read_text(path, "questions"), str(path))
-    for i, item in enumerate(get_value(data, "questions", list, str(path))):
-        where = f"{path}, questions[{i}]"
+    data = read_json(path, "questions")
+    for where, item in each_item(data, "questions", str(path)):
         id_ = str(get_value(item, "question_id", (int, str), where))
         if file and id_ not in annotations:
             raise AppError(
@@ -169,10 +168,9 @@ def _annotations_of(path: Path, match: re.Match[str]) -> Path | None:
 
 def _annotations(path: Path) -> dict[str, tuple[str, Any]]:
     """Give the place and the entry of each annotation by its question."""
-    data = parse_json(read_text(path, "answers"), str(path), object_hook=_bare_answer)
+    data = read_json(path, "answers", object_hook=_bare_answer)
     found: dict[str, tuple[str, Any]] = {}
-    for i, item in enumerate(get_value(data, "annotations", list, str(path))):
-        where = f"{path}, annotations[{i}]"
+    for where, item in each_item(data, "annotations", str(path)):
         id_ = str(get_value(item, "question_id", (int, str), where))
         before = found.setdefault(id_, (where, item))
         if before[1] is not item:

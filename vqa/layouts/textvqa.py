@@ -11,10 +11,10 @@ from shared.data.layouts import Layout, by_name
 from shared.data.reading import (
     SPLITS,
     checked_name,
+    each_item,
     get_texts,
     get_value,
-    parse_json,
-    read_text,
+    read_json,
 )
 from vqa.layouts.rows import Row
 
@@ -25,9 +25,8 @@ _FITS, _FILES = by_name(_NAME, "train", "val", "test")
 def textvqa_rows(path: Path, word: str) -> Iterator[Row]:
     """Read one split; the test split has no answers, dev's photos are train's."""
     folder = "test_images" if word == "test" else "train_images"
-    data = parse_json(read_text(path, "questions"), str(path))
-    for i, item in enumerate(get_value(data, "data", list, str(path))):
-        where = f"{path}, data[{i}]"
+    data = read_json(path, "questions")
+    for where, item in each_item(data, "data", str(path)):
         name = str(get_value(item, "image_id", (str, int), where))
         name = checked_name(name, where)
         question = get_value(item, "question", str, where).strip()

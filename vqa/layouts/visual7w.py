@@ -12,10 +12,10 @@ from shared.data.layouts import Layout, itself
 from shared.data.reading import (
     checked_name,
     checked_split,
+    each_item,
     get_texts,
     get_value,
-    parse_json,
-    read_text,
+    read_json,
 )
 from shared.errors import AppError
 from vqa.layouts.rows import Box, Row
@@ -23,15 +23,14 @@ from vqa.layouts.rows import Box, Row
 
 def visual7w_rows(path: Path, word: str) -> Iterator[Row]:
     """Read Visual7W: telling, with four answers each, or pointing, with four boxes."""
-    data = parse_json(read_text(path, "questions"), str(path))
+    data = read_json(path, "questions")
     pointing = isinstance(data, dict) and data.get("boxes") not in (None, [])
     boxes = _boxes(path, data) if pointing else None
-    for i, image in enumerate(get_value(data, "images", list, str(path))):
-        where = f"{path}, images[{i}]"
-        name = checked_name(get_value(image, "filename", str, where), where)
-        split = checked_split(get_value(image, "split", str, where), where)
-        for k, item in enumerate(get_value(image, "qa_pairs", list, where)):
-            where = f"{path}, images[{i}].qa_pairs[{k}]"
+    for photo, image in each_item(data, "images", str(path)):
+        name = checked_name(get_value(image, "filename", str, photo), photo)
+        split = checked_split(get_value(image, "split", str, photo), photo)
+        for k, item in enumerate(get_value(image, "qa_pairs", list, photo)):
+            where = f"{photo}.qa_pairs[{k}]"
             id_ = str(get_value(item, "qa_id", (int, str), where))
             row = Row(
                 where,
@@ -69,8 +68,7 @@ def _with_boxes(row: Row, item: Any, boxes: dict[int | str, Box]) -> Row:
 
 def _boxes(path: Path, data: Any) -> dict[int | str, Box]:
     boxes: dict[int | str, Box] = {}
-    for i, item in enumerate(get_value(data, "boxes", list, str(path))):
-        where = f"{path}, boxes[{i}]"
+    for where, item in each_item(data, "boxes", str(path)):
         number = (int, float)
         x, y, width, height = (
             get_value(item, key, number, where) for key in ("x", "y", "width", "height")

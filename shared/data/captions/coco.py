@@ -10,7 +10,7 @@ from typing import Any
 
 from shared.data.captions.rows import SPLITS, Row, checked_split, photo_id, train_brings
 from shared.data.layouts import Layout, by_name
-from shared.data.reading import checked_name, get_value, parse_json, read_text
+from shared.data.reading import checked_name, each_item, get_value, read_json
 from shared.errors import AppError
 
 _NAME = re.compile(r"captions_(?P<word>train|val)(?P<year>20\d\d)\.json", re.IGNORECASE)
@@ -21,7 +21,7 @@ def _official_rows(path: Path, word: str) -> Iterator[Row]:
     """Read one split; the photos of each lie in a folder of their own."""
     match = _NAME.fullmatch(path.name)
     assert match is not None
-    data = parse_json(read_text(path, "captions"), str(path))
+    data = read_json(path, "captions")
     for row in coco_rows(path, data):
         yield row.moved(f"{word}{match['year']}/", "")._replace(split=SPLITS[word])
 
@@ -30,10 +30,8 @@ def coco_rows(path: Path, data: Any) -> Iterable[Row]:
     """Give a row for each id, without a file if the data name none."""
     rows: dict[str, Row] = {}
     captions: dict[str, list[str]] = {}
-    for i, image in enumerate(
-        get_value(data, "images", list, str(path)) if "images" in data else ()
-    ):
-        where = f"{path}, images[{i}]"
+    images = each_item(data, "images", str(path)) if "images" in data else ()
+    for where, image in images:
         id_ = photo_id(image, "id", where)
         files: tuple[str, ...] = ()
         if "file_name" in image:
@@ -47,8 +45,7 @@ def coco_rows(path: Path, data: Any) -> Iterable[Row]:
                 f"{where}: the id {id_!r:.80} belongs to another photo, too: "
                 f"{before.where}. Give each photo its own, in images and annotations."
             )
-    for i, item in enumerate(get_value(data, "annotations", list, str(path))):
-        where = f"{path}, annotations[{i}]"
+    for where, item in each_item(data, "annotations", str(path)):
         id_ = photo_id(item, "image_id", where)
         known = captions.get(str(id_))
         if known is None:

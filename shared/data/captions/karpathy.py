@@ -9,20 +9,18 @@ from typing import Any
 
 from shared.data.captions.rows import Row, checked_split, photo_id
 from shared.data.layouts import Layout, itself
-from shared.data.reading import checked_name, get_value, parse_json, read_text
+from shared.data.reading import checked_name, each_item, get_value, read_json
 
 _NAMES = ("dataset_coco.json", "dataset_flickr8k.json", "dataset_flickr30k.json")
 
 
 def _official_rows(path: Path, word: str) -> Iterator[Row]:
-    data = parse_json(read_text(path, "captions"), str(path))
-    yield from karpathy_rows(path, get_value(data, "images", list, str(path)))
+    yield from karpathy_rows(path, read_json(path, "captions"))
 
 
-def karpathy_rows(path: Path, images: list[Any]) -> Iterator[Row]:
+def karpathy_rows(path: Path, data: Any) -> Iterator[Row]:
     """Read what stands under the key `images`."""
-    for i, image in enumerate(images):
-        where = f"{path}, images[{i}]"
+    for where, image in each_item(data, "images", str(path)):
         name = get_value(image, "filename", str, where)
         if image.get("filepath"):  # in the file for COCO only
             name = f"{get_value(image, 'filepath', str, where)}/{name}"

@@ -128,7 +128,7 @@ def json_rows(path: Path) -> Iterator[Row]:
         images = get_value(data, "images", list, str(path))
         # COCO lists the photos of test alike, without what anyone wrote about them.
         if any(not isinstance(i, dict) or "file_name" not in i for i in images):
-            yield from karpathy_rows(path, images)
+            yield from karpathy_rows(path, data)
 
 
 _READERS: dict[str, Callable[[Path], Iterable[Row]]] = {
