@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from types import SimpleNamespace
 
 import pytest
 from conftest import ROOT
@@ -249,7 +250,7 @@ def test_old_files_go_and_their_folders(folder, later):
 
 def test_files_outlive_an_upload_that_began_before(folder, later):
     old, found = put(folder, "part"), Uploads(folder)
-    with found.coming(lambda: None):
+    with found.coming(SimpleNamespace(started=time.time())):
         later()
         found.sweep()
         assert old.exists()
@@ -287,11 +288,15 @@ def take(found, *parts):
     """Which of several uploads are ended, each of (bytes, files) that have come."""
     ended = []
 
+    def body(number, count, files):
+        end = lambda _: ended.append(number)  # noqa: E731
+        return SimpleNamespace(held=count, files=files, started=time.time(), refuse=end)
+
     async def run():
         with contextlib.ExitStack() as stack:
             for number, (count, files) in enumerate(parts):
-                coming = found.coming(lambda number=number: ended.append(number))
-                await found.take(stack.enter_context(coming), count, files)
+                stack.enter_context(found.coming(body(number, count, files)))
+                await found.take(bytes(count))
 
     asyncio.run(run())
     return sorted(set(ended))

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import json
 import re
+import time
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping
 from typing import Any
 
@@ -233,7 +234,9 @@ class Body:
     Attributes:
         take: called with each part, which it may have to make room for.
         refused: why it ended early, if it did.
+        started: seconds since 1970.
         held: bytes that have come.
+        files: that began in them.
         is_whole: whether all has come.
     """
 
@@ -246,7 +249,7 @@ class Body:
         self._read: Message | None = None  # before the application asks for it
         self._waiting: asyncio.Timeout | None = None
         self.refused: Refused | None = None
-        self.held = 0
+        self.started, self.held, self.files = time.time(), 0, 0
 
     async def receive(self) -> Message:
         """Give the next part; once there is none, wait for the end of the connection.
@@ -272,6 +275,7 @@ class Body:
         self.is_whole = not message.get("more_body", False)
         part = message.get("body", b"")
         self._left, self.held = self._left - len(part), self.held + len(part)
+        self.files += part.count(b"filename")
         if self._left < 0:
             self.refuse(TOO_LARGE)
         await self.take(part)

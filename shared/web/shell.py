@@ -131,12 +131,12 @@ class Shell:
 
     async def _take_upload(self, scope: Scope, body: Body, answer: "_Answer") -> None:
         async def take(part: bytes) -> None:
-            await self.uploads.take(upload, len(part), part.count(b"filename"))
+            await self.uploads.take(part)
             if body.most > self._largest_photo:
                 await self._give_way(len(part))
 
         body.take = take
-        with self.uploads.coming(lambda: body.refuse(requests.FULL)) as upload:
+        with self.uploads.coming(body):
             await self.app(scope, body.receive, answer.send)
 
     async def _take(self, scope: Scope, body: Body, answer: "_Answer") -> None:

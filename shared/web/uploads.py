@@ -9,11 +9,12 @@ import shutil
 import stat
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 from shared.errors import AppError
 from shared.files.locks import Hold, hold
+from shared.web.requests import FULL, Body
 
 OWN = "sightread-"  # how our folder's name starts; 32 hexadecimal digits follow
 MARKER = ".sightread-uploads"  # file in it, which says who made it
@@ -115,23 +116,6 @@ def _real(folder: Path) -> Path:
     return Path(os.path.realpath(folder))
 
 
-class Upload:
-    """An upload that is coming in.
-
-    Args:
-        refuse: ends it.
-
-    Attributes:
-        started: seconds since 1970.
-        bytes, files: that have come.
-    """
-
-    def __init__(self, refuse: Callable[[], None]):
-        self.refuse = refuse
-        self.started = time.time()
-        self.bytes = self.files = 0
-
-
 class Uploads:
     """What is in the folder, where nothing stays.
 
@@ -149,7 +133,7 @@ class Uploads:
         self._folder = _real(folder)
         self._most_open = most_open
         self._stored = 0  # bytes, when last seen and since
-        self._coming: list[Upload] = []
+        self._coming: list[Body] = []
         self._room, self._looked = 0, -GLANCE * 1.0
         self._sweeping = asyncio.Lock()
 
@@ -166,32 +150,21 @@ class Uploads:
         return path.parent == self._folder and path.name.startswith(".sightread")
 
     @contextlib.contextmanager
-    def coming(self, refuse: Callable[[], None]) -> Iterator[Upload]:
-        """Count what comes in, and spare it: it may take longer than files are kept.
-
-        Args:
-            refuse: called to end it, when others need the room more.
-        """
-        upload = Upload(refuse)
-        self._coming.append(upload)
+    def coming(self, body: Body) -> Iterator[None]:
+        """Count what comes in, and spare it: it may take longer than files are kept."""
+        self._coming.append(body)
         try:
-            yield upload
+            yield
         finally:
-            self._coming.remove(upload)
+            self._coming.remove(body)
 
-    async def take(self, upload: Upload, count: int, files: int) -> None:
-        """Make room for a part of an upload.
-
-        Args:
-            count: bytes that have come.
-            files: that began in them.
-        """
-        upload.bytes, upload.files = upload.bytes + count, upload.files + files
-        self._stored += count
+    async def take(self, part: bytes) -> None:
+        """Make room for a part of what comes in; if there is none, the largest ends."""
+        self._stored += len(part)
         if sum(one.files for one in self._coming) > self._most_open:
-            max(self._coming, key=lambda one: one.files).refuse()
-        if sum(one.bytes for one in self._coming) > self.most() // 2:
-            max(self._coming, key=lambda one: one.bytes).refuse()
+            max(self._coming, key=lambda one: one.files).refuse(FULL)
+        if sum(one.held for one in self._coming) > self.most() // 2:
+            max(self._coming, key=lambda one: one.held).refuse(FULL)
         if self._stored > self.most() and not self._sweeping.locked():
             async with self._sweeping:
                 await asyncio.to_thread(self.sweep)
