@@ -2,7 +2,7 @@
 
 A record is `{"image", "caption", "log_prob", "confidence", "unsure", "captions":
 [{"caption", "log_prob", "confidence", "unsure"}, ...]}`, best first, or `{"image",
-"error"}`; for their meaning see `captioner.predict.Caption`. Of captions that were
+"error"}`; for their meaning see `captioner.captions.Caption`. Of captions that were
 checked, "doubted" lists what `captioner.checking` found not to be there. With details,
 each caption also has "words", a list of {"word", "prob", "attention"}: how probable it
 was after those before it, and how much the model looked at each region, row by row;

@@ -26,7 +26,7 @@ def follow(folder, block):
     imports, _, rest = text.partition("\n\n")
     opening, entry, *_ = rest.splitlines()  # the first of those in the table
     old = path.read_text("utf-8")
-    table = opening.split()[0]
+    table = opening.split()[0].rstrip(":")
     new = re.sub(rf"^({table}\b.*)$", rf"\1\n{entry}", old, flags=re.MULTILINE)
     assert new.count(entry) == 1
     first_import = new.index("\nfrom ")

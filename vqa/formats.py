@@ -31,7 +31,7 @@ def to_record(
 
     Args:
         image, question, id_: what the record calls them; None is no id.
-        reply: of `vqa.predict`, or why there is none.
+        reply: see `vqa.replies`, or why there is none.
         source: what the error calls the photo.
     """
     record: Record = {"image": image, "question": question}
