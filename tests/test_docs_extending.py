@@ -24,10 +24,12 @@ def follow(folder, block):
         path.write_text(text, "utf-8")
         return
     imports, _, rest = text.partition("\n\n")
-    opening, entry, *_ = rest.splitlines()  # the first of those in the table
+    # The first entry of the table, which may stand on the table's own line.
+    table, entry = re.match(r"(\w+).*?[({]\s*(.+?,)", rest, re.DOTALL).groups()
     old = path.read_text("utf-8")
-    table = opening.split()[0].rstrip(":")
-    new = re.sub(rf"^({table}\b.*)$", rf"\1\n{entry}", old, flags=re.MULTILINE)
+    new = re.sub(
+        rf"^({table}\b.*)$", rf"\1\n    {entry}", old, count=1, flags=re.MULTILINE
+    )
     assert new.count(entry) == 1
     first_import = new.index("\nfrom ")
     new = new[:first_import] + "\n" + imports + new[first_import:]
