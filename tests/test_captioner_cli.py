@@ -6,7 +6,6 @@ import re
 import struct
 import subprocess
 import sys
-import time
 import types
 import zlib
 from itertools import islice
@@ -573,21 +572,16 @@ HEAVY = {"numpy", "PIL", "nltk", "tensorflow", "keras", "rich", "h5py"}
 
 
 @pytest.mark.parametrize("words", ["--help", "caption --help", "--version", "nonsense"])
-def test_help_is_quick(words):
+def test_help_loads_nothing_heavy(words):
     code = (
         "import sys\nfrom captioner.cli import main\n"
         f"main({words.split()!r})\nprint(*sys.modules, file=sys.stderr)"
     )
-    times = []
-    for _ in range(3):
-        start = time.perf_counter()
-        done = subprocess.run(
-            [sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT
-        )
-        times.append(time.perf_counter() - start)
-        assert done.returncode == 0
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT
+    )
+    assert done.returncode == 0
     assert not HEAVY & set(done.stderr.split())
-    assert min(times) < 1  # 0.1 s on an idle machine
 
 
 FAKE_MODULE = """

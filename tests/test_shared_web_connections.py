@@ -109,7 +109,7 @@ def test_who_asks_for_nothing_is_hung_up_on(serve, monkeypatch):
     busy.sendall(GET)
     started = time.monotonic()
     assert silent.recv(1) == half.recv(1) == b""
-    assert time.monotonic() - started < 0.6
+    assert time.monotonic() - started < 3  # and not after the minutes of others
     found = b""
     while b"done" not in found:
         found += busy.recv(1000)
