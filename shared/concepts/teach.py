@@ -92,20 +92,17 @@ def teach(
             heads = Heads(lesson, work, signature, seed, announce, tick)
             course = _choose(lesson, heads, announce)
             net, fitted = _assemble(course, heads, classifier)
+            names = [source.name for source in sources]
             about = {
-                "encoder": encoder.backbone.name,
-                "image_size": encoder.image_size,
-                "feature_size": encoder.feature_size,
-                "encoder_fingerprint": encoder.fingerprint(),
-                "teacher": teacher.digest,
+                **_name_parts(encoder, teacher),
                 "seed": seed,
                 "signature": signature,
                 "words": len(course.words),
                 "detectors": len(course.heard),
-                "data": _describe(lesson, [source.name for source in sources]),
+                "data": _describe(lesson, names),
             }
             _write(out, course, net, fitted, about)
-            about |= _report(out, course, fitted, [source.name for source in sources])
+            about |= _report(out, course, fitted, names)
             about |= {"seconds": round(time.monotonic() - began), "done": True}
             write_text(out / ABOUT, json.dumps(about, indent=1) + "\n")
     except OSError as error:
@@ -281,6 +278,17 @@ def _write(
     write_weights(out, net)
     write_fitted(out, digests, fitted)
     write_text(out / ABOUT, json.dumps(about, indent=1) + "\n")
+
+
+def _name_parts(encoder: Encoder, teacher: Teacher) -> dict[str, Any]:
+    """Tell which encoder and teacher there were."""
+    return {
+        "encoder": encoder.backbone.name,
+        "image_size": encoder.image_size,
+        "feature_size": encoder.feature_size,
+        "encoder_fingerprint": encoder.fingerprint(),
+        "teacher": teacher.digest,
+    }
 
 
 def _describe(lesson: Lesson, names: Iterable[str]) -> list[dict[str, Any]]:

@@ -104,10 +104,7 @@ def make_questions(
         chosen = balance(claims, most_alike, rng)
         for i, questions in thin_out(chosen, most // 2, rng).items():
             asked[i] = asked[i][: most - len(questions)] + questions
-    for questions, one in zip(asked, named, strict=True):
-        known = {question.text for question in questions}
-        new = [q for q in name_questions(one, rng) if q.text not in known]
-        questions += _unlike(new, most // 2, rng)
+    _add_names(asked, named, most // 2, rng)
     for here in splits:
         before = [{question.text for question in asked[i]} for i in here]
         names = [named[i] for i in here]
@@ -144,10 +141,7 @@ def ask_texts(
     opened = ([q for q in open_questions(p) if _tells(q, rng)] for p in photos)
     found = [_unlike(asked, most, rng) for asked in opened]
     named = [read_names([caption]) for caption in captions]
-    for asked, one in zip(found, named, strict=True):
-        texts = {question.text for question in asked}
-        new = [q for q in name_questions(one, rng) if q.text not in texts]
-        asked += _unlike(new, most, rng)
+    _add_names(found, named, most, rng)
     unknown = [Unsaid({}, {})] * len(photos)
     claims = _claims(photos, named, unknown, range(len(photos)))
     chosen = balance(claims, len(photos), rng)
@@ -178,6 +172,16 @@ def claims_about(photo: Photo, unsaid: Unsaid) -> Iterator[Claim]:
 
 def _read_photo(captions: Sequence[str], rng: Random) -> Photo:
     return Photo(count_facts([parse(caption) for caption in captions]), rng)
+
+
+def _add_names(
+    asked: Sequence[list[Question]], named: Sequence[Named], most: int, rng: Random
+) -> None:
+    """Ask each photo for names, `most` at most, in words that are not used yet."""
+    for questions, one in zip(asked, named, strict=True):
+        known = {question.text for question in questions}
+        new = [q for q in name_questions(one, rng) if q.text not in known]
+        questions += _unlike(new, most, rng)
 
 
 def _claims(

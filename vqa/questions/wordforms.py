@@ -9,10 +9,6 @@ from vqa.questions.sentence import Noun
 
 _TOKEN = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*|'s|[.,;]")
 _LONGEST_TERM = 3
-_PREPOSITIONS = word_set(
-    """in_front_of next_to on_top_of out_of close_to away_from inside_of outside_of
-    instead_of"""
-)
 
 THE = word_set("sky sun ocean sea beach street")
 """Things asked for with "the"."""
@@ -23,11 +19,12 @@ def split_terms(caption: str) -> list[str]:
     text = caption.lower().replace("\u2019", "'").replace("n't", " not")
     words = _TOKEN.findall(text)
     terms: list[str] = []
+    prepositions = lexicon().prepositions | {"instead_of"}
     start = 0
     while start < len(words):
         for end in range(min(start + _LONGEST_TERM, len(words)), start, -1):
             term = "_".join(words[start:end])
-            if end == start + 1 or term in nouns() or term in _PREPOSITIONS:
+            if end == start + 1 or term in nouns() or term in prepositions:
                 terms.append(term)
                 start = end
                 break
