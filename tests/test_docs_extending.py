@@ -23,9 +23,10 @@ def follow(folder, block):
     if not path.exists():
         path.write_text(text, "utf-8")
         return
-    imports, _, rest = text.partition("\n\n")
+    imports, _, rest = text.rpartition("\n\n")
     # The first entry of the table, which may stand on the table's own line.
-    table, entry = re.match(r"(\w+).*?[({]\s*(.+?,)", rest, re.DOTALL).groups()
+    found = re.match(r"(\w+).*?[({]\s*(.+?,)(?=\s*[\n)])", rest, re.DOTALL)
+    table, entry = found.groups()
     old = path.read_text("utf-8")
     new = re.sub(
         rf"^({table}\b.*)$", rf"\1\n    {entry}", old, count=1, flags=re.MULTILINE

@@ -26,7 +26,9 @@ class CellSource(NamedTuple):
         return resolve_name(self.layer)(units)
 
 
-CELLS = {"lstm": CellSource("shared.nets.cells:LSTMCell", states=2, gates=4)}
+CELLS = {
+    "lstm": CellSource("shared.nets.cells:LSTMCell", states=2, gates=4),
+}
 
 
 def _check_cell(name: str) -> str:
