@@ -1,8 +1,9 @@
 """Look at every photo and caption of a data set before hours are spent on it."""
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from captioner.config import VocabularyConfig
 from captioner.cost import Cost
@@ -146,6 +147,12 @@ def report_cost(cost: Cost, recipe: str) -> str:
     return "\n".join(lines)
 
 
+class _Caption(NamedTuple):
+    name: str  # of the photo
+    text: str
+    words: list[str]
+
+
 def check_dataset(
     records: Sequence[Record],
     vocabulary: VocabularyConfig | None = None,
@@ -169,21 +176,25 @@ def check_dataset(
     wanted = vocabulary or VocabularyConfig()
     photos = check_photos(records, workers, progress)
     unreadable = photos.unreadable
-    written: dict[Split, list[tuple[str, str]]] = {"train": [], "dev": [], "test": []}
+    written: dict[Split, list[_Caption]] = {"train": [], "dev": [], "test": []}
     for record in records:
-        texts = [text for text in record.captions if any(map(str.isalnum, text))]
-        written[record.split] += [(record.name, text) for text in texts]
-    words = {
-        split: [split_words(t, wanted.units) for n, t in pairs if n not in unreadable]
-        for split, pairs in written.items()
+        written[record.split] += [
+            _Caption(record.name, text, split_words(text, wanted.units))
+            for text in record.captions
+            if any(map(str.isalnum, text))
+        ]
+    readable = {
+        split: [caption for caption in captions if caption.name not in unreadable]
+        for split, captions in written.items()
     }
-    known = Vocabulary.from_sentences(words["train"], wanted.min_count, first)
-    counts = Counter(word for sentence in words["train"] for word in sentence)
-    every = [pair for pairs in written.values() for pair in pairs]
-    captioned = {name for name, _ in every}
+    train, dev = ([c.words for c in readable[split]] for split in ("train", "dev"))
+    known = Vocabulary.from_sentences(train, wanted.min_count, first)
+    counts = Counter(word for sentence in train for word in sentence)
+    every = [caption for captions in written.values() for caption in captions]
+    captioned = {caption.name for caption in every}
     return DatasetCheck(
         **vars(photos),
-        captions={split: len(pairs) for split, pairs in written.items()},
+        captions={split: len(captions) for split, captions in written.items()},
         without_caption=tuple(r.name for r in records if r.name not in captioned),
         empty_captions=tuple(
             r.name
@@ -191,25 +202,21 @@ def check_dataset(
             if r.name in captioned and not all(map(str.strip, r.captions))
         ),
         long_captions=tuple(
-            (name, text)
-            for name, text in every
-            if len(split_words(text, wanted.units)) > wanted.max_words
+            (caption.name, caption.text)
+            for caption in every
+            if len(caption.words) > wanted.max_words
         ),
-        same_captions=_repeated([text for _, text in every]),
+        same_captions=_repeated([caption.text for caption in every]),
         drawn=sum(record.is_drawn for record in records),
-        glued=_glued([text for _, text in every]) if wanted.units == "word" else "",
-        learn=_count(written["train"], unreadable),
-        choose=_count(written["dev"], unreadable),
+        glued=_glued([c.text for c in every]) if wanted.units == "word" else "",
+        learn=len({caption.name for caption in readable["train"]}),
+        choose=len({caption.name for caption in readable["dev"]}),
         words=len(counts),
         kept=sum(word in known for word in counts),
-        rare=count_rare(words["train"], known.ids),
+        rare=count_rare(train, known.ids),
         vocabulary=wanted,
-        coverage=known.coverage(words["dev"]),
+        coverage=known.coverage(dev),
     )
-
-
-def _count(pairs: Iterable[tuple[str, str]], unreadable: set[str]) -> int:
-    return len({name for name, _ in pairs} - unreadable)
 
 
 def _repeated(texts: Sequence[str]) -> tuple[str, int] | None:

@@ -4,15 +4,43 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from shared.data.layouts import Layouts
 from shared.data.photos import IMAGE_FOLDERS, Photo, find_photos, roots_of
 from shared.data.reading import SPLITS
 from shared.data.reading import Split as Split
 from shared.data.splits import check_said, choose_split, draw_dev
 from shared.errors import AppError
 from shared.vision.images import StoredImage
+from vqa.layouts import (
+    aokvqa,
+    clevr,
+    coco_qa,
+    daquar,
+    gqa,
+    official,
+    own,
+    textvqa,
+    visual7w,
+    visual_genome,
+)
 from vqa.layouts.rows import Box as Box
 from vqa.layouts.rows import Row
-from vqa.published import FILES
+
+FILES: Layouts[Row] = Layouts(
+    "questions",
+    (
+        official.LAYOUT,
+        visual7w.LAYOUT,
+        daquar.LAYOUT,
+        coco_qa.LAYOUT,
+        gqa.LAYOUT,
+        clevr.LAYOUT,
+        visual_genome.LAYOUT,
+        textvqa.LAYOUT,
+        aokvqa.LAYOUT,
+        own.LAYOUT,
+    ),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +108,7 @@ def read_datasets(sources: Sequence[str]) -> list[Record]:
 
 
 def read_dataset(source: str | Path) -> list[Record]:
-    """Read a data set; what lies in the folder decides how, see `vqa.published`.
+    """Read a data set; what lies in the folder decides how, see `vqa.layouts`.
 
     Own files have any name, or are called questions, qa, vqa, or by a split, such as
     `train.csv`, `train_questions.json`, `train/questions.json`. Columns or keys image

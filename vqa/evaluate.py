@@ -8,13 +8,12 @@ from typing import TYPE_CHECKING, Any
 from shared.errors import AppError
 from shared.runs.scores import listed
 from shared.vision.images import image_name, read_image
-from vqa.data import Record, read_dataset, read_rows, select
+from vqa.data import FILES, Record, read_dataset, read_rows, select
 from vqa.formats import to_record
 from vqa.metrics.accuracy import Answer, Protocol
 from vqa.metrics.report import Report
 from vqa.metrics.scoring import score_answers, score_each
 from vqa.metrics.wups import wu_palmer
-from vqa.published import FILES
 from vqa.results import match_results, read_results
 
 if TYPE_CHECKING:

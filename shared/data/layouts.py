@@ -1,5 +1,6 @@
 """The frame of all readers: which files of a data set are read, and in which form."""
 
+import os
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -8,7 +9,6 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Generic, TypeVar
 
-from shared.data.listing import names_in, subfolders
 from shared.data.reading import SPLITS, find_file, split_files
 from shared.errors import AppError
 
@@ -166,6 +166,24 @@ class Layouts(Generic[Row]):
             for name in names_in(place)
             if name.lower().endswith(endings)
         }
+
+
+def subfolders(folder: Path) -> list[Path]:
+    """List the folders in a folder that may be opened, without hidden ones."""
+    with os.scandir(folder) as entries:
+        names = sorted(entry.name for entry in entries if entry.is_dir())
+    return [
+        folder / name
+        for name in names
+        if not name.startswith((".", "__"))
+        and os.access(folder / name, os.R_OK | os.X_OK)
+    ]
+
+
+def names_in(folder: Path) -> list[str]:
+    """List what a folder holds, by name."""
+    with os.scandir(folder) as entries:
+        return sorted(entry.name for entry in entries)
 
 
 def _fitting(files: Mapping[str, Path], pattern: str) -> list[str]:

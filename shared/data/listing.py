@@ -2,28 +2,9 @@
 
 import os
 import unicodedata
-from pathlib import Path
 from typing import NamedTuple
 
 from shared.vision.images import IMAGE_SUFFIXES
-
-
-def subfolders(folder: Path) -> list[Path]:
-    """List the folders in a folder that may be opened, without hidden ones."""
-    with os.scandir(folder) as entries:
-        names = sorted(entry.name for entry in entries if entry.is_dir())
-    return [
-        folder / name
-        for name in names
-        if not name.startswith((".", "__"))
-        and os.access(folder / name, os.R_OK | os.X_OK)
-    ]
-
-
-def names_in(folder: Path) -> list[str]:
-    """List what a folder holds, by name."""
-    with os.scandir(folder) as entries:
-        return sorted(entry.name for entry in entries)
 
 
 class _Entries(NamedTuple):

@@ -150,6 +150,8 @@ def are_glued(sentence: str) -> bool:
     So it is if a word of such a script has 5 characters or more: words of a dictionary
     have 1 to 4.
     """
+    if sentence.isascii():
+        return False
     return any(is_unspaced(w) and len(w) >= 5 for w in split_words(sentence))
 
 

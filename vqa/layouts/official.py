@@ -9,8 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from shared.data.layouts import Layout
-from shared.data.listing import subfolders
+from shared.data.layouts import Layout, subfolders
 from shared.data.reading import (
     SPLITS,
     Split,
