@@ -6,7 +6,6 @@ import threading
 import tomllib
 from importlib import metadata
 from types import SimpleNamespace
-from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -66,12 +65,13 @@ def test_no_visitor_waits_for_a_graph(monkeypatch):
         assert reply.guesses
 
 
+@pytest.mark.usefixtures("small_net")
 @pytest.mark.parametrize("part", ["guess", "encode"])
 def test_two_first_questions_load_one_graph(monkeypatch, tmp_path, part):
     loaded, again = [], threading.Event()
 
     class Graph:
-        outputs: ClassVar = {"features": Spec("float32", (1, 4, 3))}
+        features, grid = Spec("float32", (1, 4, 3)), (2, 2)
 
         def __init__(self, path, threads, command):
             loaded.append(path.stem)
@@ -83,11 +83,15 @@ def test_two_first_questions_load_one_graph(monkeypatch, tmp_path, part):
         def check(self, inputs, outputs):
             pass
 
+        def check_images(self, size):
+            pass
+
         def __call__(self, **_):
             zeros = np.zeros((1, 1, 1))
             return dict.fromkeys(("joint", "alpha", "vectors", "blind_vectors"), zeros)
 
     monkeypatch.setattr(runtime_litert, "Graph", Graph)
+    monkeypatch.setattr(runtime_litert, "EncoderGraph", Graph)
     runtime = LiteRTRuntime(tmp_path, 1, tiny_vqa_config(), 0)
     assert loaded == ["encoder", "answer"]
     ask = getattr(runtime, part)
