@@ -117,12 +117,12 @@ class Sidecars:
         """
         with ThreadPoolExecutor(WRITERS_AT_ONCE) as pool:  # disks take them together
             failed = list(pool.map(self._write, (record for _, record in batch)))
-        again = []
-        kept = list(batch)
-        for i, (place, record) in enumerate(batch):
-            if error := failed[i]:
-                kept[i] = place, to_error(record["image"], error, "")
+        kept, again = [], []
+        for (place, record), error in zip(batch, failed, strict=True):
+            if error:
                 again.append(place)
+            name = record["image"]
+            kept.append((place, to_error(name, error, "") if error else record))
         return self.output.append(kept, again) if self.output else kept
 
     def finish(self) -> None:
