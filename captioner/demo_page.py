@@ -5,14 +5,12 @@ With `captioner.checking` the only room that imports both `captioner` and `vqa`.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import count
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from shared.errors import AppError
-from shared.included import included
 
 if TYPE_CHECKING:
     import gradio as gr
@@ -182,37 +180,23 @@ def build_page(models: Models, settings: Settings, turns: "Turns") -> "gr.Blocks
     from captioner.api import CaptionApi
     from captioner.folder import FolderTab
     from captioner.page import DescribeTab
-    from shared.vision.photo_cache import Photos, owner_of, view_of
+    from captioner.photo_column import PhotoColumn
+    from shared.vision.photo_cache import Photos, view_of
     from shared.web.api import publish
-    from shared.web.components import (
-        ABOUT,
-        QUIETLY,
-        TITLE,
-        card_text,
-        component,
-        photo_field,
-        previews,
-    )
-    from shared.web.wording import problem
+    from shared.web.components import ABOUT, TITLE, card_text
     from vqa.api import AskApi
     from vqa.page import AskTab
 
     both = (*models.captioners.values(), *models.answerers.values())
     photos = Photos({view_of(one) for one in both})
-    examples = sorted(included("examples").glob("*.jpg"))
     describe = DescribeTab(models.captioners, photos)
     ask = AskTab(models.answerers, photos, models.encoders)
-
+    column = PhotoColumn(photos, describe)
     with gr.Blocks(title="Sightread", fill_width=True) as page:
         gr.HTML(TITLE, elem_id="title", js_on_load=None)
         with gr.Row(elem_id="workspace"):
             with gr.Column(scale=5, min_width=320, elem_id="photo-column"):
-                stage = component(
-                    "showStage", elem_id="stage", largest=settings.largest
-                )
-                field = photo_field()
-                if examples:
-                    gallery = component("showExamples", previews(examples))
+                column.build(settings.largest)
             with gr.Column(scale=6, min_width=320), gr.Tabs(elem_id="tabs"):
                 with gr.Tab("Describe", elem_id="describe-tab"):
                     describe.build(turns)
@@ -225,45 +209,10 @@ def build_page(models: Models, settings: Settings, turns: "Turns") -> "gr.Blocks
                     for heading, card in models.cards.items():
                         with gr.Accordion(heading, open=False):
                             gr.Markdown(card_text(card))
-
-        outputs = [field, stage, describe.caption, ask.answers]
-        numbers = count(1)
-
-        def arrive(visitor: gr.Request, source: Any, *rest: Any) -> tuple[Any, ...]:
-            """Read a new photo and describe it; the answers about the last one go.
-
-            What cannot be read changes nothing but to say so.
-            """
-            turn = {"turn": next(numbers)}  # the same photo again is news, too
-            try:
-                photo = photos.add(source, owner_of(visitor))
-            except Exception as error:
-                return None, problem(error) | turn, gr.skip(), gr.skip()
-            described = describe.describe_photo(photo, *rest)
-            return None, {"preview": photo.preview} | turn, described, None
-
-        def show_example(
-            visitor: gr.Request, event: gr.EventData, *rest: Any
-        ) -> tuple[Any, ...]:
-            """Describe one of the photos that come along."""
-            data = event._data if isinstance(event._data, dict) else {}
-            place = data.get("example")
-            if type(place) is not int or not 0 <= place < len(examples):
-                place = 0
-            return arrive(visitor, examples[place], *rest)
-
-        given = [field, *describe.inputs]
-        field.upload(turns.taking(arrive), given, outputs, **QUIETLY)
-        if examples:
-            show = turns.taking(show_example)
-            gallery.select(show, describe.inputs, outputs, **QUIETLY)
-        captions = CaptionApi(models.captioners, photos)
-        publish(
-            captions.caption,
-            captions.caption_candidates,
-            captions.alternatives,
-            AskApi(models.answerers, photos).ask,
-        )
+        column.listen(ask.answers, turns)
+        api = CaptionApi(models.captioners, photos)
+        answer = AskApi(models.answerers, photos).ask
+        publish(api.caption, api.caption_candidates, api.alternatives, answer)
     return page
 
 
@@ -273,20 +222,50 @@ def build_server(page: "gr.Blocks", settings: Settings, turns: "Turns") -> "Fast
     Raises:
         AppError: if it cannot be served by the Model Context Protocol, as it should be.
     """
-    import gradio as gr
     from gradio.utils import get_upload_folder
 
     from shared.web.belongings import Belongings
     from shared.web.below import Below, Mounted
-    from shared.web.components import HEAD, MARK, make_theme
     from shared.web.connections import spare_files
     from shared.web.hosts import Hosts
-    from shared.web.logins import Login, user_of
+    from shared.web.logins import Login
     from shared.web.opening import Opening
-    from shared.web.patches import patch
     from shared.web.queue import Queue
-    from shared.web.shell import ASSETS, Shell, make_server
+    from shared.web.shell import Shell
     from shared.web.uploads import Uploads
+
+    server = _mount(page, settings)
+    if settings.root_path:
+        server.add_middleware(Mounted)
+    endpoints = page.get_api_info()["named_endpoints"]
+    parameters = {name[1:]: one["parameters"] for name, one in endpoints.items()}
+    server.add_middleware(Queue, parameters=parameters)
+    if not settings.users:
+        server.add_middleware(Opening)
+    else:
+        server.add_middleware(Belongings)
+        server.add_middleware(Login, users=settings.users)
+    server.add_middleware(
+        Shell,
+        uploads=Uploads(Path(get_upload_folder()), spare_files()),
+        largest_upload=(1 + BATCH * settings.largest) * 10**6,
+        largest_photo=(1 + settings.largest) * 10**6,
+        hosts=Hosts(settings.host, settings.host_names),
+        is_crowded=lambda: turns.are_waited_for,
+    )
+    if settings.root_path:
+        server.add_middleware(Below, root_path=settings.root_path)
+    return server
+
+
+def _mount(page: "gr.Blocks", settings: Settings) -> "FastAPI":
+    """Have a server show the page, as Gradio shows it; nothing is limited yet."""
+    import gradio as gr
+
+    from shared.web.components import HEAD, MARK, make_theme
+    from shared.web.logins import user_of
+    from shared.web.patches import patch
+    from shared.web.shell import ASSETS, make_server
 
     page.queue(api_open=True)  # to `Queue` alone
     page.state_session_capacity = SESSIONS
@@ -319,24 +298,4 @@ def build_server(page: "gr.Blocks", settings: Settings, turns: "Turns") -> "Fast
     # any file of this computer in the place of an upload.
     page.has_launched = True
     patch(page)
-    if settings.root_path:
-        server.add_middleware(Mounted)
-    endpoints = page.get_api_info()["named_endpoints"]
-    parameters = {name[1:]: one["parameters"] for name, one in endpoints.items()}
-    server.add_middleware(Queue, parameters=parameters)
-    if not settings.users:
-        server.add_middleware(Opening)
-    else:
-        server.add_middleware(Belongings)
-        server.add_middleware(Login, users=settings.users)
-    server.add_middleware(
-        Shell,
-        uploads=Uploads(Path(get_upload_folder()), spare_files()),
-        largest_upload=(1 + BATCH * settings.largest) * 10**6,
-        largest_photo=(1 + settings.largest) * 10**6,
-        hosts=Hosts(settings.host, settings.host_names),
-        is_crowded=lambda: turns.are_waited_for,
-    )
-    if settings.root_path:
-        server.add_middleware(Below, root_path=settings.root_path)
     return server

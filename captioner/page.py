@@ -1,11 +1,12 @@
 """The page's tab that describes a photo, shows why, and lets it be steered."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import gradio as gr
 import numpy as np
 
+from captioner.captions import Caption
 from captioner.concepts import LIKELY, MOST, Concept
 from captioner.controls import (
     TERMS,
@@ -158,7 +159,6 @@ class DescribeTab:
         (captions,) = captioner.write(looked, *request)
         chosen = min(chosen, len(captions) - 1)
         caption = captions[chosen]
-        places = captioner.weigh(looked, caption.words, CHOICES)
         return {
             "captions": [
                 {"text": found.text, "confidence": found.confidence}
@@ -168,21 +168,7 @@ class DescribeTab:
             "original": caption.original.text if caption.original else None,
             "chosen": chosen,
             "unsure": caption.unsure,
-            "words": [
-                {
-                    "word": word,
-                    "prob": prob,
-                    "grid": grid,
-                    "others": [other._asdict() for other in others if other.word],
-                }
-                for word, prob, grid, others in zip(
-                    caption.words,
-                    caption.probs,
-                    grids(caption.attention),
-                    places,
-                    strict=False,
-                )
-            ],
+            "words": _explain(caption, captioner.weigh(looked, caption.words, CHOICES)),
             "concepts": self.see(name, photo),
             "resize": captioner.config.encoder.resize,
             "columns": captioner.runtime.grid[1],
@@ -204,6 +190,26 @@ class DescribeTab:
             {"word": one.word, "there": one.there, "grid": _grid(one.where)}
             for one in found
         ]
+
+
+def _explain(caption: Caption, places: Iterable[Any]) -> list[dict[str, Any]]:
+    """Tell of each word how likely it was, where the model looked, and what else fits.
+
+    Args:
+        places: for each word, those that are likeliest in its place.
+    """
+    maps = grids(caption.attention)
+    return [
+        {
+            "word": word,
+            "prob": prob,
+            "grid": grid,
+            "others": [other._asdict() for other in others if other.word],
+        }
+        for word, prob, grid, others in zip(
+            caption.words, caption.probs, maps, places, strict=False
+        )
+    ]
 
 
 def _grid(where: np.ndarray | None) -> list[float]:
