@@ -35,6 +35,7 @@ WITH_GRADIO = {
     "captioner.controls",
     "captioner.folder",
     "captioner.page",
+    "captioner.photo_column",
     "shared.web.components",
     "shared.web.connections",
     "vqa.api",
