@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from shared.data.layouts import Layouts
+from shared.data.layouts import Layout, Layouts
 from shared.data.photos import IMAGE_FOLDERS, Photo, find_photos, roots_of
 from shared.data.reading import SPLITS
 from shared.data.reading import Split as Split
@@ -26,21 +26,19 @@ from vqa.layouts import (
 from vqa.layouts.rows import Box as Box
 from vqa.layouts.rows import Row
 
-FILES: Layouts[Row] = Layouts(
-    "questions",
-    (
-        official.LAYOUT,
-        visual7w.LAYOUT,
-        daquar.LAYOUT,
-        coco_qa.LAYOUT,
-        gqa.LAYOUT,
-        clevr.LAYOUT,
-        visual_genome.LAYOUT,
-        textvqa.LAYOUT,
-        aokvqa.LAYOUT,
-        own.LAYOUT,
-    ),
+LAYOUTS: tuple[Layout[Row], ...] = (
+    official.LAYOUT,
+    visual7w.LAYOUT,
+    daquar.LAYOUT,
+    coco_qa.LAYOUT,
+    gqa.LAYOUT,
+    clevr.LAYOUT,
+    visual_genome.LAYOUT,
+    textvqa.LAYOUT,
+    aokvqa.LAYOUT,
+    own.LAYOUT,
 )
+FILES = Layouts("questions", LAYOUTS)
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,17 +7,21 @@ from pathlib import Path
 
 from shared.data.captions import beside, coco, flickr, karpathy, own, tfds
 from shared.data.captions.rows import SPLITS, Row
-from shared.data.layouts import Layouts
+from shared.data.layouts import Layout, Layouts
 from shared.data.photos import find_photos, roots_of
 from shared.data.reading import Split
 from shared.data.splits import check_said, choose_split, draw_dev
 from shared.errors import AppError
 from shared.vision.images import StoredImage
 
-FILES: Layouts[Row] = Layouts(
-    "captions",
-    (karpathy.LAYOUT, coco.LAYOUT, flickr.LAYOUT, beside.LAYOUT, own.LAYOUT),
+LAYOUTS: tuple[Layout[Row], ...] = (
+    karpathy.LAYOUT,
+    coco.LAYOUT,
+    flickr.LAYOUT,
+    beside.LAYOUT,
+    own.LAYOUT,
 )
+FILES = Layouts("captions", LAYOUTS)
 KNOWN = f"{FILES.about}\n{tfds.ABOUT}"
 
 
