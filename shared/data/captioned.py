@@ -49,30 +49,12 @@ class Record:
 
 
 def read_files(source: str | Path) -> list[Record]:
-    """Read a data set from files; what lies in the folder says how, first match wins.
+    """Read a data set from files; what lies in the folder says how, see `LAYOUTS`.
 
-    1. `dataset_coco.json`, `dataset_flickr8k.json`, `dataset_flickr30k.json`:
-       Karpathy's splits; restval is train, val is dev. Such a file wins over
-       any other annotations in the folder.
-    2. `annotations/captions_{train,val}{2014,2017}.json`: COCO; val is dev. With
-       both years present, name a file of one year.
-    3. `*.token.txt`, `*.token` (not `*.lemma.*`): Flickr8k or Flickr30k, split by
-       the lists `*{train,dev,val,test}Images.txt` beside it. Photos on no list
-       are left out.
-    4. `captions.txt`, `captions.csv`, `captions.jsonl`, `captions.json`: own
-       pictures; columns or keys image, caption (JSON: or captions, a list) and maybe
-       split. Commas, semicolons or tabs. Several lines may name the same photo, and
-       several columns hold captions.
-    5. `results.csv`: Flickr30k, `image_name| comment_number| comment`.
-    6. `metadata.jsonl`, `metadata.csv`: Hugging Face, `file_name` and `text`.
-    7. `train.json`, `captions_train.csv` and the like, with those of val and test.
-    8. pictures in the folder or below, `a.jpg` with its captions in `a.txt` or
-       `a.caption`, one a line. Pictures without such a file have no captions.
-
-    An annotation file may be named instead of its folder, and is then read alone;
-    that of train brings those of the other splits that lie beside it. Case does not
-    matter in names of files. Photos are looked for beside the annotations, then in
-    folders with the usual names (`images` ...) and in those of their split.
+    A file may be named instead of its folder, and is then read alone; that of train
+    brings those of the other splits that lie beside it. Case does not matter in names.
+    Photos are looked for beside the file, in folders with the usual names (`images`
+    ...) and in those of their split; if more of them are there, so in the folder above.
 
     Where the source names no dev photos, about one in ten of train is dev, the
     same ones when photos are added; of small sets more, see `shared.data.splits`. Names
@@ -80,12 +62,12 @@ def read_files(source: str | Path) -> list[Record]:
     `val/b.jpg`, say the split.
 
     Returns:
-        records in the order of the annotations; by name for layout 8.
+        records in the order of the file; by name where photos have texts beside them.
 
     Raises:
-        AppError: if nothing is recognised, an annotation file is not as it
-            should be, names a photo outside the image folder, or no photo that
-            it names exists. Single missing photos are left to who reads them.
+        AppError: if nothing is recognised, a file is not as it should be, names a
+            photo outside the image folder, or no photo that it names exists. Single
+            missing photos are left to who reads them.
     """
     path = FILES.find(source)
     return _records(path, [row for _, rows in FILES.read(path) for row in rows])
