@@ -10,9 +10,9 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from shared.data.reading import read_text
 from shared.errors import AppError
 from shared.included import included
+from shared.utf8 import read_text
 
 MOST_TEXT = 2**17  # characters of a config; those that come along have 4,000
 MOST_PROBLEMS = 10  # that one message names

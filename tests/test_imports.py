@@ -12,6 +12,11 @@ ROOMS = {
     for package in ("shared", "captioner", "vqa")
     for path in sorted((ROOT / package).rglob("*.py"))
 }
+# What `shared` consists of, from the bottom up: each imports only those before it.
+FLOORS = [
+    *("__init__", "errors", "included", "processors", "utf8", "config", "console"),
+    *("files", "text", "bundles", "vision", "data", "nets", "runs", "concepts", "web"),
+]
 # All other rooms do without: what reads, checks and runs LiteRT starts at once.
 WITH_KERAS = {
     f"{package}.{room}"
@@ -74,6 +79,13 @@ def test_imports_never_point_back(name):
     assert not tops & ({"shared", "captioner", "vqa", "app", "tests"} - {package}) - (
         {"shared", BOTH.get(name)} if package != "shared" else set()
     )
+
+
+@pytest.mark.parametrize("name", [name for name in ROOMS if name.startswith("shared.")])
+def test_shared_imports_only_what_is_below(name):
+    below = FLOORS[: FLOORS.index(name.split(".")[1]) + 1]
+    found = imports(name, deep=True) & set(ROOMS)
+    assert not {module for module in found if module.split(".")[1] not in below}
 
 
 def assert_without(name, heavy):

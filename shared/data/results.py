@@ -6,8 +6,9 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any, Generic, TypeVar
 
-from shared.data.reading import each_once, parse_json, read_csv, read_text
+from shared.data.reading import each_once, parse_json, read_csv
 from shared.errors import AppError
+from shared.utf8 import read_text
 
 TABLES = (".csv", ".tsv")
 Thing = TypeVar("Thing")

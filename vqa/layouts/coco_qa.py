@@ -8,8 +8,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from shared.data.layouts import Layout
-from shared.data.reading import SPLITS, read_text
+from shared.data.reading import SPLITS
 from shared.errors import AppError
+from shared.utf8 import read_text
 from vqa.layouts.files import coco_files
 from vqa.layouts.rows import Row
 

@@ -21,9 +21,9 @@ from shared.data.reading import (
     parse_json,
     read_csv,
     read_lines,
-    read_text,
 )
 from shared.errors import AppError
+from shared.utf8 import read_text
 from shared.vision.images import IMAGE_SUFFIXES
 from vqa.layouts.rows import Row, first_text
 

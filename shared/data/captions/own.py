@@ -18,9 +18,9 @@ from shared.data.reading import (
     parse_json,
     read_csv,
     read_lines,
-    read_text,
 )
 from shared.errors import AppError
+from shared.utf8 import read_text
 from shared.vision.images import IMAGE_SUFFIXES
 
 NAME_KEYS = ("image", "file_name", "filename", "image_name")
