@@ -142,7 +142,7 @@ def report_cost(cost: Cost, recipe: str) -> str:
         took, disk = as_time(cost.features), as_size(cost.disk)
         lines.append(f"  features       {took}, once; {disk} of disk")
     lines += [
-        f"  stage {name:9}at most {as_time(seconds)}" for name, seconds in cost.stages
+        f"  stage {name:8} at most {as_time(seconds)}" for name, seconds in cost.stages
     ]
     return "\n".join(lines)
 
