@@ -196,16 +196,16 @@ def caption(
     photos = _find_photos(paths, recursive, null)
     models = tuple(model or ())
     changes = _search_changes(context.params)
-    way = Captioning(
+    work = Captioning(
         batch_size, num_captions, details, models, runtime, changes, verbose, check
     )
     rules: dict[str, Any] = {"resume": resume, "overwrite": overwrite}
     file = (
-        open_output(output, photos, way.settings, batch=batch_size, **rules)
+        open_output(output, photos, work.settings, batch=batch_size, **rules)
         if output
         else None
     )
-    job = Job(photos, way, Sidecars(photos, file, **rules) if sidecar else file)
+    job = Job(photos, work, Sidecars(photos, file, **rules) if sidecar else file)
     job.run()
     if job.errors:
         raise typer.Exit(1)
@@ -249,18 +249,14 @@ def concepts(
 
     photos = _find_photos(paths, recursive, null)
     layout = layout or ("table" if sys.stdout.isatty() else "tsv")
-    way = Naming(top, model, runtime, layout, batch_size, verbose)
-    job = Job(photos, way)
-    if output:
-        job.target = open_output(
-            output,
-            photos,
-            way.settings,
-            CONCEPTS,
-            batch=batch_size,
-            resume=resume,
-            overwrite=overwrite,
-        )
+    work = Naming(top, model, runtime, layout, batch_size, verbose)
+    rules: dict[str, Any] = {"resume": resume, "overwrite": overwrite}
+    file = (
+        open_output(output, photos, work.settings, CONCEPTS, batch=batch_size, **rules)
+        if output
+        else None
+    )
+    job = Job(photos, work, file)
     job.run()
     if job.errors:
         raise typer.Exit(1)

@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from captioner.concepts import NO_CONCEPTS
 from captioner.formats import to_entries, to_error
-from shared.bundles.manifests import identify
-from shared.bundles.runtimes import say_runtime
+from shared.bundles.runtimes import identify_models, say_runtime
 from shared.console.progress import plain
 from shared.errors import AppError
 from shared.files.formats import Record, table, to_json, write_jsonl
@@ -54,18 +53,18 @@ class Naming:
         Raises:
             AppError: if there is no model, or it has no concepts.
         """
-        from captioner.predict import SHIPPED, read_config, why_not_litert
+        from captioner.predict import SHIPPED, read_config
+        from captioner.runtime_litert import EXPORT
 
         folders = [self.model or SHIPPED]
         if not read_config(folders[0]).concepts:
             raise AppError(NO_CONCEPTS)
-        runtime = self.runtime or ("keras" if why_not_litert(folders) else "litert")
-        model = identify(folders, runtime)
-        return {"model": model, "runtime": runtime, "top": self.top}
+        return {**identify_models(folders, self.runtime, EXPORT), "top": self.top}
 
     def load(self) -> Do[Path]:
         """Load the model, see `Work`."""
-        from captioner.predict import SHIPPED, load_captioner, why_not_litert
+        from captioner.predict import SHIPPED, load_captioner
+        from captioner.runtime_litert import EXPORT
 
         self.settings()  # refuses models without concepts before they are loaded
         folder = self.model or SHIPPED
@@ -73,8 +72,7 @@ class Naming:
             folder, runtime=self.runtime, batch_size=self.batch_size
         )
         if self.verbose:
-            reason = "" if self.runtime else why_not_litert([folder])
-            say_runtime(captioner.runtime.name, reason)
+            say_runtime(captioner.runtime.name, [folder], self.runtime, EXPORT)
 
         def see(looked: "Looked") -> list[list[dict[str, Any]]]:
             return list(map(to_entries, captioner.see(looked, self.top)))

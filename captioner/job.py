@@ -10,8 +10,7 @@ from captioner.concepts import LIKELY, MOST, Concept
 from captioner.formats import to_record
 from captioner.search.sample import Sampling
 from captioner.search.strategies import draws
-from shared.bundles.manifests import identify
-from shared.bundles.runtimes import say_runtime
+from shared.bundles.runtimes import identify_models, say_runtime
 from shared.config import revise_config
 from shared.console.progress import plain, say
 from shared.errors import AppError
@@ -62,15 +61,14 @@ class Captioning:
         Raises:
             AppError: if there is no model, or what is asked of it is impossible.
         """
-        from captioner.predict import SHIPPED, read_config, why_not_litert
+        from captioner.predict import SHIPPED, read_config
+        from captioner.runtime_litert import EXPORT
 
         folders = self.models or [SHIPPED]
         own = read_config(folders[0]).decoding
         decoding = revise_config(own, self.search_changes(own), "The request")
-        runtime = self.runtime or ("keras" if why_not_litert(folders) else "litert")
         return {
-            "model": identify(folders, runtime),
-            "runtime": runtime,
+            **identify_models(folders, self.runtime, EXPORT),
             **decoding.model_dump(mode="json"),
             "num_captions": self.num_captions,
             "details": self.details,
@@ -79,7 +77,8 @@ class Captioning:
 
     def load(self) -> Do[Path]:
         """Load the model, see `Work`."""
-        from captioner.predict import SHIPPED, load_captioner, why_not_litert
+        from captioner.predict import SHIPPED, load_captioner
+        from captioner.runtime_litert import EXPORT
 
         folders = self.models or [SHIPPED]
         captioner = load_captioner(
@@ -88,8 +87,7 @@ class Captioning:
         changes = self.search_changes(captioner.config.decoding)
         decoding, _ = captioner.request(**changes)
         if self.verbose:
-            reason = "" if self.runtime else why_not_litert(folders)
-            say_runtime(captioner.runtime.name, reason)
+            say_runtime(captioner.runtime.name, folders, self.runtime, EXPORT)
             say(f"search: {decoding}")
 
         checker = Checker(load_asker()) if self.check else None

@@ -12,7 +12,6 @@ from captioner.photo_captioner import PhotoCaptioner
 from captioner.runtime import Runtime
 from captioner.runtime_litert import EXPORT, FILES, MORE, LiteRTRuntime
 from captioner.search.rules import make_rules
-from shared.bundles import litert
 from shared.bundles.folder import check_size
 from shared.bundles.manifests import WEIGHTS, read_manifest
 from shared.bundles.reading import read_bundle, read_bundle_config
@@ -85,11 +84,6 @@ def _graphs(folder: Path) -> tuple[str, ...]:
     """Name the files that LiteRT runs."""
     listed = read_manifest(folder)["files"]
     return (*FILES, *(file for file in MORE if file in listed))
-
-
-def why_not_litert(folders: Sequence[Path]) -> str:
-    """Say why LiteRT cannot run these bundles; empty if it can."""
-    return litert.why_not_litert(folders, EXPORT)
 
 
 def read_config(folder: Path) -> CaptionerConfig:

@@ -116,7 +116,6 @@ class Fake:
         module.SHIPPED = SHIPPED
         module.read_config = lambda folder: types.SimpleNamespace(decoding=self.own)
         module.load_captioner = self.load_captioner
-        module.why_not_litert = lambda folders: self.reason
         return module
 
 
@@ -124,6 +123,9 @@ class Fake:
 def fake(tmp_path, monkeypatch):
     fake = Fake()
     monkeypatch.setitem(sys.modules, "captioner.predict", fake.module())
+    monkeypatch.setattr(
+        "shared.bundles.runtimes.why_not_litert", lambda *_: fake.reason
+    )
     monkeypatch.chdir(tmp_path)
     return fake
 

@@ -17,8 +17,9 @@ from captioner import load_model, predict
 from captioner.captions import to_captions
 from captioner.metrics.report import score_captions
 from captioner.photo_captioner import BATCHES_AHEAD, PhotoCaptioner
-from captioner.predict import load_bundle, load_captioner, why_not_litert
+from captioner.predict import load_bundle, load_captioner
 from captioner.runtime_keras import KerasRuntime
+from captioner.runtime_litert import EXPORT
 from captioner.search.decoding import Sequences
 from captioner.search.strategy import FOUND, NEVER
 from shared.bundles import litert
@@ -563,7 +564,7 @@ def test_a_mistake_of_the_sources_is_not_hidden(captioner):
 
 
 def test_keras_is_taken_where_litert_does_not_work(bundle, monkeypatch):
-    assert why_not_litert([bundle]) == (
+    assert litert.why_not_litert([bundle], EXPORT) == (
         f"{bundle} was not exported for it; `captioner export {bundle} --data DIR` "
         "does that."
     )
@@ -571,7 +572,7 @@ def test_keras_is_taken_where_litert_does_not_work(bundle, monkeypatch):
     with pytest.raises(AppError, match=r"LiteRT cannot run this: .*captioner export"):
         load_captioner(bundle, runtime="litert")
     monkeypatch.setattr(litert.importlib.util, "find_spec", lambda name: None)
-    assert why_not_litert([bundle]) == (
+    assert litert.why_not_litert([bundle], EXPORT) == (
         "it is not installed (pip install ai-edge-litert)."
     )
     assert load_captioner(bundle).runtime.name == "keras"

@@ -18,10 +18,10 @@ import pytest
 from conftest import VOCABULARY, photo, tiny_config, tiny_model, write_tiny
 from PIL import Image
 
-from captioner.predict import load_bundle, load_captioner, why_not_litert
-from captioner.runtime_litert import FILES, PART, WHERE
+from captioner.predict import load_bundle, load_captioner
+from captioner.runtime_litert import EXPORT, FILES, PART, WHERE
 from shared.bundles import folder as bundles
-from shared.bundles.litert import try_graph
+from shared.bundles.litert import try_graph, why_not_litert
 from shared.bundles.manifests import digest
 from shared.concepts.graph import CONCEPTS
 from shared.console.quiet import muted
@@ -345,7 +345,7 @@ def test_models_vote_alike_on_both_runtimes(bundle_of):
 
 
 def test_litert_is_taken_where_it_works(bundle, monkeypatch):
-    assert why_not_litert([bundle]) == ""
+    assert why_not_litert([bundle], EXPORT) == ""
     assert load_captioner(bundle).runtime.name == "litert"
     find_spec = importlib.util.find_spec
     monkeypatch.setattr(
@@ -353,7 +353,9 @@ def test_litert_is_taken_where_it_works(bundle, monkeypatch):
         "find_spec",
         lambda name, *rest: None if name == "ai_edge_litert" else find_spec(name),
     )
-    assert "not installed (pip install ai-edge-litert)" in why_not_litert([bundle])
+    assert "not installed (pip install ai-edge-litert)" in why_not_litert(
+        [bundle], EXPORT
+    )
     assert load_captioner(bundle).runtime.name == "keras"
     with pytest.raises(AppError, match=r"LiteRT cannot run this: it is not installed"):
         load_captioner(bundle, runtime="litert")
@@ -362,7 +364,7 @@ def test_litert_is_taken_where_it_works(bundle, monkeypatch):
 def test_one_model_without_the_part_is_enough_for_keras(bundle, tmp_path):
     config = tiny_config()
     bare = write_tiny(tmp_path / "bare", config, tiny_model(config))
-    assert f"{bare} was not exported" in why_not_litert([bundle, bare])
+    assert f"{bare} was not exported" in why_not_litert([bundle, bare], EXPORT)
     assert load_captioner([bundle, bare]).runtime.name == "keras"
     with pytest.raises(AppError, match=r"bare was not exported .*captioner export"):
         load_captioner([bundle, bare], runtime="litert")

@@ -41,7 +41,9 @@ class Fake:
 def fake(tmp_path, monkeypatch):
     fake = Fake()
     monkeypatch.setattr("vqa.predict.load_vqa", fake.load_vqa)
-    monkeypatch.setattr("vqa.predict.why_not_litert", lambda folder: "no reason.")
+    monkeypatch.setattr(
+        "shared.bundles.runtimes.why_not_litert", lambda *_: "no reason."
+    )
     monkeypatch.chdir(tmp_path)
     return fake
 

@@ -111,14 +111,14 @@ def ask(
     """
     from vqa.job import Asking, ask_one
 
-    way = Asking(top, blind, model, runtime, verbose)
+    work = Asking(top, blind, model, runtime, verbose)
     if batch is None:
         _refuse({"--output": output, "--resume": resume}, "is about --batch")
         if image is None or not question:
             raise typer.BadParameter("give IMAGE and QUESTION, or --batch FILE")
         if choices and len(set(choices)) < 2:
             raise typer.BadParameter("--choices needs two different answers or more")
-        ask_one(image, _one(question), choices or [], way, attention, overwrite)
+        ask_one(image, _one(question), choices or [], work, attention, overwrite)
         return
     alone = {"IMAGE": image, "--choices": choices, "--attention": attention}
     _refuse(alone, "is about one question; --batch has them in its file")
@@ -129,9 +129,8 @@ def ask(
 
     questions = read_questions(batch)
     rules = {"resume": resume, "overwrite": overwrite}
-    job = Job(questions, way)
-    if output:
-        job.target = open_output(output, questions, way.settings, **rules)
+    file = open_output(output, questions, work.settings, **rules) if output else None
+    job = Job(questions, work, file)
     job.run()
     if job.errors:
         raise typer.Exit(1)

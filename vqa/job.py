@@ -10,8 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from shared.bundles.manifests import identify
-from shared.bundles.runtimes import say_runtime
+from shared.bundles.runtimes import identify_models, say_runtime
 from shared.console.progress import plain, say
 from shared.errors import AppError
 from shared.files.atomic import check_target
@@ -57,13 +56,11 @@ class Asking:
         Raises:
             AppError: if there is no model.
         """
-        from vqa.predict import SHIPPED, why_not_litert
+        from vqa.predict import SHIPPED
+        from vqa.runtime_litert import EXPORT
 
-        folder = self.model or SHIPPED
-        runtime = self.runtime or ("keras" if why_not_litert(folder) else "litert")
-        model = identify([folder], runtime)
-        given = {"top": self.top, "blind": self.blind}
-        return {"model": model, "runtime": runtime, **given}
+        models = identify_models([self.model or SHIPPED], self.runtime, EXPORT)
+        return {**models, "top": self.top, "blind": self.blind}
 
     def load(self) -> Do[Question]:
         """Load the model, see `Work`."""
@@ -75,12 +72,13 @@ class Asking:
         Raises:
             AppError: see `vqa.predict.load_vqa`.
         """
-        from vqa.predict import SHIPPED, load_vqa, why_not_litert
+        from vqa.predict import SHIPPED, load_vqa
+        from vqa.runtime_litert import EXPORT
 
         answerer = load_vqa(self.model, runtime=self.runtime)
         if self.verbose:
-            reason = "" if self.runtime else why_not_litert(self.model or SHIPPED)
-            say_runtime(answerer.runtime.name, reason)
+            folder = self.model or SHIPPED
+            say_runtime(answerer.runtime.name, [folder], self.runtime, EXPORT)
         return answerer
 
     def _answer(
@@ -133,7 +131,7 @@ def ask_one(
     image: Path,
     question: str,
     choices: Sequence[str],
-    way: Asking,
+    work: Asking,
     attention: Path | None = None,
     overwrite: bool = False,
 ) -> None:
@@ -143,7 +141,7 @@ def ask_one(
         image: the photo.
         question: as somebody typed it.
         choices: answers to choose from; none is all that the model knows.
-        way: how to ask.
+        work: how to ask.
         attention: picture to draw, see `vqa.overlay`.
         overwrite: whether that may replace a file.
 
@@ -157,7 +155,7 @@ def ask_one(
         check_target(attention, ENDINGS, overwrite)
     if not os.path.isfile(image):  # noqa: PTH113  # pathlib raises for long names
         read_image(image)  # says what is wrong
-    answerer = way.load_model()
+    answerer = work.load_model()
     config = answerer.config
     if attention and not config.net.hops:
         raise AppError(
@@ -166,9 +164,9 @@ def ask_one(
         )
     started = time.monotonic()
     reply = answerer.ask(
-        image, question, choices=choices, count=way.top, blind=way.blind
+        image, question, choices=choices, count=work.top, blind=work.blind
     )
-    if way.verbose:
+    if work.verbose:
         say(f"answered in {1000 * (time.monotonic() - started):.0f} ms")
     for note in reply.notes:
         say(plain(f"note: {note}"))

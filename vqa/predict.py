@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from shared.bundles import litert
 from shared.bundles.folder import check_size, read_text
+from shared.bundles.litert import is_installed
 from shared.bundles.manifests import read_manifest
 from shared.bundles.reading import read_bundle
 from shared.bundles.runtimes import RuntimeName, choose_runtime
@@ -64,13 +64,8 @@ def load_vqa(
             len(space) if space else 0,
             len(concepts.words) if concepts and own else 0,
         )
-    find = find_things if concepts and space and litert.is_installed() else None
+    find = find_things if concepts and space and is_installed() else None
     return PhotoAnswerer(config, vocabulary, space, loaded, concepts, find)
-
-
-def why_not_litert(folder: Path) -> str:
-    """Say why LiteRT cannot run a bundle; empty if it can."""
-    return litert.why_not_litert([folder], EXPORT)
 
 
 def load_bundle(

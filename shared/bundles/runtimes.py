@@ -2,9 +2,10 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 from shared.bundles.litert import why_not_litert
+from shared.bundles.manifests import identify
 from shared.console.progress import say
 from shared.errors import AppError
 
@@ -36,7 +37,28 @@ def choose_runtime(
     return "keras" if wanted == "keras" or reason else "litert"
 
 
-def say_runtime(name: str, why_not_litert: str) -> None:
-    """Say what runs, and why it is not LiteRT where that was not wished."""
-    reason = f", because with LiteRT {why_not_litert}" if why_not_litert else ""
-    say(f"runtime: {name}{reason}")
+def identify_models(
+    folders: Sequence[Path], wanted: RuntimeName | None, command: str
+) -> dict[str, Any]:
+    """Give what results depend on of bundles, "model" and "runtime", loading none.
+
+    Args:
+        folders, wanted, command: see `choose_runtime`.
+
+    Raises:
+        AppError: if there is no bundle.
+    """
+    runtime = wanted or ("keras" if why_not_litert(folders, command) else "litert")
+    return {"model": identify(folders, runtime), "runtime": runtime}
+
+
+def say_runtime(
+    name: str, folders: Sequence[Path], wanted: RuntimeName | None, command: str
+) -> None:
+    """Say what runs bundles, and why it is not LiteRT where that was not wished.
+
+    Args:
+        folders, wanted, command: see `choose_runtime`.
+    """
+    reason = "" if wanted else why_not_litert(folders, command)
+    say(f"runtime: {name}{f', because with LiteRT {reason}' if reason else ''}")
