@@ -73,7 +73,7 @@ class DecoderConfig(Config):
         inputs = words + regions * attends
         count = vocab_size * words * (1 if self.tied else 2)
         cell = CELLS[self.cell]
-        count += cell.gates * units * (inputs + units + 2 * units * (self.layers - 1))
+        count += cell.count_weights(inputs, units, self.layers)
         count += units * words + regions * words
         if attends:
             count += self.attention_units * (regions + units)

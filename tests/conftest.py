@@ -132,7 +132,7 @@ def unusual_net():
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(names.ENCODERS, "strips", names.Source(strips, "unit"))
         patch.setattr(cells, "PlainCell", PlainCell, raising=False)
-        source = CellSource("shared.nets.cells:PlainCell", states=1, gates=1)
+        source = CellSource("shared.nets.cells:PlainCell", 1, 1, 1)
         patch.setitem(CELLS, "plain", source)
         yield
 

@@ -24,9 +24,10 @@ WITH_KERAS = {
         "shared": "bundles.weights concepts.examples concepts.fitting "
         "concepts.gathering concepts.net concepts.slots concepts.teach "
         "concepts.cross_fitting concepts.starting nets.attention nets.cells "
-        "nets.export nets.precision runs.checkpoints runs.photos runs.reports "
-        "runs.trainer runs.training vision.efficientnet_lite vision.encoders "
-        "vision.features vision.small vision.yolox",
+        "nets.export nets.gated nets.peepholes nets.precision runs.checkpoints "
+        "runs.photos runs.reports runs.trainer runs.training "
+        "vision.efficientnet_lite vision.encoders vision.features vision.small "
+        "vision.yolox",
         "captioner": "decoder export finish losses model reports reward "
         "runtime_keras task train",
         "vqa": "answerer evidence export losses model reader reports "

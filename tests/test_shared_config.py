@@ -125,6 +125,19 @@ def test_a_captioner_has_the_weights_that_its_config_tells(
     assert 0.9 * found < least <= found
 
 
+@pytest.mark.parametrize("cell", ["gru", "fgr", "mut1"])
+@pytest.mark.usefixtures("small_net")
+def test_both_count_the_weights_of_other_cells(cell):
+    sizes = {"cell": cell, "units": 40, "layers": 2, "embed_dim": 30}
+    config = tiny_config(decoder={**sizes, "region_units": 50})
+    found = tiny_model(config).decoder.count_params()
+    assert 0.9 * found < config.decoder.least_weights(len(VOCABULARY)) <= found
+    vqa = tiny_vqa_config(**sizes)
+    found = tiny_vqa_model(vqa).answerers[0].count_params()
+    least = vqa.net.least_weights(len(VQA_VOCABULARY), len(VQA_SPACE))
+    assert 0.8 * found < least <= found
+
+
 @pytest.mark.parametrize("objective", ["answers", "choices", "boxes"])
 @pytest.mark.parametrize("fusion", ["product", "concat", "sum"])
 @pytest.mark.parametrize(
@@ -245,7 +258,7 @@ def test_a_small_captioner_config_has_defaults_for_the_rest():
         (SMALL.replace("units = 4", "units = 0", 1) + STAGE, r"decoder\.units: "),
         (
             SMALL.replace("units = 4", 'units = 4\ncell = "LSTM"', 1) + STAGE,
-            r"decoder\.cell: no cell 'LSTM'\. There are lstm\.$",
+            r"decoder\.cell: no cell 'LSTM'\. There are lstm, gru, .*, mut3\.$",
         ),
         (
             SMALL.replace('name = "', 'name = "my') + STAGE,

@@ -90,7 +90,7 @@ class NetConfig(Config):
         joint = self.joint_units
         count = vocab_size * (words + self.bag_units) + self.pairs * self.bag_units
         cell = CELLS[self.cell]
-        count += cell.gates * units * (words + units + 2 * units * (self.layers - 1))
+        count += cell.count_weights(words, units, self.layers)
         found = cell.states * units * self.layers
         found += self.bag_units * (2 if self.pairs else 1)
         count += found * asked

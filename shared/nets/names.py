@@ -11,23 +11,46 @@ class CellSource(NamedTuple):
 
     Attributes:
         layer: where its class is: "package.module:class"; see
-            `shared.nets.cells.LSTMCell` for what it takes and gives.
+            `shared.nets.cells.Cell` for what it takes and gives.
         states: arrays that it carries from step to step, float (B, units) each; the
             first is its output.
-        gates: products of (inputs, units) and (units, units) in a step.
+        from_inputs: matrices (inputs, units) that it has.
+        from_states: matrices (units, units) that it has.
     """
 
     layer: str
     states: int
-    gates: int
+    from_inputs: int
+    from_states: int
 
     def make(self, units: int) -> Any:
         """Make a cell of so many units; this imports Keras."""
         return resolve_name(self.layer)(units)
 
+    def count_weights(self, inputs: int, units: int, layers: int) -> int:
+        """Count the weights of cells on one another, without biases and peepholes."""
+        read = self.from_inputs * units * (inputs + units * (layers - 1))
+        return read + self.from_states * units**2 * layers
 
-CELLS = {
-    "lstm": CellSource("shared.nets.cells:LSTMCell", states=2, gates=4),
+
+CELLS = {  # layer, states, from_inputs, from_states
+    "lstm": CellSource("shared.nets.cells:LSTMCell", 2, 4, 4),
+    "gru": CellSource("shared.nets.gated:GRUCell", 1, 3, 3),
+    "vanilla": CellSource("shared.nets.cells:VanillaCell", 1, 1, 1),
+    "relu": CellSource("shared.nets.cells:ReluCell", 1, 1, 1),
+    "irnn": CellSource("shared.nets.cells:IdentityReluCell", 1, 1, 1),
+    "peephole": CellSource("shared.nets.peepholes:PeepholeCell", 2, 4, 4),
+    "nig": CellSource("shared.nets.peepholes:NoInputGateCell", 2, 3, 3),
+    "nfg": CellSource("shared.nets.peepholes:NoForgetGateCell", 2, 3, 3),
+    "nog": CellSource("shared.nets.peepholes:NoOutputGateCell", 2, 3, 3),
+    "niaf": CellSource("shared.nets.peepholes:NoInputActivationCell", 2, 4, 4),
+    "noaf": CellSource("shared.nets.peepholes:NoOutputActivationCell", 2, 4, 4),
+    "np": CellSource("shared.nets.cells:LSTMCell", 2, 4, 4),
+    "cifg": CellSource("shared.nets.peepholes:CoupledGatesCell", 2, 3, 3),
+    "fgr": CellSource("shared.nets.peepholes:GateRecurrenceCell", 5, 4, 13),
+    "mut1": CellSource("shared.nets.gated:MUT1Cell", 1, 1, 4),
+    "mut2": CellSource("shared.nets.gated:MUT2Cell", 1, 1, 5),
+    "mut3": CellSource("shared.nets.gated:MUT3Cell", 1, 3, 3),
 }
 
 
