@@ -56,8 +56,8 @@ def test_it_is_whole_and_small():
     common = {locate(SHIPPED, name) for name in named - there}
     assert there < named and {path.parent for path in common} == {COMMON}
     assert named >= {*bundles.FILES, *FILES, "answers.txt"}
-    assert sum(path.stat().st_size for path in files) <= 20 * MB
-    assert sum(path.stat().st_size for path in common) <= 15 * MB
+    assert sum(path.stat().st_size for path in files) <= 17 * MB
+    assert sum(path.stat().st_size for path in common) <= 17 * MB
 
 
 # A process in which nothing heavy can be imported, as where it is not installed.
