@@ -21,7 +21,8 @@ from captioner.photo_captioner import PhotoCaptioner
 from captioner.predict import load_captioner
 from captioner.reports import describe, draw_curves, draw_samples, write_card
 from captioner.runtime_keras import KerasRuntime
-from shared.bundles.folder import VOCABULARY, write_bundle
+from shared.bundles.folder import write_bundle
+from shared.bundles.manifests import VOCABULARY
 from shared.concepts.table import TABLE, format_table, own_words_of, words_of
 from shared.config import format_config
 from shared.data.captioned import Record
@@ -62,7 +63,7 @@ def finish(
 
     Args:
         recipe: changed in the bundle by what is found out of the model.
-        origin: for the card, see `Sight`.
+        origin: for the card, see `Backbone`.
 
     Returns:
         the bundle's folder.

@@ -6,7 +6,7 @@ from pathlib import Path
 from captioner import predict
 from captioner.config import CaptionerConfig, FinetuneConfig
 from captioner.predict import SHIPPED
-from shared.bundles import folder as bundles
+from shared.bundles.manifests import VOCABULARY
 from shared.config import read_config
 from shared.data.captioned import Record
 from shared.runs.recipes import adapt_recipe
@@ -38,7 +38,7 @@ def read_recipe(
         return read_config(config, CaptionerConfig, "captioner-"), config, SPECIAL_WORDS
     is_included = from_bundle is None or str(from_bundle) == "included"
     folder = SHIPPED if is_included else Path(str(from_bundle))
-    words = Vocabulary.load(folder / bundles.VOCABULARY)
+    words = Vocabulary.load(folder / VOCABULARY)
     known = predict.read_config(folder)
     name = config or choose(known, words.in_units(known.vocabulary.units), records)
     start = "included" if is_included else str(from_bundle)

@@ -33,7 +33,7 @@ from captioner.search.decoding import Sequences, ensemble, search
 from captioner.search.rules import Rules
 from shared.bundles.litert import PART, EncoderGraph, Graph, Spec, Specs
 from shared.bundles.manifests import locate
-from shared.concepts.graph import CONCEPTS, ODDS, told
+from shared.concepts.graph import CONCEPTS, ODDS, output_specs
 from shared.concepts.table import ConceptProbs
 from shared.nets.names import CELLS
 
@@ -215,7 +215,7 @@ def _check(net: _Net, config: CaptionerConfig, vocab_size: int, concepts: int) -
     given: Specs = {"features": features}
     one = memory(1) | {name: Spec("float32", (1, units)) for name in names}
     if config.concepts:
-        seen = told(regions, concepts)
+        seen = output_specs(regions, concepts)
         if net.concepts:
             net.concepts.check(given, seen)
             given |= {"said": seen["said"]}

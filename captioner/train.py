@@ -23,11 +23,11 @@ from captioner.predict import load_bundle
 from captioner.recipes import FEW, FINETUNE, NEW_WORDS, choose, further
 from captioner.search.rules import make_rules
 from captioner.task import CaptionTask
-from shared.bundles.folder import VOCABULARY
+from shared.bundles.manifests import VOCABULARY
 from shared.concepts.config import check_texts
 from shared.concepts.examples import add_words
 from shared.concepts.net import ConceptNet
-from shared.concepts.starting import Named, Start, find_sight
+from shared.concepts.starting import Named, Start, load_backbone
 from shared.config import read_config
 from shared.console.progress import counted
 from shared.data.captioned import Record, read_datasets, select
@@ -102,16 +102,16 @@ def _read_start(named: Named, texts: Sequence[str]) -> CaptionerStart:
     recipe = name_files(recipe, {"texts": texts})
     _check_recipe(source, recipe, whole=model is None)
     keras.utils.set_random_seed(recipe.seed)
-    sight = find_sight(
+    backbone = load_backbone(
         source,
         named,
         recipe.encoder,
         recipe.stages,
-        listens=recipe.concepts is not None,
+        has_concepts=recipe.concepts is not None,
         model=model,
     )
     words = words.in_units(recipe.vocabulary.units)
-    return Start(recipe, sight, words, model, None if named.config else known)
+    return Start(recipe, backbone, words, model, None if named.config else known)
 
 
 def _check_recipe(source: str, recipe: CaptionerConfig, whole: bool) -> None:
@@ -156,7 +156,7 @@ def _train(start: CaptionerStart, run: Run) -> Path:
         learn,
         dev,
         Viewer(model.encoder, recipe.encoder.resize, run.cache, run.announce),
-        start.sight.fitted,
+        start.backbone.fitted,
         texts,
         len(start.words) if start.model else 0,
     )
@@ -171,7 +171,7 @@ def _train(start: CaptionerStart, run: Run) -> Path:
     if start.model and not resumed:
         trainer.progress.before = _score_start(start, dev, run.announce)
     progress = trainer.train()
-    origin = start.sight.origin
+    origin = start.backbone.origin
     return finish(recipe, model, vocabulary, learn, dev, progress, run, origin)
 
 
@@ -207,7 +207,7 @@ def _build(
     run: Run,
 ) -> Captioner:
     """Make the model to train, with all that the one to start from knows."""
-    encoder, concepts, _, origin = start.sight
+    encoder, concepts, _, origin = start.backbone
     viewer = Viewer(encoder, recipe.encoder.resize, run.cache, run.announce)
     if any(stage.learns == "new words" for stage in recipe.stages):
         new = vocabulary.words[len(start.words) :]

@@ -25,9 +25,9 @@ from shared.bundles.folder import (
     check_bundle,
     has_part,
     read_card,
-    read_text,
     write_bundle,
 )
+from shared.bundles.manifests import read_text
 from shared.bundles.weights import load_weights
 from shared.config import format_config
 from shared.errors import AppError

@@ -12,8 +12,7 @@ import pytest
 from conftest import dense_model
 from keras import layers
 
-from shared.bundles import folder as bundles
-from shared.bundles import weights
+from shared.bundles.manifests import WEIGHTS
 from shared.bundles.weights import load_weights, write_weights
 from shared.errors import AppError
 
@@ -55,8 +54,7 @@ def folder(original, tmp_path):
 
 
 def test_large_arrays_take_a_byte_and_others_two(original):
-    assert weights.WEIGHTS == bundles.WEIGHTS
-    assert [path.name for path in original.iterdir()] == [bundles.WEIGHTS]
+    assert [path.name for path in original.iterdir()] == [WEIGHTS]
     found = stored(original)
     assert found.pop(f"{LARGE}/int8") == "int8"
     assert found.pop(f"{LARGE}/scales") == "float16"

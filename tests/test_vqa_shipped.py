@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from shared.bundles import folder as bundles
-from shared.bundles.manifests import COMMON, locate
+from shared.bundles import manifests
+from shared.bundles.folder import check_bundle
+from shared.bundles.manifests import COMMON, MANIFEST, locate
 from shared.errors import AppError
 from shared.vision.images import read_image
 from vqa.answers import normalize
@@ -46,16 +47,16 @@ def answerer():
 
 
 def test_it_is_whole_and_small():
-    bundles.check_bundle(SHIPPED, "vqa")
+    check_bundle(SHIPPED, "vqa")
     named = {
-        bundles.MANIFEST,
+        MANIFEST,
         *json.loads((SHIPPED / "manifest.json").read_text())["files"],
     }
     files = [path for path in SHIPPED.rglob("*") if path.is_file()]
     there = {path.relative_to(SHIPPED).as_posix() for path in files}
     common = {locate(SHIPPED, name) for name in named - there}
     assert there < named and {path.parent for path in common} == {COMMON}
-    assert named >= {*bundles.FILES, *FILES, "answers.txt"}
+    assert named >= {*manifests.FILES, *FILES, "answers.txt"}
     assert sum(path.stat().st_size for path in files) <= 17 * MB
     assert sum(path.stat().st_size for path in common) <= 17 * MB
 

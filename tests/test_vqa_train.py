@@ -32,7 +32,7 @@ from short_runs import (
     values,
 )
 
-from shared.concepts.starting import Sight
+from shared.concepts.starting import Backbone
 from shared.concepts.table import TABLE, read_table
 from shared.config import parse_config
 from shared.data.shapes import COLOURS, draw_shape
@@ -704,8 +704,8 @@ def test_a_run_from_another_model_is_not_gone_on_with(begun):
     )
     other = Vocabulary([*SPECIAL_WORDS, "horse"])
     with pytest.raises(AppError, match=r"started from another model"):
-        sight = Sight(None, None, {}, "")
-        start = train_module.Start(recipe, sight, Words(other, None))
+        backbone = Backbone(None, None, {}, "")
+        start = train_module.Start(recipe, backbone, Words(other, None))
         train_module._choose_words(begun.folder / "run", [], [], start, True)
 
 

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from shared.bundles.folder import check_size, read_text
+from shared.bundles.folder import check_size
 from shared.bundles.litert import is_installed
-from shared.bundles.manifests import read_manifest
+from shared.bundles.manifests import read_manifest, read_text
 from shared.bundles.reading import read_bundle
 from shared.bundles.runtimes import RuntimeName, choose_runtime
 from shared.concepts.graph import CONCEPTS

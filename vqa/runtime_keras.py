@@ -52,17 +52,18 @@ def build_net(
 
 
 class Scorer(keras.Model):
-    """One of the two nets, from features and questions to all that is in `Scores`."""
+    """The answerers, or their blind twin: from features and tokens to `Scores`."""
 
-    def __init__(self, net: Answerer):
+    def __init__(self, net: Vqa | Answerer):
         super().__init__()
         self.net = net
 
     def call(self, inputs):
         """Score answers."""
-        told = {name: given for name, given in inputs.items() if name == "asked"}
         tokens = inputs["tokens"]
-        return self.net.explain(inputs.get("features", nothing(tokens)), tokens, **told)
+        features = inputs.get("features", nothing(tokens))
+        asked = {"asked": inputs["asked"]} if "asked" in inputs else {}
+        return self.net.explain(features, tokens, **asked)
 
 
 class KerasRuntime:

@@ -24,7 +24,7 @@ import numpy as np
 
 from shared.bundles.litert import PART, EncoderGraph, Graph, Spec, Specs
 from shared.bundles.manifests import locate
-from shared.concepts.graph import told
+from shared.concepts.graph import output_specs
 from shared.concepts.table import ConceptProbs
 from vqa.asked import MOST
 from vqa.config import VqaConfig
@@ -70,10 +70,11 @@ class LiteRTRuntime:
         self._encoder.check_images(config.encoder.image_size)
         self._features, self.grid = self._encoder.features, self._encoder.grid
         self._answer = self._load("answer")
-        self._told = told(self._features.shape[1], concepts) if concepts else {}
-        self._concepts = self._load("concepts") if concepts else None
-        if self._concepts:
-            self._concepts.check({"features": self._features}, self._told)
+        self._concepts, self._concept_specs = None, {}
+        if concepts:
+            self._concepts = self._load("concepts")
+            self._concept_specs = output_specs(self._features.shape[1], concepts)
+            self._concepts.check({"features": self._features}, self._concept_specs)
         self._answer.check(*self._expected("answer"))
 
     def look(self, image: np.ndarray) -> np.ndarray:
@@ -129,10 +130,11 @@ class LiteRTRuntime:
             if config.concepts:
                 tokens |= {"asked": Spec("int32", (1, -1, MOST))}
             if self._concepts:
-                tokens |= {name: self._told[name] for name in ConceptProbs._fields}
-            return seen | tokens, _said(members * joint, self._answers, alpha)
+                specs = self._concept_specs
+                tokens |= {name: specs[name] for name in ConceptProbs._fields}
+            return seen | tokens, _score_specs(members * joint, self._answers, alpha)
         if graph == "blind":
-            return tokens, _said(joint, self._answers, (1, 1))
+            return tokens, _score_specs(joint, self._answers, (1, 1))
         asked: Specs = {"choices": Spec("int32", (-1, -1))}
         rows: tuple[int, ...] = (-1,)
         if config.objective == "boxes":
@@ -148,7 +150,7 @@ class LiteRTRuntime:
         return locate(self._folder, f"{PART}/{graph}.tflite")
 
 
-def _said(joint: int, answers: int, alpha: tuple[int, int]) -> Specs:
+def _score_specs(joint: int, answers: int, alpha: tuple[int, int]) -> Specs:
     sizes: dict[str, tuple[int, ...]] = {"joint": (joint,), "alpha": alpha}
     if answers:
         sizes["scores"] = (answers,)

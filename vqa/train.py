@@ -13,10 +13,10 @@ from typing import Any
 import keras
 import numpy as np
 
-from shared.bundles.folder import VOCABULARY
+from shared.bundles.manifests import VOCABULARY
 from shared.concepts.config import check_texts
 from shared.concepts.imagined import Imagined
-from shared.concepts.starting import Named, Start, find_sight
+from shared.concepts.starting import Named, Start, load_backbone
 from shared.concepts.table import ConceptProbs
 from shared.config import read_config
 from shared.console.progress import counted
@@ -109,20 +109,20 @@ def _read_start(named: Named, files: Mapping[str, Sequence[str]]) -> VqaStart:
     refuse(source, find_contradictions(recipe, whole=model is None))
     check_texts(source, recipe)
     keras.utils.set_random_seed(recipe.seed)
-    sight = find_sight(
+    backbone = load_backbone(
         source,
         named,
         recipe.encoder,
         recipe.stages,
-        listens=recipe.concepts is not None,
+        has_concepts=recipe.concepts is not None,
         model=model,
         weights={"captioner": included_model("captioner")},
     )
-    return Start(recipe, sight, words, model)
+    return Start(recipe, backbone, words, model)
 
 
 def _train(start: VqaStart, run: Run) -> Path:
-    recipe, sight = start.recipe, start.sight
+    recipe, backbone = start.recipe, start.backbone
     records = read_datasets(run.data)
     learn, dev = select(records, "train"), select(records, "dev")
     _check_objective(recipe, learn + dev)
@@ -140,7 +140,7 @@ def _train(start: VqaStart, run: Run) -> Path:
     ):
         run.announce(line)
     sizes = _sizes(learn + dev) if recipe.objective == "boxes" else None
-    concepts = Concepts(sight.concepts.words) if sight.concepts else None
+    concepts = Concepts(backbone.concepts.words) if backbone.concepts else None
 
     def ask(records: Sequence[Record], words: Words) -> Questions:
         return Questions(records, *words, recipe, sizes, concepts)
@@ -153,8 +153,8 @@ def _train(start: VqaStart, run: Run) -> Path:
         to_learn,
         ask(dev, words),
         _view(model, recipe, run),
-        sight.fitted,
-        _imagine(recipe, texts, words, concepts, sight.fitted),
+        backbone.fitted,
+        _imagine(recipe, texts, words, concepts, backbone.fitted),
     )
     signature = sign(
         [record.id for record in learn],
@@ -170,7 +170,7 @@ def _train(start: VqaStart, run: Run) -> Path:
         space = start.words.space
         trainer.progress.before = _score_start(before, dev, space, run.announce)
     progress = trainer.train()
-    return finish(task, words, learn, dev, texts, progress, run, sight.origin)
+    return finish(task, words, learn, dev, texts, progress, run, backbone.origin)
 
 
 def _view(model: Vqa, recipe: VqaConfig, run: Run) -> Viewer:
@@ -179,11 +179,11 @@ def _view(model: Vqa, recipe: VqaConfig, run: Run) -> Viewer:
 
 def _build(start: VqaStart, words: Words, to_learn: Questions, run: Run) -> Vqa:
     """Make the model to train, with all that the one to start from knows."""
-    encoder = None if start.model else start.sight.encoder
-    model = build_net(start.recipe, *words, encoder, start.sight.concepts)
+    encoder = None if start.model else start.backbone.encoder
+    model = build_net(start.recipe, *words, encoder, start.backbone.concepts)
     if start.model:
         grow(start.model, model)
-    elif start.sight.origin == "none":
+    elif start.backbone.origin == "none":
         photos = [record.image for record in to_learn.photos[:64]]
         model.encoder.calibrate(_view(model, start.recipe, run).read(photos))
     return model
@@ -271,7 +271,7 @@ def _choose_words(
     resumed: bool,
 ) -> Words:
     """Choose words and answers; a run with a checkpoint keeps its own."""
-    recipe, known, net = start.recipe, start.words, start.sight.concepts
+    recipe, known, net = start.recipe, start.words, start.backbone.concepts
     limits = recipe.vocabulary
     unseen = [one for source in texts for asked in source.asked for one in asked]
     space = known.space

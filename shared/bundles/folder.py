@@ -51,24 +51,6 @@ from shared.bundles.manifests import (
 )
 from shared.errors import AppError
 
-__all__ = [
-    "CARD",
-    "CONFIG",
-    "FILES",
-    "MANIFEST",
-    "VOCABULARY",
-    "WEIGHTS",
-    "add_part",
-    "check_bundle",
-    "check_changeable",
-    "check_replaceable",
-    "check_size",
-    "has_part",
-    "read_card",
-    "read_text",
-    "write_bundle",
-]
-
 
 def write_bundle(
     folder: Path,

@@ -4,8 +4,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TypeVar
 
-from shared.bundles.folder import CONFIG, VOCABULARY, check_bundle, read_text
-from shared.bundles.manifests import weight_files
+from shared.bundles.folder import check_bundle
+from shared.bundles.manifests import CONFIG, VOCABULARY, read_text, weight_files
 from shared.bundles.trial import try_files
 from shared.config import Config, parse_config
 from shared.text.vocabulary import Vocabulary

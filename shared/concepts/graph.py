@@ -14,8 +14,8 @@ CONCEPTS = f"{PART}/concepts.tflite"
 ODDS = "odds"  # what tells where concepts are
 
 
-def told(regions: int, concepts: int) -> Specs:
-    """Tell what the graph gives.
+def output_specs(regions: int, concepts: int) -> Specs:
+    """Give the types and shapes of the graph's outputs.
 
     Args:
         regions: R.

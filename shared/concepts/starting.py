@@ -55,7 +55,7 @@ class Model(Protocol):
     concepts: ConceptNet | None
 
 
-class Sight(NamedTuple):
+class Backbone(NamedTuple):
     """What a run looks at photos with.
 
     Attributes:
@@ -77,36 +77,36 @@ class Start(NamedTuple, Generic[R, W, M]):
 
     Attributes:
         recipe: all of it.
-        sight: what it looks at photos with.
+        backbone: what it looks at photos with.
         words: what is known by name from the beginning.
         model: what is trained further, if anything is.
         known: the recipe of that model, if nobody chose one for training it further.
     """
 
     recipe: R
-    sight: Sight
+    backbone: Backbone
     words: W
     model: M | None = None
     known: R | None = None
 
 
-def find_sight(
+def load_backbone(
     source: str,
     named: Named,
     config: EncoderConfig,
     stages: Sequence[PhotoStageConfig],
     *,
-    listens: bool,
+    has_concepts: bool,
     model: Model | None,
     weights: Mapping[str, Path] | None = None,
-) -> Sight:
+) -> Backbone:
     """Give what a recipe looks at photos with: a model's own, or a new one.
 
     Args:
         source: the recipe's name or file, for messages.
         config: of the recipe's encoder.
         stages: of the recipe.
-        listens: whether the recipe has concepts.
+        has_concepts: whether the recipe has them.
         model: what is trained further.
         weights: of encoders that come along, by the names that a recipe has for them.
 
@@ -115,12 +115,13 @@ def find_sight(
             superfluous.
     """
     if model and named.from_bundle:
-        sight = Sight(model.encoder, model.concepts, {}, named.from_bundle)
+        backbone = Backbone(model.encoder, model.concepts, {}, named.from_bundle)
     else:
         name = named.encoder_weights or config.weights
         origin = str((weights or {}).get(name, name))
         start = None if origin == "none" else origin
         encoder = Encoder(config.name, config.image_size, start)
-        sight = Sight(encoder, *read_taught(source, named.concepts, listens), origin)
-    check_blocks(sight.encoder, {s.name: s.encoder_from for s in stages})
-    return sight
+        concepts, fitted = read_taught(source, named.concepts, has_concepts)
+        backbone = Backbone(encoder, concepts, fitted, origin)
+    check_blocks(backbone.encoder, {s.name: s.encoder_from for s in stages})
+    return backbone

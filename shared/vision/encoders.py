@@ -9,8 +9,8 @@ import keras
 import numpy as np
 from keras import ops
 
-from shared.bundles.folder import CONFIG, check_bundle, read_text
-from shared.bundles.manifests import weight_files
+from shared.bundles.folder import check_bundle
+from shared.bundles.manifests import CONFIG, read_text, weight_files
 from shared.bundles.trial import try_files
 from shared.bundles.weights import load_weights
 from shared.config import parse_toml
