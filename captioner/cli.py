@@ -70,7 +70,9 @@ def caption(
     overwrite: options.Overwrite = False,
     num_captions: Annotated[
         int,
-        typer.Option(metavar="N", min=1, max=50, help="Captions a photo, best first."),
+        typer.Option(
+            metavar="N", min=1, max=50, help="Captions per photo, best first."
+        ),
     ] = 1,
     details: Annotated[
         bool,
@@ -220,7 +222,7 @@ def concepts(
     resume: options.Resume = False,
     overwrite: options.Overwrite = False,
     top: Annotated[
-        int, typer.Option(metavar="N", min=1, help="Concepts a photo, best first.")
+        int, typer.Option(metavar="N", min=1, help="Concepts per photo, best first.")
     ] = 10,
     layout: Annotated[
         Literal["table", "tsv", "jsonl"] | None,

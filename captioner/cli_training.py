@@ -45,7 +45,11 @@ def data(
     from_bundle: options.FromBundle = None,
     min_count: Annotated[
         int | None,
-        typer.Option(min=1, help="Instead of the recipe's: times to see a word."),
+        typer.Option(
+            metavar="N",
+            min=1,
+            help="Times that a word must occur to be learnt; default: the recipe's.",
+        ),
     ] = None,
     draw: Annotated[
         Path | None,
@@ -143,7 +147,7 @@ def teach(
         typer.Option(metavar="DIR", help="Photos of what their file or folder names."),
     ] = None,
     encoder: Annotated[
-        str, typer.Option(metavar="NAME", help="What looks at photos.")
+        str, typer.Option(metavar="NAME", help="The image encoder.")
     ] = "efficientnet_lite2",
     encoder_weights: Annotated[
         str, typer.Option(metavar="imagenet|FILE", help="Its weights.")
@@ -157,12 +161,12 @@ def teach(
         typer.Option(metavar="DIR", help="For features and answers; default: in OUT."),
     ] = None,
     seed: Annotated[
-        int, typer.Option(metavar="N", min=0, help="Of the random numbers.")
+        int, typer.Option(metavar="N", min=0, help="Seed of the random numbers.")
     ] = 0,
 ) -> None:
     """Teach the concepts that models are told: which words a photo shows.
 
-    A detector's answers teach things, captions teach scenes, actions and colours, and
+    A detector's answers teach things, captions teach scenes, actions and colors, and
     ImageNet's classes come with an EfficientNet-Lite of an .npz file. The same command
     goes on where an interrupted one stopped. Prints the folder.
     """

@@ -12,12 +12,14 @@ Models = Annotated[
     typer.Option(
         "--model",
         metavar="DIR",
-        help="A trained model; default: the one included. Several vote.",
+        help="A trained model; default: the one included. Several: an ensemble.",
     ),
 ]
 BeamSize = Annotated[
     int | None,
-    typer.Option(metavar="N", min=1, max=50, help="Width of the search, 1 to 50."),
+    typer.Option(
+        metavar="N", min=1, max=50, help="Sequences kept at each step; 1 is greedy."
+    ),
 ]
 BatchSize = Annotated[
     int, typer.Option(metavar="N", min=1, max=512, help="Photos at once, 1 to 512.")

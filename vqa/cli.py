@@ -75,10 +75,11 @@ def ask(
         ),
     ] = None,
     top: Annotated[
-        int, typer.Option(metavar="N", min=1, max=100, help="Answers, best first.")
+        int,
+        typer.Option(metavar="N", min=1, max=100, help="Answers to print, best first."),
     ] = 5,
     blind: Annotated[
-        bool, typer.Option("--blind", help="Say as well what it would guess unseen.")
+        bool, typer.Option("--blind", help="Also print the question-only baseline.")
     ] = False,
     attention: Annotated[
         Path | None,

@@ -60,10 +60,16 @@ def data(
         typer.Argument(metavar="DIR", help="Photos with questions to train on."),
     ] = None,
     answers: Annotated[
-        int, typer.Option(min=1, help="Most frequent answers that will be learnt.")
+        int,
+        typer.Option(
+            metavar="N", min=1, help="Most frequent answers that will be learnt."
+        ),
     ] = 1000,
     min_count: Annotated[
-        int, typer.Option(min=1, help="Times that a word must occur to be learnt.")
+        int,
+        typer.Option(
+            metavar="N", min=1, help="Times that a word must occur to be learnt."
+        ),
     ] = 2,
     draw: Annotated[
         Path | None,
