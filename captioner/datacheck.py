@@ -158,7 +158,6 @@ def check_dataset(
     vocabulary: VocabularyConfig | None = None,
     *,
     first: Sequence[str] = SPECIAL_WORDS,
-    workers: int = 2,
     progress: Callable[[int, int], None] | None = None,
 ) -> DatasetCheck:
     """Decode every photo, count every caption and word.
@@ -170,11 +169,10 @@ def check_dataset(
         records: what `read_dataset` returned.
         vocabulary: the recipe's; None for the defaults.
         first: words that the model knows already, the special ones first.
-        workers: threads that decode photos.
         progress: called with (photos looked at, photos in all) after each.
     """
     wanted = vocabulary or VocabularyConfig()
-    photos = check_photos(records, workers, progress)
+    photos = check_photos(records, progress)
     unreadable = photos.unreadable
     written: dict[Split, list[_Caption]] = {"train": [], "dev": [], "test": []}
     for record in records:

@@ -19,7 +19,7 @@ from captioner.controls import (
 from captioner.photo_captioner import Looked, PhotoCaptioner
 from shared.errors import AppError
 from shared.vision.photo_cache import Photo, Photos, grids, owner_of, view_of
-from shared.web.components import QUIETLY, component, model_choice
+from shared.web.components import QUIETLY, component, event_data, model_choice
 from shared.web.turns import Turns
 from shared.web.wording import problem
 
@@ -48,7 +48,7 @@ class DescribeTab:
     def build(self, turns: Turns) -> None:
         """Add the tab's content to the page; its events take turns."""
         self.caption = component("showCaption", elem_id="caption")
-        model = model_choice([*self.captioners], "Model", "captioner")
+        model = model_choice([*self.captioners], "captioner")
         controls = build_controls([*self.own.values()])
         self.inputs: list[Any] = [model, *controls]
         told = gr.State(_told([one.value for one in self.inputs]))
@@ -228,7 +228,7 @@ def _read_choice(event: gr.EventData) -> str | int:
     Raises:
         AppError: if it is neither.
     """
-    data = event._data if isinstance(event._data, dict) else {}
+    data = event_data(event)
     prefix, chosen = data.get("prefix"), data.get("chosen")
     if isinstance(prefix, str) and len(prefix) <= MOST_PREFIX:
         return prefix

@@ -8,7 +8,7 @@ import gradio as gr
 from captioner.page import DescribeTab
 from shared.included import included
 from shared.vision.photo_cache import Photos, owner_of
-from shared.web.components import QUIETLY, component, photo_field, previews
+from shared.web.components import QUIETLY, component, event_data, photo_field, previews
 from shared.web.turns import Turns
 from shared.web.wording import problem
 
@@ -65,8 +65,7 @@ class PhotoColumn:
         self, visitor: gr.Request, event: gr.EventData, *rest: Any
     ) -> tuple[Any, ...]:
         """Describe one of the photos that come along."""
-        data = event._data if isinstance(event._data, dict) else {}
-        place = data.get("example")
+        place = event_data(event).get("example")
         if type(place) is not int or not 0 <= place < len(self.examples):
             place = 0
         return self.arrive(visitor, self.examples[place], *rest)

@@ -181,23 +181,19 @@ def check_dataset(
     *,
     answers: int = 1000,
     min_count: int = 1,
-    workers: int = 2,
     cost: TrainingCost | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> DatasetCheck:
     """Decode every photo once, count every question, answer and word.
 
-    Photos are looked at one by one in `workers` threads; none is kept.
-
     Args:
         records: what `read_dataset` returned.
         answers: size of the answer list that training will use.
         min_count: how often a word must be seen in train to be learnt.
-        workers: threads that decode photos.
         cost: what training takes; None for the defaults.
         progress: called with (photos looked at, photos in all) after each.
     """
-    photos = check_photos(records, workers, progress)
+    photos = check_photos(records, progress)
     unreadable = photos.unreadable
     words = _count_words(records)
     learnt = [

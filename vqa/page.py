@@ -46,7 +46,7 @@ class AskTab:
 
     def build(self, turns: Turns) -> None:
         """Add the tab's content to the page; its events take turns."""
-        model = model_choice([*self.answerers], "Model", "vqa")
+        model = model_choice([*self.answerers], "vqa")
         with gr.Row(elem_id="question-row"):
             question = gr.Textbox(
                 label="Question",

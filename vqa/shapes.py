@@ -8,7 +8,7 @@ from shared.data.shapes import COLOURS, PHOTOS, draw_shapes
 from shared.errors import AppError
 
 
-def write_asked_shapes(folder: Path, photos: int = PHOTOS, seed: int = 0) -> Path:
+def write_asked_shapes(folder: Path, photos: int = PHOTOS) -> Path:
     """Draw shapes with a questions.jsonl, four to each; give the folder.
 
     Of each two questions, only the photo tells the answer.
@@ -21,7 +21,7 @@ def write_asked_shapes(folder: Path, photos: int = PHOTOS, seed: int = 0) -> Pat
             {"image": name, "question": question, "answer": answer, "split": split}
         )
         for place, (name, colour, shape, split) in enumerate(
-            draw_shapes(folder, photos, seed)
+            draw_shapes(folder, photos)
         )
         for question, answer in _ask(place, colour, shape)
     ]

@@ -14,6 +14,7 @@ from shared.errors import AppError
 from shared.vision.images import StoredImage, image_name, read_image
 
 EXAMPLES = 5
+THREADS = 2  # that decode photos
 
 
 class _HasPhoto(Protocol):
@@ -106,14 +107,12 @@ class PhotoCheck:
 
 def check_photos(
     records: Iterable[_HasPhoto],
-    workers: int = 2,
     progress: Callable[[int, int], None] | None = None,
 ) -> PhotoCheck:
     """Decode each photo once, however many records it has, and keep none.
 
     Args:
         records: of one data set; those of the same name have the same photo.
-        workers: threads that decode photos.
         progress: called with (photos looked at, photos in all) after each.
     """
     images: dict[str, Path | StoredImage] = {}
@@ -123,7 +122,7 @@ def check_photos(
         splits[record.name].add(record.split)
     missing, broken = list[tuple[str, str]](), list[tuple[str, str]]()
     same: defaultdict[str, list[str]] = defaultdict(list)  # names by what files hold
-    with ThreadPoolExecutor(workers) as pool:
+    with ThreadPoolExecutor(THREADS) as pool:
         looked_at = zip(images, pool.map(_look_at, images.values()), strict=True)
         for done, (name, (digest, error)) in enumerate(looked_at, 1):
             if error is None:

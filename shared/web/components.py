@@ -115,6 +115,11 @@ def component(show: str, value: Any = None, **options: Any) -> gr.HTML:
     )
 
 
+def event_data(event: gr.EventData) -> dict[str, Any]:
+    """Give what came with an event; nothing where a program sent anything else."""
+    return event._data if isinstance(event._data, dict) else {}
+
+
 def photo_field() -> gr.Image:
     """Make the field that brings a photo here; page.js draws what is seen of it.
 
@@ -158,12 +163,12 @@ def previews(photos: Sequence[Path]) -> list[dict[str, str]]:
     return found
 
 
-def model_choice(names: Sequence[str], label: str, elem_id: str) -> gr.Dropdown:
+def model_choice(names: Sequence[str], elem_id: str) -> gr.Dropdown:
     """Make the list to choose a model from; it is hidden if there is but one."""
     return gr.Dropdown(
         list(names),
         value=names[0],
-        label=label,
+        label="Model",
         visible=len(names) > 1,
         elem_id=elem_id,
     )

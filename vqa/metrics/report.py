@@ -128,7 +128,7 @@ def _row(name: str, score: Score, width: int) -> str:
 
 
 def confidence_interval(
-    scores: Sequence[float], photos: Sequence[str], seed: int = 1
+    scores: Sequence[float], photos: Sequence[str]
 ) -> tuple[float, float]:
     """95 % confidence interval of a mean score, times 100, by bootstrap.
 
@@ -138,12 +138,11 @@ def confidence_interval(
     Args:
         scores: of each question, 0 to 1.
         photos: the name of its photo.
-        seed: of the draws.
     """
     _, owners = np.unique(np.asarray(photos, dtype=object), return_inverse=True)
     sums = np.bincount(owners, weights=scores)  # (photos,)
     counts = np.bincount(owners)
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng(1)
     means = []
     for _ in range(_RESAMPLES):
         drawn = rng.integers(len(sums), size=len(sums))

@@ -54,6 +54,10 @@ KINDS = (  # a kind more is a room in `kinds` and a line here
     scene.KIND,
     surroundings.KIND,
 )
+MOST_ALIKE = 500
+"""Questions about one thing, such as "is there a dog?", that yes answers, at most; as
+many are answered by no."""
+
 FEWEST_PHOTOS = 12
 """Things and actions that fewer photos have are not asked for with yes or no."""
 
@@ -65,7 +69,6 @@ def make_questions(
     *,
     seed: int = 1,
     most: int = 36,
-    most_alike: int = 500,
 ) -> list[dict[str, Any]]:
     """Make questions with answers, in the order of the photos.
 
@@ -78,8 +81,6 @@ def make_questions(
         seed: of the choice of questions and wordings.
         most: questions about one photo, at most; up to half of them for yes or no. As
             many again ask what things there are, half of them for yes or no.
-        most_alike: questions about one thing, such as "is there a dog?", that yes
-            answers, at most; as many are answered by no.
 
     Returns:
         rows with image (path), question, answers (a list of one), split,
@@ -101,14 +102,14 @@ def make_questions(
     ]
     for here in splits:
         claims = _claims(photos, named, unsaid, here)
-        chosen = balance(claims, most_alike, rng)
+        chosen = balance(claims, MOST_ALIKE, rng)
         for i, questions in thin_out(chosen, most // 2, rng).items():
             asked[i] = asked[i][: most - len(questions)] + questions
     _add_names(asked, named, most // 2, rng)
     for here in splits:
         before = [{question.text for question in asked[i]} for i in here]
         names = [named[i] for i in here]
-        pairs = presence_questions(names, before, rng, most_alike, most // 2)
+        pairs = presence_questions(names, before, rng, MOST_ALIKE, most // 2)
         for i, _, question in pairs:
             asked[here[i]].append(question)
     return [
