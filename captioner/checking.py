@@ -1,4 +1,4 @@
-"""Asking the sibling about a caption: is there a dog?
+"""Check a caption by asking the VQA model: is there a dog?
 
 Beside `captioner.demo_page` the only room that knows of `vqa`, and only when asked to.
 """

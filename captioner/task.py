@@ -29,6 +29,7 @@ from shared.runs.photos import Viewer, compile_with_encoder, look_up
 from shared.runs.trainer import Epochs, Validated
 from shared.runs.training import check_numbers, take_step
 from shared.text.vocabulary import Vocabulary
+from shared.vision.features import Features
 
 AT_ONCE = 32  # photos in a validation
 
@@ -104,8 +105,8 @@ class CaptionTask:
 
     def begin(self, stage: StageConfig) -> Epochs[Drawn]:
         """Look at the photos, and get ready to search for captions."""
-        look, look_dev = self._look(stage)
         order = self._order(stage)
+        look, look_dev = self._look(stage), self._look_plainly(stage)
         others = order.batch_size * stage.captions * stage.texts / (1 - stage.texts)
 
         def batches(seeds: Sequence[int], start: int) -> Iterator[Drawn]:
@@ -123,22 +124,28 @@ class CaptionTask:
         validate = partial(self._validate, Search([self.model], rules), look_dev)
         return Epochs(order.steps, batches, self._objective(stage), validate)
 
-    def _look(self, stage: StageConfig) -> tuple[Look, Look]:
-        """How to see the training photos, and how the dev photos."""
-        viewer, concepts = self.viewer, self.model.concepts
+    def _look(self, stage: StageConfig) -> Look:
+        """How to see photos to learn from."""
         if stage.encoder_rate:
-            learn = viewer.look_anew(self.photos, stage.augment)
-            return learn, viewer.look_anew(self.dev_photos)
-        features = viewer.encode(self.photos, mirrored=stage.augment)
-        told = {}
-        if concepts:
-            if self._said is None:  # its encoder stays as it is, in all stages
-                self._said = predict_photos(
-                    concepts, features.array, self.photos, self.fitted
-                ).said
-            told = {"said": self._said}
-        dev = look_up(viewer.encode(self.dev_photos))
-        return look_up(features, told, stage.blind), dev
+            return self.viewer.look_anew(self.photos, stage.augment)
+        features = self.viewer.encode(self.photos, stage.augment)
+        return look_up(features, self._predict_concepts(features), stage.blind)
+
+    def _look_plainly(self, stage: StageConfig) -> Look:
+        """How to see photos to choose by: as they are, and as those of users."""
+        if stage.encoder_rate:
+            return self.viewer.look_anew(self.dev_photos)
+        return look_up(self.viewer.encode(self.dev_photos))
+
+    def _predict_concepts(self, features: Features) -> Mapping[str, np.ndarray]:
+        concepts = self.model.concepts
+        if concepts is None:
+            return {}
+        if self._said is None:  # its encoder stays as it is, in all stages
+            self._said = predict_photos(
+                concepts, features.array, self.photos, self.fitted
+            ).said
+        return {"said": self._said}
 
     @cached_property
     def texts(self) -> Texts:

@@ -148,14 +148,16 @@ def _train(start: CaptionerStart, run: Run) -> Path:
         sizes = len(learn), len(dev), len(vocabulary)
         cost = estimate_cost(recipe, *sizes, measure_rate())
         run.announce(report_cost(cost, "this recipe"))
-    model = _build(start, recipe, vocabulary, learn, run)
+    encoder = start.backbone.encoder
+    viewer = Viewer(encoder, recipe.encoder.resize, run.cache, run.announce)
+    model = _build(start, recipe, vocabulary, learn, viewer)
     task = CaptionTask(
         recipe,
         model,
         vocabulary,
         learn,
         dev,
-        Viewer(model.encoder, recipe.encoder.resize, run.cache, run.announce),
+        viewer,
         start.backbone.fitted,
         texts,
         len(start.words) if start.model else 0,
@@ -204,11 +206,10 @@ def _build(
     recipe: CaptionerConfig,
     vocabulary: Vocabulary,
     learn: Sequence[Record],
-    run: Run,
+    viewer: Viewer,
 ) -> Captioner:
     """Make the model to train, with all that the one to start from knows."""
     encoder, concepts, _, origin = start.backbone
-    viewer = Viewer(encoder, recipe.encoder.resize, run.cache, run.announce)
     if any(stage.learns == "new words" for stage in recipe.stages):
         new = vocabulary.words[len(start.words) :]
         if not new:

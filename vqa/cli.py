@@ -1,4 +1,4 @@
-"""Command line of the answerer, e.g. `vqa ask dog.jpg "what color is the dog?"`."""
+"""Command line of the VQA model, e.g. `vqa ask dog.jpg "what color is the dog?"`."""
 
 import sys
 from collections.abc import Iterator

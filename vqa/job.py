@@ -1,4 +1,4 @@
-"""Runs of `vqa ask`: one question on a terminal, or a file of them."""
+"""What `vqa ask` does: one question answered on a terminal, or a file of them."""
 
 import os
 import sys

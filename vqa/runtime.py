@@ -1,4 +1,4 @@
-"""What stands between a model and those who ask it: one face for all that runs it."""
+"""What a VQA model can be asked, whatever runs it."""
 
 from typing import NamedTuple, Protocol
 

@@ -8,9 +8,8 @@ from typing import NamedTuple
 from shared.data.texts import read_texts
 from vqa.questions.question import Question
 
-AT_ONCE = (
-    10_000  # captions, whose facts take some 20 kB each until they are asked about
-)
+# Captions, whose facts take some 20 kB each until they are asked about.
+AT_ONCE = 10_000
 
 
 class TextSource(NamedTuple):
