@@ -57,7 +57,7 @@ def draw_shapes(
         raise AppError(f"{folder} cannot be written: {error.strerror}.") from error
 
 
-def write_captioned_shapes(folder: Path, photos: int = PHOTOS) -> Path:
+def write_captioned_shapes(folder: Path, photos: int = PHOTOS, seed: int = 0) -> Path:
     """Draw shapes with a captions.csv; give the folder.
 
     Raises:
@@ -65,7 +65,7 @@ def write_captioned_shapes(folder: Path, photos: int = PHOTOS) -> Path:
     """
     rows = [
         (name, f"A {colour} {shape}.", split)
-        for name, colour, shape, split in draw_shapes(folder, photos)
+        for name, colour, shape, split in draw_shapes(folder, photos, seed)
     ]
     with (folder / "captions.csv").open("w", encoding="utf-8", newline="") as file:
         csv.writer(file).writerows([("image", "caption", "split"), *rows])
