@@ -306,7 +306,7 @@ def _choose_words(
             f"No word occurs {min_count} times in the training captions, which is "
             "the recipe's min_count. Lower it, or add captions."
         )
-    write_text(path, "".join(f"{word}\n" for word in vocabulary.words))
+    write_text(path, vocabulary.to_text())
     return vocabulary.in_units(first.units)
 
 

@@ -711,9 +711,8 @@ def captioner_bundle(tmp_path, monkeypatch):
         stages=(StageConfig(name="only", epochs=1, learning_rate=0.1),),
     )
     words = Vocabulary([*SPECIAL_WORDS, "dog"])
-    words.save(tmp_path / "words")
     model = build_captioner(config, words, None)
-    text = (tmp_path / "words").read_text()
+    text = words.to_text()
     folder = tmp_path / "bundle"
     return write(folder, model, config=format_config(config), vocabulary=text), model
 

@@ -304,14 +304,13 @@ class AnswerSpace:
             scores = [float(any(text in self for text in texts)) for texts in given]
         return sum(scores) / len(scores) if scores else 0.0
 
-    def save(self, path: Path) -> None:
-        """Write one answer a line, UTF-8."""
-        text = "".join(f"{answer}\n" for answer in self.answers)
-        path.write_text(text, encoding="utf-8", newline="\n")
+    def to_text(self) -> str:
+        """Write one answer a line, as `parse` reads them."""
+        return "".join(f"{answer}\n" for answer in self.answers)
 
     @classmethod
     def load(cls, path: Path) -> "AnswerSpace":
-        """Read a file written by `save`.
+        """Read a file of what `to_text` gives.
 
         Raises:
             AppError: if the file is not a list of answers.
@@ -323,7 +322,7 @@ class AnswerSpace:
 
     @classmethod
     def parse(cls, text: str, path: Path) -> "AnswerSpace":
-        """Read the text of a file written by `save`.
+        """Read what `to_text` gives.
 
         Args:
             path: the file, for messages.

@@ -67,7 +67,7 @@ def finish(
         run.folder / BUNDLE,
         task="vqa",
         config=format_config(recipe),
-        vocabulary="".join(f"{word}\n" for word in words.vocabulary.words),
+        vocabulary=words.vocabulary.to_text(),
         model=task.model,
         card=write_card(described, recipe, words.vocabulary, space),
         more=_lists(words, task.model.concepts),
@@ -137,7 +137,7 @@ def _lists(words: Words, concepts: ConceptNet | None) -> dict[str, str]:
     """Give what a bundle has beside its vocabulary: answers and concepts."""
     found = {}
     if words.space:
-        found[ANSWERS] = "".join(f"{answer}\n" for answer in words.space.answers)
+        found[ANSWERS] = words.space.to_text()
     if concepts:
         found[TABLE] = format_table(concepts.table)
     return found

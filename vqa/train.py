@@ -284,7 +284,7 @@ def _choose_words(
             found = AnswerSpace.from_answers(given, limits.answers, limits.min_answers)
             old = space.answers if space else ()
             space = AnswerSpace(dict.fromkeys([*old, *found.answers]))
-            write_text(out / ANSWERS, "".join(f"{a}\n" for a in space.answers))
+            write_text(out / ANSWERS, space.to_text())
     if resumed:
         vocabulary = Vocabulary.load(out / VOCABULARY)
     else:
@@ -296,8 +296,7 @@ def _choose_words(
         vocabulary = choose_vocabulary(
             asked, needed, limits.min_count, known.vocabulary.words
         )
-        text = "".join(f"{word}\n" for word in vocabulary.words)
-        write_text(out / VOCABULARY, text)
+        write_text(out / VOCABULARY, vocabulary.to_text())
     old_words = known.vocabulary.words
     if vocabulary.words[: len(old_words)] != old_words:
         raise AppError(

@@ -257,13 +257,13 @@ class Vocabulary:
         known = sum(count for word, count in counts.items() if word in self.ids)
         return known / total if total else 1.0
 
-    def save(self, path: Path) -> None:
-        """Write one word a line, UTF-8."""
-        path.write_text("".join(f"{word}\n" for word in self.words), encoding="utf-8")
+    def to_text(self) -> str:
+        """Write one word a line, as `parse` reads them."""
+        return "".join(f"{word}\n" for word in self.words)
 
     @classmethod
     def load(cls, path: Path) -> "Vocabulary":
-        """Read a file written by `save`.
+        """Read a file of what `to_text` gives.
 
         Raises:
             AppError: if the file is not a vocabulary.
@@ -275,7 +275,7 @@ class Vocabulary:
 
     @classmethod
     def parse(cls, text: str, path: Path) -> "Vocabulary":
-        """Read the text of a file written by `save`.
+        """Read what `to_text` gives.
 
         Args:
             path: the file, for messages.
