@@ -31,7 +31,7 @@ def choose_threshold(confidence: np.ndarray, scores: np.ndarray) -> float:
 
     Args:
         confidence: float (photos,), of the best caption of each, see
-            `captioner.predict.Caption`.
+            `captioner.captions.Caption`.
         scores: float (photos,), how close each came to what people wrote, such as
             CIDEr-D.
 

@@ -63,7 +63,7 @@ def finish(
 
     Args:
         recipe: changed in the bundle by what is found out of the model.
-        origin: for the card, see `Backbone`.
+        origin: for the card, see `shared.concepts.starting.Backbone`.
 
     Returns:
         the bundle's folder.

@@ -17,7 +17,7 @@ def describe(
     learn: Sequence[Record],
     dev: Sequence[Record],
     data: Sequence[str],
-    started_from: str | Path,
+    origin: str | Path,
     progress: Progress,
     report: Report,
 ) -> dict[str, Any]:
@@ -27,7 +27,7 @@ def describe(
         "train_captions": sum(len(record.captions) for record in learn),
         "dev_photos": len({r.name for r in dev} - {r.name for r in learn}),
     }
-    return describe_run(recipe, data, counts, started_from, progress, report.to_dict())
+    return describe_run(recipe, data, counts, origin, progress, report.to_dict())
 
 
 def write_card(run: Mapping[str, Any], recipe: CaptionerConfig, words: int) -> str:

@@ -1,6 +1,7 @@
 """The direction of imports, read from the syntax trees."""
 
 import ast
+import re
 from graphlib import TopologicalSorter
 from pathlib import Path
 
@@ -111,6 +112,20 @@ def test_plain_rooms_import_no_keras(name):
 @pytest.mark.parametrize("name", sorted(set(ROOMS) - WITH_GRADIO))
 def test_only_the_rooms_of_the_page_import_gradio(name):
     assert_without(name, {"gradio", "gradio_client", "uvicorn"})
+
+
+@pytest.mark.parametrize("name", ROOMS)
+def test_what_a_room_refers_to_is_there(name):
+    text = ROOMS[name].read_text("utf-8")
+    for named in re.findall(r"`((?:shared|captioner|vqa)(?:\.\w+)+)`", text):
+        room, parts = named, []
+        while room not in ROOMS and f"{room}.__init__" not in ROOMS:
+            room, _, part = room.rpartition(".")
+            parts.append(part)
+        other = ROOMS.get(room, ROOMS.get(f"{room}.__init__")).read_text("utf-8")
+        for part in parts:
+            begins = rf"(?m)^ *(?:class |def |[A-Z_, ]+, )?{part}\b"
+            assert re.search(begins, other), f"{name} refers to {named}"
 
 
 def test_the_rooms_named_here_are_there():

@@ -82,7 +82,7 @@ def count_things(scores: Sequence[float], said: Mapping[int, float]) -> np.ndarr
         P(n) ~ (d_n + 0.001) (said_n + 0.001)^0.3
 
     Args:
-        scores: of the boxes that may be such things, see `Thing`.
+        scores: of boxes that may be such things, see `shared.vision.detector.Thing`.
         said: the probability that the net gives to each number.
 
     Returns:

@@ -50,7 +50,7 @@ def finish(
     Args:
         task: with the model as it was when it was best; it gets the one of the bundle.
         texts: what was learnt from without photos.
-        origin: for the card, see `Backbone`.
+        origin: for the card, see `shared.concepts.starting.Backbone`.
 
     Returns:
         the bundle's folder.

@@ -34,7 +34,7 @@ def describe(
     dev: Sequence[Record],
     space: AnswerSpace | None,
     data: Sequence[str],
-    started_from: str | Path,
+    origin: str | Path,
     progress: Progress,
     outcome: Outcome,
 ) -> dict[str, Any]:
@@ -50,7 +50,7 @@ def describe(
         "dev_questions": len(dev),
     }
     return {
-        **describe_run(recipe, data, counts, started_from, progress, report.to_dict()),
+        **describe_run(recipe, data, counts, origin, progress, report.to_dict()),
         "reliability": [one._asdict() for one in bins],
         "calibration_error": calibration_error(bins),
     }

@@ -1,4 +1,4 @@
-"""Whether and where a command can go on with an output file, see `outputs`."""
+"""Whether and where a command goes on with a file, see `shared.files.outputs`."""
 
 import hashlib
 from collections import Counter

@@ -27,7 +27,7 @@ def draw_curves(
     """Draw loss and scores over the epochs, as a PNG.
 
     Args:
-        history: see `Progress`.
+        history: see `shared.runs.checkpoints.Progress`.
         loss, score: titles of the two axes.
         curves: keys of the scores, and what their labels have after the stage's name;
             those that have something are dashed.

@@ -23,7 +23,7 @@ def describe_run(
     recipe: RecipeConfig,
     data: Sequence[str],
     counts: Mapping[str, int],
-    started_from: str | Path,
+    origin: str | Path,
     progress: Progress,
     scores: Mapping[str, Any],
 ) -> dict[str, Any]:
@@ -39,7 +39,7 @@ def describe_run(
             "source": ", ".join(Path(source).resolve().name for source in data),
             **counts,
         },
-        "started_from": Path(started_from).name,
+        "started_from": Path(origin).name,
         "scores": scores,
         "scores_before": progress.before,
         "history": progress.history,
