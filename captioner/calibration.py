@@ -74,11 +74,11 @@ def fit_confidence(
     Returns:
         None if the photos, or those of one kind, are too few.
     """
-    told, known = np.array(evidence, float), np.array(right, float)
+    values, known = np.array(evidence, float), np.array(right, float)
     if len(known) < LEAST or not LEAST_WRONG <= known.sum() <= len(known) - LEAST_WRONG:
         return None
-    mean, spread = told.mean(axis=0), np.maximum(told.std(axis=0), 0.01)
-    scaled = ((told - mean) / spread).T[:, :, None]
+    mean, spread = values.mean(axis=0), np.maximum(values.std(axis=0), 0.01)
+    scaled = ((values - mean) / spread).T[:, :, None]
     count = len(Evidence._fields)
     precision = np.array([RIDGE] * count + [0.0])
     start, alike = np.zeros((1, count + 1)), np.ones(len(known))

@@ -184,9 +184,9 @@ class PhotoCaptioner:
             ahead=BATCHES_AHEAD,
         )
         for group, errors, looked in batches:
-            told = iter(tell(looked) if looked else ())
+            results = iter(tell(looked) if looked else ())
             yield [
-                (source, error or next(told))
+                (source, error or next(results))
                 for source, error in zip(group, errors, strict=True)
             ]
 

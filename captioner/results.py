@@ -72,13 +72,13 @@ def read_results(path: Path) -> Results:
 
 def _image(record: dict[str, Any], where: str, results: Results) -> str:
     """Give what an entry calls its image: its name, else its id."""
-    told = {k: v for k, v in record.items() if v is not None and v != ""}
-    named = [key for key in NAME_KEYS if key in told]
+    given = {k: v for k, v in record.items() if v is not None and v != ""}
+    named = [key for key in NAME_KEYS if key in given]
     try:
-        name = str(photo_id(told, named[0], where)) if named else ""
-        if named and "image_id" not in told:
+        name = str(photo_id(given, named[0], where)) if named else ""
+        if named and "image_id" not in given:
             return name
-        id_ = str(photo_id(told, "image_id", where))
+        id_ = str(photo_id(given, "image_id", where))
     except AppError as error:
         raise AppError(
             f'{where}: expected "image", "file_name" or "image_id" with a name or a '
