@@ -167,6 +167,18 @@ def test_other_grids_and_cells_need_a_line_each(unusual_net, tmp_path):
             assert concept.where.shape == captioner.runtime.grid == (2, 4)
 
 
+def test_models_of_any_cells_say_and_vote_alike(tmp_path):
+    folders = []
+    for cell in ("gru", "peephole", "cifg", "fgr", "mut1"):
+        config = tiny_config({"cell": cell, "layers": 2})
+        model = tiny_model(config)
+        folders.append(add_part(write_tiny(tmp_path / cell / "b", config, model)))
+    for chosen in [*([folder] for folder in folders), folders]:
+        first, second = (load_captioner(chosen, runtime=n) for n in ("keras", "litert"))
+        photos = [photo(seed) for seed in range(3)]
+        check_same(*(flat(one.caption_all(photos)) for one in (first, second)))
+
+
 @pytest.mark.parametrize("search", SEARCHES)
 @pytest.mark.parametrize("kind", KINDS)
 def test_both_runtimes_say_the_same(pair_of, kind, search):

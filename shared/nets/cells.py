@@ -92,13 +92,13 @@ class VanillaCell(Cell):
 
 
 class ReluCell(VanillaCell):
-    """The simple recurrent net with relu: h' = max(0, W x + U h + b)."""
+    """The same with relu: h' = max(0, W x + U h + b)."""
 
     activation = staticmethod(ops.relu)
 
 
 class IdentityReluCell(ReluCell):
-    """The same, with a U that starts as the identity, so that h stays what it is.
+    """The same with relu and a U that starts as the identity, which keeps h.
 
     Source: Le et al. 2015, arXiv:1504.00941 ("IRNN").
     """

@@ -1,0 +1,96 @@
+"""Cells other than the LSTM, from the recipe to the exported model, in both tasks."""
+
+from importlib.util import find_spec
+
+import pytest
+from conftest import photo, write_shapes
+from short_runs import Run, add_patches
+
+import captioner.export
+import captioner.train
+import vqa.export
+import vqa.train
+from captioner.predict import load_captioner
+from vqa.predict import load_vqa
+from vqa.shapes import write_asked_shapes
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(not find_spec("ai_edge_litert"), reason="LiteRT is missing"),
+]
+CELLS = ["gru", "peephole", "cifg"]
+ENCODER = """
+[encoder]
+name = "patches"
+weights = "none"
+image_size = 32
+
+[vocabulary]
+min_count = 1
+max_words = 5
+"""
+CAPTIONER = f"""{ENCODER}
+[decoder]
+HEAD
+layers = 2
+units = 16
+embed_dim = 12
+region_units = 16
+attention_units = 8
+
+[decoding]
+beam_size = 2
+max_words = 5
+"""
+VQA = f"""{ENCODER}
+[net]
+HEAD
+layers = 2
+units = 12
+embed_dim = 10
+attention_units = 8
+hops = 1
+question_units = 16
+joint_units = 16
+"""
+STAGE = {"name": "frozen", "epochs": 1, "batch_size": 27, "learning_rate": 0.01}
+
+
+@pytest.fixture(autouse=True)
+def small_net(monkeypatch):
+    add_patches(monkeypatch)
+
+
+@pytest.mark.parametrize("cell", CELLS)
+def test_a_captioner_trains_and_says_the_same_when_exported(cell, tmp_path):
+    data = write_shapes(tmp_path / "shapes", 60)
+    run = Run(captioner.train.train, tmp_path, data, CAPTIONER)
+    bundle = run(STAGE, head=f'cell = "{cell}"')
+    found = captioner.export.export(bundle, "litert", str(data), max_loss=100)
+    assert found.same == 1
+    keras, litert = (load_captioner(bundle, runtime=n) for n in ("keras", "litert"))
+    assert keras.config.decoder.cell == cell
+    for seed in range(3):
+        first, second = (
+            dict(model.alternatives(photo(seed), "a")) for model in (keras, litert)
+        )
+        assert first == pytest.approx(second, abs=0.02)
+
+
+@pytest.mark.parametrize("cell", CELLS)
+def test_a_vqa_model_trains_and_answers_the_same_when_exported(cell, tmp_path):
+    data = write_asked_shapes(tmp_path / "shapes", 20)
+    run = Run(vqa.train.train, tmp_path, data, VQA)
+    bundle = run({**STAGE, "batch_size": 9}, head=f'cell = "{cell}"')
+    vqa.export.export(bundle, str(data), max_loss=100)
+    keras, litert = (load_vqa(bundle, runtime=n) for n in ("keras", "litert"))
+    assert keras.config.net.cell == cell
+    for seed in range(3):
+        first, second = (
+            {
+                answer.text: answer.confidence
+                for answer in model.ask(photo(seed), "is it red?").answers
+            }
+            for model in (keras, litert)
+        )
+        assert first == pytest.approx(second, abs=0.02)
