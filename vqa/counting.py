@@ -34,7 +34,7 @@ def kinds_to_count(question: Sequence[str]) -> tuple[int, ...]:
 
     Returns:
         classes of COCO, see `coco_words`; of "animals" ten, of "men" that of people.
-        None for a question that asks something else, or about other things.
+        Empty for a question that asks something else, or about other things.
     """
     for start, pair in enumerate(pairwise(question), 2):
         if pair in (("how", "many"), ("number", "of")):

@@ -175,10 +175,10 @@ class PhotoAnswerer:
             raise ValueError(f"`count` must be at least 1. Received: count={count}")
         checked = [self._try_check(asked) for asked in questions]
         good = [found.words for found in checked if not isinstance(found, AppError)]
-        if things is not None:
-            things = cache(things)  # once for all questions
         if not good:
             return [found for found in checked if isinstance(found, AppError)]
+        if things is not None:
+            things = cache(things)  # once for all questions
         length = self.config.vocabulary.max_words
         read = [
             [known_form(word, self.vocabulary) for word in words[:length]]
