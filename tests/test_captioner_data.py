@@ -372,6 +372,47 @@ def test_jsonl(tmp_path):
     }
 
 
+@pytest.mark.parametrize(
+    ("header", "read"),
+    [
+        ("image,caption,captions", ("A", "B")),
+        ("image,captions,caption", ("A", "B")),
+        ("image,caption,caption_2", ("A", "B")),
+        ("image,captions 1,caption 2", ("A", "B")),
+        ("image,text,text2", ("A", "B")),
+        ("image,comment,comments", ("A",)),  # a column of another name says nothing
+    ],
+)
+def test_all_columns_of_captions_are_read(tmp_path, header, read):
+    files = {"captions.csv": f"{header}\na.jpg,A,B\n", "a.jpg": None}
+    assert read_dataset(write(tmp_path, files))[0].captions == read
+    keys = header.split(",")[1:]
+    item = {"image": "a.jpg"} | dict(zip(keys, ["A", "B"], strict=True))
+    item = {key: [v] if key == "captions" else v for key, v in item.items()}
+    (tmp_path / "captions.csv").unlink()
+    write(tmp_path, {"captions.jsonl": json.dumps(item)})
+    assert read_dataset(tmp_path)[0].captions == read
+
+
+@pytest.mark.parametrize("header", ["caption,text", "text,captions", "comment,text 2"])
+@pytest.mark.parametrize("form", ["csv", "jsonl", "json"])
+def test_nobody_can_tell_which_of_two_kinds_holds_captions(tmp_path, header, form):
+    keys = header.split(",")
+    item = json.dumps({"image": "a.jpg"} | dict.fromkeys(keys, "A"))
+    texts = {"csv": f"image,{header}\na.jpg,A,B\n", "jsonl": item, "json": f"[{item}]"}
+    write(tmp_path, {f"captions.{form}": texts[form], "a.jpg": None})
+    one, other = map(repr, keys)
+    named = f"has ({one} and {other}|{other} and {one}), and both may hold captions"
+    with pytest.raises(AppError, match=named):
+        read_dataset(tmp_path)
+
+
+def test_a_row_may_have_fewer_captions_than_keys(tmp_path):
+    item = {"image": "a.jpg", "caption": "A", "caption_2": None}
+    write(tmp_path, {"captions.jsonl": json.dumps(item), "a.jpg": None})
+    assert read_dataset(tmp_path)[0].captions == ("A",)
+
+
 def test_csv_splits(tmp_path):
     rows = [f"{i}.jpg,{word},A dog" for i, word in enumerate(SPLITS)]
     text = "\n".join(["image,split,caption", *rows])

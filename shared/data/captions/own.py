@@ -24,16 +24,18 @@ from shared.utf8 import read_text
 from shared.vision.images import IMAGE_SUFFIXES
 
 NAME_KEYS = ("image", "file_name", "filename", "image_name")
-CAPTION_KEYS = ("caption", "captions", "text", "comment")
+# One kind of these holds captions; where two are, nobody can tell which it is.
+CAPTION_KEYS = (("caption", "captions"), ("text",), ("comment",))
 _NUMBERED = re.compile(r"(\w+?)[ _-]?\d*")
 
 
 def csv_rows(path: Path) -> Iterator[Row]:
     """Read columns image, caption and maybe split, named in the first line.
 
-    Several columns may be captions: of the same name, or numbered. Commas in the
-    last column need no quotes if it is the only caption. Hugging Face's `file_name`
-    and `text` are read too, and Flickr30k's `image_name| comment_number| comment`.
+    Several columns may be captions: caption and captions, of the same name, or
+    numbered. Commas in the last column need no quotes if it is the only caption.
+    Hugging Face's `file_name` and `text` are read too, and Flickr30k's `image_name|
+    comment_number| comment`.
     """
     first_line = read_text(path, "captions").partition("\n")[0].strip()
     if is_results(first_line):
@@ -54,11 +56,31 @@ def _ends_with_the_only_caption(header: Sequence[str]) -> bool:
     return _caption_columns(header) == [len(header) - 1]
 
 
-def _caption_columns(header: Sequence[str]) -> list[int]:
-    names = [_NUMBERED.fullmatch(column) for column in header]
-    kinds = [match[1] if match else "" for match in names]
-    chosen = next((name for name in CAPTION_KEYS if name in kinds), None)
-    return [place for place, kind in enumerate(kinds) if kind == chosen]
+def _caption_columns(header: Iterable[str]) -> list[int]:
+    """Find the columns, or keys, of captions: those of one kind, numbered or not."""
+    kinds = list(map(_kind, header))
+    chosen = next((kind for kind in CAPTION_KEYS if not {*kind}.isdisjoint(kinds)), ())
+    return [place for place, kind in enumerate(kinds) if kind in chosen]
+
+
+def _kind(name: str) -> str:
+    match = _NUMBERED.fullmatch(name)
+    return match[1] if match else name
+
+
+def _check_kinds(names: Iterable[str], where: str) -> None:
+    """Refuse columns or keys of which it cannot be told which hold the captions.
+
+    Raises:
+        AppError: if there are `caption` and `text`, say.
+    """
+    firsts = [next((n for n in names if _kind(n) in kind), "") for kind in CAPTION_KEYS]
+    if len(found := [repr(name) for name in firsts if name]) > 1:
+        raise AppError(
+            f"{where} has {' and '.join(found)}, and both may hold captions. If both "
+            "do, call them `caption_1` and `caption_2`; if not, give the other one "
+            "another name, such as `note`."
+        )
 
 
 def _columns(
@@ -75,6 +97,7 @@ def _columns(
             f"{where} should name the columns image and caption (or file_name and "
             f"text), and maybe split. {advice}"
         )
+    _check_kinds(header, where)
     check_once(header, (image, "split"), where)
     split = header.index("split") if "split" in header else None
     return header.index(image), captions, split
@@ -91,7 +114,7 @@ def jsonl_rows(path: Path) -> Iterator[Row]:
 def item_row(item: Any, where: str) -> Row:
     """Read an object of image (or file_name), caption (or text), and maybe split.
 
-    The caption may be a list, and a key `captions` stand beside it.
+    The caption may be a list, and keys `captions`, or numbered ones, stand beside it.
 
     Raises:
         AppError: if it is no such object.
@@ -102,10 +125,12 @@ def item_row(item: Any, where: str) -> Row:
     files: tuple[str, ...] = ()
     if id_ is None or name_key in keys:
         files = (checked_name(get_value(item, name_key, str, where), where),)
+    names = [*keys]
+    _check_kinds(names, where)
     found: list[str] = []
-    for key in [key for key in CAPTION_KEYS if key in keys][:2] or ["caption"]:
-        if key not in ("caption", "captions") and found:
-            break
+    for key in [names[place] for place in _caption_columns(names)] or ["caption"]:
+        if found and keys[key] is None:  # some have fewer captions than others
+            continue
         texts = get_value(item, key, list if key == "captions" else (str, list), where)
         texts = [texts] if isinstance(texts, str) else texts
         if not all(isinstance(text, str) for text in texts):
