@@ -220,6 +220,7 @@ def evaluate(
     """
     from captioner import evaluate as evaluation
     from captioner.formats import FORMATS
+    from captioner.outputs import say_ids
     from shared.data.captioned import read_dataset, select
     from shared.files.locks import hold
     from shared.files.outputs import write_file
@@ -228,6 +229,8 @@ def evaluate(
         evaluation.check_output(output, overwrite)
         context.with_resource(hold(output, "`captioner evaluate`"))
     photos = select(read_dataset(data), split)
+    if output:
+        say_ids(output, [{"image": p.name, "image_id": p.id} for p in photos])
     from captioner.predict import load_captioner
 
     given = {

@@ -13,10 +13,10 @@ they are; and of a model with concepts the record has "concepts", a list of {"wo
 
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any, TextIO, cast
 
 from captioner.concepts import Concept
-from shared.data.results import image_id
+from shared.data.results import image_ids
 from shared.errors import AppError
 from shared.files.formats import Formats, Record, json_list, table, write_jsonl
 
@@ -104,11 +104,31 @@ def _rows(record: Record) -> Iterator[Record]:
 _UNSURE = {None: "", True: "true", False: "false"}
 
 
-def _coco_entry(record: Record) -> Record:
-    """Give the best caption, and the id: the record's, if it has one."""
-    name = record["image"]
-    found = record.get("image_id", image_id(name))
-    return {"image_id": found, "caption": record["caption"]}
+def choose_ids(records: Sequence[Record]) -> Sequence[int | str]:
+    """Choose what COCO's results call the photos.
+
+    Their ids, under "image_id", if the data set gives each photo its own; else the
+    numbers in COCO's file names, if all have one of their own; else their names.
+    """
+    names = [record["image"] for record in records]
+    known = [record.get("image_id") for record in records]
+    for ids in (known, image_ids(names)):
+        if None not in ids and len(set(map(str, ids))) == len(ids):
+            return cast(Sequence[int | str], ids)
+    return names
+
+
+def write_coco_results(records: Iterable[Record], file: TextIO, folder: Path) -> None:
+    """Write the best caption of each photo, and its id, see `choose_ids`."""
+    keys = ("image", "image_id", "caption", "error")
+    kept = [{key: record[key] for key in keys if key in record} for record in records]
+    pairs = zip(kept, choose_ids(kept), strict=True)
+    _write_entries((record | {"image_id": id_} for record, id_ in pairs), file, folder)
+
+
+_write_entries = json_list(
+    lambda record: {key: record[key] for key in ("image_id", "caption")}
+)
 
 
 def write_html(records: Iterable[Record], file: TextIO, folder: Path) -> None:
@@ -123,6 +143,6 @@ CAPTION = ("caption", "log_prob", "confidence", "unsure")  # of a record's capti
 FORMATS: Formats = {
     ".jsonl": write_jsonl,
     ".csv": table(("image", *CAPTION, "error"), _rows),
-    ".json": json_list(_coco_entry),
+    ".json": write_coco_results,
     ".html": write_html,
 }

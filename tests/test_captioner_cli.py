@@ -453,7 +453,7 @@ def test_ctrl_c_keeps_what_is_done(target, stop, capsys, fake):
     fake.stop, fake.error = stop, KeyboardInterrupt()
     status, _, err = run(capsys, *words, target)
     assert status == 130
-    notes = [line for line in err if line.startswith("note: ")]
+    notes = [line for line in err if line.startswith("note: ") and "kept" in line]
     assert len(notes) == bool(stop)
     assert not stop or f"note: {2 * stop} of 7 photos are kept in {target}" in notes[0]
     fake.stop = None
@@ -711,7 +711,8 @@ def test_evaluate_scores_a_split_and_leaves_broken_photos_out(capsys, fake):
     assert fake.changes == [{}]
     Path("data/3.png").write_bytes(b"")
     assert main([*words.split(), "-o", "captions.json"]) == 0
-    out, _ = capsys.readouterr()
+    out, err = capsys.readouterr()
+    assert "note: captions.json: image_id is what the photos are called" in err
     assert "5 images" in out
     assert "cannot be read, left out: 1\n    3.png: the file is empty." in out
     entries = json.loads(Path("captions.json").read_text())

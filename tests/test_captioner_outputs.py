@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from captioner.formats import FORMATS
+from captioner.formats import FORMATS, choose_ids
 from captioner.outputs import open_output
 from captioner.results import read_results
 from captioner.sidecars import Sidecars
@@ -103,11 +103,77 @@ def test_a_page_says_what_is_unsure():
     assert "<p>a dog <small>(not sure)</small></p>" in Path("out.html").read_text()
 
 
-def test_json_is_coco_results_with_coco_numbers():
-    write("out.json")
+def coco_ids(names, capsys):
+    """Write captions of photos; give what COCO's results call them, and the notes."""
+    photos = [Path(name) for name in names]
+    write("out.json", [record(name, found("a dog")) for name in names], photos)
     entries = json.loads(Path("out.json").read_text(encoding="utf-8"))
-    assert entries[0] == {"image_id": "b/1.jpg", "caption": "a dog"}
-    assert [e["image_id"] for e in entries] == ["b/1.jpg", "ü 狗.jpg", 42, "9.jpg"]
+    assert all(list(e) == ["image_id", "caption"] for e in entries)
+    return [e["image_id"] for e in entries], capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("names", "ids"),
+    [
+        (["val2017/000000391895.jpg", "000000000042.png"], [391895, 42]),
+        (["COCO_val2014_000000391895.jpg", "x/000000000042.jpg"], [391895, 42]),
+        (["COCO_test2015_123456789012.JPG"], [123456789012]),
+        (["abstract_v002_train2015_000000011779.png"], [11779]),
+    ],
+)
+def test_json_numbers_photos_as_coco_does(names, ids, capsys):
+    assert coco_ids(names, capsys) == (ids, "")
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ["IMG_202401011230.jpg"],
+        ["20240101_123000_000123456789.jpg"],
+        ["202401011230.jpg", "202401011231.jpg"],
+        ["VID_000000391895.jpg"],
+        ["COCO_val2014_000000391895.jpg", "b/1.jpg", "ü 狗.jpg"],
+        ["000000391895.jpg", "IMG_000000391896.jpg"],
+        ["٠٠٠٠٠٠٣٩١٨٩٥.jpg"],
+    ],
+)
+def test_json_calls_other_photos_by_their_names(names, capsys):
+    ids, said = coco_ids(names, capsys)
+    assert ids == names
+    assert "out.json: image_id is what the photos are called, such as" in said
+    assert repr(names[0]) in said
+    Path("out.json").unlink()
+    write("out.jsonl", [record(n, found("x")) for n in names], list(map(Path, names)))
+    assert capsys.readouterr().err == ""
+
+
+def test_a_broken_photo_counts_when_the_ids_are_chosen():
+    names = ["000000000042.jpg", "IMG_1.jpg"]
+    known = [record(names[0], found("x")), record(names[1])]
+    write("out.json", known, [Path(name) for name in names])
+    assert json.loads(Path("out.json").read_text())[0]["image_id"] == names[0]
+
+
+@pytest.mark.parametrize(
+    ("given", "ids"),
+    [
+        ([7, 8], [7, 8]),
+        ([0, "b"], [0, "b"]),
+        ([7, None], [1, 2]),
+        ([7, 7], [1, 2]),
+        ([7, "7"], [1, 2]),
+        ([None, None], [1, 2]),
+    ],
+)
+def test_ids_of_the_data_set_come_first_if_each_photo_has_its_own(given, ids):
+    names = ["000000000001.jpg", "000000000002.jpg"]
+    known = [{"image": n, "image_id": i} for n, i in zip(names, given, strict=True)]
+    assert list(choose_ids(known)) == ids
+
+
+def test_two_photos_of_one_number_are_called_by_their_names():
+    names = ["a/000000000001.jpg", "b/000000000001.jpg"]
+    assert choose_ids([{"image": name} for name in names]) == names
 
 
 def test_json_without_captions_is_an_empty_list():
@@ -121,6 +187,8 @@ def test_json_without_captions_is_an_empty_list():
         ("COCO_val2014_000000391895.jpg", 391895),
         ("val2017/000000391895.jpg", 391895),
         ("0000391895.jpg", "0000391895.jpg"),
+        ("IMG_202401011230.jpg", "IMG_202401011230.jpg"),
+        ("202401011230.jpg", "202401011230.jpg"),
         ("a000000391895.jpg", "a000000391895.jpg"),
         ("000000391895_edited.jpg", "000000391895_edited.jpg"),
     ],

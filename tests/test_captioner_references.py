@@ -117,6 +117,20 @@ def test_names_are_matched_to_references_without_names(capsys):
     assert "BLEU-1    100.0" in score(capsys, *words)[1]
 
 
+PHONE = ["IMG_202401011230.jpg", "VID_202401011230.jpg", "202401011230.jpg"]
+
+
+def test_dates_in_names_are_no_ids(capsys):
+    """The same date in two names makes them neither one photo nor two that fit."""
+    lines = [f"{name},a photo called {Path(name).stem}" for name in PHONE]
+    put("refs.csv", "\n".join(["image,caption", *lines]))
+    put("out.json", results([(name, name) for name in PHONE]))
+    assert "BLEU-1    100.0" in score(capsys, "out.json", "refs.csv")[1]
+    put("out.json", results([("OTHER_202401011230.jpg", "x")]))
+    status, _, err = score(capsys, "out.json", "refs.csv", "--subset")
+    assert (status, "OTHER_202401011230.jpg fits 0 photos" in err) == (1, True)
+
+
 def test_ids_that_two_files_share_need_the_split(capsys):
     for word, name in (("train", "t.jpg"), ("val", "v.jpg")):
         put(f"data/annotations/captions_{word}2014.json", coco({1: name}))

@@ -13,7 +13,12 @@ from shared.utf8 import read_text
 TABLES = (".csv", ".tsv")
 Thing = TypeVar("Thing")
 
-_COCO_NAME = re.compile(r"(?:.*_)?(\d{12})")
+# As COCO and VQA's abstract scenes name photos: COCO_val2014_000000391895, since 2017
+# 000000391895. Other numbers of twelve digits are dates: no id of COCO has seven.
+_COCO_NAME = re.compile(
+    r"(?:(?:COCO|abstract_v002)_(?:train|val|test)20\d\d_|(?=0{6}))(\d{12})",
+    re.IGNORECASE | re.ASCII,
+)
 
 
 def read_entries(
@@ -75,9 +80,19 @@ def _parse(text: str, where: str, form: str) -> Any:
 
 
 def image_id(name: str) -> int | str:
-    """Number that COCO gave a photo, if its name carries it, else the name."""
+    """Number that COCO gave a photo, if it is named as COCO's are, else the name."""
     match = _COCO_NAME.fullmatch(_path(name).stem)
     return int(match[1]) if match else name
+
+
+def image_ids(names: Sequence[str]) -> Sequence[int | str]:
+    """Number photos as COCO does, if all of them are named so; else give the names.
+
+    A set of photos of which only some are COCO's has no numbers: those of the others
+    would be taken for COCO's.
+    """
+    ids = [image_id(name) for name in names]
+    return ids if all(isinstance(id_, int) for id_ in ids) else names
 
 
 class ByName(Generic[Thing]):
