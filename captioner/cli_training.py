@@ -228,7 +228,10 @@ def evaluate(
     if output:
         evaluation.check_output(output, overwrite)
         context.with_resource(hold(output, "`captioner evaluate`"))
-    photos = select(read_dataset(data), split)
+    records = read_dataset(data)
+    photos = select(records, split)
+    train = [] if split == "train" else [r for r in records if r.split == "train"]
+    learnt = [text for record in train for text in record.captions]
     if output:
         say_ids(output, [{"image": p.name, "image_id": p.id} for p in photos])
     from captioner.predict import load_captioner
@@ -241,11 +244,11 @@ def evaluate(
     changes = {name: value for name, value in given.items() if value is not None}
     captioner = load_captioner(model, runtime=runtime, batch_size=batch_size, **changes)
     with progress_bar("captions", len(photos)) as advance:
-        records = evaluation.caption_photos(captioner, photos, advance)
+        found = evaluation.caption_photos(captioner, photos, advance)
     if output:
-        write_file(output, records, FORMATS)
+        write_file(output, found, FORMATS)
     units = captioner.vocabulary.units
-    print(evaluation.score_records(records, photos, official, units))
+    print(evaluation.score_records(found, photos, official, units, learnt))
 
 
 def export(
@@ -294,6 +297,10 @@ def score(
         typer.Option(help="What is a word, in languages without spaces."),
     ] = "word",
     official: Official = False,
+    against: Annotated[
+        Path | None,
+        typer.Option(metavar="RESULTS", help="Other captions of them, to compare."),
+    ] = None,
 ) -> None:
     """Score captions from a file against what people wrote.
 
@@ -302,12 +309,13 @@ def score(
     read alone, whatever lies beside it.
     """
     from captioner.evaluate import score_results
-    from captioner.references import read_references
+    from captioner.references import read_learnt, read_references
     from captioner.results import read_results
 
-    found = read_results(results)
+    found, other = read_results(results), read_results(against) if against else None
     written = read_references(references, split)
-    print(score_results(found, written, official, subset, units))
+    learnt = [] if split == "train" else read_learnt(references)
+    print(score_results(found, written, official, subset, units, learnt, other))
 
 
 COMMANDS = (data, train, teach, evaluate, export, score)

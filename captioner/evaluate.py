@@ -1,7 +1,7 @@
 """Score a captioner on a data set, or captions from a file."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +12,8 @@ from captioner.results import Results
 from shared.data.captioned import Record
 from shared.errors import AppError
 from shared.files.atomic import check_target
-from shared.runs.scores import listed
+from shared.runs.resampling import Difference
+from shared.runs.scores import list_differences, listed
 from shared.text.vocabulary import Units
 from shared.vision.images import image_name
 
@@ -82,13 +83,14 @@ def score_records(
     photos: Sequence[Record],
     official: bool = False,
     units: Units = "word",
+    learnt: Iterable[str] = (),
 ) -> Evaluation:
     """Score the best captions against what people wrote.
 
     Args:
         records: see `caption_photos`.
         photos: with their references, see `shared.data.captioned.select`.
-        official, units: see `captioner.metrics.report.score_captions`.
+        official, units, learnt: see `captioner.metrics.report.score_captions`.
 
     Raises:
         AppError: if no photo could be read, or `official` cannot run.
@@ -101,7 +103,8 @@ def score_records(
             f"{': '.join(broken[0])}"
         )
     references = {p.name: p.captions for p in photos if p.name in captions}
-    return Evaluation(score_captions(captions, references, official, units), broken)
+    report = score_captions(captions, references, official, units, learnt)
+    return Evaluation(report, broken)
 
 
 @dataclass(frozen=True)
@@ -113,11 +116,13 @@ class FileEvaluation:
         broken: the photos that have an error in the file, and were left out.
         unnamed: how many photos of the references the file does not name, which
             were left out.
+        differences: by score, from the captions of another file, if there is one.
     """
 
     report: Report
     broken: Sequence[str]
     unnamed: int
+    differences: Mapping[str, Difference] = field(default_factory=dict)
 
     def __str__(self) -> str:
         lines = [str(self.report)]
@@ -130,6 +135,7 @@ class FileEvaluation:
             lines.append(
                 f"warning: photos without a caption, left out: {len(self.broken)}"
             )
+        lines += list_differences(self.differences)
         return "\n".join(lines)
 
 
@@ -139,12 +145,16 @@ def score_results(
     official: bool = False,
     subset: bool = False,
     units: Units = "word",
+    learnt: Iterable[str] = (),
+    against: Results | None = None,
 ) -> FileEvaluation:
     """Score captions from a file; photos that failed there are left out.
 
     Args:
-        official, units: see `captioner.metrics.report.score_captions`.
+        official, units, learnt: see `captioner.metrics.report.score_captions`.
         subset: whether to leave out the references that the file does not name.
+        against: other captions of the same photos, to compare with. Photos that
+            failed there are left out, too.
 
     Raises:
         AppError: if captions and references are not about the same photos.
@@ -152,7 +162,23 @@ def score_results(
     found = match_results(results, references)
     chosen = choose_references(found, references, subset)
     labels = {id(found[image]): image for image in results}
-    scored = {labels[id(r)]: r.captions for r in chosen if id(r) in labels}
-    report = score_captions(dict(results), scored, official, units)
-    broken = [str(found[image]) for image in results.skipped]
-    return FileEvaluation(report, broken, len(references) - len(chosen))
+    failed = [str(found[image]) for image in results.skipped]
+    if against is not None:
+        others = match_results(against, references)
+        both = choose_references(others, references, subset)
+        other = {id(others[image]): against[image] for image in against}
+        kept = set(map(id, both))
+        chosen = [reference for reference in chosen if id(reference) in kept]
+        failed += [str(others[i]) for i in against.skipped if id(others[i]) in labels]
+        labels = {key: image for key, image in labels.items() if key in other}
+    scored = {labels[id(r)]: r for r in chosen if id(r) in labels}
+    written = {image: reference.captions for image, reference in scored.items()}
+    texts = {image: results[image] for image in scored}
+    several = {i: results.several.get(i, [text]) for i, text in texts.items()}
+    report = score_captions(texts, written, official, units, learnt, several)
+    differences: Mapping[str, Difference] = {}
+    if against is not None:
+        guesses = {image: other[id(reference)] for image, reference in scored.items()}
+        differences = report.compare(score_captions(guesses, written, official, units))
+    left_out = len(references) - len(chosen)
+    return FileEvaluation(report, failed, left_out, differences)

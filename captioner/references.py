@@ -68,6 +68,15 @@ def read_references(source: str, split: str | None = None) -> list[Reference]:
     return [Reference(*key, tuple(texts)) for key, texts in written.items()]
 
 
+def read_learnt(source: str) -> list[str]:
+    """Read the captions of a source's split train; none if it has no such split."""
+    try:
+        references = read_references(source, "train")
+    except AppError:
+        return []
+    return [text for reference in references for text in reference.captions]
+
+
 def match_results(
     results: Results, references: Sequence[Reference]
 ) -> dict[str, Reference]:

@@ -18,12 +18,14 @@ class Results(dict[str, str]):
     Attributes:
         ids: of the images for which the file tells one, by name (or by id, too).
         skipped: the images that have an error instead.
+        several: all captions of the images that have more than one, the best first.
     """
 
     def __init__(self) -> None:
         super().__init__()
         self.ids: dict[str, str] = {}
         self.skipped: tuple[str, ...] = ()
+        self.several: dict[str, list[str]] = {}
 
 
 def read_results(path: Path) -> Results:
@@ -59,7 +61,11 @@ def read_results(path: Path) -> Results:
             )
         if image not in results:
             results[image] = caption
-        elif not (is_table and record.get("log_prob")):
+            if others := _others(record):
+                results.several[image] = others
+        elif is_table and record.get("log_prob"):
+            results.several.setdefault(image, [results[image]]).append(caption)
+        else:
             raise AppError(
                 f"{where}: image {image} has a caption already. Scores need "
                 "one caption an image; keep the best one."
@@ -68,6 +74,15 @@ def read_results(path: Path) -> Results:
         raise AppError(f"{path} holds no captions ({len(failed)} records with errors).")
     results.skipped = tuple(name for name in failed if name not in results)
     return results
+
+
+def _others(record: dict[str, Any]) -> list[str]:
+    """Give all captions of a record that has several, as `captioner caption` writes."""
+    listed = record.get("captions")
+    entries = listed if isinstance(listed, list) else []
+    texts = [entry.get("caption") for entry in entries if isinstance(entry, dict)]
+    found = [text for text in texts if isinstance(text, str)]
+    return found if len(found) > 1 else []
 
 
 def _image(record: dict[str, Any], where: str, results: Results) -> str:

@@ -270,6 +270,29 @@ def test_failed_answers_are_left_out_of_a_score():
         score_results(Path("b.jsonl"), references)
 
 
+def test_answers_are_compared_with_others_of_the_same_questions(capsys):
+    write_data(photos=20)
+    references = read_references("data.jsonl")
+    for name, wrong in (("a.jsonl", 30), ("b.jsonl", 20), ("blind.jsonl", 40)):
+        rows = [
+            {"id": r.id, "answer": "?" if place >= wrong else r.answers[0]}
+            for place, r in enumerate(references)
+        ]
+        Path(name).write_text("".join(f"{json.dumps(row)}\n" for row in rows))
+    words = ["score", "a.jsonl", "data.jsonl", "--against", "b.jsonl"]
+    status, out, _ = run(capsys, *words, "--blind", "blind.jsonl")
+    assert status == 0
+    assert "exact match  +25.0 (+5.0 to +45.0), p = 0.06" in out
+    assert "gain over blind: -25.0 (" in out
+    report, _ = score_results(Path("a.jsonl"), references, against=Path("b.jsonl"))
+    saved = json.loads(json.dumps(report.to_dict()))
+    found = saved["differences"]["exact match"]
+    assert found["value"] == pytest.approx(25)
+    # Five of ten pairs of questions differ: all right, or all wrong, is 1 of 16.
+    assert found["p"] == pytest.approx(2 / 2**5, abs=0.01)
+    assert "tallies" not in saved
+
+
 def official(start="v2_", words=("train", "val"), with_questions=True, below=""):
     """Write the official files; questions 0 and 1 are train's, 10 and 11 val's."""
     folder = Path(below)

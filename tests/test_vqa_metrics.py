@@ -12,7 +12,7 @@ from vqa.answers import normalize_official
 from vqa.data import Record
 from vqa.metrics import wups as wups_room
 from vqa.metrics.accuracy import choice_match, exact_match, vqa_accuracy
-from vqa.metrics.report import Report, Score, confidence_interval
+from vqa.metrics.report import Report, Score
 from vqa.metrics.scoring import score_answers, score_each
 from vqa.metrics.wups import split_items, wups
 
@@ -362,23 +362,6 @@ def test_doubtful_answers_get_warnings():
 def test_what_cannot_be_scored(records, answers, more, message):
     with pytest.raises(AppError, match=message):
         score_answers(records, answers, **more)
-
-
-def test_interval_holds_the_mean_and_shrinks_with_photos():
-    rng = random.Random(1)
-    scores = [float(rng.random() < 0.6) for _ in range(1000)]
-    photos = [str(i) for i in range(1000)]
-    low, high = confidence_interval(scores, photos)
-    mean = sum(scores) / 10
-    assert low < mean < high
-    assert high - low == pytest.approx(2 * 1.96 * 100 * (0.24 / 1000) ** 0.5, rel=0.15)
-    assert confidence_interval(scores, photos) == (low, high)
-    # Ten questions a photo, all right or all wrong: the photos are what counts.
-    tenfold = [score for score in scores[:100] for _ in range(10)]
-    names = [photo for photo in photos[:100] for _ in range(10)]
-    alone = confidence_interval(scores[:100], photos[:100])
-    assert confidence_interval(tenfold, names) == pytest.approx(alone)
-    assert confidence_interval([1.0], ["a"]) == (100, 100)
 
 
 ALIKE = {("chair", "sofa"): 0.95, ("chair", "table"): 0.8, ("lamp", "sofa"): 0.5}

@@ -252,6 +252,10 @@ def score(
         bool, typer.Option("--subset", help="Only the questions that RESULTS names.")
     ] = False,
     wups: Wups = False,
+    against: Annotated[
+        Path | None,
+        typer.Option(metavar="RESULTS", help="Other answers to them, to compare."),
+    ] = None,
 ) -> None:
     """Score answers from a file against what people answered.
 
@@ -261,8 +265,9 @@ def score(
     """
     from vqa.evaluate import read_references, score_results
 
+    records = read_references(annotations, split)
     report, left_out = score_results(
-        results, read_references(annotations, split), protocol, wups, blind, subset
+        results, records, protocol, wups, blind, subset, against
     )
     print(report)
     if left_out:

@@ -299,6 +299,7 @@ def score_results(
     with_wups: bool = False,
     blind: Path | None = None,
     subset: bool = False,
+    against: Path | None = None,
 ) -> tuple[Report, list[str]]:
     """Score answers from a file; questions that failed there are left out.
 
@@ -309,6 +310,7 @@ def score_results(
         blind: a file of answers without the photos.
         subset: whether questions that the results do not name are left out, too; a
             warning of the report counts them.
+        against: a file of other answers to the same questions, to compare with.
 
     Returns:
         the report, and the ids of the questions that failed.
@@ -316,24 +318,30 @@ def score_results(
     Raises:
         AppError: if answers and questions do not belong together.
     """
-    answers, failed = match_results(read_results(results), records)
-    unseen: dict[str, str] | None = None
-    if blind:
-        unseen, failed_unseen = match_results(read_results(blind), records)
-        failed = list(dict.fromkeys(failed + failed_unseen))
-    known = answers.keys() & unseen.keys() if unseen is not None else answers.keys()
-    left_out = set(failed)
+    files = {"answers": results, "blind": blind, "against": against}
+    given: dict[str, dict[str, str]] = {}
+    left_out: dict[str, None] = {}
+    for name, path in files.items():
+        if path:
+            given[name], failed = match_results(read_results(path), records)
+            left_out |= dict.fromkeys(failed)
     asked = [record for record in records if record.id not in left_out]
-    kept = [record for record in asked if record.id in known]
+    kept = [r for r in asked if all(r.id in answers for answers in given.values())]
     if len(kept) < len(asked) and not subset:
         raise _unanswered(kept, asked)
-    seen = {record.id: answers[record.id] for record in kept}
-    guessed = {r.id: unseen[r.id] for r in kept} if unseen is not None else None
-    report = score_answers(kept, seen, guessed, protocol, with_wups)
+    chosen = {
+        name: {record.id: answers[record.id] for record in kept}
+        for name, answers in given.items()
+    }
+    unseen = chosen.get("blind")
+    report = score_answers(kept, chosen["answers"], unseen, protocol, with_wups)
+    if against:
+        other = score_answers(kept, chosen["against"], None, protocol, with_wups)
+        report = report.against(other)
     if silent := len(asked) - len(kept):
         said = f"questions that the results do not name, left out: {silent}"
         report = replace(report, warnings=(said, *report.warnings))
-    return report, failed
+    return report, list(left_out)
 
 
 def _unanswered(kept: Sequence[Record], asked: Sequence[Record]) -> AppError:

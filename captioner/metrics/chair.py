@@ -4,12 +4,15 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from functools import cache
 from typing import NamedTuple
 
+import numpy as np
+
 from shared.concepts.words import (
     broader_words,
     coco_words,
     concept_mentions,
     read_concepts,
 )
+from shared.runs.resampling import Tally, ratio
 from shared.text.vocabulary import split_words
 
 
@@ -27,6 +30,12 @@ class Chair(NamedTuple):
     mentions: int
     false_captions: int
     false_mentions: int
+
+    @classmethod
+    def of(cls, things: np.ndarray) -> "Chair | None":
+        """Add up what `count_things` counted; None if nothing is named."""
+        found = cls(*things.sum(axis=0).tolist())
+        return found if found.mentions else None
 
     def __str__(self) -> str:
         sentences = 100 * self.false_captions / self.captions
@@ -60,16 +69,32 @@ def chair(
     Source: Rohrbach et al. 2018, arXiv:1809.02156; there a thing that a caption names
         twice counts twice, and the names are its own.
     """
-    mentions = false_captions = false_mentions = 0
+    return Chair.of(count_things(captions, references, seen))
+
+
+def count_things(
+    captions: Mapping[str, str],
+    references: Mapping[str, Sequence[str]],
+    seen: Mapping[str, Collection[str]] | None = None,
+) -> np.ndarray:
+    """Count what each caption names, see `chair`.
+
+    Returns:
+        int (captions, 4): the fields of `Chair`, of each caption.
+    """
+    rows = []
     for name, caption in captions.items():
         said = _things([caption])
         there = _things(references[name]).union((seen or {}).get(name, ()))
-        mentions += len(said)
-        false_captions += not said <= there
-        false_mentions += len(said - there)
-    if not mentions:
-        return None
-    return Chair(len(captions), mentions, false_captions, false_mentions)
+        false = len(said - there)
+        rows.append((1, len(said), int(false > 0), false))
+    return np.array(rows)
+
+
+def tally_chair(things: np.ndarray) -> dict[str, Tally]:
+    """Tally CHAIR-s and CHAIR-i of what `count_things` counted."""
+    shares = {"CHAIR-s": things[:, [2, 0]], "CHAIR-i": things[:, [3, 1]]}
+    return {name: Tally(counts, ratio) for name, counts in shares.items()}
 
 
 def _things(sentences: Iterable[str]) -> set[str]:

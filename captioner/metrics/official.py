@@ -23,7 +23,7 @@ SECONDS_PER_IMAGE = 0.1
 
 def score_officially(
     captions: Mapping[str, str], references: Mapping[str, Sequence[str]]
-) -> tuple[dict[str, float], list[list[str]]]:
+) -> tuple[dict[str, float], list[list[str]], list[list[list[str]]]]:
     """Tokenise and score captions as the COCO evaluation does, without SPICE.
 
     Args:
@@ -33,6 +33,7 @@ def score_officially(
     Returns:
         scores: BLEU-1 to BLEU-4, ROUGE-L and METEOR from 0 to 1, CIDEr-D to 10.
         hypotheses: the words of the captions, in the order of `references`.
+        references: the words of those, in this order, too.
 
     Raises:
         AppError: if the package or Java is missing, or if they fail or hang.
@@ -69,7 +70,7 @@ def score_officially(
             "works, or use the built-in scorer, which needs no Java."
         )
     answer = json.loads(output)
-    return answer["scores"], answer["hypotheses"]
+    return answer["scores"], answer["hypotheses"], answer["references"]
 
 
 def _check_installed() -> None:
@@ -132,6 +133,7 @@ def _score(images: Sequence[tuple[str, Sequence[str]]]) -> dict[str, Any]:
     return {
         "scores": {name: float(score) for name, score in scores.items()},
         "hypotheses": [words.split() for (words,) in hypotheses.values()],
+        "references": [[*map(str.split, texts)] for texts in references.values()],
     }
 
 

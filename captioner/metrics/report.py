@@ -6,14 +6,30 @@ and reports everything times 100, as papers do.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field, replace
+from functools import partial
 from typing import Any
 
-from captioner.metrics.bleu import bleu
-from captioner.metrics.chair import Chair, chair
+from captioner.metrics.bleu import ORDERS, count_bleu, score_bleu
+from captioner.metrics.chair import Chair, count_things, tally_chair
+from captioner.metrics.diversity import (
+    Diversity,
+    NBest,
+    measure_diversity,
+    measure_nbest,
+)
 from captioner.metrics.photo_metrics import PHOTO_METRICS, score_each
 from captioner.metrics.words import Words
 from shared.errors import AppError
+from shared.runs.resampling import (
+    RESAMPLES,
+    Difference,
+    Interval,
+    Tally,
+    compare,
+    find_intervals,
+    tally_mean,
+)
 from shared.runs.scores import last_lines, refuse_unmatched
 from shared.text.vocabulary import Units, are_glued, split_words
 
@@ -34,6 +50,11 @@ class Report:
         protocol: how the scores were computed, in a sentence.
         warnings: reasons to doubt the scores or the captions.
         chair: how often captions name what is not there; None if they name nothing.
+        diversity: how different the captions are.
+        nbest: of several captions of an image; None if there is one of each.
+        intervals: name -> 95 % confidence interval of the score, and of those of
+            CHAIR; METEOR, which does not follow from counts, has none.
+        tallies: name -> what the same follow from, images in the references' order.
     """
 
     scores: Mapping[str, float]
@@ -45,27 +66,61 @@ class Report:
     protocol: str
     warnings: tuple[str, ...] = ()
     chair: Chair | None = None
+    diversity: Diversity | None = None
+    nbest: NBest | None = None
+    intervals: Mapping[str, Interval] = field(default_factory=dict)
+    tallies: Mapping[str, Tally] = field(
+        default_factory=dict, repr=False, compare=False
+    )
 
     def to_dict(self) -> dict[str, Any]:
-        """Everything, ready for JSON."""
-        return asdict(self) | {"chair": self.chair and self.chair._asdict()}
+        """Everything but what is counted of each image, ready for JSON."""
+        found = asdict(replace(self, tallies={}))
+        del found["tallies"]
+        for name in ("chair", "diversity", "nbest"):
+            part = getattr(self, name)
+            found[name] = part and part._asdict()
+        return found
+
+    def compare(self, other: "Report") -> dict[str, Difference]:
+        """Compare each score with that of other captions of the same images.
+
+        Raises:
+            ValueError: if it is not of as many images.
+        """
+        shared = [name for name in self.tallies if name in other.tallies]
+        return {n: compare(self.tallies[n], other.tallies[n]) for n in shared}
 
     def __str__(self) -> str:
         fewest, most = self.references_per_image
         each = str(most) if fewest == most else f"{fewest} to {most}"
         lines = [
-            f"{name:8} {score:6.1f}  of {_most(name)}"
+            f"{name:8} {score:6.1f}  {f'of {_most(name)}':7}  {self._between(name)}"
             for name, score in self.scores.items()
         ]
-        lines += [
-            *([str(self.chair)] if self.chair else []),
+        if self.chair:
+            names = ("CHAIR-s", "CHAIR-i")
+            rows = zip(str(self.chair).split("\n"), names, strict=True)
+            lines += [f"{row}  {self._between(name)}" for row, name in rows]
+        lines = [
+            *map(str.rstrip, lines),
+            f"in brackets: 95 % confidence, from {RESAMPLES} bootstrap samples of the "
+            "images",
             "",
             f"{self.images} images, {each} references each",
             f"{self.distinct_captions} different captions from "
             f"{self.distinct_words} words, {self.mean_length:.1f} words on average",
+            *(str(part) for part in (self.diversity, self.nbest) if part),
             *last_lines(self.protocol, self.warnings),
         ]
         return "\n".join(lines)
+
+    def _between(self, name: str) -> str:
+        """Write the interval of a score, if it has one."""
+        if name not in self.intervals:
+            return ""
+        low, high = self.intervals[name]
+        return f"({low:.1f} to {high:.1f})"
 
 
 def score_captions(
@@ -73,6 +128,8 @@ def score_captions(
     references: Mapping[str, Sequence[str]],
     official: bool = False,
     units: Units = "word",
+    learnt: Iterable[str] = (),
+    several: Mapping[str, Sequence[str]] | None = None,
 ) -> Report:
     """Score one caption for each image against what people wrote.
 
@@ -82,22 +139,33 @@ def score_captions(
         official: use the tokeniser and the scorers of the COCO evaluation, and
             METEOR, through the package pycocoevalcap; needs Java.
         units: what counts as a word, see `shared.text.vocabulary.split_words`.
+        learnt: captions of training photos, to say how many captions are novel.
+        several: image name -> all its captions, of which `captions` has one.
 
     Raises:
         AppError: if an image has no caption or no references, if a caption
             belongs to no image, or if `official` cannot run.
     """
     _check_images(captions, references)
+    split = partial(split_words, units=units)
+    scores: dict[str, float] = {}
     if official:
         tokeniser = "Stanford PTB tokeniser and scorers of pycocoevalcap"
-        scores, hypotheses = _score_officially(captions, references, units)
+        scores, hypotheses, texts = _score_officially(captions, references, units)
     else:
         tokeniser = "Treebank words in lower case without punctuation"
-        hypotheses = [split_words(captions[name], units) for name in references]
-        texts = [[split_words(text, units) for text in r] for r in references.values()]
-        scores = _score_words(hypotheses, texts)
+        hypotheses = [split(captions[name]) for name in references]
+        texts = [[*map(split, sentences)] for sentences in references.values()]
     if units == "character":
         tokeniser += "; each character of a script without spaces is a word"
+    tallies = tally_scores(hypotheses, texts)
+    scores = scores or {name: tally.value for name, tally in tallies.items()}
+    found = None
+    if units == "word":
+        things = count_things({name: captions[name] for name in references}, references)
+        if found := Chair.of(things):
+            tallies |= tally_chair(things)
+    tallies = {name: _hundredfold(tally) for name, tally in tallies.items()}
     lengths = [len(sentences) for sentences in references.values()]
     distinct = len(set(map(tuple, hypotheses)))
     return Report(
@@ -114,8 +182,29 @@ def score_captions(
             *_doubts(hypotheses, distinct),
             *_unspaced(references.values(), units),
         ),
-        chair=chair(captions, references) if units == "word" else None,
+        chair=found,
+        diversity=measure_diversity(list(captions.values()), hypotheses, learnt),
+        nbest=measure_nbest(
+            [[*map(split, (several or {}).get(name, ()))] for name in references], texts
+        ),
+        intervals=find_intervals(tallies),
+        tallies=tallies,
     )
+
+
+def tally_scores(
+    hypotheses: Sequence[Words], references: Sequence[Sequence[Words]]
+) -> dict[str, Tally]:
+    """Tally every metric: BLEU by what it counts, others by their scores of images."""
+    counts = count_bleu(hypotheses, references)
+    tallies = {f"BLEU-{n}": Tally(counts, partial(score_bleu, order=n)) for n in ORDERS}
+    for name in PHOTO_METRICS:
+        tallies[name] = tally_mean(score_each(name, hypotheses, references))
+    return tallies
+
+
+def _hundredfold(tally: Tally) -> Tally:
+    return tally._replace(score=lambda sums: 100 * tally.score(sums))
 
 
 def _most(name: str) -> int:
@@ -126,25 +215,13 @@ def _most(name: str) -> int:
 
 def _score_officially(
     captions: Mapping[str, str], references: Mapping[str, Sequence[str]], units: Units
-) -> tuple[dict[str, float], list[list[str]]]:
+) -> tuple[dict[str, float], list[list[str]], list[list[list[str]]]]:
     from captioner.metrics.official import score_officially
 
     if units == "character":  # which that tokeniser leaves as they are
         captions = {name: _spaced(text) for name, text in captions.items()}
         references = {n: [*map(_spaced, r)] for n, r in references.items()}
     return score_officially(captions, references)
-
-
-def _score_words(
-    hypotheses: Sequence[Words], references: Sequence[Sequence[Words]]
-) -> dict[str, float]:
-    scores = {
-        f"BLEU-{n}": score for n, score in enumerate(bleu(hypotheses, references), 1)
-    }
-    for name in PHOTO_METRICS:
-        each = score_each(name, hypotheses, references)
-        scores[name] = sum(each) / len(each)
-    return scores
 
 
 def _check_images(

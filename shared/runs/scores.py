@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 from shared.errors import AppError
+from shared.runs.resampling import RESAMPLES, SHUFFLES, Difference
 
 SHOWN = 3  # of the names that do not match
 EXAMPLES = 5  # of the names that are listed with reasons
@@ -38,3 +39,17 @@ def listed(title: str, items: Sequence[tuple[str, str]]) -> list[str]:
 def last_lines(protocol: str, warnings: Sequence[str]) -> list[str]:
     """End a printed report: how scores were computed, and reasons to doubt them."""
     return [f"protocol: {protocol}", *(f"warning: {text}" for text in warnings)]
+
+
+def list_differences(differences: Mapping[str, Difference]) -> list[str]:
+    """Print by how much each score is above that of what it is compared with."""
+    if not differences:
+        return []
+    width = max(map(len, differences))
+    return [
+        "",
+        "difference from --against, with 95 % confidence, and p of chance alone:",
+        *(f"{name:{width}}  {found}" for name, found in differences.items()),
+        f"(paired bootstrap, {RESAMPLES} samples; approximate randomisation, "
+        f"{SHUFFLES} shuffles)",
+    ]

@@ -1,15 +1,13 @@
 """Scores of a set of answers, and the report of them."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
-import numpy as np
-
 from shared.console.progress import counted
-from shared.runs.scores import last_lines
+from shared.runs.resampling import Difference, Interval, Tally, compare
+from shared.runs.scores import last_lines, list_differences
 
-_RESAMPLES = 1000
 _SHOWN = 20  # groups of a kind in the printed report
 
 
@@ -61,35 +59,58 @@ class Report:
             over the classes of answers, so that rare answers weigh as much as "yes".
         groups: kind of group -> name -> main score of its questions, largest first:
             "answer type", "yes or no" (what people answered), "question type".
-        interval: 95 % confidence interval of the main score, times 100.
+        interval: 95 % confidence interval of the main score, times 100. Whole photos
+            are drawn for it, with all their questions.
         questions: how many were scored.
         photos: how many they are about.
         protocol: how the main score is computed.
         warnings: reasons to doubt the scores or the answers.
+        gain: of the main score over that without the photo, if it is known.
+        differences: by score, from other answers to the same questions, if any.
+        tallies: what scores that are means over questions follow from.
     """
 
     scores: Mapping[str, Score]
     groups: Mapping[str, Mapping[str, Score]]
-    interval: tuple[float, float]
+    interval: Interval
     questions: int
     photos: int
     protocol: str
     warnings: tuple[str, ...] = ()
+    gain: Difference | None = None
+    differences: Mapping[str, Difference] = field(default_factory=dict)
+    tallies: Mapping[str, Tally] = field(
+        default_factory=dict, repr=False, compare=False
+    )
 
     def to_dict(self) -> dict[str, Any]:
-        """Everything, ready for JSON; each score also rounded to two digits."""
+        """Give all but the tallies, ready for JSON; scores also with two digits."""
+        found = asdict(replace(self, tallies={}))
+        del found["tallies"]
 
         def entry(score: Score) -> dict[str, Any]:
             return {**asdict(score), "rounded": score.rounded}
 
         return {
-            **asdict(self),
+            **found,
+            "gain": self.gain and self.gain._asdict(),
+            "differences": {n: d._asdict() for n, d in self.differences.items()},
             "scores": {name: entry(score) for name, score in self.scores.items()},
             "groups": {
                 title: {name: entry(score) for name, score in group.items()}
                 for title, group in self.groups.items()
             },
         }
+
+    def against(self, other: "Report") -> "Report":
+        """Add by how much each score is above that of other answers.
+
+        Args:
+            other: of the same questions.
+        """
+        shared = [name for name in self.tallies if name in other.tallies]
+        found = {n: compare(self.tallies[n], other.tallies[n]) for n in shared}
+        return replace(self, differences=found)
 
     def __str__(self) -> str:
         width = max(
@@ -113,7 +134,9 @@ class Report:
             f"{counted(self.questions, 'question')} about "
             f"{counted(self.photos, 'photo')}; {main} {low:.1f} to {high:.1f} with "
             "95 % confidence",
+            *([f"gain over blind: {self.gain}"] if self.gain else []),
             *last_lines(self.protocol, self.warnings),
+            *list_differences(self.differences),
         ]
         return "\n".join(lines)
 
@@ -125,27 +148,3 @@ def _row(name: str, score: Score, width: int) -> str:
         else ""
     )
     return f"{name:{width}}{score.rounded:8.2f}{blind}{score.questions:11}"
-
-
-def confidence_interval(
-    scores: Sequence[float], photos: Sequence[str]
-) -> tuple[float, float]:
-    """95 % confidence interval of a mean score, times 100, by bootstrap.
-
-    Whole photos are drawn, with all their questions, since questions about one
-    photo are right or wrong together.
-
-    Args:
-        scores: of each question, 0 to 1.
-        photos: the name of its photo.
-    """
-    _, owners = np.unique(np.asarray(photos, dtype=object), return_inverse=True)
-    sums = np.bincount(owners, weights=scores)  # (photos,)
-    counts = np.bincount(owners)
-    rng = np.random.default_rng(1)
-    means = []
-    for _ in range(_RESAMPLES):
-        drawn = rng.integers(len(sums), size=len(sums))
-        means.append(sums[drawn].sum() / counts[drawn].sum())
-    low, high = np.quantile(means, (0.025, 0.975))
-    return 100 * float(low), 100 * float(high)

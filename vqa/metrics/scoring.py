@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from shared.errors import AppError
+from shared.runs.resampling import Tally, compare, find_intervals, tally_mean
 from shared.runs.scores import refuse_unmatched
 from vqa.answers import most_common
 from vqa.metrics.accuracy import Answer, Protocol
@@ -20,7 +21,7 @@ from vqa.metrics.question_metrics import (
     QuestionMetric,
     Votes,
 )
-from vqa.metrics.report import Report, Score, confidence_interval
+from vqa.metrics.report import Report, Score
 from vqa.metrics.wups import wups
 
 if TYPE_CHECKING:
@@ -105,15 +106,24 @@ def score_answers(
         title: {name: mean(main, rows) for name, rows in _group(labels).items()}
         for title, labels in _labels(known, classes).items()
     }
+    photos = [record.name for record in known]
+
+    def tally(each: Sequence[float]) -> Tally:
+        return tally_mean([100 * score for score in each], photos)
+
+    tallies = {name: tally(each) for name, each in seen.items()}
+    gain = compare(tallies[main], tally(unseen[main])) if unseen else None
     notes = [note for name, note in _NOTES.items() if name in scores]
     return Report(
         scores=scores,
         groups={title: group for title, group in groups.items() if group},
-        interval=confidence_interval(seen[main], [r.name for r in known]),
+        interval=find_intervals(tallies)[main],
         questions=len(known),
-        photos=len({r.name for r in known}),
+        photos=len(set(photos)),
         protocol="; ".join([f"{metric.protocols[protocol]} ({protocol})", *notes]),
         warnings=(*_left_out(records, metric), *_doubts(known, metric, answers)),
+        gain=gain,
+        tallies=tallies,
     )
 
 
