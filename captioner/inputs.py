@@ -5,19 +5,11 @@ import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import NoReturn
 
+from shared.data.walking import is_photo_name, refuse, walk
 from shared.errors import AppError
 from shared.vision.images import IMAGE_SUFFIXES, NO_ADDRESS, is_address
 
-# Folders, in lower case, of small copies, of what was deleted, and of systems:
-# Synology, QNAP, macOS' archives, Windows. Those of Lightroom end in .lrdata.
-LEFT_OUT = frozenset(
-    {
-        *("@eadir", "#recycle", "#snapshot", "@recycle", "@recently-snapshot"),
-        *("__macosx", "$recycle.bin", "system volume information", "lost+found"),
-    }
-)
 _DIGITS = re.compile(r"(\d+)")
 _SEPARATOR = r"[/\\]" if os.sep == "\\" else "/"
 _DEEP = re.compile(rf"(?:(?<={_SEPARATOR})|^)\*\*(?:{_SEPARATOR}+|$)")
@@ -35,7 +27,8 @@ def find_photos(
     A file is taken whatever its name, even if there is none: reading it says
     what is wrong. In a folder, every file named like a photo is taken, in
     natural order (img2 before img10), except what is hidden (`.x`, `._x.jpg`)
-    and what is in a folder where programs keep small copies, see `LEFT_OUT`.
+    and what is in a folder where programs keep small copies, see
+    `shared.data.walking`.
     A pattern (`*`, `?`, `[ ]`, `**`) stands for what it matches, in that order;
     `**` for the folders that `recursive` would look into.
 
@@ -100,7 +93,7 @@ def _no_address(word: str) -> str:
 
 
 def _match(pattern: str) -> Iterator[str]:
-    """Give what a pattern matches; `**` stands for the folders that `_walk` finds.
+    """Give what a pattern matches; `**` stands for the folders that `walk` finds.
 
     `glob` would follow links in it round and round.
     """
@@ -109,11 +102,11 @@ def _match(pattern: str) -> Iterator[str]:
         yield from glob.iglob(pattern)  # noqa: PTH207
         return
     for top in glob.iglob(start) if start else [os.curdir]:  # noqa: PTH207
-        for folder, files in _walk(Path(top)):
+        for folder, files in walk(Path(top)):
             if rest[0]:
                 yield from _match(os.path.join(glob.escape(folder), rest[0]))  # noqa: PTH118
             else:
-                yield from (f"{folder}/{n}" for n in files if _is_photo_name(n))
+                yield from (f"{folder}/{n}" for n in files if is_photo_name(n))
 
 
 def _list_folder(folder: Path, recursive: bool) -> list[Path]:
@@ -121,52 +114,14 @@ def _list_folder(folder: Path, recursive: bool) -> list[Path]:
 
     def lost(error: OSError) -> None:
         if Path(error.filename) == folder:
-            _refuse(error)
+            refuse(error)
         found.append(Path(error.filename))  # reading it says why; the others go on
 
-    for root, files in _walk(folder, lost):
-        found += [Path(root, name) for name in files if _is_photo_name(name)]
+    for root, files in walk(folder, lost):
+        found += [Path(root, name) for name in files if is_photo_name(name)]
         if not recursive:
             break
     return sorted(found, key=_natural_order)
-
-
-def _walk(
-    folder: Path, lost: Callable[[OSError], object] | None = None
-) -> Iterator[tuple[str, list[str]]]:
-    """Give a folder and those in it, each once, with the names of their files.
-
-    Args:
-        lost: told of folders that cannot be listed; None refuses them.
-    """
-    links = [folder]
-    seen: set[tuple[int, int]] = set()
-    for start in links:  # grows; what is really there comes before what is linked
-        for root, folders, files in os.walk(start, onerror=lost or _refuse):
-            if _is_known(root, seen):
-                folders.clear()
-                continue
-            yield root, files
-            inner = [name for name in folders if not _is_left_out(name)]
-            folders[:] = [n for n in inner if not os.path.islink(Path(root, n))]  # noqa: PTH114
-            links += [Path(root, name) for name in sorted(set(inner) - set(folders))]
-
-
-def _is_known(folder: str, seen: set[tuple[int, int]]) -> bool:
-    """Whether a folder was seen before, by whatever way; it is from now on."""
-    found = os.stat(folder)  # noqa: PTH116
-    known = (found.st_dev, found.st_ino) in seen
-    seen.add((found.st_dev, found.st_ino))
-    return known
-
-
-def _is_left_out(name: str) -> bool:
-    low = name.lower()
-    return name.startswith(".") or low in LEFT_OUT or low.endswith(".lrdata")
-
-
-def _is_photo_name(name: str) -> bool:
-    return not name.startswith(".") and Path(name).suffix.lower() in IMAGE_SUFFIXES
 
 
 def _natural_order(path: Path) -> tuple[list[list[str | int]], str]:
@@ -177,10 +132,6 @@ def _natural_order(path: Path) -> tuple[list[list[str | int]], str]:
         for part in map(str.casefold, path.parts)
     ]
     return parts, str(path)
-
-
-def _refuse(error: OSError) -> NoReturn:
-    raise AppError(f"{error.filename}: the folder cannot be read: {error.strerror}.")
 
 
 def _nothing_in(folder: Path, recursive: bool) -> str:

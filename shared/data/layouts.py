@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Generic, TypeVar
 
 from shared.data.reading import SPLITS, find_file, split_files
+from shared.data.walking import entries, is_folder, is_left_out
 from shared.errors import AppError
 
 Row = TypeVar("Row")
@@ -169,21 +170,19 @@ class Layouts(Generic[Row]):
 
 
 def subfolders(folder: Path) -> list[Path]:
-    """List the folders in a folder that may be opened, without hidden ones."""
-    with os.scandir(folder) as entries:
-        names = sorted(entry.name for entry in entries if entry.is_dir())
+    """List the folders in a folder that may be opened, see `is_left_out`."""
     return [
-        folder / name
-        for name in names
-        if not name.startswith((".", "__"))
-        and os.access(folder / name, os.R_OK | os.X_OK)
+        folder / entry.name
+        for entry in entries(folder)
+        if not is_left_out(entry.name)
+        and is_folder(entry)
+        and os.access(entry.path, os.R_OK | os.X_OK)
     ]
 
 
 def names_in(folder: Path) -> list[str]:
-    """List what a folder holds, by name."""
-    with os.scandir(folder) as entries:
-        return sorted(entry.name for entry in entries)
+    """List what a folder holds, by name, without what is hidden."""
+    return [e.name for e in entries(folder) if not e.name.startswith(".")]
 
 
 def _fitting(files: Mapping[str, Path], pattern: str) -> list[str]:
@@ -221,35 +220,48 @@ def by_word(path: Path, alone: bool) -> list[tuple[Path, str]]:
     return (mine or [(path, "")]) if alone else found
 
 
+def file_name(pattern: str) -> re.Pattern[str]:
+    """Compile a pattern of whole names of files; the case of letters does not matter.
+
+    Archives are unpacked, and names typed, in any: what is looked for beside a file is
+    found by `shared.data.reading.find_file`, which ignores it, too.
+    """
+    return re.compile(pattern, re.IGNORECASE)
+
+
+def named(pattern: str) -> Callable[[Path], bool]:
+    """Make `fits` of a `Layout` of files whose names match, see `file_name`."""
+    compiled = file_name(pattern)
+    return lambda path: compiled.fullmatch(path.name) is not None
+
+
 def by_name(
-    pattern: re.Pattern[str], *words: str
+    pattern: str, *words: str
 ) -> tuple[Callable[[Path], bool], Callable[[Path, bool], list[tuple[Path, str]]]]:
     """Make `fits` and `files` of a `Layout` whose names say the split.
 
     Args:
-        pattern: of the whole name, with a group `word`: the split's.
+        pattern: of the whole name, see `file_name`, with a group `word`: the split's.
         words: the splits in the order in which they are read. Of several between bars,
             such as "testdev|test", one is: the one that is named, else the first that
             is there.
     """
-
-    def fits(path: Path) -> bool:
-        return pattern.fullmatch(path.name) is not None
+    compiled = file_name(pattern)
 
     def files(path: Path, alone: bool) -> list[tuple[Path, str]]:
-        match = pattern.fullmatch(path.name)
+        match = compiled.fullmatch(path.name)
         assert match is not None
-        named, (start, end) = match["word"].lower(), match.span("word")
-        if alone or not any(named in among.split("|") for among in words):
-            return [(path, named)]
+        own, (start, end) = match["word"].lower(), match.span("word")
+        if alone or not any(own in among.split("|") for among in words):
+            return [(path, own)]
         found = []
         for among in (word.split("|") for word in words):
-            for word in [named] if named in among else among:
+            for word in [own] if own in among else among:
                 name = path.name[:start] + word + path.name[end:]
-                file = path if word == named else find_file(path.parent, name)
+                file = path if word == own else find_file(path.parent, name)
                 if file:
                     found.append((file, word))
                     break
         return found
 
-    return fits, files
+    return named(pattern), files

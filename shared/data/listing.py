@@ -4,6 +4,8 @@ import os
 import unicodedata
 from typing import NamedTuple
 
+from shared.data.walking import entries, is_file, is_folder
+from shared.errors import AppError
 from shared.vision.images import IMAGE_SUFFIXES
 
 
@@ -68,16 +70,15 @@ class Listing:
     def _list(self, folder: str) -> _Entries:
         if folder not in self._entries:
             try:
-                with os.scandir(folder) as found:
-                    entries = sorted((e.name, e.is_file(), e.is_dir()) for e in found)
-            except (OSError, ValueError):  # not there, or no name for a folder
-                entries = []
-            files = {name: name for name, is_file, _ in entries if is_file}
+                found = entries(folder)
+            except (AppError, ValueError):  # not there, or no name for a folder
+                found = []
+            files = {entry.name: entry.name for entry in found if is_file(entry)}
             for name in list(files):
                 stem, ending = os.path.splitext(name)  # noqa: PTH122
                 if ending.lower() in IMAGE_SUFFIXES:
                     files.setdefault(stem, name)
-            folders = {name: name for name, _, is_folder in entries if is_folder}
+            folders = {entry.name: entry.name for entry in found if is_folder(entry)}
             self._entries[folder] = _Entries(files, folders)
         return self._entries[folder]
 

@@ -281,15 +281,15 @@ def split_files(path: Path) -> list[tuple[Path, str]]:
 
 def find_file(folder: Path, name: str) -> Path | None:
     """Find a file by its path below a folder, whatever the case of its letters."""
-    for part in name.split("/"):
-        if (folder / part).exists():
-            folder /= part
-            continue
-        try:
+    try:
+        for part in name.split("/"):
+            if (folder / part).exists():
+                folder /= part
+                continue
             alike = [p for p in folder.iterdir() if p.name.lower() == part.lower()]
-        except OSError:
-            return None
-        if not alike:
-            return None
-        folder = min(alike)
-    return folder if folder.is_file() else None
+            if not alike:
+                return None
+            folder = min(alike)
+        return folder if folder.is_file() else None
+    except OSError:  # no folder, or a name that is too long
+        return None

@@ -3,7 +3,6 @@
 Source: Schwenk et al. 2022, arXiv:2206.01718.
 """
 
-import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,7 +12,7 @@ from shared.errors import AppError
 from vqa.layouts.files import coco_files, read_whole
 from vqa.layouts.rows import Row
 
-_NAME = re.compile(r"aokvqa_v[\dp]+_(?P<word>train|val|test)\.json", re.IGNORECASE)
+_NAME = r"aokvqa_v[\dp]+_(?P<word>train|val|test)\.json"
 _FITS, _FILES = by_name(_NAME, "train", "val", "test")
 
 

@@ -3,19 +3,16 @@
 Source: Johnson et al. 2017, arXiv:1612.06890.
 """
 
-import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from shared.data.layouts import Layout, by_name
+from shared.data.layouts import Layout, by_name, file_name
 from shared.data.reading import SPLITS, checked_name, each_item, get_value, read_json
 from vqa.layouts.rows import Row, first_text
 
-_NAME = re.compile(
-    r"CLEVR_(?P<word>train|val|test)(?P<part>[AB]?)_questions\.json", re.IGNORECASE
-)
-_FITS, _FILES = by_name(_NAME, "train", "val", "test")
+_NAME = file_name(r"CLEVR_(?P<word>train|val|test)(?P<part>[AB]?)_questions\.json")
+_FITS, _FILES = by_name(_NAME.pattern, "train", "val", "test")
 
 
 def clevr_rows(path: Path, word: str) -> Iterator[Row]:

@@ -7,40 +7,34 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from shared.data.layouts import Layout
-from shared.data.reading import SPLITS
+from shared.data.layouts import Layout, by_word, named
+from shared.data.reading import SPLITS, find_file
 from shared.errors import AppError
 from shared.utf8 import read_text
 from vqa.layouts.files import coco_files
 from vqa.layouts.rows import Row
 
 _TYPES = ("object", "number", "color", "location")
+_NAMES = ("questions.txt", "answers.txt", "img_ids.txt", "types.txt")
+_IS_NAMED = named(r"questions\.txt")
 
 
 def _fits(path: Path) -> bool:
-    return path.name == "questions.txt" and path.with_name("answers.txt").exists()
-
-
-def _files(path: Path, alone: bool) -> list[tuple[Path, str]]:
-    folder = path.absolute().parent
-    if alone or folder.name not in SPLITS:
-        return [(path, folder.name if folder.name in SPLITS else "")]
-    both = [(folder.with_name(w) / path.name, w) for w in ("train", "test")]
-    return [(file, word) for file, word in both if file.exists()]
+    return _IS_NAMED(path) and find_file(path.parent, "answers.txt") is not None
 
 
 def coco_qa_rows(path: Path, word: str) -> Iterator[Row]:
     """Read COCO-QA: four files of one line a question."""
     folder = path.parent
-    names = ("questions.txt", "answers.txt", "img_ids.txt", "types.txt")
-    texts = [read_text(folder / name, name.removesuffix(".txt")) for name in names]
+    files = [find_file(folder, name) or folder / name for name in _NAMES]
+    texts = [read_text(file, file.stem.lower()) for file in files]
     columns = [text.rstrip().split("\n") for text in texts]
     lengths = [len(column) for column in columns]
     if len(set(lengths)) > 1:
-        shown = ", ".join(f"{n} {name}" for n, name in zip(lengths, names, strict=True))
+        counts = [f"{n} {name}" for n, name in zip(lengths, _NAMES, strict=True)]
         raise AppError(
             f"The files in {folder} should have as many lines as each other. "
-            f"Received: {shown}."
+            f"Received: {', '.join(counts)}."
         )
     splits = ("val2014", "train2014") if word == "test" else ("train2014", "val2014")
     for number, cells in enumerate(zip(*columns, strict=True), 1):
@@ -67,6 +61,6 @@ LAYOUT = Layout(
     "  train/questions.txt, answers.txt, img_ids.txt, types.txt; also test/ (COCO-QA)",
     (("questions.txt", "train/questions.txt", "test/questions.txt"),),
     _fits,
-    _files,
+    by_word,
     coco_qa_rows,
 )

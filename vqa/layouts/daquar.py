@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from shared.data.layouts import Layout
+from shared.data.layouts import Layout, by_name, itself, named
 from shared.data.reading import SPLITS, read_lines
 from shared.errors import AppError
 from vqa.layouts.rows import Row
@@ -18,21 +18,20 @@ _NAMES_IMAGE = re.compile(
     r"(?:images?|img|imge|imgae|iamge)\s?(\d+)\b",
     re.IGNORECASE,
 )
-_WORD = re.compile(r"(?<![a-z])(train|test)(?![a-z])")
+_SAYS_SPLIT, _of_split = by_name(
+    r".*?(?<![a-z])(?P<word>train|test)(?![a-z]).*\.txt", "train", "test"
+)
+_IS_TEXT = named(r".*\.txt")
 
 
 def _fits(path: Path) -> bool:
-    if not path.name.endswith(".txt"):
+    if not _IS_TEXT(path):
         return False
     return _NAMES_IMAGE.search(next(read_lines(path, "questions"))[1]) is not None
 
 
 def _files(path: Path, alone: bool) -> list[tuple[Path, str]]:
-    match = _WORD.search(path.name)
-    if alone or not match:
-        return [(path, match[0] if match else "")]
-    both = [(path.with_name(_WORD.sub(w, path.name)), w) for w in ("train", "test")]
-    return [(file, word) for file, word in both if file.exists()]
+    return _of_split(path, alone) if _SAYS_SPLIT(path) else itself(path, alone)
 
 
 def daquar_rows(path: Path, word: str) -> Iterator[Row]:

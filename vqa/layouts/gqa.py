@@ -3,7 +3,6 @@
 Source: Hudson and Manning 2019, arXiv:1902.09506.
 """
 
-import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,10 +11,9 @@ from shared.data.reading import SPLITS, checked_name, get_value
 from vqa.layouts.files import read_whole
 from vqa.layouts.rows import Row, first_text
 
-_NAME = re.compile(
+_NAME = (
     r"(?P<word>train|val|testdev|test|challenge|submission)_(balanced|all)_questions"
-    r"(_\d+)?\.json",
-    re.IGNORECASE,
+    r"(_\d+)?\.json"
 )
 _WORDS = ("train", "val", "testdev|test|challenge|submission")
 _FITS, _FILES = by_name(_NAME, *_WORDS)

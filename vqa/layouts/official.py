@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from shared.data.layouts import Layout, subfolders
+from shared.data.layouts import Layout, file_name, names_in, subfolders
 from shared.data.reading import (
     SPLITS,
     Split,
@@ -23,15 +23,13 @@ from shared.errors import AppError
 from vqa.layouts.files import coco_files
 from vqa.layouts.rows import Row, first_text
 
-_QUESTIONS = re.compile(
+_QUESTIONS = file_name(
     r"(?P<start>.*?)(?P<task>OpenEnded|MultipleChoice)_(?P<kind>\w+)_"
-    r"(?P<word>train|val|test-dev|test)(?P<year>20\d\d)_questions\.json",
-    re.IGNORECASE,
+    r"(?P<word>train|val|test-dev|test)(?P<year>20\d\d)_questions\.json"
 )
-_ANNOTATIONS = re.compile(
+_ANNOTATIONS = file_name(
     r"(?P<start>.*?)(?P<kind>mscoco|abstract_v002)_(?P<word>train|val)"
-    r"(?P<year>20\d\d)_annotations\.json",
-    re.IGNORECASE,
+    r"(?P<year>20\d\d)_annotations\.json"
 )
 _TASKS = ("OpenEnded", "MultipleChoice")
 # Each archive may have been unpacked into a folder of its own.
@@ -60,7 +58,7 @@ def _files(path: Path, alone: bool) -> list[tuple[Path, str]]:
     same = [named[part].lower() for part in ("start", "task", "kind")]
     found: dict[str, Path] = {named_word: path}
     for folder in _folders(path):
-        for file in sorted(folder.iterdir()):
+        for file in (folder / name for name in names_in(folder)):
             match = _QUESTIONS.fullmatch(file.name)
             if match and [match[p].lower() for p in ("start", "task", "kind")] == same:
                 found.setdefault(match["word"].lower(), file)

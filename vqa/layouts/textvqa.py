@@ -3,7 +3,6 @@
 Source: Singh et al. 2019, arXiv:1904.08920.
 """
 
-import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -18,7 +17,7 @@ from shared.data.reading import (
 )
 from vqa.layouts.rows import Row
 
-_NAME = re.compile(r"TextVQA_[\d.]+_(?P<word>train|val|test)\.json", re.IGNORECASE)
+_NAME = r"TextVQA_[\d.]+_(?P<word>train|val|test)\.json"
 _FITS, _FILES = by_name(_NAME, "train", "val", "test")
 
 

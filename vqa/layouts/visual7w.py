@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from shared.data.layouts import Layout, itself
+from shared.data.layouts import Layout, itself, named
 from shared.data.reading import (
     checked_name,
     checked_split,
@@ -91,7 +91,7 @@ def _order(id_: str, count: int) -> list[int]:
 LAYOUT = Layout(
     "  dataset_v7w_telling.json or dataset_v7w_pointing.json (Visual7W)",
     (("dataset_v7w_*.json",),),
-    lambda path: "v7w" in path.name and path.name.endswith(".json"),
+    named(r".*v7w.*\.json"),
     itself,
     visual7w_rows,
 )

@@ -3,16 +3,13 @@
 Source: Krishna et al. 2017, arXiv:1602.07332.
 """
 
-import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from shared.data.layouts import Layout, itself
+from shared.data.layouts import Layout, itself, named
 from shared.data.reading import get_value
 from vqa.layouts.files import read_whole
 from vqa.layouts.rows import Row
-
-_NAME = re.compile(r"question_answers(_v\d+)?\.json", re.IGNORECASE)
 
 
 def visual_genome_rows(path: Path, word: str) -> Iterator[Row]:
@@ -40,7 +37,7 @@ LAYOUT = Layout(
     """\
   question_answers.json (Visual Genome), and photos in VG_100K/, VG_100K_2/""",
     (("question_answers.json", "question_answers_v*.json"),),
-    lambda path: _NAME.fullmatch(path.name) is not None,
+    named(r"question_answers(_v[\d_.]+)?\.json"),
     itself,
     visual_genome_rows,
 )

@@ -1,14 +1,13 @@
 """Photos with people's captions, or with labels, to make questions from."""
 
-import os
 import re
 from pathlib import Path
 
 from shared.concepts.words import concept_mentions, imagenet_names
 from shared.data.captioned import read_files
 from shared.data.splits import draw_dev
+from shared.data.walking import is_photo_name, walk
 from shared.errors import AppError
-from shared.vision.images import IMAGE_SUFFIXES
 from vqa.questions.question import Captioned
 
 _WNID = re.compile(r"^n\d{8}_")  # of WordNet, before the name of a class of ImageNet
@@ -44,10 +43,10 @@ def read_labelled(folder: Path) -> list[Captioned]:
         AppError: if none is left.
     """
     files = sorted(
-        Path(place, name)
-        for place, _, names in os.walk(folder, followlinks=True)
-        for name in names
-        if Path(name).suffix.lower() in IMAGE_SUFFIXES
+        file
+        for place, names in walk(folder)
+        for file in (Path(place, name) for name in filter(is_photo_name, names))
+        if file.is_file()
     )
     names = {file: file.relative_to(folder).as_posix() for file in files}
     shown = {file: word for file in files if (word := _label(file))}

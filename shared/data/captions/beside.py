@@ -6,7 +6,7 @@ from pathlib import Path
 from shared.data.captions.rows import Row
 from shared.data.layouts import Layout, itself
 from shared.data.reading import read_lines
-from shared.vision.images import IMAGE_SUFFIXES
+from shared.data.walking import is_photo_name, walk
 
 ENDINGS = (".txt", ".caption")
 
@@ -28,19 +28,21 @@ def _rows(folder: Path, word: str) -> Iterator[Row]:
 
 def _photos(folder: Path) -> Iterator[tuple[Path, list[Path]]]:
     """Find photos in any depth, each with its texts; hidden ones do not count."""
-    paths = sorted(folder.rglob("*"))
-    written: dict[str, Path] = {}
-    for path in paths:
-        if path.suffix.lower() in ENDINGS:
-            written[str(path)] = path
-            written.setdefault(str(path).lower(), path)
-    for path in paths:
-        hidden = any(p.startswith(".") for p in path.relative_to(folder).parts)
-        if hidden or path.suffix.lower() not in IMAGE_SUFFIXES or not path.is_file():
-            continue
-        names = [str(path.with_suffix(ending)) for ending in ENDINGS]
-        texts = [written.get(name) or written.get(name.lower()) for name in names]
-        yield path, [text for text in texts if text and text.is_file()]
+    found: dict[Path, list[Path]] = {}
+    for root, names in walk(folder):
+        texts: dict[str, str] = {}
+        for name in names:
+            if Path(name).suffix.lower() in ENDINGS:
+                texts[name] = name
+                texts.setdefault(name.lower(), name)
+        for photo in (Path(root, name) for name in names if is_photo_name(name)):
+            if photo.is_file():
+                beside = [photo.with_suffix(ending).name for ending in ENDINGS]
+                of_it = [texts.get(name) or texts.get(name.lower()) for name in beside]
+                files = [Path(root, name) for name in of_it if name]
+                found[photo] = [file for file in files if file.is_file()]
+    for photo in sorted(found):
+        yield photo, found[photo]
 
 
 LAYOUT = Layout(

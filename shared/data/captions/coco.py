@@ -3,18 +3,17 @@
 Source: Chen et al. 2015, arXiv:1504.00325.
 """
 
-import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 from shared.data.captions.rows import SPLITS, Row, checked_split, photo_id, train_brings
-from shared.data.layouts import Layout, by_name
+from shared.data.layouts import Layout, by_name, file_name
 from shared.data.reading import checked_name, each_item, get_value, read_json
 from shared.errors import AppError
 
-_NAME = re.compile(r"captions_(?P<word>train|val)(?P<year>20\d\d)\.json", re.IGNORECASE)
-_FITS, _FILES = by_name(_NAME, "train", "val")
+_NAME = file_name(r"captions_(?P<word>train|val)(?P<year>20\d\d)\.json")
+_FITS, _FILES = by_name(_NAME.pattern, "train", "val")
 
 
 def _official_rows(path: Path, word: str) -> Iterator[Row]:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from shared.data.captions.rows import SPLITS, Row
-from shared.data.layouts import Layout, itself
+from shared.data.layouts import Layout, itself, named, names_in
 from shared.data.reading import Split, checked_name, read_lines
 from shared.errors import AppError
 
@@ -24,7 +24,7 @@ def _token_rows(path: Path, word: str) -> Iterator[Row]:
     have no captions.
     """
     splits: dict[str, tuple[str, Split]] = {}
-    for file in sorted(path.parent.iterdir()):
+    for file in (path.parent / name for name in names_in(path.parent)):
         name = file.name.lower()
         word = name.removesuffix("images.txt").rpartition(".")[2]
         if not name.endswith("images.txt") or word not in SPLITS:
@@ -73,7 +73,7 @@ LAYOUT = Layout(
     """\
   Flickr8k.token.txt or results_20130124.token, with Flickr_8k.trainImages.txt ...""",
     (("*.token.txt", "*.token", "flickr8k_text/*.token.txt"),),
-    lambda path: path.name.lower().endswith((".token.txt", ".token")),
+    named(r".*\.token(\.txt)?"),
     itself,
     _token_rows,
     but="*.lemma.*",

@@ -3,12 +3,13 @@
 Source: Karpathy and Fei-Fei 2015, arXiv:1412.2306.
 """
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from shared.data.captions.rows import Row, checked_split, photo_id
-from shared.data.layouts import Layout, itself
+from shared.data.layouts import Layout, itself, named
 from shared.data.reading import checked_name, each_item, get_value, read_json
 
 _NAMES = ("dataset_coco.json", "dataset_flickr8k.json", "dataset_flickr30k.json")
@@ -34,7 +35,7 @@ def karpathy_rows(path: Path, data: Any) -> Iterator[Row]:
 LAYOUT = Layout(
     f"  {', '.join(_NAMES)} (Karpathy)",
     (_NAMES,),
-    lambda path: path.name.lower() in _NAMES,
+    named("|".join(map(re.escape, _NAMES))),
     itself,
     _official_rows,
 )

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from shared.data.captions.rows import SPLITS, Row
+from shared.data.walking import walk
 from shared.errors import AppError
 
 START = "tfds:"
@@ -40,10 +41,12 @@ def tfds_rows(source: str) -> Iterator[tuple[TfdsImage, Row]]:
     _, name, *rest = source.split(":", 2)
     default = os.environ.get("TFDS_DATA_DIR") or "~/tensorflow_datasets"
     data_dir = Path(rest[0] if rest else default).expanduser()
+    below = walk(data_dir / name) if name and (data_dir / name).is_dir() else ()
     found = (
-        path
-        for path in (data_dir / name).glob("**/dataset_info.json")
-        if name and not path.parent.name.startswith("incomplete")
+        Path(folder, "dataset_info.json")
+        for folder, names in below
+        if "dataset_info.json" in names
+        and not Path(folder).name.startswith("incomplete")
     )
     prepared = sorted(found, key=_config_and_version)
     advice = (
