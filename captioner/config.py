@@ -9,10 +9,10 @@ from captioner.search.strategies import STRATEGIES
 from captioner.search.strategy import MOST_BEAMS, Strategy
 from shared.concepts.config import ConceptsConfig, contradicts
 from shared.config import Config
-from shared.nets.names import CELLS, CellName
+from shared.nets.names import CELLS
 from shared.runs.recipes import (
+    CellConfig,
     EncoderConfig,
-    Layers,
     MaxWords,
     MaybeUnits,
     PhotoStageConfig,
@@ -33,13 +33,10 @@ BAD_ENDINGS = (
 # fmt: on
 
 
-class DecoderConfig(Config):
+class DecoderConfig(CellConfig):
     """The recurrent net.
 
     Attributes:
-        cell: a key of `shared.nets.names.CELLS`.
-        layers: cells stacked on one another.
-        units: size of a cell's state.
         embed_dim: size of a word's vector.
         region_units: size that region features are projected to.
         attention_units: hidden size of the attention; 0 is a decoder without it.
@@ -49,9 +46,6 @@ class DecoderConfig(Config):
         output_dropout: the same of the layer before the softmax.
     """
 
-    cell: CellName = "lstm"
-    layers: Layers = 1
-    units: Units
     embed_dim: Units
     region_units: Units
     attention_units: MaybeUnits = 0

@@ -8,7 +8,6 @@ from keras import layers, ops
 from captioner.config import DecoderConfig
 from shared.concepts.slots import ConceptSlots
 from shared.nets.attention import RegionAttention
-from shared.nets.names import CELLS
 
 
 class Memory(NamedTuple):
@@ -89,8 +88,7 @@ class Decoder(keras.layers.Layer):
                 stddev=config.embed_dim**-0.5
             ),
         )
-        cell = CELLS[config.cell]
-        self.cells = [cell.make(config.units) for _ in range(config.layers)]
+        self.cells = config.make_cells()
         if self.attends:
             self.attention = RegionAttention(config.attention_units)
             count = sum(cell.state_count for cell in self.cells)

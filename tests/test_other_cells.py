@@ -1,16 +1,20 @@
-"""Cells other than the LSTM, from the recipe to the exported model, in both tasks."""
+"""Cells other than the LSTM, from the recipe to the exported model, in both tasks.
+
+And runs of theirs that are broken off and resumed.
+"""
 
 from importlib.util import find_spec
 
 import pytest
 from conftest import photo, write_shapes
-from short_runs import Run, add_patches
+from short_runs import Killed, Run, add_patches, assert_same_end, kill_after
 
 import captioner.export
 import captioner.train
 import vqa.export
 import vqa.train
 from captioner.predict import load_captioner
+from shared.runs import training
 from vqa.predict import load_vqa
 from vqa.shapes import write_asked_shapes
 
@@ -94,3 +98,23 @@ def test_a_vqa_model_trains_and_answers_the_same_when_exported(cell, tmp_path):
             for model in (keras, litert)
         )
         assert first == pytest.approx(second, abs=0.02)
+
+
+@pytest.mark.parametrize(
+    "head",
+    ['cell = "gru"\nrecurrent_start = "orthogonal"', 'cell = "fgr"\nforget_bias = 2.0'],
+)
+def test_a_run_that_was_broken_off_ends_as_one_that_was_not(
+    head, tmp_path, monkeypatch
+):
+    data = write_shapes(tmp_path / "shapes", 40)
+    run = Run(captioner.train.train, tmp_path, data, CAPTIONER)
+    stage = {**STAGE, "epochs": 2, "batch_size": 9}
+    run(stage, out="whole", head=head)
+    monkeypatch.setattr(training, "CHECKPOINT_SECONDS", -1)  # after every step
+    with pytest.raises(Killed):
+        run(stage, out="broken", head=head, tick=kill_after(3))
+    run(stage, out="broken", head=head)
+    assert any(text.startswith("Going on with stage") for text in run.said)
+    folders = tmp_path / "whole", tmp_path / "broken"
+    assert_same_end(*folders, ("checkpoint.npz", "best.npz"))

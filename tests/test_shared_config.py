@@ -261,6 +261,11 @@ def test_a_small_captioner_config_has_defaults_for_the_rest():
             r"decoder\.cell: no cell 'LSTM'\. There are lstm, gru, .*, mut3\.$",
         ),
         (
+            SMALL.replace("units = 4", 'units = 4\ncell = "gru"\nforget_bias = 1.0', 1)
+            + STAGE,
+            r"decoder: `forget_bias` 1 needs a forget gate, .* 'gru' has none",
+        ),
+        (
             SMALL.replace('name = "', 'name = "my') + STAGE,
             r"encoder\.name: no encoder 'my.*'\. There are small, .*mobilenet_v2",
         ),

@@ -246,6 +246,74 @@ def test_other_recurrent_matrices_start_orthogonal(name):
     np.testing.assert_allclose(rows @ rows.T, np.eye(U), atol=1e-5)
 
 
+def between_states(cell):
+    """The matrices (U, U) of a cell that states go through."""
+    return [
+        part
+        for w in cell.weights
+        if len(w.shape) == 2 and w.name not in ("kernel", "embedding")
+        for rows in np.split(ops.convert_to_numpy(w), w.shape[0] // U)
+        for part in columns(rows)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("name", "start"),
+    [(n, start) for n, cell in CELLS.items() for start in cell.starts],
+)
+def test_each_matrix_between_states_starts_as_a_recipe_says(name, start):
+    cell = CELLS[name].make(U, recurrent_start=start)
+    cell.build((None, X))
+    found = between_states(cell)
+    assert found
+    for matrix in found:
+        if start == "identity":
+            np.testing.assert_array_equal(matrix, np.eye(U))
+        elif start == "orthogonal":
+            np.testing.assert_allclose(matrix @ matrix.T, np.eye(U), atol=1e-5)
+        else:
+            assert np.abs(matrix).max() <= (6 / (U + U)) ** 0.5
+            assert np.linalg.matrix_rank(matrix) == U
+    if start != "identity":  # each was drawn for itself
+        assert len({matrix.tobytes() for matrix in found}) == len(found)
+
+
+@pytest.mark.parametrize("name", CELLS)
+def test_a_cell_without_such_keys_starts_as_before(name):
+    """The same numbers are drawn as by the names of Keras alone."""
+    keras.utils.set_random_seed(3)
+    cell = CELLS[name].make(U, recurrent_start=None, forget_bias=None)
+    cell.build((None, X))
+    keras.utils.set_random_seed(3)
+    for weight in cell.weights:
+        if weight.name in ("kernel", "embedding"):
+            start = "glorot_uniform"
+        elif len(weight.shape) == 2:
+            start = "identity" if name == "irnn" else "orthogonal"
+        else:
+            continue
+        expected = keras.initializers.get(start)(weight.shape)
+        np.testing.assert_array_equal(
+            ops.convert_to_numpy(weight), ops.convert_to_numpy(expected)
+        )
+
+
+@pytest.mark.parametrize("name", CELLS)
+def test_a_forget_bias_is_where_the_forget_gate_starts(name):
+    if not CELLS[name].forgets:
+        with pytest.raises(ValueError, match=r"no forget gate.*forget_bias=2\.5"):
+            CELLS[name].make(U, forget_bias=2.5)
+        return
+    cell = CELLS[name].make(U, forget_bias=2.5)
+    cell.build((None, X))
+    starts = dict(
+        zip(cell.parts, columns(ops.convert_to_numpy(cell.bias)), strict=True)
+    )
+    for part, start in starts.items():
+        expected = {"f": 2.5, "i": -2.5 if name == "cifg" else 0}.get(part, 0)
+        assert start.tolist() == [expected] * U
+
+
 @pytest.mark.parametrize("layers", [1, 3])
 @pytest.mark.parametrize("name", CELLS)
 def test_a_cell_has_the_sizes_that_its_name_tells(name, layers):

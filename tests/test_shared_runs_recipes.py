@@ -4,7 +4,9 @@ import pytest
 
 from shared.config import Config, format_config, parse_config
 from shared.errors import AppError
+from shared.nets.names import CELLS
 from shared.runs.recipes import (
+    CellConfig,
     PhotoStageConfig,
     RecipeConfig,
     StageConfig,
@@ -83,3 +85,45 @@ def test_a_recipe_to_train_further_says_what_it_may_have(tmp_path):
     assert recipe.units == 5
     assert recipe.about.startswith("Mine.")
     assert recipe.about.endswith("Flickr8k.")
+
+
+@pytest.mark.parametrize("name", CELLS)
+def test_cells_start_as_a_recipe_says(name):
+    source = CELLS[name]
+    bias = {"forget_bias": 2.5} if source.forgets else {}
+    for start in source.starts:
+        recipe = CellConfig(cell=name, units=3, layers=2, recurrent_start=start, **bias)
+        cells = recipe.make_cells()
+        assert [cell.units for cell in cells] == [3, 3]
+        assert {cell.each_start for cell in cells} == {start}
+        assert {cell.forget_bias for cell in cells} == {bias.get("forget_bias")}
+
+
+def test_a_recipe_that_says_nothing_of_the_start_is_written_as_before():
+    text = format_config(CellConfig(units=3))
+    assert text == 'cell = "lstm"\nlayers = 1\nunits = 3\n'
+    assert CellConfig(units=3).make_cells()[0].each_start is None
+
+
+@pytest.mark.parametrize(
+    ("text", "match"),
+    [
+        (
+            'cell = "lstm"\nrecurrent_start = "identity"',
+            r"'identity' is none that the cell 'lstm' can have: orthogonal, glorot_uni",
+        ),
+        ('cell = "irnn"\nrecurrent_start = "orthogonal"', r"can have: identity\. Give"),
+        ('recurrent_start = "zeros"', r"'zeros' .*'lstm'.*Give one of them, or leave"),
+        (
+            'cell = "gru"\nforget_bias = 1.0',
+            r"`forget_bias` 1 .*'gru' has none\. .*choose one of lstm, peephole, nig",
+        ),
+        ('cell = "nfg"\nforget_bias = 1.0', r"'nfg' has none"),
+        ("forget_bias = 21.0", r"forget_bias: .*less than or equal to 20"),
+        ("forget_bias = nan", r"forget_bias: .*finite"),
+        ('forget_bias = "one"', r"forget_bias: .*Received: 'one'"),
+    ],
+)
+def test_a_start_that_does_not_suit_the_cell_is_refused(text, match):
+    with pytest.raises(AppError, match=match):
+        read(f"units = 3\n{text}\n", CellConfig)

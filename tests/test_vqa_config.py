@@ -63,6 +63,11 @@ def test_answers_alone_can_be_right_by_themselves(objective, loss, soft):
         ("embed_dim = 6", 'embed_dim = 6\nfusion = "mean"', r"net.fusion: .*'mean'"),
         ("embed_dim = 6", "embed_dim = 6\nword_dropout = 1", r"word_dropout: .* 1"),
         ("embed_dim = 6", 'embed_dim = 6\ncell = "GRU"', r"net.cell: no cell 'GRU'"),
+        (
+            "embed_dim = 6",
+            'embed_dim = 6\nrecurrent_start = "identity"',
+            r"net: `recurrent_start` 'identity' is none that the cell 'lstm' can have",
+        ),
         ('name = "', 'name = "VGG', r"encoder.name: no encoder 'VGG.*'.*vgg16"),
         ('"only"', '"Only one"', r"stages.0.name: .*Received: 'Only one'"),
         ("epochs = 1", "encoder_rate = 0.1\nepochs = 1", r"go together"),

@@ -6,10 +6,10 @@ from pydantic import Field, model_validator
 
 from shared.concepts.config import ConceptsConfig, contradicts
 from shared.config import Config
-from shared.nets.names import CELLS, CellName
+from shared.nets.names import CELLS
 from shared.runs.recipes import (
+    CellConfig,
     EncoderConfig,
-    Layers,
     MaxWords,
     MaybeUnits,
     PhotoStageConfig,
@@ -24,13 +24,10 @@ from vqa.criteria import CRITERIA
 Temperature = Annotated[float, Field(ge=0.001, le=1000)]
 
 
-class NetConfig(Config):
-    """What answers a question about the features of a photo.
+class NetConfig(CellConfig):
+    """What answers a question about the features of a photo; cells read the question.
 
     Attributes:
-        cell: a key of `shared.nets.names.CELLS`, for the question.
-        layers: cells stacked on one another.
-        units: size of a cell's state.
         embed_dim: size of a word's vector.
         bag_units: size of a second vector of each word, which are summed over the
             question: learnt faster than a cell's state; 0 is the cell alone.
@@ -51,9 +48,6 @@ class NetConfig(Config):
         joint_dropout: the same where question and photo meet.
     """
 
-    cell: CellName = "lstm"
-    layers: Layers = 1
-    units: Units
     embed_dim: Units
     bag_units: MaybeUnits = 0
     pairs: int = Field(0, ge=0, le=1_000_000)

@@ -3,7 +3,6 @@
 import keras
 from keras import layers, ops
 
-from shared.nets.names import CELLS
 from shared.text.vocabulary import PAD, UNK
 from vqa.config import NetConfig
 
@@ -40,8 +39,7 @@ class QuestionReader(keras.layers.Layer):
             config.embed_dim,
             embeddings_initializer=keras.initializers.RandomNormal(stddev=0.5),
         )
-        cell = CELLS[config.cell]
-        self.cells = [cell.make(config.units) for _ in range(config.layers)]
+        self.cells = config.make_cells()
         self.bag = (
             layers.Embedding(
                 vocab_size,

@@ -15,11 +15,16 @@ class Cell(keras.layers.Layer):
 
     Args:
         units: size of each state, at least 1.
+        recurrent_start: how each matrix (U, U) starts by itself, see
+            `keras.initializers`; None is as the cell's class says, of all that lie
+            side by side together.
+        forget_bias: where the bias of the forget gate starts; None is as `parts` says.
 
     Attributes:
         state_count: states that it carries from step to step; h is the first.
         parts: what W x + U h + b consists of, in the order of the weights' columns:
             the name in the equations, and where its bias starts.
+        forget_gate: the part that forgets, and the sign of its bias when it does not.
         recurrent_start: how U starts, see `keras.initializers`.
 
     Call arguments:
@@ -31,35 +36,59 @@ class Cell(keras.layers.Layer):
         state: the new state.
 
     Raises:
-        ValueError: if `units` is less than 1.
+        ValueError: if `units` is less than 1, or there is no gate for `forget_bias`.
     """
 
     state_count = 1
     parts: ClassVar[dict[str, float]]
+    forget_gate: ClassVar[dict[str, int]] = {}
     recurrent_start = "orthogonal"
 
-    def __init__(self, units, **kwargs):
+    def __init__(self, units, recurrent_start=None, forget_bias=None, **kwargs):
         super().__init__(**kwargs)
         if units < 1:
             raise ValueError(f"`units` must be at least 1. Received: units={units}")
+        if forget_bias is not None and not self.forget_gate:
+            raise ValueError(
+                f"{type(self).__name__} has no forget gate. Received: "
+                f"forget_bias={forget_bias}"
+            )
         self.units = units
+        self.forget_bias = forget_bias
+        self.each_start = recurrent_start
 
     def build(self, inputs_shape, state_shape=None):
         """Create the weights W, U and b."""
         count = len(self.parts)
         self.kernel = self.matrix("kernel", inputs_shape[-1], count, "glorot_uniform")
-        self.recurrent_kernel = self.matrix(
-            "recurrent_kernel", self.units, count, self.recurrent_start
-        )
+        self.recurrent_kernel = self.matrix("recurrent_kernel", self.units, count)
         self.bias = self.add_weight(
             name="bias", shape=(count * self.units,), initializer=self._initial_bias
         )
         self.built = True
 
-    def matrix(self, name, rows, count=1, start="orthogonal"):
-        """Create `count` matrices (rows, U), side by side."""
+    def matrix(self, name, rows, count=1, start=None):
+        """Create `count` matrices (rows, U), side by side.
+
+        Args:
+            start: see `keras.initializers`; None, for those that states go through, is
+                what the recipe says.
+        """
+        if start is None:
+            start = self._start_each if self.each_start else self.recurrent_start
         shape = (rows, count * self.units)
         return self.add_weight(name=name, shape=shape, initializer=start)
+
+    def _start_each(self, shape, dtype=None):
+        """Start each matrix (U, U) of those that lie on and beside one another."""
+
+        def start(_):  # each anew: one initializer would give the same to all
+            make = keras.initializers.get(self.each_start)
+            return make((self.units, self.units), dtype)
+
+        rows, columns = (range(size // self.units) for size in shape)
+        beside = [ops.concatenate([*map(start, columns)], axis=1) for _ in rows]
+        return ops.concatenate(beside, axis=0)
 
     def vectors(self, name, count=1):
         """Create `count` vectors (U,) of zeros, in a row."""
@@ -67,8 +96,13 @@ class Cell(keras.layers.Layer):
         return self.add_weight(name=name, shape=shape, initializer="zeros")
 
     def _initial_bias(self, shape, dtype=None):
-        starts = self.parts.values()
-        return ops.concatenate([ops.full((self.units,), x, dtype) for x in starts])
+        starts = dict(self.parts)
+        if self.forget_bias is not None:
+            starts |= {
+                p: sign * self.forget_bias for p, sign in self.forget_gate.items()
+            }
+        values = starts.values()
+        return ops.concatenate([ops.full((self.units,), x, dtype) for x in values])
 
     def sum_up(self, inputs, h):
         """Give W x + U h + b, all parts side by side."""
@@ -124,6 +158,7 @@ class LSTMCell(Cell):
 
     state_count = 2
     parts: ClassVar = {"i": 0.0, "f": 1.0, "g": 0.0, "o": 0.0}
+    forget_gate: ClassVar = {"f": 1}
 
     def call(self, inputs, state):
         """Advance by one step."""

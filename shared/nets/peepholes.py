@@ -26,6 +26,7 @@ class PeepholeCell(Cell):
 
     state_count = 2
     parts: ClassVar = {"i": 0.0, "f": 1.0, "g": 0.0, "o": 0.0}
+    forget_gate: ClassVar = {"f": 1}
     input_activation = staticmethod(ops.tanh)
     output_activation = staticmethod(ops.tanh)
 
@@ -74,6 +75,7 @@ class NoForgetGateCell(PeepholeCell):
     """The peephole LSTM with f = 1: "NFG" of Greff et al. 2015."""
 
     parts: ClassVar = {"i": 0.0, "g": 0.0, "o": 0.0}
+    forget_gate: ClassVar = {}
 
 
 class NoOutputGateCell(PeepholeCell):
@@ -101,6 +103,7 @@ class CoupledGatesCell(PeepholeCell):
     """
 
     parts: ClassVar = {"i": -1.0, "g": 0.0, "o": 0.0}
+    forget_gate: ClassVar = {"i": -1}
 
     def forget(self, summed, c, i):
         """Forget as much as is written."""

@@ -5,12 +5,13 @@ A task builds its recipe from these: `RecipeConfig` of its own stages, which are
 """
 
 from collections.abc import Collection, Mapping, Sequence
-from typing import Annotated, Generic, Literal, TypeVar
+from typing import Annotated, Any, Generic, Literal, TypeVar
 
 from pydantic import Field, model_validator
 
 from shared.config import Config, read_config
 from shared.errors import AppError
+from shared.nets.names import CELLS, CellName
 from shared.vision.names import EncoderName
 
 Rate = Annotated[float, Field(ge=0, lt=1)]
@@ -39,6 +40,54 @@ class EncoderConfig(Config):
     weights: str = "imagenet"
     image_size: int = Field(224, ge=32, le=1024)
     resize: Literal["squash", "crop"] = "squash"
+
+
+class CellConfig(Config):
+    """Recurrent cells on one another, and how their weights start.
+
+    Attributes:
+        cell: a key of `shared.nets.names.CELLS`.
+        layers: cells stacked on one another.
+        units: size of a cell's state.
+        recurrent_start: how each matrix between states starts: "orthogonal" (Saxe et
+            al. 2014, arXiv:1312.6120), "identity" (Le et al. 2015, arXiv:1504.00941)
+            or "glorot_uniform" (Glorot & Bengio 2010); None is as the cell has it,
+            mostly orthogonal with all matrices of a cell side by side.
+        forget_bias: where the bias of the forget gate starts (Jozefowicz et al. 2015):
+            the higher, the longer a new cell remembers. None is 1.
+    """
+
+    cell: CellName = "lstm"
+    layers: Layers = 1
+    units: Units
+    recurrent_start: str | None = None
+    forget_bias: float | None = Field(None, ge=-20, le=20)
+
+    @model_validator(mode="after")
+    def _start_suits_the_cell(self) -> "CellConfig":
+        source = CELLS[self.cell]
+        if self.recurrent_start not in (None, *source.starts):
+            raise ValueError(
+                f"`recurrent_start` {self.recurrent_start!r} is none that the cell "
+                f"{self.cell!r} can have: {', '.join(source.starts)}. Give one of "
+                "them, or leave it out"
+            )
+        if self.forget_bias is not None and not source.forgets:
+            gated = ", ".join(name for name, cell in CELLS.items() if cell.forgets)
+            raise ValueError(
+                f"`forget_bias` {self.forget_bias:g} needs a forget gate, and the cell "
+                f"{self.cell!r} has none. Leave it out, or choose one of {gated}"
+            )
+        return self
+
+    def make_cells(self) -> list[Any]:
+        """Make the cells, the lowest first; this imports Keras."""
+        start = {
+            "recurrent_start": self.recurrent_start,
+            "forget_bias": self.forget_bias,
+        }
+        source = CELLS[self.cell]
+        return [source.make(self.units, **start) for _ in range(self.layers)]
 
 
 class StageConfig(Config):
