@@ -26,6 +26,7 @@ WITH_KERAS = {
         "concepts.gathering concepts.net concepts.slots concepts.teach "
         "concepts.cross_fitting concepts.starting nets.attention nets.cells "
         "nets.export nets.gated nets.peepholes nets.precision runs.checkpoints "
+        "runs.clipping "
         "runs.photos runs.reports runs.trainer runs.training "
         "vision.efficientnet_lite vision.encoders vision.features vision.small "
         "vision.yolox",

@@ -6,10 +6,12 @@ from functools import partial
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 from keras import ops
 
 from shared.config import parse_config
 from shared.errors import AppError
+from shared.runs import trainer as trainer_module
 from shared.runs import training
 from shared.runs.checkpoints import history_key
 from shared.runs.folder import BEST, CHECKPOINT, Run
@@ -102,6 +104,7 @@ def test_the_history_tells_of_every_epoch(tmp_path):
         assert json.loads(line) == epoch
         assert epoch.keys() == {
             *("stage", "epoch", "loss", "steps", "seconds"),
+            *("gradient_norm", "gradient_norm_most", "clipped"),
             *("dev_far_off_x", "word"),
         }
         assert epoch["steps"] == 4
@@ -109,6 +112,39 @@ def test_the_history_tells_of_every_epoch(tmp_path):
     assert seen[0][:4] == ("first", 0, 1, 4)
     assert seen[-1][:4] == ("second", 1, 4, 4)
     assert any(path.stat().st_size for path in (tmp_path / "logs").glob("events*"))
+
+
+def test_the_history_tells_what_flowed_before_it_was_clipped(tmp_path, monkeypatch):
+    norms = []
+
+    class Watched(Line):
+        def step(self, points):
+            kernel, bias = values(self)
+            off = 2 * (points @ kernel + bias - points @ SLOPES) / len(points)
+            norms.append(np.hypot(np.linalg.norm(points.T @ off), off.sum()))
+            return super().step(points)
+
+    monkeypatch.setattr(trainer_module, "EVERY", 3)
+    chosen = recipe(("first", "epochs = 2\nclip_norm = 5.0"))
+    _, progress, *_ = run(tmp_path, chosen, Watched())
+    for epoch, found in zip(progress.history, (norms[:4], norms[4:]), strict=True):
+        assert epoch["gradient_norm"] == pytest.approx(np.mean(found), rel=1e-3)
+        assert epoch["gradient_norm_most"] == pytest.approx(max(found), rel=1e-3)
+        assert epoch["clipped"] == np.mean([norm > 5 for norm in found])
+    assert {epoch["clipped"] for epoch in progress.history} - {0, 1}  # some, not all
+    (path,) = (tmp_path / "logs").glob("events*")
+    told = {
+        (value.tag, event.step): tf.make_ndarray(value.tensor).item()
+        for event in tf.compat.v1.train.summary_iterator(str(path))
+        for value in event.summary.value
+    }
+    assert told["clipped", 2] == pytest.approx(progress.history[1]["clipped"])
+    assert told["gradient_norm", 1] == pytest.approx(np.mean(norms[:4]), rel=1e-3)
+    assert told["steps/gradient_norm", 3] == pytest.approx(np.mean(norms[:3]), rel=1e-3)
+    # Steps count on from epoch to epoch, what is averaged does not.
+    assert told["steps/gradient_norm", 6] == pytest.approx(
+        np.mean(norms[4:6]), rel=1e-3
+    )
 
 
 @pytest.mark.parametrize("kill", [1, 3, 5, 8, 9, 10, 13])
@@ -121,6 +157,7 @@ def test_a_run_broken_off_ends_as_one_that_was_not(tmp_path, monkeypatch, kill):
     for one, other in zip(values(whole), values(broken), strict=True):
         np.testing.assert_allclose(one, other, atol=1e-6)
     assert second.best == pytest.approx(first.best)
+    assert second.taken == first.taken == 16
     if kill > 1:  # the step that it was killed in was not saved
         stage, place = divmod(kill - 1, 8)
         epoch, step = divmod(place, 4)

@@ -17,10 +17,10 @@ from shared.runs import training
 from shared.runs.checkpoints import Progress, load_arrays, load_progress, save_arrays
 from shared.runs.photos import check_blocks
 from shared.runs.training import (
+    Scalars,
     ahead,
     build_optimizer,
     interrupts_wait,
-    log_scalars,
     run_epoch,
     take_step,
 )
@@ -284,9 +284,16 @@ def test_layers_that_an_encoder_lacks_are_found_before_the_stages():
 
 def test_a_log_that_cannot_be_written_stops_nothing(tmp_path):
     (tmp_path / "logs").write_text("a file")
-    log_scalars(tmp_path / "logs", 1, {"loss": 0.5})
-    log_scalars(tmp_path / "more", 1, {"loss": 0.5, "none": None})
-    assert list((tmp_path / "more").glob("events*"))
+    Scalars(tmp_path / "logs").write(1, {"loss": 0.5})
+    scalars = Scalars(tmp_path / "more")
+    for step in range(3):
+        scalars.write(step, {"loss": 0.5, "none": None})
+    (path,) = (tmp_path / "more").glob("events*")
+    events = [*tf.compat.v1.train.summary_iterator(str(path))]
+    seen = [
+        (event.step, value.tag) for event in events for value in event.summary.value
+    ]
+    assert seen == [(0, "loss"), (1, "loss"), (2, "loss")]
 
 
 def test_items_come_in_order_from_a_thread():

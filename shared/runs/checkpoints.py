@@ -21,6 +21,7 @@ class Progress:
 
     Attributes:
         stage, epoch, step: the next step to take, each from 0.
+        taken: steps so far, of all stages.
         best: highest dev score so far, by the file that keeps its weights.
         waited: epochs of this stage since the last one of `shared.runs.folder.BEST`.
         history: a record per epoch that is done.
@@ -31,6 +32,7 @@ class Progress:
     stage: int = 0
     epoch: int = 0
     step: int = 0
+    taken: int = 0
     best: dict[str, float] = field(default_factory=dict)
     waited: int = 0
     history: list[dict[str, Any]] = field(default_factory=list)

@@ -24,7 +24,10 @@ def draw_curves(
     score: str,
     curves: Mapping[str, str],
 ) -> None:
-    """Draw loss and scores over the epochs, as a PNG.
+    """Draw loss, scores and the norm of the gradient over the epochs, as a PNG.
+
+    The norm is before clipping, and behind it is how often clipping acted; a history
+    of version 0.1 has neither.
 
     Args:
         history: see `shared.runs.checkpoints.Progress`.
@@ -32,8 +35,9 @@ def draw_curves(
         curves: keys of the scores, and what their labels have after the stage's name;
             those that have something are dashed.
     """
-    figure = Figure(figsize=(9, 4), layout="constrained")
-    left, right = figure.subplots(1, 2)
+    flows = any(epoch.get("gradient_norm") for epoch in history)
+    figure = Figure(figsize=(13.5 if flows else 9, 4), layout="constrained")
+    left, right, *more = figure.subplots(1, 3 if flows else 2)
     epochs = range(1, len(history) + 1)
     for stage in dict.fromkeys(epoch["stage"] for epoch in history):
         rows = [i for i in epochs if history[i - 1]["stage"] == stage]
@@ -44,7 +48,26 @@ def draw_curves(
     left.set(xlabel="epoch", ylabel=loss)
     right.set(xlabel="epoch", ylabel=score)
     right.legend()
+    for axes in more:
+        _draw_flow(history, axes)
     save_figure(figure, path, dpi=100)
+
+
+def _draw_flow(history: Sequence[Mapping[str, Any]], axes: Any) -> None:
+    """Draw the norm of the gradient, and how often clipping acted."""
+    epochs = range(1, len(history) + 1)
+    shares = axes.twinx()
+    clipped = [100 * (epoch.get("clipped") or 0) for epoch in history]
+    shares.bar(epochs, clipped, color="0.88")
+    shares.set(ylim=(0, 100), ylabel="steps with clipping, % (bars)")
+    for key, style in {"gradient_norm": "-o", "gradient_norm_most": ":"}.items():
+        values = [epoch.get(key) or float("nan") for epoch in history]
+        label = "largest of a step" if style == ":" else "mean"
+        axes.plot(epochs, values, style, label=label)
+    axes.set(xlabel="epoch", ylabel="norm of the gradient", yscale="log")
+    axes.set_zorder(shares.get_zorder() + 1)  # lines before bars
+    axes.patch.set_visible(False)
+    axes.legend()
 
 
 def choose_samples(items: Sequence[T]) -> Sequence[T]:

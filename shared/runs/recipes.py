@@ -104,6 +104,8 @@ class StageConfig(Config):
         final_rate: see `warmup`.
         weight_decay: of AdamW, for matrices.
         clip_norm: highest norm of a step's gradient.
+        clip_value: if given, the largest size of an element of a step's gradient, in
+            place of `clip_norm`.
         label_smoothing: share of the target spread over all words, or answers.
         average: momentum of the running mean of the weights, which is what is
             validated and kept; 0 keeps the weights themselves.
@@ -118,6 +120,7 @@ class StageConfig(Config):
     final_rate: float = Field(0.0, ge=0, le=1)
     weight_decay: float = Field(0.0, ge=0, le=100)
     clip_norm: float = Field(5.0, gt=0, le=1e9)
+    clip_value: float | None = Field(None, gt=0, le=1e9)
     label_smoothing: Rate = 0.0
     average: Rate = 0.0
 

@@ -11,9 +11,12 @@ import numpy as np
 from keras import ops
 
 from shared.runs.checkpoints import Progress, load_arrays, load_progress, save_arrays
+from shared.runs.clipping import Flow, read_flow, summarize
 from shared.runs.folder import BEST, CHECKPOINT, Run
 from shared.runs.recipes import RecipeConfig, StageConfig
-from shared.runs.training import ahead, interrupts_wait, log_scalars, run_epoch
+from shared.runs.training import Scalars, ahead, interrupts_wait, run_epoch
+
+EVERY = 25  # steps, of which TensorBoard is told
 
 S = TypeVar("S", bound=StageConfig)
 S_contra = TypeVar("S_contra", bound=StageConfig, contravariant=True)
@@ -93,6 +96,8 @@ class Trainer(Generic[S]):
         self.recipe = recipe
         self.run = run
         self.progress = Progress(signature=signature)
+        self._scalars = Scalars(run.folder / "logs")
+        self._flows: list[Flow] = []  # of this epoch's steps
 
     def train(self) -> Progress:
         """Run all stages, or what is left of them; the model ends as the best."""
@@ -150,20 +155,20 @@ class Trainer(Generic[S]):
         progress, epochs = self.progress, self.task.begin(stage)
         while not self._is_over(stage):
             started, first = time.monotonic(), progress.step
+            self._flows.clear()
             seeds = [self.recipe.seed, progress.stage, progress.epoch]
             losses = run_epoch(
                 ahead(epochs.batches(seeds, progress.step)),
                 epochs.step,
                 progress,
                 save=self._save,
-                tick=lambda step, loss: self.run.tick(
-                    stage.name, progress.epoch, step, epochs.steps, loss
-                ),
+                tick=lambda step, loss: self._note(stage, step, epochs.steps, loss),
             )
             record: dict[str, Any] = {
                 "stage": stage.name,
                 "epoch": progress.epoch + 1,
                 "loss": float(np.mean(losses)) if losses else None,
+                **summarize(self._flows),
                 "steps": progress.step - first,
                 "seconds": round(time.monotonic() - started, 1),
             }
@@ -172,9 +177,20 @@ class Trainer(Generic[S]):
                 progress.history.append(record | figures)
                 progress.epoch, progress.step = progress.epoch + 1, 0
                 self._save()
-            scalars = {"loss": record["loss"]} | figures
-            log_scalars(self.run.folder / "logs", len(progress.history), scalars)
+            scalars = {"loss": record["loss"]} | summarize(self._flows) | figures
+            self._scalars.write(len(progress.history), scalars)
             self.run.announce(json.dumps(progress.history[-1]))
+
+    def _note(self, stage: S, step: int, steps: int, loss: float) -> None:
+        """Note what flowed in a step that is done, and say how far the epoch is."""
+        flow = read_flow(self.task.model.optimizer)
+        if flow:
+            self._flows.append(flow)
+        if self.progress.taken % EVERY == 0:
+            figures = {"loss": loss} | summarize(self._flows[-EVERY:])
+            scalars = {f"steps/{name}": value for name, value in figures.items()}
+            self._scalars.write(self.progress.taken, scalars)
+        self.run.tick(stage.name, self.progress.epoch, step, steps, loss)
 
     def _keep_best(self, validate: Callable[[], Validated]) -> dict[str, Any]:
         """Validate the averaged weights, and keep those that are the best so far.

@@ -16,6 +16,7 @@ from keras import ops
 
 from shared.errors import AppError, DataLost
 from shared.runs.checkpoints import Progress
+from shared.runs.clipping import ClippingAdamW
 from shared.runs.recipes import StageConfig
 
 CHECKPOINT_SECONDS = 120
@@ -33,6 +34,7 @@ def build_optimizer(
     final_rate: float = 0.0,
     weight_decay: float = 0.0,
     clip_norm: float = 5.0,
+    clip_value: float | None = None,
     average: float = 0.0,
 ) -> keras.optimizers.Optimizer:
     """Give AdamW for a model's trainable variables, built and ready.
@@ -45,7 +47,8 @@ def build_optimizer(
         learning_rate: highest rate.
         slow_rate: highest rate of the variables in `slow`, instead.
         slow: variables of their own rate, without weight decay.
-        clip_norm: highest norm of the gradient of each of the two groups.
+        clip_norm, clip_value: of the gradient of each of the two groups, see
+            `ClippingAdamW`.
         average: momentum of a running mean of the weights; 0 keeps none.
 
     Source: Loshchilov & Hutter 2019, arXiv:1711.05101.
@@ -60,10 +63,11 @@ def build_optimizer(
             warmup_target=rate,
             warmup_steps=warmup_steps,
         )
-        optimizer = keras.optimizers.AdamW(
+        optimizer = ClippingAdamW(
             schedule,
             weight_decay=decay,
-            global_clipnorm=clip_norm,
+            clip_norm=clip_norm,
+            clip_value=clip_value,
             use_ema=average > 0,
             ema_momentum=average,
         )
@@ -105,6 +109,7 @@ def compile_model(
         final_rate=stage.final_rate,
         weight_decay=stage.weight_decay,
         clip_norm=stage.clip_norm,
+        clip_value=stage.clip_value,
         average=stage.average,
     )
     model.compile(optimizer=optimizer, jit_compile=False)
@@ -170,7 +175,7 @@ def run_epoch(
     Args:
         batches: from step `progress.step` on.
         learn: takes a step; gives the loss.
-        progress: its `step` counts on.
+        progress: its `step` and `taken` count on.
         save: writes the checkpoint.
         tick: told of every step that is done: its number from 1, and its loss.
 
@@ -188,6 +193,7 @@ def run_epoch(
             for batch in batches:
                 losses.append(learn(batch))
                 progress.step += 1
+                progress.taken += 1
                 tick(progress.step, losses[-1])
                 if asked or time.monotonic() - saved > CHECKPOINT_SECONDS:
                     save()
@@ -239,22 +245,34 @@ def _stop(number: int) -> NoReturn:
     raise SystemExit(128 + number)
 
 
-def log_scalars(folder: Path, step: int, values: Mapping[str, Any]) -> None:
-    """Tell TensorBoard some values; if it cannot be told, the training goes on.
+class Scalars:
+    """Values over time for TensorBoard; if it cannot be told, the training goes on.
 
     Args:
-        folder: of its files.
-        values: by name; what is no number is left out.
+        folder: of its files; a process that writes anything adds one.
     """
-    # `tf.summary.scalar` needs TensorBoard installed only to write this line.
-    scalar = tf.compat.v1.SummaryMetadata(plugin_data={"plugin_name": "scalars"})
-    with (
-        suppress(tf.errors.OpError),
-        tf.summary.create_file_writer(str(folder)).as_default(),
-    ):
-        for name, value in values.items():
-            if isinstance(value, (int, float)):
-                tf.summary.write(name, tf.constant(value, tf.float32), step, scalar)
+
+    def __init__(self, folder: Path):
+        self.folder = folder
+        self._writer: Any = None
+
+    def write(self, step: int, values: Mapping[str, Any]) -> None:
+        """Tell some values, which TensorBoard shows within seconds.
+
+        Args:
+            values: by name; what is no number is left out.
+        """
+        # `tf.summary.scalar` needs TensorBoard installed only to write this line.
+        scalar = tf.compat.v1.SummaryMetadata(plugin_data={"plugin_name": "scalars"})
+        with suppress(tf.errors.OpError):
+            if self._writer is None:
+                self._writer = tf.summary.create_file_writer(str(self.folder))
+            with self._writer.as_default():
+                for name, value in values.items():
+                    if isinstance(value, (int, float)):
+                        value = tf.constant(value, tf.float32)
+                        tf.summary.write(name, value, step, scalar)
+            self._writer.flush()
 
 
 def ahead(items: Iterable[T], depth: int = 4) -> Iterator[T]:
