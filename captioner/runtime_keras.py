@@ -16,8 +16,8 @@ from captioner.search import decoding
 from captioner.search.decoding import Sequences, ensemble, search
 from captioner.search.rules import Rules
 from shared.bundles.weights import load_weights
-from shared.concepts.net import ConceptNet
-from shared.concepts.table import ConceptProbs, read_table
+from shared.concepts.net import read_net
+from shared.concepts.table import ConceptProbs
 from shared.errors import AppError
 from shared.text.vocabulary import Vocabulary
 
@@ -32,9 +32,7 @@ def load_net(
     """
     # Half precision is for training; not every processor has it.
     config = config.model_copy(update={"precision": "float32"})
-    concepts = None
-    if config.concepts:
-        concepts = ConceptNet(read_table(folder))
+    concepts = read_net(folder) if config.concepts else None
     model = build_captioner(config, vocabulary, None, concepts)
     load_weights(folder, model)
     return model

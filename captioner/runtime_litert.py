@@ -31,8 +31,14 @@ from captioner.config import CaptionerConfig
 from captioner.search import decoding, numpy_ops
 from captioner.search.decoding import Sequences, ensemble, search
 from captioner.search.rules import Rules
-from shared.bundles.litert import PART, EncoderGraph, Graph, Spec, Specs
-from shared.bundles.manifests import locate
+from shared.bundles.litert import (
+    PART,
+    EncoderGraph,
+    Graph,
+    Spec,
+    Specs,
+    open_graph,
+)
 from shared.concepts.graph import CONCEPTS, ODDS, output_specs
 from shared.concepts.table import ConceptProbs
 from shared.nets.names import CELLS
@@ -174,11 +180,11 @@ class _Net(NamedTuple):
 
 def _load(folder: Path, threads: int, more: Collection[str]) -> _Net:
     def load(file: str) -> Graph:
-        return Graph(locate(folder, file), threads, EXPORT)
+        return open_graph(Graph, folder, file, threads, EXPORT)
 
     encoder, start, step = FILES
     return _Net(
-        EncoderGraph(locate(folder, encoder), threads, EXPORT),
+        open_graph(EncoderGraph, folder, encoder, threads, EXPORT),
         load(start),
         load(step),
         *(load(file) if file in more else None for file in MORE),

@@ -4,6 +4,8 @@ from pathlib import Path
 
 from shared.errors import AppError
 
+REINSTALL = "Install sightread again."
+
 
 def included(name: str) -> Path:
     """Find a folder that comes along; an installation has it inside this package.
@@ -20,8 +22,21 @@ def included(name: str) -> Path:
             return folder
     raise AppError(
         f"The folder {name}, which comes with sightread, is missing in {package}. "
-        "Install sightread again."
+        f"{REINSTALL}"
     )
+
+
+def get_again(path: Path, otherwise: str = "Get the bundle again.") -> str:
+    """Say what to do about a damaged file of a model, in a sentence.
+
+    Args:
+        path: of the file, or of the bundle that it belongs to.
+        otherwise: what to do where it did not come along with sightread.
+    """
+    root = Path(__file__).parents[1]
+    ours = (root / "shared", *map(included_model, ("captioner", "vqa")))
+    here = path.absolute()
+    return REINSTALL if any(map(here.is_relative_to, ours)) else otherwise
 
 
 def included_model(task: str) -> Path:

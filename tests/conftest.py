@@ -39,7 +39,7 @@ from vqa.config import VocabularyConfig as VqaVocabularyConfig
 
 # The same inputs in every run: a change is judged by what it changes. Others are tried
 # with `pytest --hypothesis-profile default`, and by `tests/fuzz.py`.
-hypothesis.settings.register_profile("repeatable", derandomize=True)
+hypothesis.settings.register_profile("repeatable", derandomize=True, deadline=None)
 hypothesis.settings.load_profile("repeatable")
 
 VOCABULARY = Vocabulary([*SPECIAL_WORDS, "a", "dog", "'s", "hat", "on", "grass"])

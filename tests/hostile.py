@@ -5,6 +5,7 @@ Run by hand for more than the tests do: `python tests/hostile.py 1000`.
 
 import ctypes
 import hashlib
+import itertools
 import json
 import os
 import random
@@ -24,6 +25,7 @@ from typing import NamedTuple
 import numpy as np
 
 ROOT = Path(__file__).parents[1]
+DETECTOR = ROOT / "shared" / "vision" / "yolox_nano.tflite"
 MEGABYTES, SECONDS = 1000, 10
 LARGE = 3 * 2**30
 
@@ -140,6 +142,41 @@ LINES = [
     *[lambda text, rng: text + rng.choice(WORDS) + "\n"] * 4,
     *[lambda text, rng: text.replace("a\n", rng.choice(WORDS) + "\n")] * 3,
 ]
+CELLS = ["-1", "0 1", "0 2", "80", "1 1", "9" * 5000, "x", "0", "1", "7", "\u0663"]
+
+
+def change_table(text, rng):
+    """Change cells of a table of concepts, or exchange them for others."""
+    rows = [line.split("\t") for line in text.splitlines()]
+    for _ in range(rng.choice((1, 1, 2, 8))):
+        row, place = rng.choice(rows), rng.randrange(len(rows[0]))
+        if rng.random() < 0.5:
+            row[place] = rng.choice((*WORDS, *CELLS))
+        else:
+            row[place] = rng.choice(rows)[place]
+    return "".join("\t".join(row) + "\n" for row in rows)
+
+
+def many_words(text, rng):
+    """Add so many words that the whole has a given size, each with a detector."""
+    first = text.count("\n") - 1
+    detector = rng.random() < 0.5
+    rows = (f"w{i}\t\t\t\t{i if detector else ''}\n" for i in itertools.count(first))
+    rows = itertools.islice(rows, rng.choice((1, 100, 20_000, 40_000, 5 * 10**6)))
+    return text + "".join(rows)
+
+
+TABLES = [
+    *[change_table] * 8,
+    *[many_words] * 3,
+    lambda text, rng: text.replace("\n", "\r"),
+    lambda text, rng: text + '"' + "x" * 10**6,
+    lambda text, rng: text + "dog\t" + "0 1 " * 200_000 + "\t\t\t\n",
+    lambda text, rng: (
+        text + "".join(f"w{i}\t{i % 80} {-i % 80}\t\t\t\n" for i in range(9999))
+    ),
+    lambda text, rng: text + text,
+]
 STRANGE = [None, 0, -1, 2, 10**400, 0.5, "", "x", [], ["x"], {}, {"x": 1}, True]
 
 
@@ -175,6 +212,7 @@ TEXTS = {
     "config.toml": CONFIGS,
     "vocabulary.txt": LINES,
     "answers.txt": LINES,
+    "concepts.tsv": TABLES,
     "manifest.json": [change_manifest] * 6,
     "card.md": [
         lambda text, rng: "\x1b]0;x\x07" + text,
@@ -276,18 +314,36 @@ def change_graph(path, rng, outside):
 # ---- a changed bundle
 
 
-def change(folder, others, outside, rng, runtime):
-    """Change a bundle; say what was done."""
+def list_files(folder, runtime):
+    """Name the files of a bundle that a runtime reads."""
     names = sorted(
         path.relative_to(folder).as_posix()
         for path in folder.rglob("*")
         if path.is_file()
     )
     if runtime == "keras":
-        names = [name for name in names if "/" not in name]
+        return [name for name in names if "/" not in name]
+    return [name for name in names if not name.endswith(".h5")]
+
+
+def change_shared(folder, common, rng, runtime):
+    """Change what a package has once for its bundles, and the detector in it."""
+    files = json.loads((folder / "manifest.json").read_text())["files"]
+    names = ("encoder.weights.h5", "concepts.weights.h5")
+    for name in ("litert/concepts.tflite",) if runtime == "litert" else names:
+        (folder / name).rename(common / (files[name] + Path(name).suffix))
+    path = rng.choice(sorted(common.iterdir()))
+    deed = rng.choice((*BYTES, "exchange"))
+    if deed == "exchange":
+        exchange(path, rng, common.parent / "outside")
     else:
-        names.remove("model.weights.h5")
-    name = rng.choice(names)
+        path.write_bytes(deed(path.read_bytes(), rng))
+    return f"shared {path.name}"
+
+
+def change(folder, others, outside, rng, runtime):
+    """Change a bundle; say what was done."""
+    name = rng.choice(list_files(folder, runtime))
     path = folder / name
     fitting = rng.random() < 0.9
     kind = rng.choices(
@@ -338,32 +394,41 @@ def renew(folder):
 # ---- the process that uses bundles
 
 
-def use(folder, task, runtime):
+def use(folder, task, runtime, common):
     """Load a bundle and do with it what users do."""
+    from shared.bundles import manifests
     from shared.bundles.folder import read_card
+    from shared.bundles.runtimes import identify_models
+    from shared.vision import detector
 
+    manifests.COMMON = Path(common)
+    detector.INCLUDED = manifests.COMMON / detector.INCLUDED.name
     photo = np.random.default_rng(1).integers(0, 256, (40, 48, 3), np.uint8)
     read_card(folder)
+    identify_models([folder], None, "export")
     if task == "captioner":
         from captioner.predict import load_captioner
 
         captioner = load_captioner(folder, runtime=runtime, batch_size=2)
         captioner.caption(photo)
         captioner.alternatives(photo, "a dog")
+        if captioner.concept_words:
+            captioner.concepts(photo)
     else:
         from vqa.predict import load_vqa
 
         answerer = load_vqa(folder, runtime=runtime)
         answerer.ask(photo, "is it red?", blind=True)
+        answerer.ask(photo, "how many dogs are there?")
         answerer.ask(photo, "what color is it?", choices=("red", "blue"))
 
 
-def try_one(folder, task, runtime):
+def try_one(folder, **request):
     """Use a bundle; give "ok", "refused: …" or a traceback."""
     from shared.errors import AppError
 
     try:
-        use(Path(folder), task, runtime)
+        use(Path(folder), **request)
     except AppError as error:
         return f"refused: {error}"
     except BaseException:
@@ -438,7 +503,7 @@ def run(bundles, count, folder, first=0):
     """Use changed bundles.
 
     Args:
-        bundles: folders by task.
+        bundles: folders by task, and by task and "concepts".
         count: of changed bundles.
         first: number of the first one; the same number is changed in the same way.
 
@@ -463,18 +528,25 @@ def run(bundles, count, folder, first=0):
     try:
         for index in range(first, first + count):
             rng = random.Random(index)
-            task, runtime = (
+            task, runtime, concepts = (
                 ("captioner", "vqa")[index % 2],
                 ("litert", "keras")[index // 2 % 2],
+                ("", " concepts")[index // 4 % 2],
             )
-            place = folder / "bundle"
-            shutil.rmtree(place, ignore_errors=True)
-            shutil.copytree(bundles[task], place)
-            done = f"{index} {task} {runtime}: " + change(
-                place, [*bundles.values()], outside, rng, runtime
-            )
+            place, common = folder / "bundle", folder / "common"
+            for old in (place, common):
+                shutil.rmtree(old, ignore_errors=True)
+            shutil.copytree(bundles[task + concepts], place)
+            common.mkdir()
+            shutil.copy(DETECTOR, common)
+            done = f"{index} {task}{concepts} {runtime}: "
+            if concepts and rng.random() < 0.2:
+                done += change_shared(place, common, rng, runtime)
+            else:
+                done += change(place, [*bundles.values()], outside, rng, runtime)
             watch = Watch(outside / "secret")
             request = {"folder": str(place), "task": task, "runtime": runtime}
+            request["common"] = str(common)
             print(json.dumps(request), file=server.stdin, flush=True)
             result, most, used, passed = json.loads(server.stdout.readline())
             wrong = []
@@ -496,16 +568,8 @@ def run(bundles, count, folder, first=0):
 
 
 def make_bundles(folder):
-    """Write small bundles of both tasks, exported for LiteRT."""
-    from conftest import (
-        VOCABULARY,
-        tiny_config,
-        tiny_model,
-        tiny_vqa_config,
-        tiny_vqa_model,
-        write_tiny,
-        write_tiny_vqa,
-    )
+    """Write small bundles of both tasks, with concepts and without, for LiteRT too."""
+    import conftest
 
     from captioner.export import FORMS
     from captioner.search.rules import make_rules
@@ -513,17 +577,21 @@ def make_bundles(folder):
     from vqa.export import write_graphs
 
     images = np.random.default_rng(0).integers(0, 256, (4, 32, 32, 3), np.uint8)
-    config = tiny_config(encoder="small")
-    model = tiny_model(config)
-    bundles = {"captioner": write_tiny(folder / "captioner", config, model)}
-    rules = make_rules(config.decoding, VOCABULARY)
-    graphs = FORMS["litert"].write(model, rules, images, "float16")
-    add_part(bundles["captioner"], "litert", graphs, "## LiteRT\n")
-    config = tiny_vqa_config(encoder="small")
-    model = tiny_vqa_model(config)
-    bundles["vqa"] = write_tiny_vqa(folder / "vqa", config, model)
-    graphs = write_graphs(model, config.vocabulary.max_words, images, "float16")
-    add_part(bundles["vqa"], "litert", graphs, "## LiteRT\n")
+    bundles = {}
+    for kind, sizes in (("", None), (" concepts", {"units": 6, "slots": 2})):
+        config = conftest.tiny_config(encoder="small", concepts=sizes)
+        model = conftest.tiny_model(config)
+        place = folder / f"captioner{kind}"
+        bundles[f"captioner{kind}"] = conftest.write_tiny(place, config, model)
+        rules = make_rules(config.decoding, conftest.VOCABULARY)
+        graphs = FORMS["litert"].write(model, rules, images, "float16")
+        add_part(place, "litert", graphs, "## LiteRT\n")
+        config = conftest.tiny_vqa_config(encoder="small", concepts=sizes)
+        model = conftest.tiny_vqa_model(config)
+        place = folder / f"vqa{kind}"
+        bundles[f"vqa{kind}"] = conftest.write_tiny_vqa(place, config, model)
+        graphs = write_graphs(model, config.vocabulary.max_words, images, "float16")
+        add_part(place, "litert", graphs, "## LiteRT\n")
     return bundles
 
 

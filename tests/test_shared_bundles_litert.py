@@ -8,10 +8,12 @@ import numpy as np
 import pytest
 from conftest import dense_model
 
+from shared import included
 from shared.bundles.folder import add_part, write_bundle
-from shared.bundles.litert import PART, Graph, Spec, why_not_litert
+from shared.bundles.litert import PART, Graph, Spec, open_graph, why_not_litert
 from shared.errors import AppError
 
+ADVICE = "Get another one."
 needs_litert = pytest.mark.skipif(
     not importlib.util.find_spec("ai_edge_litert"), reason="LiteRT is not installed"
 )
@@ -42,7 +44,7 @@ def graph(tmp_path_factory):
 
 @needs_litert
 def test_a_graph_is_a_function_of_named_arrays(graph):
-    scale = Graph(graph, 1, "app export")
+    scale = Graph(graph, 1, ADVICE)
     assert sorted(scale.inputs) == ["factor", "rows"]
     assert scale.inputs["rows"] == Spec("float32", (-1, 3))
     assert scale.outputs["sums"] == Spec("float32", (-1, 1))
@@ -55,7 +57,7 @@ def test_a_graph_is_a_function_of_named_arrays(graph):
 
 @needs_litert
 def test_threads_may_share_a_graph(graph):
-    scale = Graph(graph, 2, "app export")
+    scale = Graph(graph, 2, ADVICE)
 
     def total(count):
         rows = np.ones((count, 3), np.float32)
@@ -72,9 +74,19 @@ def test_a_file_that_is_no_graph_says_what_to_do(graph, tmp_path, content):
     path = tmp_path / "graph.tflite"
     if content is not None:  # None is a missing one
         path.write_bytes(content)
-    match = r"graph\.tflite cannot be loaded by LiteRT: .*`app export`, or give --run"
+    match = r"graph\.tflite cannot be loaded by LiteRT: .* Get another one\.$"
     with pytest.raises(AppError, match=match):
-        Graph(path, 1, "app export")
+        Graph(path, 1, ADVICE)
+
+
+@needs_litert
+def test_what_to_do_about_a_graph_depends_on_where_it_came_from(tmp_path, monkeypatch):
+    (tmp_path / "a.tflite").write_bytes(b"no graph")
+    with pytest.raises(AppError, match=r"`app export`, or give --runtime keras\.$"):
+        open_graph(Graph, tmp_path, "a.tflite", 1, "app export")
+    monkeypatch.setattr(included, "included_model", lambda task: tmp_path)
+    with pytest.raises(AppError, match=r"Install sightread again\.$"):
+        open_graph(Graph, tmp_path, "a.tflite", 1, "app export")
 
 
 @pytest.fixture(scope="module")

@@ -21,14 +21,18 @@ from conftest import (
     write_tiny_vqa,
 )
 
-from captioner.predict import load_bundle
+from captioner.predict import load_bundle, load_captioner
+from shared import included
 from shared.bundles import manifests
 from shared.bundles.folder import add_part, check_bundle
 from shared.bundles.manifests import APART, WEIGHTS, common_path, digest, locate
 from shared.bundles.packed import write_group
+from shared.concepts.graph import CONCEPTS as GRAPH
 from shared.errors import AppError
+from shared.included import REINSTALL, included_model
 from shared.vision.encoders import Encoder
 from vqa.predict import load_bundle as load_vqa
+from vqa.predict import load_vqa as load_vqa_model
 
 SIZES = {"units": 6, "slots": 2}
 LOADERS = {"captioner": load_bundle, "vqa": load_vqa}
@@ -173,13 +177,30 @@ def test_another_package_lacks_them(packaged, name):
         load_vqa(bundle)
 
 
-def test_a_changed_common_file_is_refused(packaged):
+def test_a_changed_common_file_is_refused(packaged, monkeypatch):
+    monkeypatch.setattr(included, "included_model", lambda task: packaged)
     bundle = packaged / "vqa" / "bundle"
     name = APART["concepts"]
     with common_path(name, files_of(bundle)[name]).open("ab") as file:
         file.write(b"x")
-    with pytest.raises(AppError, match=r"was changed or damaged"):
+    where = f"common/[0-9a-f]+.h5 was changed or damaged.*{REINSTALL}"
+    with pytest.raises(AppError, match=where):
         check_bundle(bundle, "vqa")
+
+
+@pytest.mark.parametrize("task", LOADERS)
+@pytest.mark.parametrize("place", [0, 100, -1])
+def test_a_damaged_common_graph_is_not_opened(tmp_path, monkeypatch, task, place):
+    folder = included_model(task)
+    common = shutil.copytree(manifests.COMMON, tmp_path / "common")
+    monkeypatch.setattr(manifests, "COMMON", common)
+    path = common / f"{files_of(folder)[GRAPH]}.tflite"
+    content = bytearray(path.read_bytes())
+    content[place] ^= 255
+    path.write_bytes(content)
+    load = load_captioner if task == "captioner" else load_vqa_model
+    with pytest.raises(AppError, match=f"{path.name} was changed or damaged"):
+        load(runtime="litert")
 
 
 @pytest.mark.parametrize("named", ["../secret", "/etc/passwd", "x" * 64, 3, None, []])

@@ -1,4 +1,5 @@
 import json
+import os
 
 import keras
 import numpy as np
@@ -6,7 +7,7 @@ import pytest
 
 from shared.bundles.weights import write_weights
 from shared.concepts import net as rooms
-from shared.concepts.net import ABOUT, ConceptNet, TaughtHead, load_concepts
+from shared.concepts.net import ABOUT, ConceptNet, TaughtHead, load_concepts, read_net
 from shared.concepts.table import (
     Row,
     format_table,
@@ -19,6 +20,7 @@ from shared.errors import AppError
 WORDS = ["person", "man", "cat", "animal", "teapot", "red", "race car", "vehicle"]
 TABLE = make_table(WORDS, ["man", "red", "cat"], classifies=True)
 REGIONS, SIZE = 4, 6
+PAIRS = ((0, 1), (1, 2), (0, 2))  # no order has each side by side
 
 
 @pytest.fixture(autouse=True)
@@ -84,6 +86,63 @@ def test_a_table_survives_the_disk_and_others_are_refused(tmp_path):
     path.unlink()
     with pytest.raises(AppError, match="captioner teach"):
         read_table(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["a\x1b[2Jb", "a\u202eb", "x" * 201, "a  b", " ", ""])
+@pytest.mark.parametrize("column", [0, 2])
+def test_words_of_a_table_can_be_shown(tmp_path, name, column):
+    rows = [line.split("\t") for line in format_table(TABLE).splitlines()]
+    rows[3][column] = name
+    (tmp_path / "concepts.tsv").write_text("".join("\t".join(r) + "\n" for r in rows))
+    if column == 2 and not name.strip("a b"):  # only looked at for being there
+        read_table(tmp_path)
+        return
+    with pytest.raises(AppError, match="no table of concepts"):
+        read_table(tmp_path)
+
+
+def outside(path, kind):
+    """Put something else than a file of a few words in the place of a table."""
+    secret = path.parent / "secret"
+    secret.write_text(format_table(TABLE))
+    if kind == "link":
+        path.symlink_to(secret)
+    elif kind == "device":
+        path.symlink_to("/dev/zero")
+    elif kind == "pipe":
+        os.mkfifo(path)
+    elif kind == "folder":
+        path.mkdir()
+    else:
+        with path.open("wb") as file:
+            file.truncate(2**32)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="Windows has no pipes in folders")
+@pytest.mark.parametrize("kind", ["link", "device", "pipe", "folder", "huge"])
+def test_a_table_is_a_plain_file_of_bounded_size(tmp_path, kind):
+    outside(tmp_path / "concepts.tsv", kind)
+    with pytest.raises(
+        AppError, match=r"concepts\.tsv (is missing, or not|has 4,294,9)"
+    ):
+        read_table(tmp_path)
+
+
+def test_a_table_takes_no_more_memory_than_its_weights_explain(tmp_path):
+    write_weights(tmp_path, make_net())
+    words = [f"w{i}" for i in range(9000)]
+    many = make_table(words, words, classifies=False)
+    (tmp_path / "concepts.tsv").write_text(format_table(many))
+    with pytest.raises(AppError, match=r"do not fit .*, it has [\d,]+ numbers or more"):
+        read_net(tmp_path)
+
+
+def test_sets_that_overlap_are_refused(tmp_path):
+    write_weights(tmp_path, make_net())
+    table = tuple(Row(word, things) for word, things in zip("abc", PAIRS, strict=True))
+    (tmp_path / "concepts.tsv").write_text(format_table(table))
+    with pytest.raises(AppError, match=r"no table of concepts: .*Get the bundle again"):
+        read_net(tmp_path)
 
 
 def test_the_head_joins_regions_by_a_soft_maximum(features):

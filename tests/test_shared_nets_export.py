@@ -126,7 +126,7 @@ def test_litert_computes_what_was_traced(tmp_path, precision):
     assert list(files) == ["encoder.tflite", "double.tflite"]
     for name, content in files.items():
         (tmp_path / name).write_bytes(content)
-    encoder, twice = (Graph(tmp_path / name, 1, "rnn export") for name in files)
+    encoder, twice = (Graph(tmp_path / name, 1, "Export it again.") for name in files)
     kernel, bias = map(np.asarray, net.get_weights())
     expected = images[1:2] / 255 @ kernel + bias
     found = encoder(images=images[1:2])["features"]

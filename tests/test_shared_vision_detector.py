@@ -1,5 +1,6 @@
 """The detector: what it finds, and that its port is the published net."""
 
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -7,6 +8,7 @@ import pytest
 
 from shared.concepts.words import coco_words
 from shared.errors import AppError
+from shared.vision import detector
 from shared.vision.detector import OVERLAP, Detector, Things, find_things, overlaps
 from shared.vision.images import read_preview
 
@@ -74,10 +76,50 @@ def test_a_file_that_is_no_photo_is_refused(tmp_path):
         find_things(tmp_path / "a.jpg")
 
 
-def test_another_graph_is_refused():
+def test_another_graph_is_refused(tmp_path):
     graph = ROOT / "captioner" / "bundle" / "litert" / "where.tflite"
-    with pytest.raises(AppError, match="images"):
+    with pytest.raises(AppError, match=r"images .* Give another detector"):
+        Detector(shutil.copy(graph, tmp_path / "other.tflite"))
+    with pytest.raises(AppError, match=r"images .* Install sightread again"):
         Detector(graph)
+
+
+@pytest.fixture
+def spoilt(tmp_path, monkeypatch):
+    """A copy of the detector that comes along, to be spoilt, as if it came along."""
+    path = tmp_path / detector.INCLUDED.name
+    path.write_bytes(detector.INCLUDED.read_bytes())
+    monkeypatch.setattr(detector, "INCLUDED", path)
+    detector._included.cache_clear()
+    yield path
+    detector._included.cache_clear()
+
+
+@pytest.mark.parametrize("place", [0, 4, 30_000, 1_900_000, -1, None])
+def test_a_damaged_detector_is_not_opened_and_to_be_installed_again(spoilt, place):
+    content = bytearray(spoilt.read_bytes())
+    if place is None:
+        content = content[: len(content) // 2]
+    else:
+        content[place] ^= 255
+    spoilt.write_bytes(content)
+    with pytest.raises(AppError, match=r"damaged.*\. Install sightread again\.$"):
+        find_things(EXAMPLES / "cat.jpg")
+
+
+def test_a_detector_that_is_gone_is_to_be_installed_again(spoilt):
+    spoilt.unlink()
+    with pytest.raises(AppError, match=r"cannot be read: .*Install sightread again\.$"):
+        find_things(EXAMPLES / "cat.jpg")
+
+
+def test_the_included_detector_is_found_again_once_it_is_whole(spoilt):
+    whole = spoilt.read_bytes()
+    spoilt.write_bytes(b"")
+    with pytest.raises(AppError):
+        find_things(EXAMPLES / "cat.jpg")
+    spoilt.write_bytes(whole)
+    assert find_things(EXAMPLES / "cat.jpg").of([coco_words().index("cat")])
 
 
 def square(photo, side=416):

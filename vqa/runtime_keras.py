@@ -8,8 +8,7 @@ import numpy as np
 from keras import ops
 
 from shared.bundles.weights import load_weights
-from shared.concepts.net import ConceptNet
-from shared.concepts.table import read_table
+from shared.concepts.net import ConceptNet, read_net
 from shared.text.vocabulary import Vocabulary
 from shared.vision.encoders import Encoder
 from vqa.answerer import Answerer
@@ -31,7 +30,7 @@ def load_net(
     """
     # Half precision is for training; not every processor has it.
     config = config.model_copy(update={"precision": "float32"})
-    concepts = ConceptNet(read_table(folder)) if config.concepts else None
+    concepts = read_net(folder) if config.concepts else None
     model = build_net(config, vocabulary, space, None, concepts)
     load_weights(folder, model)
     return model

@@ -22,8 +22,15 @@ from threading import Lock
 
 import numpy as np
 
-from shared.bundles.litert import PART, EncoderGraph, Graph, Spec, Specs
-from shared.bundles.manifests import locate
+from shared.bundles.litert import (
+    PART,
+    AnyGraph,
+    EncoderGraph,
+    Graph,
+    Spec,
+    Specs,
+    open_graph,
+)
 from shared.concepts.graph import output_specs
 from shared.concepts.table import ConceptProbs
 from vqa.asked import MOST
@@ -66,13 +73,13 @@ class LiteRTRuntime:
         self._later: dict[str, Graph] = {}  # loaded when they are first needed
         self._loading = Lock()  # two first questions load one graph
         self._config, self._answers = config, answers
-        self._encoder = EncoderGraph(self._path("encoder"), threads, EXPORT)
+        self._encoder = self._load("encoder", EncoderGraph)
         self._encoder.check_images(config.encoder.image_size)
         self._features, self.grid = self._encoder.features, self._encoder.grid
-        self._answer = self._load("answer")
+        self._answer = self._load("answer", Graph)
         self._concepts, self._concept_specs = None, {}
         if concepts:
-            self._concepts = self._load("concepts")
+            self._concepts = self._load("concepts", Graph)
             self._concept_specs = output_specs(self._features.shape[1], concepts)
             self._concepts.check({"features": self._features}, self._concept_specs)
         self._answer.check(*self._expected("answer"))
@@ -114,7 +121,7 @@ class LiteRTRuntime:
     def _get(self, graph: str) -> Graph:
         with self._loading:
             if graph not in self._later:
-                loaded = self._load(graph)
+                loaded = self._load(graph, Graph)
                 loaded.check(*self._expected(graph))
                 self._later[graph] = loaded
             return self._later[graph]
@@ -143,11 +150,9 @@ class LiteRTRuntime:
         sizes = {"vectors": members * joint, "blind_vectors": joint}
         return asked, {n: Spec("float32", (*rows, size)) for n, size in sizes.items()}
 
-    def _load(self, graph: str) -> Graph:
-        return Graph(self._path(graph), self._threads, EXPORT)
-
-    def _path(self, graph: str) -> Path:
-        return locate(self._folder, f"{PART}/{graph}.tflite")
+    def _load(self, graph: str, kind: type[AnyGraph]) -> AnyGraph:
+        file = f"{PART}/{graph}.tflite"
+        return open_graph(kind, self._folder, file, self._threads, EXPORT)
 
 
 def _score_specs(joint: int, answers: int, alpha: tuple[int, int]) -> Specs:

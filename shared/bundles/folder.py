@@ -38,7 +38,6 @@ from shared.bundles.manifests import (
     MANIFEST,
     MOST_TOTAL,
     VOCABULARY,
-    WEIGHTS,
     beside,
     check_digest,
     digest,
@@ -47,9 +46,11 @@ from shared.bundles.manifests import (
     read_manifest,
     read_text,
     size_of,
+    weight_files,
     write_manifest,
 )
 from shared.errors import AppError
+from shared.included import get_again
 
 
 def write_bundle(
@@ -213,27 +214,30 @@ def check_bundle(
     if total > MOST_TOTAL:
         raise AppError(
             f"The files of {folder} have {total:,} bytes, and those of a bundle have "
-            f"{MOST_TOTAL:,} at most. Get the bundle again."
+            f"{MOST_TOTAL:,} at most. {get_again(folder)}"
         )
     for name in wanted:
         check_digest(folder, name, files[name])
     return {name: files[name] for name in wanted}
 
 
-def check_size(folder: Path, weights: int) -> None:
+def check_size(folder: Path, weights: int, part: str = "") -> None:
     """Make sure that a bundle may have so many weights, before a net takes memory.
 
     Args:
-        weights: numbers that its config and vocabulary ask for, at the least.
+        weights: numbers that its texts ask for, at the least.
+        part: which part of the model has so many, see `weight_files`; empty is all.
 
     Raises:
         AppError: if its weights' file is smaller: a number takes a byte or more.
     """
-    if weights > (size := size_of(folder, WEIGHTS)):
+    names = weight_files(folder)
+    name = names.get(part, names[""])
+    if weights > (size := size_of(folder, name)):
         raise AppError(
-            f"The weights {folder / WEIGHTS} do not fit the model that config.toml and "
-            f"vocabulary.txt describe: they have {size:,} bytes, it has {weights:,} "
-            "numbers or more. Get the bundle again."
+            f"The weights {folder / name} do not fit the model that config.toml and "
+            f"the lists of words describe: they have {size:,} bytes, it has "
+            f"{weights:,} numbers or more. {get_again(folder)}"
         )
 
 

@@ -5,13 +5,15 @@ import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from threading import Lock
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 
 from shared.bundles import folder as bundles
+from shared.bundles.manifests import locate
 from shared.console.quiet import muted
 from shared.errors import AppError
+from shared.included import get_again
 
 PART = "litert"  # of a bundle
 # Operations that run foreign code, call other graphs, loop or keep state.
@@ -35,6 +37,7 @@ class Spec(NamedTuple):
 
 
 Specs = dict[str, Spec]  # by name
+AnyGraph = TypeVar("AnyGraph", bound="Graph")
 
 
 class Graph:
@@ -43,7 +46,7 @@ class Graph:
     Args:
         path: a .tflite file with one signature.
         threads: processors to use.
-        command: what exports a bundle again, for messages.
+        advice: what to do about a file that is refused, a sentence.
 
     Attributes:
         inputs, outputs: their Specs, by name.
@@ -52,8 +55,8 @@ class Graph:
         AppError: if it cannot be loaded, or computed.
     """
 
-    def __init__(self, path: Path, threads: int, command: str):
-        self._path, self._command = path, command
+    def __init__(self, path: Path, threads: int, advice: str):
+        self._path, self._advice = path, advice
         with muted():  # it announces how it computes
             from ai_edge_litert.interpreter import Interpreter
 
@@ -92,20 +95,34 @@ class Graph:
             for name in sorted(wanted | own.keys()):
                 if not _fits(own.get(name), wanted.get(name)):
                     raise AppError(
-                        f"{self._path} does not fit the bundle's config and "
-                        f"vocabulary: its {kind} {name} should be "
-                        f"{_say(wanted.get(name))}, and is {_say(own.get(name))}. "
-                        f"{self._advice()}"
+                        f"{self._path} is not the graph that is needed here: its "
+                        f"{kind} {name} should be {_say(wanted.get(name))}, and is "
+                        f"{_say(own.get(name))}. {self._advice}"
                     )
 
     def _refusal(self, what: str, error: Exception) -> AppError:
         reason = (str(error) or type(error).__name__).splitlines()[0]
-        return AppError(f"{self._path} {what}: {reason} {self._advice()}")
+        return AppError(f"{self._path} {what}: {reason} {self._advice}")
 
-    def _advice(self) -> str:
-        return (
-            f"Export the bundle again with `{self._command}`, or give --runtime keras."
-        )
+
+def open_graph(
+    kind: type[AnyGraph], folder: Path, name: str, threads: int, command: str
+) -> AnyGraph:
+    """Load a graph of a bundle.
+
+    Args:
+        kind: `Graph`, or a kind of it.
+        folder: the checked bundle.
+        name: of the file, as in the manifest.
+        threads: processors to use.
+        command: what exports a bundle again, for messages.
+
+    Raises:
+        AppError: if it cannot be loaded.
+    """
+    path = locate(folder, name)
+    again = f"Export the bundle again with `{command}`, or give --runtime keras."
+    return kind(path, threads, get_again(path, again))
 
 
 class EncoderGraph(Graph):
@@ -115,15 +132,15 @@ class EncoderGraph(Graph):
     they are (1, rows, columns, D).
 
     Args:
-        path, threads, command: see `Graph`.
+        path, threads, advice: see `Graph`.
 
     Attributes:
         grid: rows and columns of the regions.
         features: Spec (1, R, D).
     """
 
-    def __init__(self, path: Path, threads: int, command: str):
-        super().__init__(path, threads, command)
+    def __init__(self, path: Path, threads: int, advice: str):
+        super().__init__(path, threads, advice)
         found = self.outputs.get("features", Spec("", (1, 1, 1)))
         shape, side = found.shape, max(1, math.isqrt(max(0, sum(found.shape[1:2]))))
         self.grid = side, side

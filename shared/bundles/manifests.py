@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from shared.errors import AppError
+from shared.included import get_again
 
 READABLE = (1, 2, 3)
 CONFIG, VOCABULARY, WEIGHTS, CARD = (
@@ -33,6 +34,7 @@ MOST_MANIFEST = 2**20  # bytes; a file takes about 100
 MOST_BYTES = 2**30  # of any other file
 MOST_NAME = 200  # characters
 MOST_TOTAL = 2**31  # bytes of the files of a bundle
+_GET_WHOLE = "Get the bundle again, or the sightread that it came with."
 _OPEN = (
     os.O_RDONLY
     | getattr(os, "O_NOFOLLOW", 0)
@@ -99,14 +101,13 @@ def open_plain(folder: Path, name: str, most: int = MOST_BYTES) -> BufferedReade
         ) from error
     except (OSError, ValueError) as error:  # ValueError: a name with a zero byte
         raise AppError(
-            f"{path} is missing, or not a file. Get the bundle again, or the sightread "
-            "that it came with."
+            f"{path} is missing, or not a file. {get_again(folder, _GET_WHOLE)}"
         ) from error
     if found.st_size > most:
         file.close()
         raise AppError(
             f"{path} has {found.st_size:,} bytes, and such a file of a bundle has "
-            f"{most:,} at most. Get the bundle again."
+            f"{most:,} at most. {get_again(path)}"
         )
     return file
 
@@ -140,7 +141,7 @@ def read_text(folder: Path, name: str, most: int = MOST_TEXT) -> str:
         return read_plain(folder, name, most).decode("utf-8")
     except UnicodeDecodeError as error:
         raise AppError(
-            f"{folder / name} cannot be read: {error}. Get the bundle again."
+            f"{folder / name} cannot be read: {error}. {get_again(folder)}"
         ) from error
 
 
@@ -157,9 +158,10 @@ def check_digest(folder: Path, name: str, expected: object) -> None:
         AppError: if it is not, or as `open_plain`.
     """
     if (found := digest(folder, name)) != expected:
+        path = locate(folder, name)
         raise AppError(
-            f"{folder / name} was changed or damaged: its SHA-256 is {found[:12]}…, "
-            f"the manifest says {str(expected)[:12]!r}…. Get the bundle again."
+            f"{path} was changed or damaged: its SHA-256 is {found[:12]}…, the "
+            f"manifest says {str(expected)[:12]!r}…. {get_again(path)}"
         )
 
 
@@ -227,11 +229,9 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     try:
         manifest = json.loads(read_plain(folder, MANIFEST, MOST_MANIFEST).decode())
     except (ValueError, RecursionError) as error:
-        raise AppError(
-            f"{path} cannot be read: {error}. Get the bundle again."
-        ) from error
+        raise AppError(f"{path} cannot be read: {error}. {get_again(path)}") from error
     if not isinstance(manifest, dict):
-        raise AppError(f"{path} is not a manifest. Get the bundle again.")
+        raise AppError(f"{path} is not a manifest. {get_again(path)}")
     if (found := manifest.get("format")) not in READABLE:
         raise AppError(
             f"{folder} is a bundle of format {found!r:.40}; this program reads formats "
@@ -239,9 +239,7 @@ def read_manifest(folder: Path) -> dict[str, Any]:
         )
     files = manifest.get("files")
     if not isinstance(files, dict) or not {CONFIG, VOCABULARY, WEIGHTS} <= set(files):
-        raise AppError(
-            f"{path} does not name the files of a bundle. Get the bundle again."
-        )
+        raise AppError(f"{path} does not name the files of a bundle. {get_again(path)}")
     return {"task": None} | manifest
 
 

@@ -9,6 +9,7 @@ What passed is remembered by its checksum in the user's cache, where nothing els
 kept; and the files that come along are known. Only others pay for this, once.
 """
 
+import itertools
 import json
 import os
 import subprocess
@@ -18,7 +19,7 @@ from pathlib import Path
 
 from shared.bundles.manifests import MANIFEST, locate, size_of
 from shared.errors import AppError
-from shared.included import included_model
+from shared.included import get_again, included_model
 
 ROOT = Path(__file__).parents[2]
 SHIPPED = tuple(included_model(task) / MANIFEST for task in ("captioner", "vqa"))
@@ -87,9 +88,10 @@ def _try(folder: Path, names: list[str]) -> None:
     seconds = SECONDS + size / BYTES_A_SECOND
     limits = [str(MEMORY + MEMORY_FACTOR * size), str(int(seconds) + 1)]
     command = [sys.executable, "-P", "-c", _START.format(str(ROOT)), *limits]
+    paths = [str(locate(folder, name).absolute()) for name in names]
     try:
         done = subprocess.run(
-            [*command, str(folder.absolute()), *names],
+            [*command, *itertools.chain(*zip(names, paths, strict=True))],
             env={**os.environ, "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
@@ -104,17 +106,17 @@ def _try(folder: Path, names: list[str]) -> None:
     last = output.decode("utf-8", "replace").rpartition("\n> ")[2]
     name, _, reason = last.partition("\n")
     reason = reason.strip() or "it crashes the program that opens it, or never ends."
-    raise AppError(f"{folder / name} cannot be used: {reason} Get the bundle again.")
+    raise AppError(f"{folder / name} cannot be used: {reason} {get_again(folder)}")
 
 
 def main() -> None:
-    """Use files once: memory, seconds, folder and names are arguments."""
-    memory, seconds, folder, *names = sys.argv[1:]
+    """Use files once: memory, seconds, and a name and a path of each are arguments."""
+    memory, seconds, *files = sys.argv[1:]
     _limit(int(memory), int(seconds))
-    for name in names:
+    for name, path in zip(files[::2], files[1::2], strict=True):
         print(f"\n> {name}", flush=True)
         try:
-            _use(locate(Path(folder), name))
+            _use(Path(path))
         except MemoryError:
             print("it takes more memory than its size explains.")
             sys.exit(1)

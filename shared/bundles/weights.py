@@ -17,6 +17,7 @@ import keras
 from shared.bundles.manifests import APART, WEIGHTS, locate, weight_files
 from shared.bundles.packed import count_numbers, unpack_file, write_group
 from shared.errors import AppError
+from shared.included import get_again
 
 
 def write_weights(folder: Path, model: keras.Model) -> list[str]:
@@ -72,7 +73,7 @@ def load_weights(folder: Path, model: keras.Model, part: str = "") -> None:
         reason = str(error).strip().split("\n\n")[:2][-1].split("\n")[0]
         raise AppError(
             f"The weights {path} do not fit the model that config.toml and "
-            f"vocabulary.txt describe: {sizes}{reason} Get the bundle again."
+            f"vocabulary.txt describe: {sizes}{reason} {get_again(path)}"
         ) from error
 
 

@@ -27,10 +27,20 @@ import keras
 import numpy as np
 from keras import layers, ops
 
+from shared.bundles.folder import check_size
 from shared.bundles.weights import load_weights
 from shared.concepts.graph import ODDS
-from shared.concepts.table import CLASSES, THINGS, ConceptProbs, Row, Table, read_table
+from shared.concepts.table import (
+    CLASSES,
+    TABLE,
+    THINGS,
+    ConceptProbs,
+    Row,
+    Table,
+    read_table,
+)
 from shared.errors import AppError
+from shared.included import get_again
 
 REGION_UNITS, POOLED_UNITS = 256, 256
 START = -6.0  # log odds of a word in a region, before anything is learnt
@@ -341,13 +351,35 @@ def _log_odds(probs: Any) -> Any:
     return ops.log(probs) - ops.log(1.0 - probs)
 
 
+def read_net(folder: Path) -> ConceptNet:
+    """Make the concept net that the table in a folder describes, without weights.
+
+    Args:
+        folder: a bundle's, or what `captioner teach` wrote.
+
+    Raises:
+        AppError: if the table is refused, or describes no net of such weights.
+    """
+    table = read_table(folder)
+    detectors = sum(row.detector is not None for row in table)
+    outputs = (THINGS + detectors) * (REGION_UNITS + POOLED_UNITS)
+    judges = 2 * (len(WITNESSES) + 1) * len(table)
+    check_size(folder, outputs + judges, "concepts")
+    try:
+        return ConceptNet(table)
+    except ValueError as error:  # sets that neither lie within nor beside each other
+        raise AppError(
+            f"{folder / TABLE} is no table of concepts: {error}. {get_again(folder)}"
+        ) from error
+
+
 def load_concepts(folder: Path) -> ConceptNet:
     """Load what `captioner teach` wrote.
 
     Raises:
         AppError: if the folder holds none.
     """
-    net = ConceptNet(read_table(folder))
+    net = read_net(folder)
     try:
         size = int(json.loads((folder / ABOUT).read_text("utf-8"))["feature_size"])
     except (OSError, ValueError, KeyError, TypeError) as error:

@@ -20,10 +20,13 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from shared.bundles.manifests import read_text
 from shared.concepts.words import broader_words, coco_words, imagenet_words
 from shared.errors import AppError
+from shared.text.vocabulary import check_line
 
 TABLE = "concepts.tsv"
+MOST_TEXT = 2**19  # bytes of it; that of 900 words has 20,000
 THINGS, CLASSES = 80, 1000  # of COCO and of ImageNet
 
 
@@ -117,13 +120,19 @@ def read_table(folder: Path) -> Table:
     """Read `concepts.tsv` of a folder.
 
     Raises:
-        AppError: if it is missing or not as described above.
+        AppError: if it is missing, no plain file, larger than any table is, or not as
+            described above.
     """
     path = folder / TABLE
     try:
-        with path.open(encoding="utf-8", newline="") as file:
-            lines = list(csv.reader(file, delimiter="\t"))
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        text = read_text(folder, TABLE, MOST_TEXT)
+    except AppError as error:
+        raise AppError(
+            f"{error} Or make its concepts anew with `captioner teach`."
+        ) from error
+    try:
+        lines = list(csv.reader(io.StringIO(text, newline=""), delimiter="\t"))
+    except csv.Error as error:
         raise _refusal(path, str(error)) from error
     if not lines or tuple(lines[0]) not in (USUAL, Row._fields):
         raise _refusal(path, f"its first line is not {' '.join(USUAL)}")
@@ -144,6 +153,10 @@ def _read_row(line: Sequence[str], columns: int) -> Row:
     if len(line) != columns:
         raise ValueError(f"{line!r:.60} has {len(line)} columns, and not {columns}")
     word, things, within, classes, detector, example = (*line, "")[: len(Row._fields)]
+    for name in (word, within):
+        check_line(name)
+    if word.split(" ") != word.split():
+        raise ValueError(f"{word!r} is no word, or words with one space between them")
     return Row(
         word,
         _read_numbers(things, THINGS),

@@ -120,9 +120,9 @@ class Mentions:
         for word in self._words:  # a thing of that name goes first
             if word not in concepts:
                 self._names.setdefault((_deed(word),), word)
+        found = frozenset(self._words)
         self._wider = {
-            word: frozenset({word, *broader_words(word)}.intersection(self._words))
-            for word in self._words
+            word: found & {word, *broader_words(word)} for word in self._words
         }
 
     def find(self, said: Sequence[str]) -> set[str]:

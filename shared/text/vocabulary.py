@@ -79,14 +79,23 @@ def split_lines(text: str) -> list[str]:
     if len(lines) > MOST_LINES:
         raise ValueError(f"it has more than {MOST_LINES:,} lines")
     for number, line in enumerate(lines, start=1):
-        if len(line) > MOST_CHARACTERS:
-            raise ValueError(
-                f"line {number} has {len(line):,} characters, more than "
-                f"{MOST_CHARACTERS}"
-            )
-        if _CONTROL.search(line):
-            raise ValueError(f"line {number} has a control character: {line!r}")
+        try:
+            check_line(line)
+        except ValueError as error:
+            raise ValueError(f"line {number} {error}") from error
     return lines
+
+
+def check_line(line: str) -> None:
+    """Make sure that a word or an answer from anybody can be shown.
+
+    Raises:
+        ValueError: if it has more than `MOST_CHARACTERS`, or a control character.
+    """
+    if len(line) > MOST_CHARACTERS:
+        raise ValueError(f"has {len(line):,} characters, more than {MOST_CHARACTERS}")
+    if _CONTROL.search(line):
+        raise ValueError(f"has a control character: {line!r}")
 
 
 def split_words(text: str, units: Units = "word") -> list[str]:

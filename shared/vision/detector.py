@@ -4,6 +4,7 @@ That which comes with sightread is YOLOX-Nano, see `shared.vision.yolox`; it kno
 80 kinds of things of COCO, see `shared.concepts.words.coco_words`.
 """
 
+import hashlib
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
@@ -13,9 +14,12 @@ import numpy as np
 from PIL import Image
 
 from shared.bundles.litert import Graph, Spec
+from shared.errors import AppError
+from shared.included import REINSTALL, get_again
 from shared.vision.images import ImageSource, read_preview
 
 INCLUDED = Path(__file__).parent / "yolox_nano.tflite"
+SHA_256 = "942399478a3997ab1b6dac3f069b2d746ce022894db98bba36e03afbe9c6e50e"  # of it
 SIZE = 416  # px, height and width of what it sees
 GREY = 114  # beside a photo that is no square
 FAINT = 0.05  # what is less probable is not kept
@@ -77,7 +81,7 @@ class Detector:
     """
 
     def __init__(self, path: Path = INCLUDED):
-        self._graph = Graph(path, 1, "pip install --force-reinstall sightread")
+        self._graph = Graph(path, 1, get_again(path, "Give another detector."))
         self._graph.check(
             {"images": Spec("uint8", (1, SIZE, SIZE, 3))},
             {"found": Spec("float32", (1, -1, -1))},
@@ -106,7 +110,19 @@ class Detector:
 
 @cache
 def _included() -> Detector:
-    return Detector()
+    # A damaged graph can end the process inside LiteRT.
+    try:
+        whole = hashlib.sha256(INCLUDED.read_bytes()).hexdigest() == SHA_256
+    except OSError as error:
+        raise AppError(
+            f"The detector {INCLUDED} cannot be read: {error.strerror}. {REINSTALL}"
+        ) from error
+    if not whole:
+        raise AppError(
+            f"The detector {INCLUDED} was changed or damaged: its SHA-256 is another. "
+            f"{REINSTALL}"
+        )
+    return Detector(INCLUDED)
 
 
 def find_things(source: ImageSource) -> Things:
@@ -115,7 +131,7 @@ def find_things(source: ImageSource) -> Things:
     It is loaded when it is first used.
 
     Raises:
-        AppError: if the photo cannot be read.
+        AppError: if the photo, or the detector, cannot be read.
     """
     return _included().find(source)
 
