@@ -176,6 +176,33 @@ def test_equals_its_equations(name, axes, policy, atol):
         np.testing.assert_allclose(found, true, atol=atol)
 
 
+GATES = {
+    **dict.fromkeys(("vanilla", "relu", "irnn"), ""),
+    **dict.fromkeys(("gru", "mut1", "mut2", "mut3"), "zr"),
+    **{"nig": "fo", "nfg": "io", "nog": "if"},
+}
+
+
+@pytest.mark.parametrize("name", CELLS)
+def test_gates_are_named_and_between_0_and_1(name):
+    cell = made(name)
+    gates = cell.gates(*given(name, B))
+    assert "".join(gates) == GATES.get(name, "ifo")
+    for gate in gates.values():
+        gate = ops.convert_to_numpy(gate)
+        assert gate.shape == (B, U)
+        assert 0 < gate.min() < gate.max() < 1
+
+
+def test_gates_of_an_lstm_equal_its_equations():
+    cell, (x, (h, c)) = made("lstm"), given("lstm", B)
+    W, R, b = (columns(ops.convert_to_numpy(w)) for w in cell.weights)
+    for place, name in ((0, "i"), (1, "f"), (3, "o")):
+        expected = sigmoid(x @ W[place] + h @ R[place] + b[place])
+        found = ops.convert_to_numpy(cell.gates(x, (h, c))[name])
+        np.testing.assert_allclose(found, expected, atol=1e-5)
+
+
 def test_lstm_equals_that_of_keras_with_the_same_weights():
     cell, theirs = made("lstm"), keras.layers.LSTMCell(U)
     theirs.build((None, X))

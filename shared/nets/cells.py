@@ -9,7 +9,9 @@ from keras import ops
 class Cell(keras.layers.Layer):
     """One step of a recurrent net, with explicit state.
 
-    A cell that differs from W x + U h + b in what it learns has its own `build`.
+    A cell that differs from W x + U h + b in what it learns has its own `build`. What
+    it sees of the inputs does not depend on the state: `project` computes it of all
+    steps at once, and `advance` goes on from there.
 
     Axes: X input size, U units; any axes before the last are batch.
 
@@ -28,7 +30,7 @@ class Cell(keras.layers.Layer):
         recurrent_start: how U starts, see `keras.initializers`.
 
     Call arguments:
-        inputs: float (..., X).
+        inputs: float (..., X), or int (...), the places of the ones in one-hot vectors.
         state: as many float (..., U) as `state_count` says.
 
     Returns:
@@ -104,10 +106,39 @@ class Cell(keras.layers.Layer):
         values = starts.values()
         return ops.concatenate([ops.full((self.units,), x, dtype) for x in values])
 
-    def sum_up(self, inputs, h):
-        """Give W x + U h + b, all parts side by side."""
-        found = ops.matmul(inputs, self.kernel) + ops.matmul(h, self.recurrent_kernel)
-        return found + self.bias
+    def call(self, inputs, state):
+        """Advance by one step."""
+        _, new = self.advance(self.project(inputs), state)
+        return new[0], new
+
+    def gates(self, inputs, state):
+        """Give what a step computes between 0 and 1.
+
+        Returns:
+            float (..., U) by the name in the equations; nothing of a cell without.
+        """
+        return self.advance(self.project(inputs), state)[0]
+
+    def project(self, inputs):
+        """Give W x + b, all parts side by side."""
+        return self.read(inputs, self.kernel) + self.bias
+
+    def read(self, inputs, weight):
+        """Give W x; of one-hot vectors, their rows of W."""
+        if keras.backend.is_int_dtype(inputs.dtype):
+            return ops.take(weight, inputs, axis=0)
+        return ops.matmul(inputs, weight)
+
+    def advance(self, projected, state):
+        """Take a step.
+
+        Args:
+            projected: what `project` gives.
+
+        Returns:
+            the gates, see `gates`, and the new state.
+        """
+        raise NotImplementedError
 
 
 class VanillaCell(Cell):
@@ -119,10 +150,10 @@ class VanillaCell(Cell):
     parts: ClassVar = {"h": 0.0}
     activation = staticmethod(ops.tanh)
 
-    def call(self, inputs, state):
-        """Advance by one step."""
-        h = self.activation(self.sum_up(inputs, state[0]))
-        return h, (h,)
+    def advance(self, projected, state):
+        """Take a step."""
+        seen = ops.matmul(state[0], self.recurrent_kernel)
+        return {}, (self.activation(projected + seen),)
 
 
 class ReluCell(VanillaCell):
@@ -160,10 +191,11 @@ class LSTMCell(Cell):
     parts: ClassVar = {"i": 0.0, "f": 1.0, "g": 0.0, "o": 0.0}
     forget_gate: ClassVar = {"f": 1}
 
-    def call(self, inputs, state):
-        """Advance by one step."""
+    def advance(self, projected, state):
+        """Take a step."""
         h, c = state
-        i, f, g, o = ops.split(self.sum_up(inputs, h), 4, axis=-1)
-        c = ops.sigmoid(f) * c + ops.sigmoid(i) * ops.tanh(g)
-        h = ops.sigmoid(o) * ops.tanh(c)
-        return h, (h, c)
+        summed = projected + ops.matmul(h, self.recurrent_kernel)
+        i, f, g, o = ops.split(summed, 4, axis=-1)
+        i, f, o = ops.sigmoid(i), ops.sigmoid(f), ops.sigmoid(o)
+        c = f * c + i * ops.tanh(g)
+        return {"i": i, "f": f, "o": o}, (o * ops.tanh(c), c)

@@ -31,21 +31,18 @@ class GRUCell(Cell):
         self.bias = self.vectors("bias", 3)
         self.built = True
 
-    def call(self, inputs, state):
-        """Advance by one step."""
+    def advance(self, projected, state):
+        """Take a step."""
         (h,) = state
-        parts = zip(self.mix(inputs, h), ops.split(self.bias, 3), strict=True)
-        z, r, g = (part + bias for part, bias in parts)
-        z, r = ops.sigmoid(z), ops.sigmoid(r)
+        z, r, g = ops.split(projected, 3, axis=-1)
+        h_z, h_r = self.look_back(h)
+        z, r = ops.sigmoid(z + h_z), ops.sigmoid(r + h_r)
         g = ops.tanh(g + ops.matmul(r * h, self.candidate_kernel))
-        h = self.mean(z, h, g)
-        return h, (h,)
+        return {"z": z, "r": r}, (self.mean(z, h, g),)
 
-    def mix(self, inputs, h):
-        """Give z, r and g before their biases; g without U_g (r * h)."""
-        z, r, g = ops.split(ops.matmul(inputs, self.kernel), 3, axis=-1)
-        h_z, h_r = ops.split(ops.matmul(h, self.recurrent_kernel), 2, axis=-1)
-        return z + h_z, r + h_r, g
+    def look_back(self, h):
+        """Give what z and r see of h."""
+        return ops.split(ops.matmul(h, self.recurrent_kernel), 2, axis=-1)
 
     def mean(self, z, h, g):
         """Give the new h."""
@@ -70,11 +67,15 @@ class MUT1Cell(GRUCell):
     embeds = True
     columns = 2, 1
 
-    def mix(self, inputs, h):
-        """Give z, r and g before their biases; g without U_g (r * h)."""
-        embedded = ops.matmul(inputs, self.embedding)
-        z, r = ops.split(ops.matmul(embedded, self.kernel), 2, axis=-1)
-        return z, r + ops.matmul(h, self.recurrent_kernel), ops.tanh(embedded)
+    def project(self, inputs):
+        """Give what z, r and g see of the inputs, and their biases, side by side."""
+        embedded = self.read(inputs, self.embedding)
+        gates = ops.matmul(embedded, self.kernel)
+        return ops.concatenate([gates, ops.tanh(embedded)], axis=-1) + self.bias
+
+    def look_back(self, h):
+        """Give what z and r see of h."""
+        return 0.0, ops.matmul(h, self.recurrent_kernel)
 
     def mean(self, z, h, g):
         """Give the new h."""
@@ -93,12 +94,15 @@ class MUT2Cell(MUT1Cell):
 
     columns = 2, 2
 
-    def mix(self, inputs, h):
-        """Give z, r and g before their biases; g without U_g (r * h)."""
-        embedded = ops.matmul(inputs, self.embedding)
+    def project(self, inputs):
+        """Give what z, r and g see of the inputs, and their biases, side by side."""
+        embedded = self.read(inputs, self.embedding)
         z, g = ops.split(ops.matmul(embedded, self.kernel), 2, axis=-1)
-        h_z, h_r = ops.split(ops.matmul(h, self.recurrent_kernel), 2, axis=-1)
-        return z + h_z, embedded + h_r, g
+        return ops.concatenate([z, embedded, g], axis=-1) + self.bias
+
+    def look_back(self, h):
+        """Give what z and r see of h."""
+        return GRUCell.look_back(self, h)
 
 
 class MUT3Cell(MUT1Cell):
@@ -113,8 +117,11 @@ class MUT3Cell(MUT1Cell):
     embeds = False
     columns = 3, 2
 
-    def mix(self, inputs, h):
-        """Give z, r and g before their biases; g without U_g (r * h)."""
-        z, r, g = ops.split(ops.matmul(inputs, self.kernel), 3, axis=-1)
+    def project(self, inputs):
+        """Give what z, r and g see of the inputs, and their biases, side by side."""
+        return Cell.project(self, inputs)
+
+    def look_back(self, h):
+        """Give what z and r see of h."""
         to_z, to_r = ops.split(self.recurrent_kernel, 2, axis=-1)
-        return z + ops.matmul(ops.tanh(h), to_z), r + ops.matmul(h, to_r), g
+        return ops.matmul(ops.tanh(h), to_z), ops.matmul(h, to_r)

@@ -6,6 +6,8 @@ from keras import ops
 
 from shared.nets.cells import Cell
 
+ALWAYS = 1.0  # a gate that is not there
+
 
 class PeepholeCell(Cell):
     """Long short-term memory with peepholes, the vectors p.
@@ -37,10 +39,11 @@ class PeepholeCell(Cell):
             gate: self.vectors(f"peephole_{gate}") for gate in self.parts if gate != "g"
         }
 
-    def call(self, inputs, state):
-        """Advance by one step."""
+    def advance(self, projected, state):
+        """Take a step."""
         h, c = state[:2]
-        summed = self.sum_parts(inputs, h, state[2:])
+        summed = projected + ops.matmul(h, self.recurrent_kernel)
+        summed = self.add_gates(summed, state[2:])
         parts = ops.split(summed, len(self.parts), axis=-1)
         summed = dict(zip(self.parts, parts, strict=True))
         i = self.gate("i", summed, c)
@@ -48,16 +51,18 @@ class PeepholeCell(Cell):
         c = f * c + i * self.input_activation(summed["g"])
         o = self.gate("o", summed, c)
         h = o * self.output_activation(c)
-        return h, (h, c, i, f, o)[: self.state_count]
+        gates = {"i": i, "f": f, "o": o}
+        there = {name: gate for name, gate in gates.items() if gate is not ALWAYS}
+        return there, (h, c, i, f, o)[: self.state_count]
 
-    def sum_parts(self, inputs, h, gates):
-        """Give what all parts see of the inputs, of h and of the gates before."""
-        return self.sum_up(inputs, h)
+    def add_gates(self, summed, gates):
+        """Add what the parts see of the gates of the step before."""
+        return summed
 
     def gate(self, name, summed, c):
         """Open a gate that sees c: float (..., U) in [0, 1], or 1 without the gate."""
         if name not in summed:
-            return 1.0
+            return ALWAYS
         return ops.sigmoid(summed[name] + self.peepholes[name] * c)
 
     def forget(self, summed, c, i):
@@ -126,10 +131,9 @@ class GateRecurrenceCell(PeepholeCell):
         super().build(inputs_shape)
         self.gate_kernel = self.matrix("gate_kernel", 3 * self.units, 3)
 
-    def sum_parts(self, inputs, h, gates):
+    def add_gates(self, summed, gates):
         """Add what the gates see of the gates before; g sees nothing of them."""
         i, f, o = ops.split(
             ops.matmul(ops.concatenate(gates, axis=-1), self.gate_kernel), 3, axis=-1
         )
-        added = ops.concatenate([i, f, ops.zeros_like(i), o], axis=-1)
-        return self.sum_up(inputs, h) + added
+        return summed + ops.concatenate([i, f, ops.zeros_like(i), o], axis=-1)
