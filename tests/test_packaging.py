@@ -16,7 +16,7 @@ from shared.config import recipe_names
 from shared.errors import AppError
 from shared.included import included
 
-OWN = ("captioner", "shared", "vqa")
+OWN = ("captioner", "rnn", "shared", "vqa")
 SETUP = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]
 
 
@@ -54,7 +54,7 @@ def start(command, *paths, cwd):
     )
 
 
-def test_nothing_but_three_names_is_installed():
+def test_nothing_but_four_names_is_installed():
     assert {name.partition(".")[0] for name in SETUP["packages"]} == set(OWN)
     assert "py-modules" not in SETUP
     found = {p.parent for name in OWN for p in (ROOT / name).rglob("*.py")}

@@ -18,6 +18,7 @@ from pydantic import Field, ValidationError
 
 import captioner.config
 from captioner.config import CaptionerConfig, DecodingConfig, FinetuneConfig
+from rnn.config import RnnConfig
 from shared.config import (
     Config,
     format_config,
@@ -204,6 +205,7 @@ def test_a_config_that_is_a_link_to_nothing_is_named(tmp_path):
 SCHEMAS = {
     "captioner": CaptionerConfig,
     "vqa": VqaConfig,
+    "rnn": RnnConfig,
     "finetune-captioner": FinetuneConfig,
     "finetune-captioner-new-words": FinetuneConfig,
     "finetune-captioner-known-words": FinetuneConfig,

@@ -1,0 +1,51 @@
+"""Commands to train and score a language model."""
+
+from typing import Annotated
+
+import typer
+
+from shared.console import options
+from shared.console.progress import TrainingProgress
+from shared.console.quiet import importing_keras, muted
+
+# Heavy imports wait inside the commands: --help takes a tenth of a second.
+
+Text = Annotated[
+    list[str],
+    typer.Option(metavar="FILE|DIR|GLOB", help="Text files; may be repeated."),
+]
+Bundle = Annotated[
+    str,
+    typer.Argument(metavar="BUNDLE", help="A trained model's folder, or `included`."),
+]
+
+
+def train(
+    config: Annotated[str, typer.Option(metavar="NAME|FILE", help="The recipe.")],
+    text: Text,
+    out: options.Out,
+) -> None:
+    """Train a model, or go on where an interrupted run stopped.
+
+    Prints the folder of the trained model. samples.txt in OUT shows what it writes as
+    it learns.
+    """
+    with muted():
+        from rnn.train import train as run
+    with TrainingProgress() as progress:
+        bundle = run(config, text, out, announce=progress.announce, tick=progress.tick)
+    print(bundle)
+
+
+def evaluate(bundle: Bundle, text: Text) -> None:
+    """Measure how well a model predicts a text: nats and bits, perplexity of words."""
+    with importing_keras():
+        from rnn.evaluate import measure
+        from rnn.reader import load_reader
+    from rnn.texts import read_whole
+
+    reader = load_reader(bundle)
+    print(measure(reader, reader.symbols.encode(read_whole(text))))
+
+
+COMMANDS = (train, evaluate)

@@ -1,0 +1,53 @@
+"""A language model in Keras, from its bundle."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from rnn.bundles import read_bundle
+from rnn.config import RnnConfig
+from rnn.model import LanguageModel
+from rnn.symbols import Symbols
+from shared.bundles.weights import load_weights
+
+
+def load_net(folder: Path) -> tuple[RnnConfig, Symbols, LanguageModel]:
+    """Load a bundle.
+
+    Raises:
+        AppError: if there is no bundle of a language model, or it is damaged.
+    """
+    config, symbols = read_bundle(folder)
+    net = LanguageModel(config.net, len(symbols))
+    load_weights(folder, net)
+    return config, symbols, net
+
+
+class KerasRuntime:
+    """A net, one symbol at a time; see `rnn.runtime.Runtime`.
+
+    Args:
+        net: the model, as it is: weights that change are seen.
+    """
+
+    name = "keras"
+
+    def __init__(self, net: LanguageModel):
+        self._net = net
+        self._run = tf.function(self._step, reduce_retracing=True)
+
+    def begin(self, count: int) -> list[np.ndarray]:
+        """Give the states before a text, flat, for so many texts."""
+        return [np.array(one) for layer in self._net.begin(count) for one in layer]
+
+    def step(
+        self, ids: np.ndarray, states: list[np.ndarray]
+    ) -> tuple[np.ndarray, list[np.ndarray]]:
+        """Read a symbol of each text; give log-probabilities of the next one."""
+        found, after = self._run(ids, states)
+        return found.numpy(), [one.numpy() for one in after]
+
+    def _step(self, ids: Any, states: Any) -> Any:
+        return self._net.step(ids, states)
