@@ -2,10 +2,11 @@
 
 import re
 import sys
+from collections.abc import Callable
 from io import SEEK_END, BytesIO
 from typing import IO, Any, BinaryIO
 
-from PIL import Image, TiffImagePlugin, UnidentifiedImageError
+from PIL import Image, PngImagePlugin, TiffImagePlugin, UnidentifiedImageError
 
 from shared.errors import AppError
 
@@ -30,16 +31,23 @@ _PNG_OPTIONAL = (b"tRNS", b"eXIf")
 _MOST_EXIF = 1_000_000  # bytes
 _TIFF_NEEDS = {256, 257, 258, 262}  # width, length, bits and what zero stands for
 _TIFF_PLACES = {273, 324}  # where its strips or tiles are
-_BITS, _PLANAR = 258, 284  # others of its tags
+_BITS, _COLOURS, _PLANAR = 258, 262, 284  # others of its tags
+_YCBCR = 6  # a value of the second
+MULTIPLIED = "multiplied"  # key of `Image.info`: colours were multiplied by alpha
 # 16-bit grey whose white is zero, high byte first: as with its low byte first, which
 # Pillow knows.
 TiffImagePlugin.OPEN_INFO.setdefault(
     (TiffImagePlugin.MM, 0, (1,), 1, (16,), ()), ("I;16B", "I;16B")
 )
-# RGB of 16 bits a colour, of which Pillow keeps the upper 8: read the other way round,
-# the lower 8. N is this computer's order.
-_OTHER_ORDER = {"RGB;16L": "RGB;16B", "RGB;16B": "RGB;16L"}
-_OTHER_ORDER["RGB;16N"] = "RGB;16B" if sys.byteorder == "little" else "RGB;16L"
+# Colours of 16 bits, of which Pillow keeps the upper 8: read the other way round, the
+# lower 8. N is this computer's order.
+_OTHER_ORDER = {
+    f"{bands};16{order}": f"{bands};16{other}"
+    for bands in ("RGB", "RGBA", "RGBX", "CMYK")
+    for order, other in ("LB", "BL", "NB" if sys.byteorder == "little" else "NL")
+}
+_GREY_ALPHA = "LA;16B"  # of a PNG: as many bytes as four colours
+_WIDE = re.compile(r"([FI];(?:16|32))B?([FS])")  # signed numbers, and floats
 _FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}  # JPEG's markers for them
 _LOSSY_FRAMES = (0xC0, 0xC1, 0xC2, 0xC9, 0xCA)
 
@@ -68,8 +76,10 @@ def open_image(file: BinaryIO) -> Image.Image:
         raise AppError(
             _unknown_kind("image") if _is_unknown(error) else _DAMAGED
         ) from error
-    if isinstance(opened, TiffImagePlugin.TiffImageFile) and _is_misread(opened):
-        raise AppError(_unknown_kind("TIFF"))
+    if isinstance(opened, TiffImagePlugin.TiffImageFile):
+        if _is_misread(opened):
+            raise AppError(_unknown_kind("TIFF"))
+        _correct_kind(opened)
     return opened
 
 
@@ -133,38 +143,82 @@ def _unknown_kind(name: str) -> str:
 
 
 def _is_misread(image: TiffImagePlugin.TiffImageFile) -> bool:
-    """Whether Pillow takes a TIFF's colours one after another for colours side by side.
+    """Whether Pillow takes a TIFF's colours for others.
 
-    Or whether its libtiff lacks the compression.
+    For colours side by side if they stand one after another; for RGB if they are YCbCr
+    without compression. Or whether its libtiff lacks the compression.
     """
     bits = image.tag_v2.get(_BITS, (8,))
     in_planes = image.tag_v2.get(_PLANAR, 1) == 2 and len(bits) > 1 and max(bits) > 8
-    return in_planes or image.info.get("compression") == "webp"
+    packing = image.info.get("compression")
+    plain = image.tag_v2.get(_COLOURS) == _YCBCR and packing == "raw" and len(bits) > 1
+    return in_planes or plain or packing == "webp"
 
 
-def read_lower_bytes(image: Image.Image) -> Image.Image | None:
-    """Decode a TIFF of 16 bits a colour for the 8 lower bits, which Pillow drops.
+def _correct_kind(image: TiffImagePlugin.TiffImageFile) -> None:
+    """Say anew how a TIFF's pixels are stored, where Pillow loses some.
+
+    Colours that were multiplied by alpha are taken as stored, see `MULTIPLIED`: to
+    divide them by an alpha of zero would leave nothing. And libtiff unpacks numbers in
+    this computer's order, whatever that of the file.
+    """
+    tiles = []
+    for tile in image.tile:
+        kind = _kind(tile)
+        if kind.startswith("RGBa"):
+            image.info[MULTIPLIED] = True
+            kind = kind.replace("RGBa", "RGBA")
+        elif tile.codec_name == "libtiff":
+            kind = _WIDE.sub(r"\1N\2", kind)
+        tiles.append(tile._replace(args=_with_kind(tile, kind)))
+    image.tile = tiles
+
+
+def lower_bytes(image: Image.Image) -> Callable[[], Image.Image] | None:
+    """Give what decodes the 8 lower bits of colours of 16 bits, which Pillow drops.
 
     Args:
-        image: of `open_image`, not yet decoded.
+        image: a TIFF or PNG of `open_image`, not yet decoded; it may be before the
+            lower bits are.
 
     Returns:
-        RGB; None for all other images.
+        a function that gives them as an image of the same mode; None if there are none.
     """
-    if not isinstance(image, TiffImagePlugin.TiffImageFile) or image.fp is None:
+    kinds = (TiffImagePlugin.TiffImageFile, PngImagePlugin.PngImageFile)
+    if not isinstance(image, kinds):
         return None
-    tiles: list[Any] = image.tile
-    if not tiles or tiles[0].args[0] not in _OTHER_ORDER:
+    tiles: list[Any] = [*image.tile]
+    kind = _kind(tiles[0]) if tiles and image.fp is not None else ""
+    if kind not in (*_OTHER_ORDER, _GREY_ALPHA):
         return None
-    image.fp.seek(0)
-    lower = Image.open(image.fp, formats=["TIFF"])
-    lower.seek(image.tell())
-    lower.tile = [
-        tile._replace(args=(_OTHER_ORDER[tile.args[0]], *tile.args[1:]))
-        for tile in tiles
-    ]
-    lower.load()  # before the file is closed with the image
-    return lower
+    file, frame = image.fp, image.tell()
+    assert file is not None
+
+    def read() -> Image.Image:
+        # Pillow closes the files that it opened itself.
+        again: Any = image.filename if file.closed else file
+        if not file.closed:
+            file.seek(0)
+        lower = Image.open(again, formats=["TIFF", "PNG"])
+        lower.seek(frame)
+        wanted = _OTHER_ORDER.get(kind, "RGBA")
+        lower.tile = [tile._replace(args=_with_kind(tile, wanted)) for tile in tiles]
+        lower.load()
+        if kind == _GREY_ALPHA:  # upper and lower bytes of grey, then those of alpha
+            grey, alpha = lower.getchannel("G"), lower.getchannel("A")
+            return Image.merge("RGBA", (grey, grey, grey, alpha))
+        return lower
+
+    return read
+
+
+def _kind(tile: Any) -> str:
+    """How a tile's pixels are stored: the only argument of a PNG's, else the first."""
+    return tile.args if isinstance(tile.args, str) else str(tile.args[0])
+
+
+def _with_kind(tile: Any, kind: str) -> Any:
+    return kind if isinstance(tile.args, str) else (kind, *tile.args[1:])
 
 
 def _is_heic(head: bytes) -> bool:

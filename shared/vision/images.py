@@ -26,7 +26,8 @@ from PIL import (
 )
 
 from shared.errors import AppError
-from shared.vision.image_files import is_lossless, open_image, read_lower_bytes
+from shared.vision.image_files import is_lossless, lower_bytes, open_image
+from shared.vision.pixels import to_rgb
 
 Resize = Literal["squash", "crop"]  # ignore the aspect ratio, or cut the centre
 
@@ -52,8 +53,6 @@ _ADDRESS = re.compile(r"(?:[a-z][a-z0-9+.-]+:/|data:)", re.IGNORECASE)
 _SCAN_SHARE = 20  # scans of a JPEG that take as long as decoding another format's photo
 
 _TILE = (322, 323)  # TIFF's tags for the width and length of a tile
-_PHOTOMETRIC, _SAMPLE_FORMAT = 262, 339  # others of its tags
-_GREY_TOPS = (255, 1023, 4095, 16383, 65535)  # white of 8, 10, 12, 14 and 16 bits
 _UPRIGHT = {  # EXIF orientation -> what turns the stored pixels upright
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -287,70 +286,17 @@ def _finish(
     resize: Resize | Literal["fit"],
 ) -> Image.Image:
     """Decode, make RGB, resize, turn upright. Turning the small image is faster."""
-    lower = read_lower_bytes(image)
+    read_lower = lower_bytes(image)
     image.load()  # a TIFF turns itself upright here
     try:
         orientation = image.getexif().get(ExifTags.Base.Orientation)
     except Exception:  # broken EXIF must not lose the photo
         orientation = None
-    if lower is not None:
-        image = _join_bytes(image, lower)
-    rgb = _to_rgb(_grey_to_uint8(image))
+    rgb = to_rgb(image, read_lower)
     if size:
         rgb = _resize(rgb, box or (0, 0, *rgb.size), size, resize)
     turn = _UPRIGHT.get(orientation) if isinstance(orientation, int) else None
     return rgb if turn is None else rgb.transpose(turn)
-
-
-def _join_bytes(upper: Image.Image, lower: Image.Image) -> Image.Image:
-    """Bring colours of 8, 10, 12 or 14 bits, stored in 16, to 8: the range they use."""
-    high, low = np.asarray(upper), np.asarray(lower)
-    spare = next(bits for bits in (8, 6, 4, 2, 0) if high.max() < 1 << (8 - bits))
-    return Image.fromarray(high << spare | low >> (8 - spare)) if spare else upper
-
-
-def _to_rgb(image: Image.Image) -> Image.Image:
-    # Alpha that is zero everywhere is a field that the writer left empty.
-    if image.has_transparency_data and not _has_empty_alpha(image):
-        image = image.convert("RGBA")
-        white = Image.new("RGB", image.size, "white")
-        white.paste(image, mask=image.getchannel("A"))
-        return white
-    return image if image.mode == "RGB" else image.convert("RGB")
-
-
-def _has_empty_alpha(image: Image.Image) -> bool:
-    return image.mode in ("RGBA", "LA") and image.getchannel("A").getextrema()[1] == 0
-
-
-def _grey_to_uint8(image: Image.Image) -> Image.Image:
-    """Bring grey of more than 8 bits to 8, where `convert` would clip it."""
-    if not (image.mode.startswith("I") or image.mode == "F"):
-        return image
-    values, is_negative = np.asarray(image), False
-    if isinstance(image, TiffImagePlugin.TiffImageFile):
-        is_negative = image.tag_v2.get(_PHOTOMETRIC) == 0  # its white is zero
-        if values.dtype == np.int32 and image.tag_v2.get(_SAMPLE_FORMAT, (1,)) == (1,):
-            values = values.view(np.uint32)
-    grey = _scale_to_uint8(values)
-    return Image.fromarray(255 - grey if is_negative else grey)
-
-
-def _scale_to_uint8(values: np.ndarray) -> np.ndarray:
-    """Bring grey values to 0..255 from the range that they seem to use.
-
-    The range is that of 8, 10, 12, 14 or 16 bits for integers; 0..1, 0..255 or
-    0..65535 for floats: the first that fits; from lowest to highest if none does.
-    What is not finite is black.
-    """
-    is_float = values.dtype.kind == "f"
-    values = np.nan_to_num(values.astype(np.float32), posinf=0.0, neginf=0.0)
-    low, high = values.min(), values.max()
-    tops: tuple[float, ...] = (1, 255, 65535) if is_float else _GREY_TOPS
-    top = next((top for top in tops if low >= 0 and high <= top), None)
-    if top is None:
-        values, top = values - low, high - low or 1.0
-    return np.rint(values * (255 / top)).astype(np.uint8)
 
 
 def _from_array(array: np.ndarray) -> Image.Image:
