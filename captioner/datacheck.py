@@ -19,7 +19,7 @@ from shared.data.checking import (
 )
 from shared.data.reading import Split
 from shared.runs.briefing import count_rare, name_rare, warn_of_few
-from shared.text.vocabulary import SPECIAL_WORDS, Vocabulary, are_glued, split_words
+from shared.text.vocabulary import SPECIAL_WORDS, Vocabulary, find_glued, split_words
 
 FEW = 300  # photos to learn from, below which somebody should know what to expect
 
@@ -206,7 +206,7 @@ def check_dataset(
         ),
         same_captions=_repeated([caption.text for caption in every]),
         drawn=sum(record.is_drawn for record in records),
-        glued=_glued([c.text for c in every]) if wanted.units == "word" else "",
+        glued=find_glued([c.text for c in every]) if wanted.units == "word" else "",
         learn=len({caption.name for caption in readable["train"]}),
         choose=len({caption.name for caption in readable["dev"]}),
         words=len(counts),
@@ -221,9 +221,3 @@ def _repeated(texts: Sequence[str]) -> tuple[str, int] | None:
     """Give the most frequent caption, if it is more than one in twenty."""
     most = Counter(texts).most_common(1)
     return most[0] if most and most[0][1] > max(2, len(texts) / 20) else None
-
-
-def _glued(texts: Sequence[str]) -> str:
-    """Give a caption whose words run together, if most are such."""
-    glued = [text for text in texts if are_glued(text)]
-    return glued[0] if 2 * len(glued) > len(texts) else ""

@@ -252,6 +252,34 @@ def test_same_answer_everywhere_and_words_too_rare():
     ]
 
 
+@pytest.mark.parametrize(
+    ("questions", "glued"),
+    [
+        (["图片里有几只狗", "狗是什么颜色的"], True),
+        (["几只狗", "在哪里", "是猫吗"], True),
+        (["犬は何匹いますか", "何色ですか"], True),
+        (["มีสุนัขกี่ตัว", "สุนัขสีอะไร"], True),
+        (["ມີໝາຈັກໂຕ", "ໝາສີຫຍັງ"], True),
+        (["ခွေးဘယ်နှစ်ကောင်ရှိလဲ"], True),
+        (["តើមានឆ្កែប៉ុន្មាន"], True),
+        (["狗 是 什么 颜色 的", "有 几 只 狗", "在 哪里"], False),
+        (["개는 무슨 색입니까?", "개가 몇 마리 있나요?"], False),
+        (["Какого цвета собака?", "ما لون الكلب؟", "कुत्ता किस रंग का है?"], False),
+        (["what color is it", "how many dogs", "图片里有几只狗"], False),
+    ],
+)
+def test_questions_without_spaces_are_a_problem(questions, glued):
+    records = [
+        ask(split, question, "2")
+        for split in ("train", "dev")
+        for question in questions
+    ]
+    check = check_dataset(records)
+    said = [text for text in check.problems if "a script without spaces" in text]
+    assert len(said) == glued
+    assert not glued or repr(questions[0][:40]) in said[0]
+
+
 def test_long_questions_are_noted():
     check = with_problem(ask("train", "is it so " * 9, "no"))
     assert check.ok

@@ -14,7 +14,7 @@ from shared.data.checking import (
     without_split,
 )
 from shared.runs.briefing import count_rare, name_rare, warn_of_few
-from shared.text.vocabulary import Vocabulary, split_words
+from shared.text.vocabulary import Vocabulary, find_glued, split_words
 from vqa.answers import AnswerSpace
 from vqa.balance import Balance, best_answer, weigh_answers
 from vqa.calibration import LEAST
@@ -63,6 +63,7 @@ class DatasetCheck(PhotoCheck):
         unanswered: questions of train or dev that do not say what is right, and of
             test if others there do; each with its id.
         wordless: ids of the questions without a word.
+        glued: a question whose words run together, if most do.
         balance: how the answers are spread.
         words: different words in the training questions.
         kept: how many of them are learnt: those seen at least `min_count` times.
@@ -79,6 +80,7 @@ class DatasetCheck(PhotoCheck):
     answered: dict[Split, int]
     unanswered: tuple[str, ...]
     wordless: tuple[str, ...]
+    glued: str
     balance: Balance
     words: int
     kept: int
@@ -103,6 +105,13 @@ class DatasetCheck(PhotoCheck):
             found.append(f"all training questions have the same answer, {answer!r}")
         if self.words and not self.kept:
             found.append(f"no word is seen {_times(self.min_count)}, see `min_count`")
+        if self.glued:
+            found.append(
+                "questions in a script without spaces, such as "
+                f"{self.glued[:40]!r}: each counts as one word, and another question "
+                "has none of its words. Put spaces between the words, by a program "
+                "that finds them, here and in whatever is asked later"
+            )
         return [text for text in found if text]
 
     @property
@@ -219,6 +228,7 @@ def check_dataset(
             if not _is_answered(record) and (record.split != "test" or answered["test"])
         ),
         wordless=tuple(r.id for r in records if not words.openings[r.id]),
+        glued=find_glued([record.question for record in records]),
         balance=weigh_answers(records, words.openings, answers),
         words=len(train),
         kept=kept,

@@ -31,7 +31,7 @@ from shared.runs.resampling import (
     tally_mean,
 )
 from shared.runs.scores import last_lines, refuse_unmatched
-from shared.text.vocabulary import Units, are_glued, split_words
+from shared.text.vocabulary import Units, find_glued, split_words
 
 MIN_IMAGES = 50  # below this, document frequencies say little
 
@@ -253,7 +253,7 @@ def _spaced(text: str) -> str:
 def _unspaced(references: Iterable[Sequence[str]], units: Units) -> Iterator[str]:
     """Say if each caption counts as one word, because its script has no spaces."""
     texts = [text for sentences in references for text in sentences]
-    if units == "word" and 2 * sum(map(are_glued, texts)) > len(texts):
+    if units == "word" and find_glued(texts):
         yield (
             "most references are in a script without spaces between words, such as "
             f"{texts[0][:20]!r}, so that a whole sentence counts as one word. Score "
