@@ -2,6 +2,7 @@
 
 import sys
 
+from rnn.cli_errors import errors
 from rnn.cli_training import COMMANDS
 from shared.console.commands import new_app, run_app
 
@@ -9,7 +10,7 @@ from shared.console.commands import new_app, run_app
 
 app = new_app("rnn", "Train recurrent nets that write, and look at what they do.")
 
-for _command in COMMANDS:
+for _command in (*COMMANDS, errors):
     app.command()(_command)
 
 

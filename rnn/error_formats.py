@@ -58,7 +58,12 @@ def as_text(report: ErrorReport) -> str:
 
 
 def _lines(table: Table) -> Iterator[str]:
-    yield from (table.title, "", *textwrap.wrap(table.about, 78), "")
+    yield from (
+        table.title,
+        "",
+        *textwrap.wrap(table.about, 78, break_on_hyphens=False),
+        "",
+    )
     # Parts of a sum are indented.
     sums = any(row.is_sum for row in table.rows)
     indents = ["  " if sums and not row.is_sum else "" for row in table.rows]

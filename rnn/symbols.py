@@ -60,13 +60,19 @@ class Symbols:
             codes = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), np.uint32)
             return self._table(codes)
         ids = self.vocabulary.ids
-        found = [
-            index
-            for line in text.splitlines()
-            if (words := split_words(line))
-            for index in (*(ids.get(word, UNK) for word in words), EOS)
-        ]
-        return np.array(found, np.int32)
+        return np.array([ids.get(word, UNK) for word in self.split(text)], np.int32)
+
+    def split(self, text: str) -> str | list[str]:
+        """Part a text into symbols, of which each has an id, see `encode`.
+
+        Returns:
+            the text itself, whose symbols are its characters; or its words, as they are
+            spelled there, with the name of eos after each line.
+        """
+        if self.units == "character":
+            return text
+        lines = filter(None, map(split_words, text.splitlines()))
+        return [word for line in lines for word in (*line, SPECIAL_WORDS[EOS])]
 
     def _table(self, codes: np.ndarray) -> np.ndarray:
         kinds, places = np.unique(codes, return_inverse=True)
