@@ -15,6 +15,7 @@ from shared.vision.images import StoredImage, image_name, read_image
 
 EXAMPLES = 5
 THREADS = 2  # that decode photos
+SMALL = 32  # px; a JPEG is decoded to its end, but at an eighth of its size
 
 
 class _HasPhoto(Protocol):
@@ -152,7 +153,7 @@ def check_photos(
 
 def _look_at(image: Path | StoredImage) -> tuple[str, AppError | None]:
     try:
-        read_image(image, size=224)
+        read_image(image, size=SMALL)
         return hashlib.sha256(image.read_bytes()).hexdigest(), None
     except AppError as error:
         return "", error
