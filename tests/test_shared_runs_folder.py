@@ -14,6 +14,7 @@ from PIL import Image
 from shared.config import Config
 from shared.errors import AppError
 from shared.files.locks import hold
+from shared.runs import folder as folder_module
 from shared.runs.folder import (
     hold_run,
     leave_out_broken,
@@ -21,6 +22,7 @@ from shared.runs.folder import (
     read_part,
     sign,
 )
+from shared.vision.images import read_image
 
 HOLDER = """
 import sys
@@ -234,3 +236,38 @@ def test_the_signature_tells_one_run_from_another():
     same = sign(["a", "b"], ["c"])
     assert same == sign(("a", "b"), ["c"])
     assert len({same, sign(["b", "a"], ["c"]), sign(["a"], ["b", "c"])}) == 3
+
+
+def test_photos_that_could_be_read_are_remembered_by_their_content(
+    tmp_path, monkeypatch
+):
+    learn, dev = photos(tmp_path, ["a.png", "b.png"]), photos(tmp_path, ["c.png"])
+    Image.new("RGB", (8, 8), "red").save(tmp_path / "a.png")
+    (tmp_path / "b.png").write_bytes(b"no picture")
+    looked_at = []
+
+    def look(photo, size):
+        looked_at.append(photo.name)
+        return read_image(photo, size)
+
+    monkeypatch.setattr(folder_module, "read_image", look)
+
+    def start(name):
+        looked_at.clear()
+        out = tmp_path / name
+        out.mkdir()
+        left = leave_out_broken(out, learn, dev, print, tmp_path / "cache")
+        return left, set(looked_at)
+
+    left = (learn[:1], dev)
+    assert start("first") == (left, {"a.png", "b.png", "c.png"})
+    assert start("second") == (left, {"b.png"})  # it may have been mended
+    (tmp_path / "moved.png").write_bytes((tmp_path / "a.png").read_bytes())
+    (tmp_path / "a.png").write_bytes(b"cut off")
+    with pytest.raises(AppError, match="No photo is left to learn from"):
+        start("third")
+    assert set(looked_at) == {"a.png", "b.png"}
+    learn[0] = Photo("moved.png", tmp_path / "moved.png")
+    assert start("fourth") == ((learn[:1], dev), {"b.png"})
+    (tmp_path / "cache" / "readable.txt").write_bytes(b"\xff")
+    assert start("fifth")[1] == {"moved.png", "b.png", "c.png"}

@@ -103,11 +103,12 @@ def test_the_history_tells_of_every_epoch(tmp_path):
     for epoch, line in zip(progress.history, said, strict=True):
         assert json.loads(line) == epoch
         assert epoch.keys() == {
-            *("stage", "epoch", "loss", "steps", "seconds"),
+            *("stage", "epoch", "loss", "steps", "seconds", "waited"),
             *("gradient_norm", "gradient_norm_most", "clipped"),
             *("dev_far_off_x", "word"),
         }
         assert epoch["steps"] == 4
+        assert 0 <= epoch["waited"] <= 1
         assert round(epoch["dev_far_off_x"], 3) == epoch["dev_far_off_x"]
     assert seen[0][:4] == ("first", 0, 1, 4)
     assert seen[-1][:4] == ("second", 1, 4, 4)

@@ -18,6 +18,7 @@ from shared.runs.checkpoints import Progress, load_arrays, load_progress, save_a
 from shared.runs.photos import check_blocks
 from shared.runs.training import (
     Scalars,
+    Waited,
     ahead,
     build_optimizer,
     interrupts_wait,
@@ -349,3 +350,20 @@ def wait(condition):
     while not condition():
         assert time.monotonic() < deadline
         time.sleep(0.01)
+
+
+def test_how_long_items_keep_one_waiting_is_added_up(monkeypatch):
+    now = [0.0]
+    monkeypatch.setattr(training.time, "monotonic", lambda: now[0])
+
+    def items():
+        for seconds in (3, 0.5):
+            now[0] += seconds
+            yield seconds
+        now[0] += 1  # to find that there are no more
+
+    waited = Waited(items())
+    for seconds in waited:
+        assert waited.seconds in (3, 3.5)
+        now[0] += 10 * seconds  # is used
+    assert waited.seconds == 4.5

@@ -10,10 +10,15 @@ from typing import Protocol
 
 # A photo of up to 256 KiB is read whole; of a larger one, as much in even steps.
 _SAMPLE, _SAMPLES = 1 << 14, 16
+UNREADABLE = "0" * 32  # in place of a digest
 
 # Size in bytes, time of its content and time of its entry (both ns), digest of its
 # content or None; no numbers at all if there is no such file.
 Fingerprint = list[int | str | None]
+
+
+# What was hashed by this process: a training asks for the same photos several times.
+_digests: dict[Path, tuple[Fingerprint, str]] = {}
 
 
 class File(Protocol):
@@ -87,10 +92,17 @@ def digest_photos(photos: Iterable[File]) -> list[str]:
     """
 
     def digest(photo: File) -> str:
+        noted = _stat(photo) if isinstance(photo, Path) else []
+        known = _digests.get(photo) if noted and isinstance(photo, Path) else None
+        if known and known[0] == noted:
+            return known[1]
         try:
-            return hashlib.sha256(photo.read_bytes()).hexdigest()[:32]
+            found = hashlib.sha256(photo.read_bytes()).hexdigest()[:32]
         except OSError:  # told, with its reason, when it is decoded
-            return "0" * 32
+            return UNREADABLE
+        if noted and isinstance(photo, Path):
+            _digests[photo] = noted, found
+        return found
 
     with ThreadPoolExecutor(4) as pool:
         return list(pool.map(digest, photos))

@@ -16,11 +16,13 @@ from shared.config import Config, format_config, parse_config
 from shared.console.progress import counted
 from shared.errors import AppError
 from shared.files.atomic import replace_file, write_text
+from shared.files.fingerprints import UNREADABLE, digest_photos
 from shared.files.locks import ENDING, hold
 from shared.vision.images import StoredImage, read_image
 
 CONFIG, CHECKPOINT, BEST = "config.toml", "checkpoint.npz", "best.npz"
 SKIPPED, BUNDLE = "skipped.csv", "bundle"
+READABLE = "readable.txt"  # digests of photos, a line each
 ODD = "surrogateescape"  # file names of any bytes
 
 
@@ -193,12 +195,20 @@ def sign(*parts: Sequence[str]) -> str:
 
 
 def leave_out_broken(
-    out: Path, learn: list[P], dev: list[P], announce: Callable[[str], None]
+    out: Path,
+    learn: list[P],
+    dev: list[P],
+    announce: Callable[[str], None],
+    cache: Path | None = None,
 ) -> tuple[list[P], list[P]]:
     """Look at every photo once, before hours depend on it; list the bad ones.
 
     A run that goes on keeps its list. One that is missing, or was spoilt, is made
     anew; `sign` tells whether it became another one.
+
+    Args:
+        cache: a folder that remembers which photos could be read, by their content,
+            so that a new run with the same ones need not decode them.
 
     Returns:
         what is left of `learn` and `dev`.
@@ -212,7 +222,7 @@ def leave_out_broken(
     if skipped is None or not skipped.keys() <= photos.keys():
         if path.exists():
             announce(f"{path} is damaged; the photos are looked at again.")
-        skipped = _find_broken(photos)
+        skipped = _find_broken(photos, cache / READABLE if cache else None)
         with (
             replace_file(path) as new,
             new.open("w", encoding="utf-8", errors=ODD, newline="") as file,
@@ -240,7 +250,15 @@ def _read_skipped(path: Path) -> dict[str, str] | None:
         return None
 
 
-def _find_broken(photos: dict[str, Path | StoredImage]) -> dict[str, str]:
+def _find_broken(
+    photos: dict[str, Path | StoredImage], memory: Path | None
+) -> dict[str, str]:
+    """Give the reasons of the photos that cannot be read.
+
+    Args:
+        memory: a file with the digests of those that could be; it is added to.
+    """
+
     def problem(name: str) -> str | None:
         try:
             read_image(photos[name], 32)
@@ -248,6 +266,22 @@ def _find_broken(photos: dict[str, Path | StoredImage]) -> dict[str, str]:
             return str(error)
         return None
 
+    digests = dict(zip(photos, digest_photos(photos.values()), strict=True))
+    known = _read_lines(memory) if memory else set()
+    todo = [name for name, digest in digests.items() if digest not in known]
     with ThreadPoolExecutor(2) as pool:
-        problems = pool.map(problem, photos)
-        return {name: p for name, p in zip(photos, problems, strict=True) if p}
+        problems = dict(zip(todo, pool.map(problem, todo), strict=True))
+    new = {digests[name] for name, reason in problems.items() if not reason}
+    if memory and new - {UNREADABLE}:
+        memory.parent.mkdir(parents=True, exist_ok=True)
+        lines = sorted(known | new - {UNREADABLE})
+        write_text(memory, "".join(f"{line}\n" for line in lines))
+    return {name: reason for name, reason in problems.items() if reason}
+
+
+def _read_lines(path: Path) -> set[str]:
+    """Give the lines of a file; none if it cannot be read."""
+    try:
+        return set(path.read_text("utf-8").splitlines())
+    except (OSError, UnicodeDecodeError):
+        return set()

@@ -14,7 +14,7 @@ from shared.runs.checkpoints import Progress, load_arrays, load_progress, save_a
 from shared.runs.clipping import Flow, read_flow, summarize
 from shared.runs.folder import BEST, CHECKPOINT, Run
 from shared.runs.recipes import RecipeConfig, StageConfig
-from shared.runs.training import Scalars, ahead, interrupts_wait, run_epoch
+from shared.runs.training import Scalars, Waited, ahead, interrupts_wait, run_epoch
 
 EVERY = 25  # steps, of which TensorBoard is told
 
@@ -157,20 +157,23 @@ class Trainer(Generic[S]):
             started, first = time.monotonic(), progress.step
             self._flows.clear()
             seeds = [self.recipe.seed, progress.stage, progress.epoch]
+            batches = Waited(ahead(epochs.batches(seeds, progress.step)))
             losses = run_epoch(
-                ahead(epochs.batches(seeds, progress.step)),
+                batches,
                 epochs.step,
                 progress,
                 save=self._save,
                 tick=lambda step, loss: self._note(stage, step, epochs.steps, loss),
             )
+            seconds = time.monotonic() - started
             record: dict[str, Any] = {
                 "stage": stage.name,
                 "epoch": progress.epoch + 1,
                 "loss": float(np.mean(losses)) if losses else None,
                 **summarize(self._flows),
                 "steps": progress.step - first,
-                "seconds": round(time.monotonic() - started, 1),
+                "seconds": round(seconds, 1),
+                "waited": round(batches.seconds / seconds, 3),
             }
             with interrupts_wait():  # till the epoch is saved
                 figures = self._keep_best(epochs.validate)

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, NoReturn, TypeVar
+from typing import Any, Generic, NoReturn, TypeVar
 
 import keras
 import numpy as np
@@ -307,3 +307,25 @@ def ahead(items: Iterable[T], depth: int = 4) -> Iterator[T]:
             yield item
     finally:
         stop.set()
+
+
+class Waited(Generic[T]):
+    """Iterates over items, and adds up how long they kept whoever uses them waiting.
+
+    Attributes:
+        seconds: till now.
+    """
+
+    def __init__(self, items: Iterable[T]):
+        self._items = iter(items)
+        self.seconds = 0.0
+
+    def __iter__(self) -> Iterator[T]:
+        return self
+
+    def __next__(self) -> T:
+        asked = time.monotonic()
+        try:
+            return next(self._items)
+        finally:
+            self.seconds += time.monotonic() - asked
