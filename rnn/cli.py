@@ -2,7 +2,9 @@
 
 import sys
 
+from rnn.cli_compare import compare
 from rnn.cli_errors import errors
+from rnn.cli_flow import gradients
 from rnn.cli_training import COMMANDS
 from shared.console.commands import new_app, run_app
 
@@ -10,7 +12,7 @@ from shared.console.commands import new_app, run_app
 
 app = new_app("rnn", "Train recurrent nets that write, and look at what they do.")
 
-for _command in (*COMMANDS, errors):
+for _command in (*COMMANDS, errors, gradients, compare):
     app.command()(_command)
 
 

@@ -5,33 +5,26 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from shared.config import Config
-from shared.nets.names import CELLS, CellName
+from shared.nets.names import CELLS
 from shared.runs.recipes import (
-    Layers,
+    CellConfig,
     MaybeUnits,
     Positive,
     Rate,
     RecipeConfig,
     StageConfig,
-    Units,
 )
 
 
-class NetConfig(Config):
+class NetConfig(CellConfig):
     """What reads a text, symbol after symbol, and predicts the next one.
 
     Attributes:
-        cell: a key of `shared.nets.names.CELLS`.
-        layers: cells stacked on one another.
-        units: size of a cell's state.
         embed_dim: size of a symbol's vector; 0 is one-hot vectors.
         dropout: share of each cell's output that is dropped in training, on its way up
             and not from step to step (Zaremba et al. 2014, arXiv:1409.2329).
     """
 
-    cell: CellName = "lstm"
-    layers: Layers = 1
-    units: Units
     embed_dim: MaybeUnits = 0
     dropout: Rate = 0.0
 

@@ -8,7 +8,6 @@ import tensorflow as tf
 from keras import layers, ops
 
 from rnn.config import NetConfig
-from shared.nets.names import CELLS
 
 
 class LanguageModel(keras.Model):
@@ -36,8 +35,7 @@ class LanguageModel(keras.Model):
         if config.embed_dim:
             self.embedding = layers.Embedding(vocab_size, config.embed_dim)
             self.embedding.build()
-        cell = CELLS[config.cell]
-        self.cells = [cell.make(config.units) for _ in range(config.layers)]
+        self.cells = config.make_cells()
         size = config.embed_dim or vocab_size
         for one in self.cells:
             one.build((None, size))

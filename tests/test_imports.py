@@ -35,7 +35,8 @@ WITH_KERAS = {
         "runtime_keras task train",
         "vqa": "answerer evidence export losses model reader reports "
         "finish runtime_keras task train",
-        "rnn": "evaluate finish model reader runtime_keras task train",
+        "rnn": "compare compare_captions compare_tasks copying evaluate finish "
+        "gradients model reader runtime_keras task train trained",
     }.items()
     for room in rooms.split()
 }
@@ -52,6 +53,7 @@ WITH_GRADIO = {
     "vqa.page",
 }
 BOTH = {
+    "rnn.compare_captions": "captioner",  # trains decoders of other cells
     "captioner.checking": "vqa",  # asks the one about what the other says
     "captioner.demo_page": "vqa",  # puts together what both siblings show
 }

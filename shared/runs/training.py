@@ -23,6 +23,10 @@ CHECKPOINT_SECONDS = 120
 T = TypeVar("T")
 
 
+class BrokeDown(AppError):
+    """A training whose loss is not a number any more."""
+
+
 def build_optimizer(
     model: keras.Model,
     *,
@@ -133,7 +137,8 @@ def take_step(model: keras.Model, x: Any, y: Any, weights: np.ndarray | None) ->
         the loss.
 
     Raises:
-        AppError: if the loss is no number, or the memory is full.
+        BrokeDown: if the loss is no number.
+        AppError: if the memory is full.
     """
     try:
         loss = float(model.train_on_batch(x, y, sample_weight=weights))
@@ -150,10 +155,10 @@ def check_numbers(values: np.ndarray) -> None:
     """Make sure that what comes out of a net is numbers.
 
     Raises:
-        AppError: if one is infinite, or not a number.
+        BrokeDown: if one is infinite, or not a number.
     """
     if not np.isfinite(values).all():
-        raise AppError(
+        raise BrokeDown(
             "The training broke down: its loss is not a number any more. Lower the "
             "rates of the stage, and start again in another folder with --out."
         )
