@@ -16,6 +16,7 @@ from shared.errors import AppError
 from shared.files.locks import hold
 from shared.runs import folder as folder_module
 from shared.runs.folder import (
+    Run,
     hold_run,
     leave_out_broken,
     open_run,
@@ -271,3 +272,10 @@ def test_photos_that_could_be_read_are_remembered_by_their_content(
     assert start("fourth") == ((learn[:1], dev), {"b.png"})
     (tmp_path / "cache" / "readable.txt").write_bytes(b"\xff")
     assert start("fifth")[1] == {"moved.png", "b.png", "c.png"}
+
+
+def test_only_a_cache_that_runs_share_remembers(tmp_path):
+    here = Run.of(tmp_path, "data", None, print, print)
+    assert (here.cache, here.memory) == (tmp_path / "features", None)
+    there = Run.of(tmp_path, "data", tmp_path / "cache", print, print)
+    assert there.memory == there.cache == tmp_path / "cache"

@@ -22,7 +22,7 @@ from shared.vision.images import StoredImage, read_image
 
 CONFIG, CHECKPOINT, BEST = "config.toml", "checkpoint.npz", "best.npz"
 SKIPPED, BUNDLE = "skipped.csv", "bundle"
-READABLE = "readable.txt"  # digests of photos, a line each
+FEATURES, READABLE = "features", "readable.txt"  # digests of photos, a line each
 ODD = "surrogateescape"  # file names of any bytes
 
 
@@ -80,7 +80,12 @@ class Run(NamedTuple):
         """
         several = [data] if isinstance(data, (str, Path)) else data
         sources = [str(source) for source in several]
-        return cls(out, sources, cache or out / "features", announce, tick)
+        return cls(out, sources, cache or out / FEATURES, announce, tick)
+
+    @property
+    def memory(self) -> Path | None:
+        """The cache, if other runs may share it; None if it is of this run alone."""
+        return None if self.cache == self.folder / FEATURES else self.cache
 
 
 @contextmanager
