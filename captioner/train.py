@@ -11,8 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import keras
-import numpy as np
-from keras import ops
 
 from captioner.config import CaptionerConfig, find_contradictions
 from captioner.cost import estimate_cost, measure_rate
@@ -25,8 +23,7 @@ from captioner.search.rules import make_rules
 from captioner.task import CaptionTask
 from shared.bundles.manifests import VOCABULARY
 from shared.concepts.config import check_texts
-from shared.concepts.examples import add_words
-from shared.concepts.net import ConceptNet
+from shared.concepts.own_words import teach_words
 from shared.concepts.starting import Named, Start, load_backbone
 from shared.config import read_config
 from shared.console.progress import counted
@@ -35,7 +32,6 @@ from shared.data.texts import read_texts
 from shared.errors import AppError
 from shared.files.atomic import write_text
 from shared.files.fingerprints import digest_photos
-from shared.included import included
 from shared.runs.briefing import count_rare, name_clipped, name_rare, warn_of_few
 from shared.runs.folder import Run, Tick, hold_run, leave_out_broken, open_run, sign
 from shared.runs.photos import Viewer
@@ -219,45 +215,17 @@ def _build(
             )
         if concepts and len(learn) < FEW:
             mirrored = any(stage.augment for stage in recipe.stages)
-            concepts = _teach_words(concepts, new, learn, vocabulary, viewer, mirrored)
+            photos = [record.image for record in learn]
+            said = [
+                {w for words in _split([r], vocabulary) for w in words} for r in learn
+            ]
+            concepts, _ = teach_words(concepts, new, photos, said, viewer, mirrored)
     model = build_captioner(recipe, vocabulary, encoder, concepts)
     if start.model:
         grow(start.model.decoder, model.decoder)
     elif origin == "none":
         model.encoder.calibrate(viewer.read([record.image for record in learn[:64]]))
     return model
-
-
-def _teach_words(
-    net: ConceptNet,
-    new: Sequence[str],
-    learn: Sequence[Record],
-    vocabulary: Vocabulary,
-    viewer: Viewer,
-    mirrored: bool,
-) -> ConceptNet:
-    """Make concepts of the words that the model did not know.
-
-    The photos that come with sightread count as showing none of them: what is on all of
-    somebody's photos is told apart by them alone.
-    """
-    words = [word for word in new if word not in net.words]
-    if not words:
-        return net
-    said = [
-        {word for text in record.captions for word in vocabulary.split(text)}
-        for record in learn
-    ]
-    shown = np.array([[word in some for word in words] for some in said])
-    features = viewer.encode([record.image for record in learn], mirrored)
-    photos = viewer.read(sorted(included("examples").glob("*.jpg")))
-    others = ops.convert_to_numpy(viewer.encoder.predict_on_batch(photos))
-    return add_words(
-        net,
-        words,
-        np.concatenate([features.array[:, 0], others]),
-        np.concatenate([shown, np.zeros((len(others), len(words)), bool)]),
-    )
 
 
 def _score_start(

@@ -24,8 +24,9 @@ WITH_KERAS = {
     f"{package}.{room}"
     for package, rooms in {
         "shared": "bundles.weights concepts.examples concepts.fitting "
-        "concepts.gathering concepts.net concepts.slots concepts.teach "
-        "concepts.cross_fitting concepts.starting nets.attention nets.cells "
+        "concepts.gathering concepts.net concepts.own_words concepts.slots "
+        "concepts.teach concepts.cross_fitting concepts.starting "
+        "nets.attention nets.cells "
         "nets.export nets.gated nets.peepholes nets.precision runs.checkpoints "
         "runs.clipping "
         "runs.photos runs.reports runs.trainer runs.training "
@@ -33,7 +34,7 @@ WITH_KERAS = {
         "vision.yolox",
         "captioner": "decoder export finish losses model reports reward "
         "runtime_keras task train",
-        "vqa": "answerer evidence export losses model reader reports "
+        "vqa": "answerer evidence export few losses model reader reports "
         "finish runtime_keras task train",
         "rnn": "compare compare_captions compare_tasks copying evaluate finish "
         "gradients model reader runtime_keras task train trained",

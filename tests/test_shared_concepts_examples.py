@@ -2,7 +2,12 @@ import numpy as np
 import pytest
 from keras import ops
 
-from shared.concepts.examples import PENALTY, add_words, fit_detectors
+from shared.concepts.examples import (
+    PENALTY,
+    add_words,
+    fit_detectors,
+    predict_unseen,
+)
 from shared.concepts.net import ConceptNet
 from shared.concepts.table import TABLE, format_table, make_table, read_table
 
@@ -37,6 +42,18 @@ def test_new_words_are_seen_and_old_ones_as_before(net):
         assert ((after[:, 3:] > 0.5) == SHOWN[:, :2]).all()
     other = (KINDS[0] + 0.3 * RNG.normal(size=(1, 4, 8))).astype(np.float32)
     assert seen(grown, other)[1][0, 3] > 0.5
+
+
+def test_each_photo_is_judged_by_detectors_that_it_did_not_teach(net):
+    shown = SHOWN[:, :2]
+    unseen = predict_unseen(FEATURES.astype(np.float32).mean(axis=1), shown)
+    for row in range(len(FEATURES)):
+        others = np.arange(len(FEATURES)) != row
+        grown = add_words(net, ["miso", "okapi"], FEATURES[others], shown[others])
+        found = seen(grown, FEATURES[row : row + 1])[1][0, 3:]
+        np.testing.assert_allclose(unseen[row], found, atol=1e-3)
+    fitted = seen(add_words(net, ["miso", "okapi"], FEATURES, shown), FEATURES)[1]
+    assert unseen[shown].mean() < fitted[:, 3:][shown].mean()
 
 
 def test_words_can_be_added_again(net):

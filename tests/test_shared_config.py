@@ -210,6 +210,7 @@ SCHEMAS = {
     "finetune-captioner-new-words": FinetuneConfig,
     "finetune-captioner-known-words": FinetuneConfig,
     "finetune-vqa": VqaFinetuneConfig,
+    "finetune-vqa-few": VqaFinetuneConfig,
 }
 RECIPES = sorted(Path(captioner.config.__file__).parents[1].glob("configs/*.toml"))
 

@@ -8,6 +8,7 @@ import keras
 import numpy as np
 import pytest
 from conftest import (
+    VQA_CONCEPTS,
     VQA_SPACE,
     VQA_VOCABULARY,
     tiny_config,
@@ -17,17 +18,21 @@ from conftest import (
     write_tiny,
     write_tiny_vqa,
 )
+from keras import ops
 
 from shared.config import read_config
 from shared.errors import AppError
+from shared.text.vocabulary import Vocabulary
+from vqa.answers import AnswerSpace
 from vqa.calibration import LEAST
 from vqa.config import FinetuneConfig
-from vqa.data import read_dataset, select
+from vqa.data import Record, read_dataset, select
 from vqa.evaluate import ask_records, score_records
+from vqa.few import FEW, go_on, is_few, learn_from_all
 from vqa.predict import load_bundle, load_vqa
 from vqa.shapes import write_asked_shapes
 from vqa.task import AnswerTask
-from vqa.train import FINETUNE, train
+from vqa.train import FEW_QUESTIONS, FINETUNE, train
 
 CONFIGS = Path(__file__).parents[1] / "configs"
 
@@ -55,8 +60,9 @@ def tune(start, data, out, config=None):
     return train(config, [str(data)], out, from_bundle=start, announce=lambda _: None)
 
 
-def test_the_recipe_leaves_the_encoder_as_it_is_and_takes_small_steps():
-    recipe = read_config(FINETUNE, FinetuneConfig, FINETUNE)
+@pytest.mark.parametrize("name", [FINETUNE, FEW_QUESTIONS])
+def test_the_recipes_leave_the_encoder_as_it_is_and_take_small_steps(name):
+    recipe = read_config(name, FinetuneConfig, FINETUNE)
     assert recipe.about
     for stage in recipe.stages:
         assert stage.encoder_rate == 0
@@ -69,7 +75,7 @@ def test_a_model_goes_on_with_the_recipe_that_comes_along(start, data, tmp_path)
     bundle = tune(start, data, tmp_path / "run")
     old, _, _, before = load_bundle(start)
     config, vocabulary, space, after = load_bundle(bundle)
-    recipe = read_config(FINETUNE, FinetuneConfig, FINETUNE)
+    recipe = read_config(FEW_QUESTIONS, FinetuneConfig, FINETUNE)
 
     assert config.stages == recipe.stages
     assert (config.vocabulary, config.seed) == (recipe.vocabulary, recipe.seed)
@@ -132,6 +138,72 @@ def test_what_is_scored_is_what_is_shipped(start, data, tmp_path, monkeypatch):
     assert mean == pytest.approx(np.mean(confidence), abs=1e-4)
 
 
+def own(count, split="train", is_drawn=False):
+    asked = f"{split}{'-drawn' * is_drawn}"
+    names = [f"{asked}-{place}" for place in range(count)]
+    return [
+        Record(
+            name, Path(name), "what is it?", ("cat",), split, name, is_drawn=is_drawn
+        )
+        for name in names
+    ]
+
+
+def test_few_photos_are_all_learnt_unless_some_are_marked():
+    train, drawn, marked = own(5), own(2, "dev", True), own(3, "dev")
+    assert learn_from_all(train, drawn) == ([*train, *drawn], [*train, *drawn])
+    assert learn_from_all(train, marked) == (train, marked)
+    assert learn_from_all(train, [*drawn, *marked]) == ([*train, *drawn], marked)
+    assert is_few(train) and is_few(own(FEW - 1)) and not is_few(own(FEW))
+    assert not is_few(own(3, "dev")) and is_few(own(3, "dev", True))
+
+
+def test_new_answers_begin_as_likely_as_the_known_ones_are_in_the_mean():
+    config = tiny_vqa_config(concepts={"slots": 2, "units": 4})
+    old = tiny_vqa_model(config)
+    words = Vocabulary([*VQA_VOCABULARY.words, "okapi", "tapir"])
+    space = AnswerSpace([*VQA_SPACE.answers, "okapi", "tapir herd"])
+    new = tiny_vqa_model(config, 2, words, space)
+    go_on(old, new)
+    joint = np.random.default_rng(3).normal(size=(5, 8)).astype(np.float32)
+    for source, target in zip(
+        [*old.answerers, old.blind], [*new.answerers, new.blind], strict=True
+    ):
+        before = ops.convert_to_numpy(source.score(joint))
+        after = ops.convert_to_numpy(target.score(joint))
+        known = before.shape[1]
+        np.testing.assert_allclose(after[:, :known], before, rtol=1e-4, atol=1e-5)
+        usual = before.mean(axis=1, keepdims=True).repeat(2, axis=1)
+        np.testing.assert_allclose(after[:, known:], usual, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.slow
+def test_few_questions_teach_concepts_and_leave_confidence_alone(tmp_path, small_net):
+    """Nothing is spared to choose by, so nothing can be calibrated."""
+    folder = write_asked_shapes(tmp_path / "shapes", 12)
+    rows = [json.loads(row) for row in (folder / "questions.jsonl").open()]
+    rows = [row for row in rows if row["question"] == "What shape is it?"]
+    lines = [json.dumps({k: v for k, v in row.items() if k != "split"}) for row in rows]
+    (folder / "questions.jsonl").write_text("\n".join(lines))
+    answering = {"temperature": 1.7, "unsure": 0.4, "openings": ("is there",)}
+    config = tiny_vqa_config(answering=answering, concepts={"slots": 2, "units": 4})
+    first = write_tiny_vqa(tmp_path / "start", config, tiny_vqa_model(config))
+    bundle = tune(first, folder, tmp_path / "run")
+
+    data = json.loads((tmp_path / "run" / "run.json").read_text())["data"]
+    assert (data["train_photos"], data["dev_photos"]) == (12, 0)
+    card = (bundle / "card.md").read_text()
+    assert "chosen by the same questions, so that the scores below flatter" in card
+    config, _, space, model = load_bundle(bundle)
+    after = config.answering
+    assert (after.temperature, after.unsure) == (1.7, 0.4)
+    assert after.openings == ("is there", "what shape")
+    shapes = {row["answer"] for row in rows}
+    assert set(model.concepts.words) == {*VQA_CONCEPTS, *shapes}
+    reply = load_vqa(bundle, runtime="keras").ask(folder / rows[0]["image"], "what?")
+    assert reply.answers and space.answers
+
+
 def captioners(tmp_path):
     config = tiny_config()
     return write_tiny(tmp_path / "captioner", config, tiny_model(config))
@@ -164,8 +236,11 @@ def test_other_recipes_are_refused(start, data, tmp_path):
     whole = str(CONFIGS / "vqa-tiny.toml")
     for config, match in (
         (whole, r"encoder: unknown key.*net: unknown key"),
-        ("vqa-tiny", r"no config vqa-tiny\. .*one of finetune-vqa\."),
-        (str(tmp_path / "mine.toml"), r"mine\.toml\. .*one of finetune-vqa\."),
+        ("vqa-tiny", r"no config vqa-tiny\. .*one of finetune-vqa, finetune-vqa-few\."),
+        (
+            str(tmp_path / "mine.toml"),
+            r"mine\.toml\. .*one of finetune-vqa, finetune-vqa-few\.",
+        ),
     ):
         with pytest.raises(AppError, match=f"(?s){match}"):
             tune(start, data, tmp_path / "run", config)

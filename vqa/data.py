@@ -63,6 +63,7 @@ class Record:
         right: index of the right choice or box; None if there are none, or unknown.
         weight: how much the question counts in training.
         source: which of several data sets it comes from, from 0.
+        is_drawn: whether the split was drawn by the name, as the source has no dev.
     """
 
     name: str
@@ -78,6 +79,7 @@ class Record:
     right: int | None = None
     weight: float = 1.0
     source: int = 0
+    is_drawn: bool = False
 
 
 def read_datasets(sources: Sequence[str]) -> list[Record]:
@@ -189,18 +191,22 @@ def _records(path: Path, files: Sequence[tuple[Path, list[Row]]]) -> list[Record
         )
     photos = _find_photos(files)
     dev = _hashed_dev(rows, photos)
+    drawn = [
+        row.split in (None, "train") and photo.stored in dev
+        for row, photo in zip(rows, photos, strict=True)
+    ]
     return [
         Record(
             photo.stored,
             photo.path,
             row.question,
             row.answers,
-            "dev" if row.split in (None, "train") and photo.stored in dev
-            else row.split or "train",
+            "dev" if is_drawn else row.split or "train",
             *row[5:],
+            is_drawn=is_drawn,
         )
-        for row, photo in zip(rows, photos, strict=True)
-    ]  # fmt: skip
+        for row, photo, is_drawn in zip(rows, photos, drawn, strict=True)
+    ]
 
 
 def _find_photos(files: Sequence[tuple[Path, list[Row]]]) -> list[Photo]:

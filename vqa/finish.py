@@ -60,7 +60,14 @@ def finish(
     """
     task.model = _as_shipped(task.model, task.config, words)
     outcome, space = task.answer_dev(), words.space
-    answering = _calibrate(task.config, _find_openings(learn, texts), dev, outcome)
+    openings = {*task.config.answering.openings, *_find_openings(learn, texts)}
+    learnt = {record.id for record in learn}
+    if any(record.id in learnt for record in dev):
+        # What it learnt from says nothing about how often it is right.
+        answering = task.config.answering
+    else:
+        answering = _calibrate(task.config, dev, outcome)
+    answering = answering.model_copy(update={"openings": tuple(sorted(openings))})
     recipe = task.config.model_copy(update={"answering": answering})
     described = describe(recipe, learn, dev, space, run.data, origin, progress, outcome)
     write_bundle(
@@ -80,22 +87,16 @@ def finish(
     return run.folder / BUNDLE
 
 
-def _find_openings(
-    learn: Sequence[Record], texts: Sequence[TextSource]
-) -> tuple[str, ...]:
+def _find_openings(learn: Sequence[Record], texts: Sequence[TextSource]) -> list[str]:
     """Find the kinds of questions that count as learnt."""
     counts = Counter(opening(record.question) for record in learn)
     for source in texts:
         counts.update(opening(one.text) for asked in source.asked for one in asked)
-    found = (first for first, n in counts.items() if first and n >= LEAST_OPENING)
-    return tuple(sorted(found))
+    return [first for first, n in counts.items() if first and n >= LEAST_OPENING]
 
 
 def _calibrate(
-    recipe: VqaConfig,
-    openings: tuple[str, ...],
-    dev: Sequence[Record],
-    outcome: Outcome,
+    recipe: VqaConfig, dev: Sequence[Record], outcome: Outcome
 ) -> AnsweringConfig:
     """Find on the dev questions how sure the model may be.
 
@@ -117,7 +118,6 @@ def _calibrate(
         temperature=round(seen, 4),
         blind_temperature=round(guessed, 4),
         unsure=round(choose_threshold(confidence, outcome.right, known.unsure), 4),
-        openings=openings,
     )
 
 

@@ -43,10 +43,11 @@ def describe(
     temperature = recipe.answering.temperature
     confidence = to_confidence(outcome.seen, temperature, recipe.soft)
     bins = reliability(confidence.max(axis=1), outcome.right)
+    learnt = {record.id for record in learn}
     counts = {
         "train_photos": len({record.name for record in learn}),
         "train_questions": len(learn),
-        "dev_photos": len({record.name for record in dev}),
+        "dev_photos": len({record.name for record in dev if record.id not in learnt}),
         "dev_questions": len(dev),
     }
     return {
@@ -95,11 +96,17 @@ def write_card(
     hops = f"attention in {net.hops} hops" if net.hops else "no attention"
     words = len(vocabulary) - len(SPECIAL_WORDS)
     answers = f"{len(space)} answers" if space else f"answers: {recipe.objective}"
-    found = (
-        "which was found on the same questions"
-        if data["dev_questions"] >= LEAST
-        else f"which was not found on these questions, as they are fewer than {LEAST}"
-    )
+    if not data["dev_photos"]:
+        chosen_by = "the same questions, so that the scores below flatter"
+        found = "as in the model it came from, since it has learnt all these questions"
+    else:
+        chosen_by = (
+            f"its {data['dev_questions']} questions about {data['dev_photos']} other "
+            "photos"
+        )
+        found = "which was found on the same questions"
+        if data["dev_questions"] < LEAST:
+            found = f"which was not found on them, as they are fewer than {LEAST}"
     return f"""# A VQA model
 
 {recipe.encoder.name} at {recipe.encoder.image_size} px, {net.layers} {net.cell} of \
@@ -108,8 +115,7 @@ def write_card(
 ## Trained on
 
 {data["source"]}: {data["train_questions"]} questions about {data["train_photos"]} \
-photos; chosen by its {data["dev_questions"]} questions about {data["dev_photos"]} \
-other photos.
+photos; chosen by {chosen_by}.
 
 {describe_data(recipe.about)}
 

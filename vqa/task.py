@@ -121,7 +121,11 @@ class AnswerTask:
         if stage.encoder_rate:
             return self.viewer.look_anew(photos)
         features = self.viewer.encode(photos)
-        return look_up(features, self._predict_concepts(features, photos, {}))
+        # What is told of users' photos has not been learnt from them.
+        learnt = {record.name for record in self.learn.photos}
+        known = learnt.issuperset(record.name for record in self.dev.photos)
+        fitted = self.fitted if known else {}
+        return look_up(features, self._predict_concepts(features, photos, fitted))
 
     def _predict_concepts(
         self,

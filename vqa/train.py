@@ -16,6 +16,7 @@ import numpy as np
 from shared.bundles.manifests import VOCABULARY
 from shared.concepts.config import check_texts
 from shared.concepts.imagined import Imagined
+from shared.concepts.net import ConceptNet
 from shared.concepts.starting import Named, Start, load_backbone
 from shared.concepts.table import ConceptProbs
 from shared.config import read_config
@@ -30,7 +31,6 @@ from shared.runs.folder import Run, Tick, hold_run, leave_out_broken, open_run, 
 from shared.runs.photos import Viewer
 from shared.runs.recipes import adapt_recipe, name_files, refuse
 from shared.runs.trainer import Trainer
-from shared.runs.training import grow
 from shared.text.vocabulary import SPECIAL_WORDS, Vocabulary, split_words
 from shared.vision.images import read_image
 from vqa.answers import AnswerSpace, most_common
@@ -38,6 +38,7 @@ from vqa.asked import Concepts
 from vqa.batches import Questions, Texts
 from vqa.config import FinetuneConfig, VqaConfig, find_contradictions
 from vqa.data import Record, read_datasets, select
+from vqa.few import FEW, go_on, is_few, learn_from_all, teach_answers
 from vqa.finish import finish
 from vqa.model import Vqa
 from vqa.predict import load_bundle
@@ -50,6 +51,7 @@ from vqa.texts import TextSource, read_text_sources
 from vqa.words import ANSWERS, Words, choose_vocabulary
 
 FINETUNE = "finetune-vqa"
+FEW_QUESTIONS = f"{FINETUNE}-few"
 
 VqaStart = Start[VqaConfig, Words, Vqa]
 
@@ -97,7 +99,7 @@ def train(
 def _read_start(named: Named, files: Mapping[str, Sequence[str]]) -> VqaStart:
     """Read a recipe, and refuse all in it that cannot be trained."""
     named.check()
-    source, model = named.config or FINETUNE, None
+    source, model, known = named.config or FINETUNE, None, None
     words = Words(Vocabulary(SPECIAL_WORDS), None)
     if named.from_bundle:
         known, vocabulary, space, model = load_bundle(named.from_bundle)
@@ -118,13 +120,17 @@ def _read_start(named: Named, files: Mapping[str, Sequence[str]]) -> VqaStart:
         model=model,
         weights={"captioner": included_model("captioner")},
     )
-    return Start(recipe, backbone, words, model)
+    known = None if named.config else known
+    return Start(recipe, backbone, words, model, known)
 
 
 def _train(start: VqaStart, run: Run) -> Path:
-    recipe, backbone = start.recipe, start.backbone
     records = read_datasets(run.data)
     learn, dev = select(records, "train"), select(records, "dev")
+    if start.model and is_few(learn + dev):
+        start = _suit(start)
+        learn, dev = learn_from_all(learn, dev)
+    recipe, net = start.recipe, start.backbone.concepts
     _check_objective(recipe, learn + dev)
     if recipe.texts:
         run.announce(f"making questions of {', '.join(recipe.texts)}")
@@ -133,28 +139,36 @@ def _train(start: VqaStart, run: Run) -> Path:
     resumed = open_run(run.folder, recipe, _data_hash(learn + dev, texts), lists)
     learn, dev = leave_out_broken(run.folder, learn, dev, run.announce, run.memory)
     words = _choose_words(run.folder, learn, texts, start, resumed)
-    photos = len({record.name for record in learn})
+    fitted = start.backbone.fitted
+    photos = {record.name for record in learn}
     for line in (
         *_summary(recipe, words, learn, dev),
-        *name_clipped(recipe.stages, photos),
+        *name_clipped(recipe.stages, len(photos)),
     ):
         run.announce(line)
     sizes = _sizes(learn + dev) if recipe.objective == "boxes" else None
-    concepts = Concepts(backbone.concepts.words) if backbone.concepts else None
+    viewer = Viewer(
+        start.backbone.encoder, recipe.encoder.resize, run.cache, run.announce
+    )
+    if net and start.model and len(photos) < FEW:
+        net, fitted = teach_answers(net, _new_answers(start, words), learn, viewer)
+    concepts = Concepts(net.words) if net else None
 
-    def ask(records: Sequence[Record], words: Words) -> Questions:
+    def ask(
+        records: Sequence[Record], words: Words, concepts: Concepts | None
+    ) -> Questions:
         return Questions(records, *words, recipe, sizes, concepts)
 
-    to_learn = ask(learn, words)
-    model = _build(start, words, to_learn, run)
+    to_learn = ask(learn, words, concepts)
+    model = _build(start, words, net, to_learn, viewer)
     task = AnswerTask(
         recipe,
         model,
         to_learn,
-        ask(dev, words),
-        _view(model, recipe, run),
-        backbone.fitted,
-        _imagine(recipe, texts, words, concepts, backbone.fitted),
+        ask(dev, words, concepts),
+        viewer,
+        fitted,
+        _imagine(recipe, texts, words, concepts, fitted),
     )
     signature = sign(
         [record.id for record in learn],
@@ -165,27 +179,46 @@ def _train(start: VqaStart, run: Run) -> Path:
     )
     trainer = Trainer(task, recipe, run, signature)
     if start.model and not resumed:
-        asked, viewer = ask(dev, start.words), _view(start.model, recipe, run)
+        known = start.backbone.concepts
+        asked = ask(dev, start.words, Concepts(known.words) if known else None)
         before = AnswerTask(recipe, start.model, to_learn, asked, viewer)
         space = start.words.space
         trainer.progress.before = _score_start(before, dev, space, run.announce)
     progress = trainer.train()
-    return finish(task, words, learn, dev, texts, progress, run, backbone.origin)
+    return finish(task, words, learn, dev, texts, progress, run, start.backbone.origin)
 
 
-def _view(model: Vqa, recipe: VqaConfig, run: Run) -> Viewer:
-    return Viewer(model.encoder, recipe.encoder.resize, run.cache, run.announce)
+def _suit(start: VqaStart) -> VqaStart:
+    """Take the recipe for few photos, if nobody chose one."""
+    if start.known is None:
+        return start
+    recipe = adapt_recipe(start.known, FEW_QUESTIONS, FinetuneConfig, FINETUNE)
+    files = {"texts": start.recipe.texts, "captions": start.recipe.captions}
+    return start._replace(recipe=name_files(recipe, files))
 
 
-def _build(start: VqaStart, words: Words, to_learn: Questions, run: Run) -> Vqa:
+def _new_answers(start: VqaStart, words: Words) -> Sequence[str]:
+    """Give those that the model to start from could not give."""
+    if words.space is None or start.words.space is None:
+        return ()
+    return words.space.answers[len(start.words.space) :]
+
+
+def _build(
+    start: VqaStart,
+    words: Words,
+    net: ConceptNet | None,
+    to_learn: Questions,
+    viewer: Viewer,
+) -> Vqa:
     """Make the model to train, with all that the one to start from knows."""
-    encoder = None if start.model else start.backbone.encoder
-    model = build_net(start.recipe, *words, encoder, start.backbone.concepts)
+    encoder, _, _, origin = start.backbone
+    model = build_net(start.recipe, *words, encoder, net)
     if start.model:
-        grow(start.model, model)
-    elif start.backbone.origin == "none":
+        go_on(start.model, model)
+    elif origin == "none":
         photos = [record.image for record in to_learn.photos[:64]]
-        model.encoder.calibrate(_view(model, start.recipe, run).read(photos))
+        model.encoder.calibrate(viewer.read(photos))
     return model
 
 
