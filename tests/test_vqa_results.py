@@ -143,7 +143,11 @@ def test_an_answer_makes_up_for_an_error(tmp_path):
         ('{"id": 1, "answer": "x"}\n{', "r.jsonl", "line 2 is not valid JSON"),
         ("[1]", "r.json", r"entry 1: expected .*Received: 1$"),
         ([{"answer": "x"}], "r.json", 'entry 1: expected "question_id", or "image"'),
-        ([{"image": "a.jpg", "answer": "x"}], "r.json", 'or "image" and "question"'),
+        (
+            [{"question": "Is it?", "answer": "x"}],
+            "r.json",
+            'or "image" and "question"',
+        ),
         ([{"question_id": True, "answer": "x"}], "r.json", "needs 'question_id': text"),
         ([{"question_id": 1}], "r.json", 'expected "answer" with a word'),
         ([{"question_id": 1, "answer": ["x"]}], "r.json", r'Received: .*\["x"\]'),

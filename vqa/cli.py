@@ -10,7 +10,7 @@ from typer.core import TyperCommand
 
 from shared.console import options
 from shared.console.commands import check_resume, new_app, run_app
-from vqa.cli_training import COMMANDS
+from vqa.cli_training import COMMANDS, Server, check_server
 
 # Heavy imports wait inside the commands: --help takes a tenth of a second.
 
@@ -97,6 +97,7 @@ def ask(
         Path | None,
         options.output("With --batch: write .jsonl, .csv or .json (VQA's results)."),
     ] = None,
+    server: Server = None,
     resume: options.Resume = False,
     overwrite: options.Overwrite = False,
     model: options.Model = None,
@@ -114,23 +115,29 @@ def ask(
 
     work = Asking(top, blind, model, runtime, verbose)
     if batch is None:
-        _refuse({"--output": output, "--resume": resume}, "is about --batch")
+        alone = {"--output": output, "--resume": resume, "--server": server}
+        _refuse(alone, "is about --batch")
         if image is None or not question:
             raise typer.BadParameter("give IMAGE and QUESTION, or --batch FILE")
         if choices and len(set(choices)) < 2:
             raise typer.BadParameter("--choices needs two different answers or more")
         ask_one(image, _one(question), choices or [], work, attention, overwrite)
         return
-    alone = {"IMAGE": image, "--choices": choices, "--attention": attention}
-    _refuse(alone, "is about one question; --batch has them in its file")
+    single = {"IMAGE": image, "--choices": choices, "--attention": attention}
+    _refuse(single, "is about one question; --batch has them in its file")
     check_resume(resume, overwrite, bool(output))
+    check_server(server, output)
     from shared.files.jobs import Job
     from vqa.inputs import read_questions
     from vqa.outputs import open_output
 
     questions = read_questions(batch)
     rules = {"resume": resume, "overwrite": overwrite}
-    file = open_output(output, questions, work.settings, **rules) if output else None
+    file = (
+        open_output(output, questions, work.settings, server or "vqa", **rules)
+        if output
+        else None
+    )
     job = Job(questions, work, file)
     job.run()
     if job.errors:

@@ -25,7 +25,24 @@ ProtocolName = Annotated[
     Literal["official", "clean"],
     typer.Option(help="Compare answers as the published evaluator does, or cleanly."),
 ]
+Server = Annotated[
+    Literal["vqa", "gqa", "vizwiz", "aokvqa"] | None,
+    typer.Option(
+        "--server",
+        help="Whose server takes the .json; default: the data set's, or vqa.",
+    ),
+]
 Wups = Annotated[bool, typer.Option("--wups", help="WUPS, too; needs NLTK's WordNet.")]
+
+
+def check_server(server: str | None, output: Path | None) -> None:
+    """Refuse --server where it would change nothing.
+
+    Raises:
+        typer.BadParameter: if the output is no .json.
+    """
+    if server and (output is None or output.suffix.lower() != ".json"):
+        raise typer.BadParameter("--server needs an --output that ends in .json")
 
 
 def questions(
@@ -154,15 +171,17 @@ def evaluate(
     overwrite: options.Overwrite = False,
     protocol: ProtocolName = "official",
     wups: Wups = False,
+    server: Server = None,
     runtime: options.Runtime = None,
 ) -> None:
     """Score a model on a split of a data set, with the photos and without.
 
     Scored is the likeliest answer, even where the model would say "not sure".
     Photos that cannot be read are listed, and their questions left out. For a split
-    without answers, --output is needed: .json is the form that evaluation servers
-    take, and holds an answer to each question.
+    without answers, --output is needed: .json is the form that the data set's
+    evaluation server takes, and holds an answer to each question.
     """
+    check_server(server, output)
     from shared.files.atomic import check_target
     from shared.files.locks import hold
     from shared.files.outputs import write_file
@@ -174,7 +193,8 @@ def evaluate(
     if output:
         check_target(output, WITH_IDS, overwrite)
         context.with_resource(hold(output, "`vqa evaluate`"))
-    records = select_all(read_dataset(data), split)
+    every = read_dataset(data)
+    records = select_all(every, split)
     can_score = any(map(is_answered, records))
     if not output:
         if not can_score:
@@ -186,19 +206,28 @@ def evaluate(
         records = list(filter(is_answered, records))
     if wups:
         evaluation.check_wups(records)
+    formats, asked, warning = WITH_IDS, records, ""
+    if output and output.suffix.lower() == ".json":
+        from vqa.servers import as_direct, find_server, formats_for, name_settings
+
+        server = server or find_server(data, every)
+        formats = formats_for(server)
+        if server == "aokvqa":  # asks for both, about a photo that is looked at once
+            asked = [*records, *as_direct(records)]
     answerer = load_vqa(model, runtime=runtime)
-    with progress_bar("answers", len(records), unit="questions") as advance:
-        found = evaluation.ask_records(answerer, records, advance)
+    with progress_bar("answers", len(asked), unit="questions") as advance:
+        answers = evaluation.ask_records(answerer, asked, advance)
+    found, direct = answers[: len(records)], answers[len(records) :]
+    written = found
+    if not can_score and formats is not WITH_IDS:
+        written, warning = evaluation.complete(found)
+    if direct:
+        written = name_settings(written, [r.choices for r in records], direct)
+    if output:
+        write_file(output, written, formats)
     if can_score:
-        if output:
-            write_file(output, found, WITH_IDS)
         print(evaluation.score_records(found, records, protocol, wups))
         return
-    assert output is not None
-    warning = ""
-    if output.suffix.lower() == ".json":
-        found, warning = evaluation.complete(found)
-    write_file(output, found, WITH_IDS)
     print(
         f"{len(found)} questions of split {split}, answered in {output}; no score, as "
         "they come without people's answers"
@@ -233,7 +262,8 @@ def score(
     results: Annotated[
         Path,
         typer.Argument(
-            metavar="RESULTS", help="Answers: VQA's results, our .jsonl or .csv."
+            metavar="RESULTS",
+            help="Answers: VQA's results, those of other servers, our .jsonl or .csv.",
         ),
     ],
     annotations: Annotated[
@@ -251,6 +281,10 @@ def score(
     subset: Annotated[
         bool, typer.Option("--subset", help="Only the questions that RESULTS names.")
     ] = False,
+    direct: Annotated[
+        bool,
+        typer.Option("--direct", help="Of A-OKVQA, answers instead of choices."),
+    ] = False,
     wups: Wups = False,
     against: Annotated[
         Path | None,
@@ -267,7 +301,7 @@ def score(
 
     records = read_references(annotations, split)
     report, left_out = score_results(
-        results, records, protocol, wups, blind, subset, against
+        results, records, protocol, wups, blind, subset, against, direct
     )
     print(report)
     if left_out:

@@ -300,6 +300,7 @@ def score_results(
     blind: Path | None = None,
     subset: bool = False,
     against: Path | None = None,
+    direct: bool = False,
 ) -> tuple[Report, list[str]]:
     """Score answers from a file; questions that failed there are left out.
 
@@ -311,6 +312,8 @@ def score_results(
         subset: whether questions that the results do not name are left out, too; a
             warning of the report counts them.
         against: a file of other answers to the same questions, to compare with.
+        direct: whether questions with choices are scored by what people answered in
+            their own words.
 
     Returns:
         the report, and the ids of the questions that failed.
@@ -318,12 +321,14 @@ def score_results(
     Raises:
         AppError: if answers and questions do not belong together.
     """
+    if direct:
+        records = [replace(record, choices=(), right=None) for record in records]
     files = {"answers": results, "blind": blind, "against": against}
     given: dict[str, dict[str, str]] = {}
     left_out: dict[str, None] = {}
     for name, path in files.items():
         if path:
-            given[name], failed = match_results(read_results(path), records)
+            given[name], failed = match_results(read_results(path, direct), records)
             left_out |= dict.fromkeys(failed)
     asked = [record for record in records if record.id not in left_out]
     kept = [r for r in asked if all(r.id in answers for answers in given.values())]

@@ -91,16 +91,25 @@ class Layouts(Generic[Row]):
         Raises:
             AppError: if it is of no known form, or not as it should be.
         """
+        layout = self.layout_of(path)
+        return [
+            (file, list(layout.read(file, word)))
+            for file, word in layout.files(path, alone)
+        ]
+
+    def layout_of(self, path: Path) -> Layout[Row]:
+        """Tell the form of a file, or of a folder that is read itself; see `find`.
+
+        Raises:
+            AppError: if it is of none.
+        """
         layout = next((layout for layout in self.known if layout.fits(path)), None)
         if layout is None:
             raise AppError(
                 f"{path} is no {self.what[:-1]} file known here. Known forms:\n"
                 f"{self.about}"
             )
-        return [
-            (file, list(layout.read(file, word)))
-            for file, word in layout.files(path, alone)
-        ]
+        return layout
 
     def _find_in(self, folder: Path) -> Path:
         if found := self._named_in(folder):
