@@ -6,9 +6,10 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
+from shared.addresses import refuse_address
 from shared.data.walking import is_photo_name, refuse, walk
 from shared.errors import AppError
-from shared.vision.images import IMAGE_SUFFIXES, NO_ADDRESS, is_address
+from shared.vision.images import IMAGE_SUFFIXES
 
 _DIGITS = re.compile(r"(\d+)")
 _SEPARATOR = r"[/\\]" if os.sep == "\\" else "/"
@@ -87,8 +88,7 @@ def _split(data: bytes, null: bool) -> list[str]:
 
 
 def _no_address(word: str) -> str:
-    if is_address(word) and not os.path.lexists(word):
-        raise AppError(f"{word}: {NO_ADDRESS}")
+    refuse_address(word, "photos")
     return word
 
 

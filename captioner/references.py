@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from captioner.results import Results
+from shared.addresses import refuse_address
 from shared.data.captioned import FILES, KNOWN, read_dataset
 from shared.data.reading import Split
 from shared.data.results import ByName, image_id, plain_number
@@ -53,6 +54,7 @@ def read_references(source: str, split: str | None = None) -> list[Reference]:
     elif is_file or source.startswith("tfds:") or Path(source).is_dir():
         items = [(r.name, r.id, r.split, r.captions) for r in read_dataset(source)]
     else:
+        refuse_address(source, "references")
         raise AppError(
             f"There are no references in {source}: no such file or folder. Known "
             f"forms:\n{KNOWN}"

@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from shared.addresses import refuse_address
 from shared.errors import AppError
 from shared.included import included
 from shared.utf8 import read_text
@@ -62,6 +63,7 @@ def read_config(source: str, schema: type[C], prefix: str) -> C:
         text = (included("configs") / f"{source}.toml").read_text("utf-8")
         return parse_config(text, schema, source)
     if not os.path.lexists(source):
+        refuse_address(source, "recipes")
         raise AppError(
             f"There is no config {source}. Give a TOML file, or one of "
             f"{', '.join(recipe_names(prefix))}."

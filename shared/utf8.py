@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from shared.addresses import refuse_address
 from shared.errors import AppError
 
 
@@ -21,6 +22,7 @@ def read_text(path: Path, content: str, may_be_empty: bool = False) -> str:
         text = data.decode("utf-8-sig")
         wrong, at = "it holds a NUL", data.find(b"\0")
     except OSError as error:
+        refuse_address(path, content)
         raise AppError(f"{path} cannot be read: {error.strerror}.") from error
     except UnicodeDecodeError as error:
         wrong, at = error.reason, error.start

@@ -16,7 +16,16 @@ ROOMS = {
 }
 # What `shared` consists of, from the bottom up: each imports only those before it.
 FLOORS = [
-    *("__init__", "errors", "included", "processors", "utf8", "config", "console"),
+    *(
+        "__init__",
+        "errors",
+        "addresses",
+        "included",
+        "processors",
+        "utf8",
+        "config",
+        "console",
+    ),
     *("files", "text", "bundles", "vision", "data", "nets", "runs", "concepts", "web"),
 ]
 # All other rooms do without: what reads, checks and runs LiteRT starts at once.

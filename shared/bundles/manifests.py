@@ -15,6 +15,7 @@ from io import BufferedReader
 from pathlib import Path
 from typing import Any
 
+from shared.addresses import refuse_address
 from shared.errors import AppError
 from shared.included import get_again
 
@@ -216,6 +217,7 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     """
     path = folder / MANIFEST
     if not _is_there(path):
+        refuse_address(folder, "models")
         old = beside(folder, ".old")
         if _is_there(old / MANIFEST):
             raise AppError(

@@ -382,7 +382,7 @@ def load_concepts(folder: Path) -> ConceptNet:
     net = read_net(folder)
     try:
         size = int(json.loads((folder / ABOUT).read_text("utf-8"))["feature_size"])
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise AppError(
             f"{folder / ABOUT} does not say how long features are: {error!s:.200}. "
             "Make the concepts anew with `captioner teach`."

@@ -144,7 +144,7 @@ def _is_done(out: Path, signature: str) -> bool:
     try:
         about = json.loads((out / ABOUT).read_text("utf-8"))
         done, other = about["done"], about["signature"] != signature
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return False
     if done and other:
         raise AppError(

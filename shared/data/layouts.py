@@ -9,6 +9,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Generic, TypeVar
 
+from shared.addresses import refuse_address
 from shared.data.reading import SPLITS, find_file, split_files
 from shared.data.walking import entries, is_folder, is_left_out
 from shared.errors import AppError
@@ -72,6 +73,7 @@ class Layouts(Generic[Row]):
         """
         path = Path(source)
         if not path.exists():
+            refuse_address(source, self.what)
             raise AppError(
                 f"There is no folder or file {source}. Give a folder with photos and "
                 f"{self.what}, in one of these forms:\n{self.about}"

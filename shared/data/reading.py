@@ -16,6 +16,7 @@ from io import StringIO
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any, Literal
 
+from shared.addresses import is_address, no_address
 from shared.errors import AppError
 from shared.utf8 import read_text
 
@@ -42,6 +43,8 @@ def checked_name(name: str, where: str) -> str:
     name = name.strip()
     if _PLAIN_NAME.fullmatch(name):
         return name
+    if is_address(name):
+        raise AppError(f"{where}: {name!r:.80}: {no_address('photos')}")
     path = PurePosixPath(name.replace("\\", "/"))
     outside = path.is_absolute() or ".." in path.parts or PureWindowsPath(path).drive
     if outside or not path.parts or "\0" in name or not _is_storable(name):

@@ -5,6 +5,7 @@ import zlib
 from collections.abc import Iterable
 from pathlib import Path
 
+from shared.addresses import refuse_address
 from shared.errors import AppError
 
 MOST_BYTES = 2_000_000_000  # of a file, unpacked
@@ -41,6 +42,7 @@ def _read(path: Path) -> list[str]:
             content = file.read(MOST_BYTES + 1)
         text = content.decode("utf-8-sig")
     except (OSError, EOFError, zlib.error) as error:
+        refuse_address(path, "captions")
         raise AppError(f"The captions {path} cannot be read: {error}.") from error
     except UnicodeDecodeError as error:
         raise AppError(

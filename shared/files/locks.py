@@ -154,5 +154,6 @@ def _holder(lock: Path) -> str:
         note = json.loads(lock.read_text("utf-8"))
         told = f"{note['what']}: process {note['pid']} on {note['host']}"
         return plain(f"{told}, since {note['since']}")
-    except (OSError, ValueError, KeyError, TypeError):  # it is just being written
+    except (OSError, ValueError, LookupError, TypeError, RecursionError):
+        # It is just being written, or somebody else's.
         return "another process"

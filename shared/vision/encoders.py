@@ -9,6 +9,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from shared.addresses import refuse_address
 from shared.bundles.folder import check_bundle
 from shared.bundles.manifests import CONFIG, read_text, weight_files
 from shared.bundles.trial import try_files
@@ -146,6 +147,7 @@ class Encoder(keras.Model):
 
 def _load(name: str, image_size: int, weights: str | None) -> keras.Model:
     if weights not in (None, "imagenet") and not Path(weights).is_file():
+        refuse_address(weights, "weights")
         raise AppError(
             f"No encoder weights at {weights}. Give the path of a Keras weights file "
             f"for {name} without top, the folder of a bundle that has this encoder, or "

@@ -8,7 +8,6 @@ are ignored: every photo is read as sRGB.
 import logging
 import math
 import os
-import re
 import stat
 import warnings
 from collections.abc import Iterator
@@ -25,6 +24,7 @@ from PIL import (
     TiffImagePlugin,
 )
 
+from shared.addresses import is_address, no_address
 from shared.errors import AppError
 from shared.vision.image_files import is_lossless, lower_bytes, open_image
 from shared.vision.pixels import to_rgb
@@ -45,11 +45,6 @@ MAX_SIDE = 65_535  # JPEG's limit; a forged WebP 11 million wide took 37 s to de
 _TOO_MANY_PIXELS = (
     "too many pixels; at most {} megapixels can be read, " + f"{MAX_SIDE} a side."
 )
-NO_ADDRESS = (
-    "this is an address, and nothing is fetched over the network: photos are read from "
-    "this computer only. Download it, and give the file."
-)
-_ADDRESS = re.compile(r"(?:[a-z][a-z0-9+.-]+:/|data:)", re.IGNORECASE)
 _SCAN_SHARE = 20  # scans of a JPEG that take as long as decoding another format's photo
 
 _TILE = (322, 323)  # TIFF's tags for the width and length of a tile
@@ -87,11 +82,6 @@ class StoredImage(Protocol):
 
 
 ImageSource = str | Path | bytes | StoredImage | np.ndarray | Image.Image
-
-
-def is_address(name: str) -> bool:
-    """Whether a name is one of the web, such as https://…, which a path may be, too."""
-    return _ADDRESS.match(name) is not None
 
 
 def image_name(source: ImageSource) -> str:
@@ -219,14 +209,15 @@ def _open_file(source: str | Path | bytes | StoredImage, name: str) -> BinaryIO:
             raise AppError(f"{name}: this is not an ordinary file.")
         return Path(source).open("rb")
     except FileNotFoundError as error:
-        problem = NO_ADDRESS if is_address(name) else "there is no such file."
+        problem = "there is no such file."
+        problem = no_address("photos") if is_address(name) else problem
         raise AppError(f"{name}: {problem}") from error
     except PermissionError as error:
         raise AppError(f"{name}: no permission to read this file.") from error
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
         problem = f"the file cannot be read: {reason}."
-        problem = NO_ADDRESS if is_address(name) else problem
+        problem = no_address("photos") if is_address(name) else problem
         raise AppError(f"{name}: {problem}") from error
 
 
