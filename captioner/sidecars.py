@@ -136,6 +136,9 @@ class Sidecars:
         path = self.texts[record["image"]]
         lines = [f"{found['caption']}\n" for found in record["captions"]]
         try:
+            if path.exists() and not (path.is_file() or path.is_dir()):
+                # Nobody may be there to read from a pipe, ever.
+                return AppError(f"{path} cannot be written: it is a pipe or a device.")
             write_text(path, "".join(lines))
         except OSError as error:
             return cannot_write(path, error)

@@ -378,13 +378,16 @@ LONG = "ü" * 125 + ".gif"  # a name of 254 bytes, and of 254 with .txt
 
 def test_sidecars_that_cannot_be_written_are_told_one_by_one():
     Path("folder.txt").mkdir()
+    os.mkfifo("pipe.txt")  # which nobody reads
+    Path("to.txt").symlink_to("nowhere/to.txt")
     too_long = "x" * 253 + ".a"
-    names = ["folder.jpg", LONG, "gone/a.jpg", too_long, "b.jpg"]
+    names = ["folder.jpg", LONG, "gone/a.jpg", too_long, "b.jpg", "pipe.jpg", "to.jpg"]
     with sidecars(*names, resume=True) as beside:
         batch = [(i, record(name, found("a dog"))) for i, name in enumerate(names)]
         kept = beside.append(batch)
     failed = {r["image"]: r["error"] for _, r in kept if "error" in r}
-    assert list(failed) == ["folder.jpg", "gone/a.jpg", too_long]
+    assert list(failed) == ["folder.jpg", "gone/a.jpg", too_long, *names[5:]]
+    assert "pipe.txt cannot be written: it is a pipe or a device" in failed["pipe.jpg"]
     assert "No such file" in failed["gone/a.jpg"]
     assert [kept[i] for i in (1, 4)] == [batch[i] for i in (1, 4)]
     assert Path(LONG).with_suffix(".txt").read_text() == "a dog\n"
