@@ -1,4 +1,5 @@
 import hashlib
+import random
 import re
 
 import pytest
@@ -266,3 +267,15 @@ def test_bad_answer_spaces():
         AnswerSpace.from_answers(TRAINING, 5, min_count=4)
     with pytest.raises(AppError, match="check that the training questions have"):
         AnswerSpace.from_answers([()], 5)
+
+
+@pytest.mark.parametrize("people", [(10, 4), (1, 2)])
+def test_ceilings_are_those_of_spaces_of_these_sizes(people):
+    draw = random.Random(1)
+    words = ["red", "blue", "the Dog", "2", "two", "", "cat", "zebra"]
+    asked = [draw.choices(words, k=draw.choice(people)) for _ in range(200)]
+    space = AnswerSpace(["red", "2", "blue", "dog", "cat"])
+    found = space.ceilings(asked, (1, 3, 5))
+    each = [AnswerSpace(space.answers[:size]).ceiling(asked) for size in (1, 3, 5)]
+    assert found == each
+    assert 0 < found[0] < found[1] < found[2] < 1

@@ -160,14 +160,14 @@ def _ceilings(
     judged: Mapping[Split, Sequence[Record]],
     sizes: Sequence[int],
 ) -> dict[int, dict[Split, float]]:
-    everything = AnswerSpace.from_answers((r.answers for r in train), max(sizes))
-    spaces = {size: AnswerSpace(everything.answers[:size]) for size in sizes}
+    space = AnswerSpace.from_answers((r.answers for r in train), max(sizes))
+    each = {
+        split: space.ceilings((r.answers for r in found), sizes)
+        for split, found in judged.items()
+    }
     return {
-        size: {
-            split: space.ceiling(r.answers for r in found)
-            for split, found in judged.items()
-        }
-        for size, space in spaces.items()
+        size: {split: scores[place] for split, scores in each.items()}
+        for place, size in enumerate(sizes)
     }
 
 
@@ -179,8 +179,9 @@ def _priors(
 ) -> tuple[float, float]:
     by_opening: defaultdict[str, Counter[str]] = defaultdict(Counter)
     for record in train:
+        best = best_answer(record)
         for kind in {"", openings[record.id]}:
-            by_opening[kind][best_answer(record)] += 1
+            by_opening[kind][best] += 1
     usual = {kind: counts.most_common(1)[0][0] for kind, counts in by_opening.items()}
     score = vqa_accuracy if votes else exact_match
     scorable = [r for r in asked if not votes or len(r.answers) >= MIN_VOTES]

@@ -205,10 +205,11 @@ def check_dataset(
     photos = check_photos(records, progress)
     unreadable = photos.unreadable
     words = _count_words(records)
+    silent = {record.id for record in records if not _is_answered(record)}
     learnt = [
         record
         for record in records
-        if _is_answered(record)
+        if record.id not in silent
         and words.of[record.id]
         and record.name not in unreadable
     ]
@@ -217,7 +218,7 @@ def check_dataset(
     dev = [words.of[r.id] for r in learnt if r.split == "dev"]
     kept = sum(count >= min_count for count in train.values())
     questions = Counter(record.split for record in records)
-    answered = Counter(record.split for record in records if _is_answered(record))
+    answered = Counter(r.split for r in records if r.id not in silent)
     return DatasetCheck(
         **vars(photos),
         questions={split: questions[split] for split in photos.photos},
@@ -225,7 +226,7 @@ def check_dataset(
         unanswered=tuple(
             f"{record.id}: {record.question}"
             for record in records
-            if not _is_answered(record) and (record.split != "test" or answered["test"])
+            if record.id in silent and (record.split != "test" or answered["test"])
         ),
         wordless=tuple(r.id for r in records if not words.openings[r.id]),
         glued=find_glued([record.question for record in records]),
