@@ -19,6 +19,7 @@ from rnn.compare_reports import write_reports
 from rnn.compare_tasks import Task, estimate_seconds, make_tasks
 from rnn.texts import read_texts
 from shared.config import read_config
+from shared.console.progress import counted
 from shared.data.captioned import read_datasets
 from shared.errors import AppError
 from shared.files.journal import Journal, Row
@@ -200,7 +201,7 @@ class Comparison:
                 seconds = estimate_seconds(task, cell, self.units[task.name, cell])
                 self._seconds[task.name].append(seconds)
         self.announce(
-            f"{self.count} trainings, {len(self.done)} of them done. "
+            f"{counted(self.count, 'training')}, {len(self.done)} of them done. "
             f"About {_time(self._left())} to go."
         )
 

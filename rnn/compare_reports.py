@@ -10,6 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from rnn.compare_config import CompareConfig
+from shared.console.progress import counted
 from shared.files.atomic import replace_file, write_text
 
 GREFF, JOZEFOWICZ = "Greff et al. 2015", "Jozefowicz et al. 2015"
@@ -90,8 +91,9 @@ def format_table(
     )
     return (
         "\n".join(rows)
-        + f"\n\n{told}. Median of {recipe.seeds} seeds with the best of {recipe.tries} "
-        f"learning rates (worst to best); all cells have as many weights.\n\n"
+        + f"\n\n{told}. Median of {counted(recipe.seeds, 'seed')} with the best of "
+        f"{counted(recipe.tries, 'learning rate')} (worst to best); all cells have as "
+        f"many weights.\n\n"
         f"Published: {SOURCES}\n"
     )
 
@@ -108,7 +110,7 @@ def _cell_text(task: Any, results: Sequence[Mapping[str, Any]], cell: str) -> st
     if not scores:
         return "broke down"
     spread = f" ({scores[0]:.3f} to {scores[-1]:.3f})" if len(scores) > 1 else ""
-    return f"{median(scores):.3f}{spread}"
+    return f"{median(scores):.3f}{spread}, {counted(records[0]['units'], 'unit')}"
 
 
 def draw_boxes(

@@ -747,6 +747,7 @@ def test_another_metric_can_choose_and_reward(run):
     )
     assert load_bundle(bundle)[0].choose_by == "ROUGE-L"
     assert 0 < record["history"][1]["loss"] <= 10  # the mean reward
+    assert all(epoch["gradient_norm"] > 0 for epoch in record["history"])
 
 
 @pytest.mark.slow

@@ -166,7 +166,10 @@ def test_every_cell_gets_the_same_tries_and_the_best_gets_more_seeds(
     assert [row.split("|")[1].strip() for row in rows[2:4]] == ["lstm", "gru"]
     assert PUBLISHED["gru"] in rows[3]
     best = max(rates) * 10
-    assert f"{best + 0.0015:.3f} ({best + 0.001:.3f} to {best + 0.002:.3f})" in rows[2]
+    assert (
+        f"{best + 0.0015:.3f} ({best + 0.001:.3f} to {best + 0.002:.3f}), 7 units"
+        in rows[2]
+    )
     assert "copy 5: score of copy 5, more is better" in table.read_text()
     numbers = json.loads((tmp_path / "out" / "numbers.json").read_text())
     assert len(numbers) == 16

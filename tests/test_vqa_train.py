@@ -205,6 +205,7 @@ def test_without_the_photo_yes_and_no_are_a_coin(run, tmp_path):
     assert max(epoch["dev_accuracy"] for epoch in history) > 95
     for epoch in history:
         assert epoch["dev_blind"] == pytest.approx(50, abs=5)
+        assert 0 < epoch["gradient_norm"] <= epoch["gradient_norm_most"]
 
 
 def without_dropout():
