@@ -8,6 +8,8 @@ import tensorflow as tf
 from keras import layers, ops
 
 from rnn.config import NetConfig
+from shared.nets.cells import LSTMCell
+from shared.nets.lstm_along import lstm_along
 
 
 class LanguageModel(keras.Model):
@@ -56,8 +58,8 @@ class LanguageModel(keras.Model):
         """Give logits and the states after them."""
         seen, after = self._embed(ids), []
         for cell, state in zip(self.cells, states, strict=True):
-            kept, state = along(_step_of(cell), cell.project(seen), state)
-            seen = self.dropout(kept["h"], training=training)
+            seen, state = read_along(cell, cell.project(seen), state)
+            seen = self.dropout(seen, training=training)
             after.append(state)
         return self.to_symbols(seen), after
 
@@ -77,25 +79,49 @@ class LanguageModel(keras.Model):
             activity.append(kept)
         return self.to_symbols(seen), after, activity
 
+    @property
+    def state_size(self):
+        """S, numbers in the states of all layers together."""
+        return sum(cell.state_count * cell.units for cell in self.cells)
+
     def step(self, ids, states):
-        """Read one symbol.
+        """Read one symbol of each text.
 
         Args:
             ids: int32 (B,).
-            states: of all layers in one list.
+            states: float (B, S), those of all layers side by side.
 
         Returns:
             float32 (B, V), log-probabilities of the next one, and the states.
         """
         seen, after = self._embed(ids), []
+        parts = ops.split(states, self.state_size // self.cells[0].units, axis=-1)
         for cell in self.cells:
-            state, states = states[: cell.state_count], states[cell.state_count :]
+            state, parts = parts[: cell.state_count], parts[cell.state_count :]
             seen, state = cell(seen, tuple(state))
             after += state
-        return ops.log_softmax(ops.cast(self.to_symbols(seen), "float32")), after
+        log_probs = ops.log_softmax(ops.cast(self.to_symbols(seen), "float32"))
+        return log_probs, ops.concatenate(after, axis=-1)
 
     def _embed(self, ids):
         return self.embedding(ids) if self.embedding else ids
+
+
+def read_along(cell, projected, state):
+    """Take all steps of a cell.
+
+    Args:
+        projected: float (T, B, X), see `shared.nets.cells.Cell.project`.
+        state: before the first.
+
+    Returns:
+        float (T, B, U), its outputs, and the state after the last.
+    """
+    if type(cell) is LSTMCell and projected.dtype == tf.float32:
+        hs, c = lstm_along(projected, cell.recurrent_kernel.value, *state)
+        return hs, (hs[-1], c)
+    kept, state = along(_step_of(cell), projected, state)
+    return kept["h"], state
 
 
 def _step_of(cell):

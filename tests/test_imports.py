@@ -34,18 +34,17 @@ WITH_KERAS = {
     for package, rooms in {
         "shared": "bundles.weights concepts.examples concepts.fitting "
         "concepts.gathering concepts.net concepts.own_words concepts.slots "
-        "concepts.teach concepts.cross_fitting concepts.starting "
-        "nets.attention nets.cells "
-        "nets.export nets.gated nets.peepholes nets.precision runs.checkpoints "
-        "runs.clipping "
-        "runs.photos runs.reports runs.trainer runs.training "
+        "concepts.teach concepts.cross_fitting concepts.starting nets.attention "
+        "nets.cells nets.export nets.gated nets.lstm_along nets.peepholes "
+        "nets.precision runs.checkpoints runs.clipping runs.photos runs.reports "
+        "runs.trainer runs.training "
         "vision.efficientnet_lite vision.encoders vision.features vision.small "
         "vision.yolox",
         "captioner": "decoder export finish losses model reports reward "
         "runtime_keras task train",
         "vqa": "answerer evidence export few losses model reader reports "
         "finish runtime_keras task train",
-        "rnn": "compare compare_captions compare_tasks copying evaluate finish "
+        "rnn": "compare compare_captions compare_tasks copying evaluate export finish "
         "gradients model reader runtime_keras task train trained",
     }.items()
     for room in rooms.split()
