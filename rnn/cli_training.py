@@ -5,8 +5,9 @@ from typing import Annotated
 import typer
 
 from shared.console import options
-from shared.console.progress import TrainingProgress
+from shared.console.progress import TrainingProgress, say
 from shared.console.quiet import importing_keras, muted
+from shared.errors import AppError
 
 # Heavy imports wait inside the commands: --help takes a tenth of a second.
 
@@ -37,15 +38,26 @@ def train(
     print(bundle)
 
 
-def evaluate(bundle: Bundle, text: Text) -> None:
+def evaluate(
+    bundle: Bundle,
+    text: Text,
+    split: Annotated[
+        options.Split | None,
+        typer.Option(help="A part of the text, as in training; default: all of it."),
+    ] = None,
+) -> None:
     """Measure how well a model predicts a text: nats and bits, perplexity of words."""
     with importing_keras():
         from rnn.evaluate import measure
         from rnn.reader import load_reader
-    from rnn.texts import read_whole
+    from rnn.texts import read_texts, read_whole
 
+    read = getattr(read_texts(text, say), split) if split else read_whole(text, say)
     reader = load_reader(bundle)
-    print(measure(reader, reader.symbols.encode(read_whole(text))))
+    ids = reader.symbols.encode(read)
+    if not len(ids):
+        raise AppError("There is nothing in this text to measure. Give a longer one.")
+    print(measure(reader, ids))
 
 
 COMMANDS = (train, evaluate)

@@ -10,10 +10,12 @@ import numpy as np
 from rnn.bundles import TASK
 from rnn.config import RnnConfig
 from rnn.evaluate import Score, measure
+from rnn.model import LanguageModel
 from rnn.reader import load_reader
 from rnn.task import ReadingTask
 from shared.bundles.folder import write_bundle
 from shared.config import format_config
+from shared.errors import AppError
 from shared.runs.checkpoints import Progress
 from shared.runs.figures import draw_curves
 from shared.runs.folder import BUNDLE, Run
@@ -54,6 +56,7 @@ def finish(task: ReadingTask, test: np.ndarray, progress: Progress, run: Run) ->
     counts = {"train_symbols": len(task.learn), "different_symbols": len(task.symbols)}
     described = describe_run(task.config, run.data, counts, "none", progress, figures)
     write(write_card(described, task.config, scores))
+    _export(task, reader.net, run)
     pictures = {
         "curves.png": partial(
             draw_curves,
@@ -65,6 +68,16 @@ def finish(task: ReadingTask, test: np.ndarray, progress: Progress, run: Run) ->
     }
     write_reports(run.folder, described, pictures)
     return bundle
+
+
+def _export(task: ReadingTask, net: LanguageModel, run: Run) -> None:
+    """Add what runs without Keras; where that fails, the bundle does without."""
+    try:
+        from rnn.export import export  # needs LiteRT
+
+        export(run.folder / BUNDLE, task.config.net, net, task.dev, run.announce)
+    except (AppError, ImportError) as error:
+        run.announce(f"The model was not exported for LiteRT: {error}")
 
 
 def write_card(

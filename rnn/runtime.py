@@ -1,27 +1,50 @@
 """What a language model can do, whatever runs it."""
 
+from pathlib import Path
 from typing import Protocol
 
 import numpy as np
 
+from rnn.bundles import read_bundle
+from rnn.config import RnnConfig
+from rnn.runtime_litert import FILE, LiteRTRuntime
+from rnn.symbols import Symbols
+from shared.bundles.litert import why_not_litert
+from shared.console.quiet import importing_keras
+
 
 class Runtime(Protocol):
-    """What runs a model, one symbol at a time. Axes: B texts, V symbols."""
+    """What runs a model, one symbol at a time. Axes: B texts, V symbols, S states."""
 
     name: str  # such as "keras"
 
-    def begin(self, count: int) -> list[np.ndarray]:
-        """Give the states before a text, for so many texts."""
+    def begin(self, count: int) -> np.ndarray:
+        """Give the states before a text, float32 (B, S), for so many texts."""
 
     def step(
-        self, ids: np.ndarray, states: list[np.ndarray]
-    ) -> tuple[np.ndarray, list[np.ndarray]]:
+        self, ids: np.ndarray, states: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
         """Read a symbol of each text.
 
         Args:
             ids: int32 (B,).
-            states: before it; each float32 (B, U).
+            states: before it, float32 (B, S).
 
         Returns:
             float32 (B, V), log-probabilities of the next symbol, and the states.
         """
+
+
+def load_runtime(folder: Path) -> tuple[RnnConfig, Symbols, Runtime]:
+    """Load what runs a bundle: LiteRT where that works, else Keras.
+
+    Raises:
+        AppError: if there is no bundle of a language model, or it is damaged.
+    """
+    if not why_not_litert([folder], "rnn train"):
+        config, symbols = read_bundle(folder, [FILE])
+        return config, symbols, LiteRTRuntime(folder, config.net, len(symbols))
+    with importing_keras():
+        from rnn.runtime_keras import KerasRuntime, load_net
+    config, symbols, net = load_net(folder)
+    return config, symbols, KerasRuntime(net)

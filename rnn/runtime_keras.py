@@ -38,16 +38,16 @@ class KerasRuntime:
         self._net = net
         self._run = tf.function(self._step, reduce_retracing=True)
 
-    def begin(self, count: int) -> list[np.ndarray]:
-        """Give the states before a text, flat, for so many texts."""
-        return [np.array(one) for layer in self._net.begin(count) for one in layer]
+    def begin(self, count: int) -> np.ndarray:
+        """Give the states before a text, for so many texts."""
+        return np.zeros((count, self._net.state_size), np.float32)
 
     def step(
-        self, ids: np.ndarray, states: list[np.ndarray]
-    ) -> tuple[np.ndarray, list[np.ndarray]]:
+        self, ids: np.ndarray, states: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
         """Read a symbol of each text; give log-probabilities of the next one."""
-        found, after = self._run(ids, states)
-        return found.numpy(), [one.numpy() for one in after]
+        log_probs, after = self._run(ids, states)
+        return log_probs.numpy(), after.numpy()
 
     def _step(self, ids: Any, states: Any) -> Any:
         return self._net.step(ids, states)

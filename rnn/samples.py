@@ -2,8 +2,6 @@
 
 from pathlib import Path
 
-import numpy as np
-
 from rnn.runtime import Runtime
 from rnn.symbols import Symbols
 from rnn.writer import draw
@@ -20,8 +18,6 @@ def add_sample(
     before = path.read_text("utf-8") if path.exists() else ""
     if title in before:
         return
-    start = np.zeros(0, np.int32)
-    ids = draw(
-        runtime, start, length, seed=step, characters=symbols.units == "character"
-    )
+    characters = symbols.units == "character"
+    ids = draw(runtime, symbols.start, length, seed=step, characters=characters)
     write_text(path, f"{before}{title}{symbols.decode(ids)}\n\n")

@@ -2,18 +2,19 @@
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 
 from rnn.config import VocabularyConfig
 from shared.text.vocabulary import (
     BOS,
+    CLITICS,
     EOS,
+    PAD,
     SPECIAL_WORDS,
     UNK,
     Vocabulary,
-    join_words,
     split_words,
 )
 
@@ -62,6 +63,12 @@ class Symbols:
         ids = self.vocabulary.ids
         return np.array([ids.get(word, UNK) for word in self.split(text)], np.int32)
 
+    @property
+    def start(self) -> np.ndarray:
+        """What is read before a text that begins a line, int32 (N,)."""
+        end = EOS if self.units == "word" else self._ids.get("\n")
+        return np.array([BOS, *([end] if end else [])], np.int32)
+
     def split(self, text: str) -> str | list[str]:
         """Part a text into symbols, of which each has an id, see `encode`.
 
@@ -86,24 +93,26 @@ class Symbols:
         return [w for w in dict.fromkeys(split_words(text)) if w not in self.vocabulary]
 
     def decode(self, ids: Iterable[int]) -> str:
-        """Write ids as a text; words are joined to sentences, one a line."""
+        """Write ids as a text; see `write`."""
+        return "".join(self.write(ids))
+
+    def write(self, ids: Iterable[int]) -> Iterator[str]:
+        """Write ids one after the other: words with a space before them."""
         if self.units == "character":
-            return "".join(self._written[index] for index in ids)
-        lines: list[list[str]] = [[]]
+            yield from (self._written[index] for index in ids)
+            return
+        begins = True
         for index in ids:
             if index == EOS:
-                lines.append([])
-            elif index not in (BOS, 0):
-                lines[-1].append(self.vocabulary.words[index])
-        return "\n".join(map(_join, lines))
+                yield "\n"
+            elif index not in (PAD, BOS):
+                word = self._written[index]
+                yield word if begins or word in CLITICS else f" {word}"
+            begins = index == EOS
 
     def name(self, index: int) -> str:
         """Give one symbol as it is written: a character, or a word."""
         return self._written[index]
-
-
-def _join(words: Sequence[str]) -> str:
-    return join_words(words) if words else ""
 
 
 def _write(char: str) -> str:

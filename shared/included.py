@@ -43,6 +43,6 @@ def included_model(task: str) -> Path:
     """Give the folder of the trained model that comes with a command.
 
     Args:
-        task: "captioner" or "vqa".
+        task: "captioner", "vqa" or "rnn".
     """
     return Path(__file__).parents[1] / task / "bundle"

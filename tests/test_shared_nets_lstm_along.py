@@ -26,6 +26,18 @@ def by_steps(projected, weight, h, c):
     return kept["h"], last
 
 
+def _with_gradient(run, given, wanted):
+    @tf.function
+    def both(*given):
+        with tf.GradientTape() as tape:
+            tape.watch(given)
+            hs, last = run(*given)
+            loss = tf.reduce_sum(hs * wanted[0]) + tf.reduce_sum(last * wanted[1])
+        return hs, last, *tape.gradient(loss, given)
+
+    return [one.numpy() for one in both(*given)]
+
+
 @pytest.mark.parametrize("scale", [0.5, 5.0])
 def test_equals_the_cell_and_its_gradient_that_of_tensorflow(scale):
     given = [
@@ -35,18 +47,6 @@ def test_equals_the_cell_and_its_gradient_that_of_tensorflow(scale):
         normal(B, U, seed=3),
     ]
     wanted = normal(T, B, U, seed=4), normal(B, U, seed=5)
-    found = []
-    for run in (lstm_along, by_steps):
-
-        @tf.function
-        def both(*given, run=run):
-            with tf.GradientTape() as tape:
-                tape.watch(given)
-                outputs = run(*given)
-                hs, last = outputs
-                loss = tf.reduce_sum(hs * wanted[0]) + tf.reduce_sum(last * wanted[1])
-            return [*outputs, *tape.gradient(loss, given)]
-
-        found.append([one.numpy() for one in both(*given)])
-    for mine, true in zip(*found, strict=True):
-        np.testing.assert_allclose(mine, true, atol=2e-5, rtol=1e-4)
+    mine, true = (_with_gradient(run, given, wanted) for run in (lstm_along, by_steps))
+    for one, other in zip(mine, true, strict=True):
+        np.testing.assert_allclose(one, other, atol=2e-5, rtol=1e-4)

@@ -71,7 +71,7 @@ def write_bundle(
     Args:
         folder: where; a bundle that is there already is replaced, and its parts,
             which were made from other weights, go.
-        task: "captioner" or "vqa".
+        task: "captioner", "vqa" or "rnn".
         config, vocabulary, card: the files' text.
         model: the `keras.Model`; its weights are rounded, see `shared.bundles.weights`.
         more: text of further files by name, such as "answers.txt".
@@ -183,7 +183,7 @@ def check_bundle(
 
     Args:
         folder: the bundle.
-        task: "captioner" or "vqa"; None is any.
+        task: "captioner", "vqa" or "rnn"; None is any.
         names: the only files to look at, to be quick; None is all.
 
     Returns:

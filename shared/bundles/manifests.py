@@ -226,7 +226,8 @@ def read_manifest(folder: Path) -> dict[str, Any]:
             )
         raise AppError(
             f"No trained model in {folder}: {MANIFEST} is missing. Train one with "
-            "`captioner train` or `vqa train`, or give the folder of a bundle."
+            "`captioner train`, `vqa train` or `rnn train`, or give the folder of a "
+            "bundle."
         )
     try:
         manifest = json.loads(read_plain(folder, MANIFEST, MOST_MANIFEST).decode())

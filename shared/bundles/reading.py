@@ -18,7 +18,7 @@ def read_bundle_config(folder: Path, task: str, kind: type[AnyConfig]) -> AnyCon
 
     Args:
         folder: the bundle.
-        task: "captioner" or "vqa".
+        task: "captioner", "vqa" or "rnn".
         kind: of the recipe.
 
     Raises:

@@ -22,7 +22,8 @@ from shared.errors import AppError
 from shared.included import get_again, included_model
 
 ROOT = Path(__file__).parents[2]
-SHIPPED = tuple(included_model(task) / MANIFEST for task in ("captioner", "vqa"))
+TASKS = ("captioner", "rnn", "vqa")
+SHIPPED = tuple(included_model(task) / MANIFEST for task in TASKS)
 MEMORY = 640 * 2**20  # bytes, and as many for each byte of the files as
 MEMORY_FACTOR = 16
 SECONDS = 6.0  # of a processor, and one more for as many bytes as
