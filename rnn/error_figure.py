@@ -42,7 +42,7 @@ def _draw_shares(report: ErrorReport, axes: Axes) -> None:
     axes.set_yticks(range(len(shares)), labels, fontsize=8)
     axes.margins(y=0.01)
     axes.set(
-        xlabel="share of the errors that are left to it, in turn",
+        xlabel="share of the errors; each has what those above it left",
         title=f"{report.errors[NET]:,} errors in {report.judged:,} {report.unit}",
     )
     legend = []

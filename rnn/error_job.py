@@ -113,4 +113,4 @@ def _split(text: str, symbols: "Symbols", part: slice = slice(None)) -> Text:
 
 def title(source: str, texts: Sequence[str]) -> str:
     """Name a study, for the head of a page."""
-    return f"Errors of {Path(source).name} on {', '.join(texts)}"
+    return f"Errors of {source} on {', '.join(Path(text).name for text in texts)}"

@@ -34,7 +34,8 @@ _HEAD = """\
 body {{ color: var(--ink); background: var(--page);
   font: 1rem/1.5 system-ui, sans-serif;
   margin: 1.5rem auto; padding: 0 1rem; max-width: 60rem }}
-h1 {{ font-size: 1.5rem }} h2 {{ font-size: 1.2rem; margin-top: 2rem }}
+h1 {{ font-size: 1.5rem; overflow-wrap: anywhere }}
+h2 {{ font-size: 1.2rem; margin-top: 2rem }}
 .wide {{ overflow-x: auto }}
 table {{ border-collapse: collapse; font-variant-numeric: tabular-nums }}
 th, td {{ text-align: left; padding: .1rem .8rem .1rem 0; font-weight: normal }}

@@ -140,31 +140,21 @@ def study_errors(
             f"{len(log_probs)} scores, {len(text.symbols)} symbols"
         )
     by_order = NGramModel(training.ids, size).log_probs(text.ids, [*ORDERS, MOST_ORDER])
-    words = find_words(text.symbols, training.symbols)
-    short = {order: by_order[order] for order in ORDERS}
-    oracles = list(make_oracles(text.symbols, words, log_probs, short))
-    wrong = {NET: log_probs < np.log(ENOUGH)}
-    wrong |= {
-        name(order): scores < np.log(ENOUGH) for order, scores in by_order.items()
-    }
-    for errors in wrong.values():
-        errors[:start] = False
-    given = peel(wrong[NET], oracles)
-    numbers = np.bincount(given[given >= 0], minlength=len(oracles))
-    scores = {NET: log_probs} | {name(order): s for order, s in by_order.items()}
+    scores = {NET: log_probs} | {name(order): by_order[order] for order in by_order}
+    both = {model: scores[model] for model in (NET, LONG)}
+    is_judged = np.arange(len(log_probs)) >= start
+    wrong = {m: (row < np.log(ENOUGH)) & is_judged for m, row in scores.items()}
+    judged = int(is_judged.sum())
+    shares, given = _give(wrong[NET], log_probs, by_order, text, training)
     pairs = match_braces(text.symbols, pair)
-    both = {NET: log_probs, LONG: by_order[MOST_ORDER]}
-    judged = len(log_probs) - start
+    shown = slice(start, start + PASSAGE)
     return ErrorReport(
         unit="characters" if isinstance(text.symbols, str) else "words",
         judged=judged,
         learnt=len(training.ids),
-        nats={model: -float(s[start:].mean()) for model, s in scores.items()},
+        nats={model: -float(row[start:].mean()) for model, row in scores.items()},
         errors={model: int(errors.sum()) for model, errors in wrong.items()},
-        shares=[
-            Share(oracle.kind, oracle.name, int(number))
-            for oracle, number in zip(oracles, numbers, strict=True)
-        ],
+        shares=shares,
         overlap=[
             _overlap(order, wrong[NET], wrong[name(order)], judged)
             for order in by_order
@@ -172,11 +162,25 @@ def study_errors(
         by_symbol=_compare_symbols(text.symbols[start:], both, start),
         pair=pair,
         closing=study_braces(pairs[pairs[:, 1] >= start], both),
-        shown=Shown(
-            list(text.symbols[start : start + PASSAGE]),
-            given[start : start + PASSAGE].tolist(),
-        ),
+        shown=Shown(list(text.symbols[shown]), given[shown].tolist()),
     )
+
+
+def _give(
+    errors: np.ndarray,
+    log_probs: np.ndarray,
+    by_order: Mapping[int, np.ndarray],
+    text: Text,
+    training: Text,
+) -> tuple[list[Share], np.ndarray]:
+    """Give the errors to oracles; see `rnn.oracles.peel` for the second result."""
+    words = find_words(text.symbols, training.symbols)
+    short = {order: by_order[order] for order in ORDERS}
+    oracles = list(make_oracles(text.symbols, words, log_probs, short))
+    given = peel(errors, oracles)
+    numbers = np.bincount(given[given >= 0], minlength=len(oracles)).tolist()
+    shares = [Share(o.kind, o.name, n) for o, n in zip(oracles, numbers, strict=True)]
+    return shares, given
 
 
 def name(order: int) -> str:

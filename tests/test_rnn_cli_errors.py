@@ -57,7 +57,7 @@ def test_the_last_tenth_is_judged(book, capsys, tmp_path):
     assert found["judged"] == 10 * len(SENTENCE)
     assert found["learnt"] == 80 * len(SENTENCE)
     assert found["errors"]["net"] == 30  # T, M and M of each sentence
-    assert found["title"] == f"Errors of model on {book}"
+    assert found["title"] == "Errors of runs/model on book.txt"
     assert [closing["number"] for closing in found["closing"]] == [20]
     assert f"{10 * len(SENTENCE):,} characters were judged" in out
 
