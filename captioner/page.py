@@ -1,7 +1,7 @@
 """The page's tab that describes a photo, shows why, and lets it be steered."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import gradio as gr
 import numpy as np
@@ -18,6 +18,7 @@ from captioner.controls import (
 )
 from captioner.photo_captioner import Looked, PhotoCaptioner
 from shared.errors import AppError
+from shared.text.vocabulary import Units, go_on, starts
 from shared.vision.photo_cache import Photo, Photos, grids, owner_of, view_of
 from shared.web.components import QUIETLY, component, event_data, model_choice
 from shared.web.turns import Turns
@@ -109,14 +110,14 @@ class DescribeTab:
     def _steer(
         self, visitor: gr.Request, event: gr.EventData, model: str, *asked: Any
     ) -> dict[str, Any]:
-        """Finish the caption from chosen words, or explain another caption."""
+        """Finish the caption from a chosen word, or explain another caption."""
         try:
-            chosen, changes = _read_choice(event), self._changes(model, asked)
-            changes["hedge"] = False
-            if isinstance(chosen, str):
-                changes["prefix"], chosen = chosen, 0
+            choice, changes = _read_choice(event), self._changes(model, asked)
+            units = self.captioners[model].vocabulary.units
+            prefix = go_on(choice.prefix, [choice.word] if choice.word else [], units)
+            changes |= {"hedge": False, "prefix": prefix}
             photo = self.photos.get(owner_of(visitor))
-            return self.describe(model, photo, changes, chosen)
+            return self.describe(model, photo, changes, choice.chosen)
         except Exception as error:
             return problem(error, TERMS)
 
@@ -145,18 +146,18 @@ class DescribeTab:
             chosen: which caption to explain, from 0.
 
         Returns:
-            "captions", best first, each with "text" and "confidence"; of the chosen
-            one, whether that is a probability that it is right, "judged", whether it
-            is "unsure", the "original" if it claims less, and its "words" with "prob",
-            "grid" and "others"; "concepts", see `see`.
+            "captions", best first, each with "text" and "confidence", and their
+            "prefix"; of the chosen one, whether that is a probability that it is
+            right, "judged", whether it is "unsure", the "original" if it claims less,
+            and its "words", see `_explain`; "concepts", see `see`.
 
         Raises:
             AppError: if no caption can be as requested.
         """
         captioner = self.captioners[name]
-        request = captioner.request(**changes)
+        decoding, rules = captioner.request(**changes)
         looked = self.look(name, photo)
-        (captions,) = captioner.write(looked, *request)
+        (captions,) = captioner.write(looked, decoding, rules)
         chosen = min(chosen, len(captions) - 1)
         caption = captions[chosen]
         return {
@@ -164,11 +165,16 @@ class DescribeTab:
                 {"text": found.text, "confidence": found.confidence}
                 for found in captions
             ],
+            "prefix": decoding.prefix,
             "judged": caption.right is not None,
             "original": caption.original.text if caption.original else None,
             "chosen": chosen,
             "unsure": caption.unsure,
-            "words": _explain(caption, captioner.weigh(looked, caption.words, CHOICES)),
+            "words": _explain(
+                caption,
+                captioner.weigh(looked, caption.words, CHOICES),
+                captioner.vocabulary.units,
+            ),
             "concepts": self.see(name, photo),
             "resize": captioner.config.encoder.resize,
             "columns": captioner.runtime.grid[1],
@@ -192,22 +198,34 @@ class DescribeTab:
         ]
 
 
-def _explain(caption: Caption, places: Iterable[Any]) -> list[dict[str, Any]]:
+def _explain(
+    caption: Caption, places: Iterable[Any], units: Units
+) -> list[dict[str, Any]]:
     """Tell of each word how likely it was, where the model looked, and what else fits.
 
     Args:
         places: for each word, those that are likeliest in its place.
+        units: what the model's sentences are split into.
+
+    Returns:
+        "word", what stands "before" it, as it was typed, "prob", "grid" and "others".
     """
-    maps = grids(caption.attention)
+    written = caption.original or caption
     return [
         {
             "word": word,
+            "before": before,
             "prob": prob,
             "grid": grid,
             "others": [other._asdict() for other in others if other.word],
         }
-        for word, prob, grid, others in zip(
-            caption.words, caption.probs, maps, places, strict=False
+        for word, before, prob, grid, others in zip(
+            caption.words,
+            starts(written.text, caption.words, units),
+            caption.probs,
+            grids(caption.attention),
+            places,
+            strict=False,
         )
     ]
 
@@ -222,18 +240,36 @@ def _told(inputs: Sequence[Any]) -> list[Any]:
     return [one or "" for one in inputs]
 
 
-def _read_choice(event: gr.EventData) -> str | int:
-    """What was chosen on the page: words to start with, or the place of a caption.
+class Choice(NamedTuple):
+    """What was chosen on the page.
+
+    Attributes:
+        prefix: what the captions start with.
+        word: what comes next, if that was chosen.
+        chosen: the place of the caption to explain, from 0.
+    """
+
+    prefix: str = ""
+    word: str = ""
+    chosen: int = 0
+
+
+def _read_choice(event: gr.EventData) -> Choice:
+    """Read what was chosen on the page; it may be anything.
 
     Raises:
-        AppError: if it is neither.
+        AppError: if it is no choice.
     """
     data = event_data(event)
-    prefix, chosen = data.get("prefix"), data.get("chosen")
-    if isinstance(prefix, str) and len(prefix) <= MOST_PREFIX:
-        return prefix
-    if type(chosen) is int and chosen >= 0:
-        return chosen
+    choice = Choice(**{key: data[key] for key in Choice._fields if key in data})
+    texts = choice.prefix, choice.word
+    if (
+        all(isinstance(text, str) for text in texts)
+        and sum(map(len, texts)) <= MOST_PREFIX
+        and type(choice.chosen) is int
+        and choice.chosen >= 0
+    ):
+        return choice
     raise AppError(
         f"Words of up to {MOST_PREFIX} letters can be chosen, or one of the captions."
     )

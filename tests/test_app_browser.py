@@ -349,9 +349,14 @@ def test_choose_and_type_other_words(page: Page) -> None:
     expect(first).to_be_focused()
 
     second.click()
-    box.fill("xylophones")  # not among the model's words
+    box.fill("Xylophones")  # not among the model's words
     caption = describe(page, lambda: box.press("Enter"))
-    assert caption.startswith("Two xylophones")
+    assert caption.startswith("Two Xylophones")
+    second = page.locator(".sr-candidates button").nth(1)
+    wanted = second.locator("span").first.inner_text()
+    assert wanted.startswith("Two Xylophones")
+    assert describe(page, second.click) == wanted
+    second = page.locator(".sr-word").nth(1)
 
     page.get_by_role("button", name="How it is written").click()
     caption = describe(page, lambda: fill(page, "ban", "dogs"))

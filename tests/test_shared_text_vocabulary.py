@@ -19,8 +19,10 @@ from shared.text.vocabulary import (
     SPECIAL_WORDS,
     UNK,
     Vocabulary,
+    go_on,
     join_words,
     split_words,
+    starts,
 )
 from vqa.answers import AnswerSpace, normalize
 
@@ -378,3 +380,38 @@ def test_a_word_too_long_for_a_vocabulary_is_unknown():
     vocabulary = Vocabulary.from_sentences([["dog", "a" * 200, "a" * 201]])
     assert set(vocabulary.words[4:]) == {"dog", "a" * 200}
     assert AnswerSpace.from_answers([["dog"], ["a" * 201]], size=9).answers == ("dog",)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("A man's dog can't.", ["", "A", "A man", "A man's", "A man's dog", None]),
+        ("In Paris, Anna.", ["", "In", "In Paris,"]),
+        ("“Zoë” \N{ROCKET} - she", ["", "“Zoë” \N{ROCKET} -"]),
+        ("Gonna cannot", ["", "Gon", "Gonna", "Gonna can"]),
+    ],
+)
+def test_what_stands_before_a_word_stands_as_it_was_typed(text, expected):
+    found = starts(text, split_words(text))
+    assert [one for one, other in zip(found, expected, strict=False) if other] == [
+        other for other in expected if other
+    ]
+    assert all(text.startswith(one) for one in found)
+
+
+@given(st.text(max_size=40), st.sampled_from(["word", "character"]))
+def test_before_a_word_are_the_words_before_it(text, units):
+    words = split_words(text, units)
+    found = starts(text, words, units)
+    assert [split_words(one, units) for one in found] == [
+        words[:place] for place in range(len(words))
+    ]
+
+
+def test_characters_are_cut_apart():
+    words = split_words("狗在草地上。", "character")
+    assert starts("狗在草地上。", words, "character") == [
+        "",
+        *("狗在草地"[:i] for i in (1, 2, 3, 4)),
+    ]
+    assert go_on("狗", ["在"], "character") == "狗在"

@@ -143,19 +143,50 @@ def join_words(words: Sequence[str], units: Units = "word", prefix: str = "") ->
     No words give an empty string.
     """
     prefix = " ".join(clean(prefix).split())
-    parts = [prefix, *words] if prefix else words
-    if not parts:
+    text = go_on(prefix, words, units)
+    if not text:
         return ""
-    text = parts[0]
-    for word in parts[1:]:
-        glued = word in CLITICS or (
-            units == "character" and is_unspaced(text[-1] + word[0])
-        )
-        text += word if glued else f" {word}"
     stop = full_stop(text) if units == "character" else "."
     if not prefix or prefix == prefix.lower():
         text = text[0].upper() + text[1:]
     return f"{text}{stop}"
+
+
+def go_on(text: str, words: Sequence[str], units: Units = "word") -> str:
+    """Write words after a text, each with a space before it if it needs one.
+
+    >>> go_on("A man", ["'s", "dog"])
+    "A man's dog"
+    """
+    for word in words:
+        glued = word in CLITICS or (
+            units == "character" and is_unspaced(text[-1:] + word[:1])
+        )
+        text += word if glued or not text else f" {word}"
+    return text
+
+
+def starts(text: str, words: Sequence[str], units: Units = "word") -> list[str]:
+    """Give what stands before each word of a sentence, as it stands there.
+
+    >>> starts("In Paris, Anna's dog.", ["in", "paris", "anna", "'s", "dog"])
+    ['', 'In', 'In Paris,', 'In Paris, Anna', "In Paris, Anna's"]
+
+    Args:
+        text: a sentence, such as `join_words` gives.
+        words: those that `split_words` finds in it.
+    """
+    ends = [0, *(match.end() for match in re.finditer(r"\S+", text))]
+    whole = {tuple(split_words(text[:end], units)): text[:end] for end in ends}
+    found = []
+    for place in range(len(words)):
+        before = tuple(words[:place])
+        if before not in whole:  # it ends within what has no spaces, such as "Anna's"
+            cuts = (text[:end] for end in range(len(text)))
+            start = next((c for c in cuts if (*split_words(c, units),) == before), "")
+            whole[before] = start or go_on("", before, units)
+        found.append(whole[before])
+    return found
 
 
 def are_glued(sentence: str) -> bool:

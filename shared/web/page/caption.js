@@ -164,14 +164,13 @@ Object.assign(
     });
 
     function alternatives(value, place, steer) {
-      const before = value.words.slice(0, place).map((word) => word.word);
-      const { word, others } = value.words[place];
+      const { word, before, others } = value.words[place];
       const trouble = make("div");
       const use = (chosen) => {
         if (!chosen.trim()) return;
         trouble.replaceChildren();
         steer(
-          { prefix: [...before, chosen.trim()].join(" ") },
+          { prefix: before, word: chosen.trim() },
           {
             focus: `.sr-words li:nth-child(${place + 1}) button`,
             failed: (reason) => trouble.replaceChildren(problem(reason)),
@@ -207,7 +206,7 @@ Object.assign(
       if (value.captions.length < 2) return [];
       const rows = value.captions.map((caption, place) => {
         const focus = `.sr-candidates li:nth-child(${place + 1}) button`;
-        const choose = button("", () => steer({ chosen: place }, { focus }));
+        const choose = button("", () => steer({ prefix: value.prefix, chosen: place }, { focus }));
         choose.setAttribute("aria-pressed", String(place === value.chosen));
         const text = (place === value.chosen && value.original) || caption.text;
         const share = html`<small>${percent(caption.confidence)}</small>`;
