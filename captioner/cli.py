@@ -182,7 +182,8 @@ def caption(
     left out, and the exit status is then 1. How captions are searched for is the
     model's own choice unless an option says otherwise.
     """
-    check_resume(resume, overwrite)
+    has_output = sidecar or output is not None
+    check_resume(resume, overwrite, has_output, "--output or --sidecar")
     if beam_size and num_captions > beam_size:
         raise typer.BadParameter(
             f"--num-captions {num_captions} needs --beam-size {num_captions} or more, "

@@ -222,12 +222,10 @@ def evaluate(
     from captioner.formats import FORMATS
     from captioner.outputs import say_ids
     from shared.data.captioned import read_dataset, select
-    from shared.files.locks import hold
     from shared.files.outputs import write_file
 
     if output:
-        evaluation.check_output(output, overwrite)
-        context.with_resource(hold(output, "`captioner evaluate`"))
+        context.with_resource(evaluation.claim_output(output, overwrite))
     records = read_dataset(data)
     photos = select(records, split)
     train = [] if split == "train" else [r for r in records if r.split == "train"]

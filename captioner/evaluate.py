@@ -11,7 +11,8 @@ from captioner.references import Reference, choose_references, match_results
 from captioner.results import Results
 from shared.data.captioned import Record
 from shared.errors import AppError
-from shared.files.atomic import check_target
+from shared.files.locks import Hold
+from shared.files.outputs import claim
 from shared.runs.resampling import Difference
 from shared.runs.scores import list_differences, listed
 from shared.text.vocabulary import Units
@@ -38,19 +39,19 @@ class Evaluation:
         return "\n".join([str(self.report), *broken])
 
 
-def check_output(path: Path, overwrite: bool) -> None:
-    """Refuse a file that could not be written, before any work is done.
+def claim_output(path: Path, overwrite: bool) -> Hold:
+    """Make sure that a file can be written, before any work is done.
 
     Raises:
-        AppError: see `shared.files.atomic.check_target`; and for .html, since a data
-            set's names do not say where the photos are.
+        AppError: see `shared.files.outputs.claim`; and for .html, since a data set's
+            names do not say where the photos are.
     """
     if path.suffix.lower() == ".html":
         raise AppError(
             f"{path}: an evaluation is written as .jsonl, .csv or .json. For .html, "
             "use `captioner caption`."
         )
-    check_target(path, FORMATS, overwrite)
+    return claim(path, FORMATS, "`captioner evaluate`", overwrite)
 
 
 def caption_photos(

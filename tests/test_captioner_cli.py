@@ -427,6 +427,8 @@ def test_more_captions_than_the_models_beam_widen_it(capsys, fake):
         "caption a.png --num-captions 0",
         "caption a.png --num-captions 4 --beam-size 3",
         "caption a.png --resume --overwrite",
+        "caption a.png --resume",
+        "caption a.png --resume --num-captions 2",
         "caption a.png --nonsense",
         "caption",
         "train --data x --out y",

@@ -785,3 +785,28 @@ def test_nothing_is_ever_unpickled():
             assert not names & {"pickle", "dill", "joblib", "shelve", "marshal"}, path
             assert "allow_pickle=True" not in path.read_text("utf-8")
             assert "load_model(" not in path.read_text("utf-8")
+
+
+def test_a_bundle_is_on_the_disk_before_it_takes_its_place(tmp_path, monkeypatch):
+    bundle = tmp_path / "bundle"
+    texts = {"config": "", "vocabulary": "", "card": ""}
+    done, sync = [], os.fsync
+
+    def note(descriptor):
+        found = os.fstat(descriptor)
+        done.append((found.st_ino, bundle.exists() and bundle.stat().st_ino))
+        sync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", note)
+    write_bundle(bundle, task="vqa", model=dense_model(2, 2), **texts)
+    for change in range(2):
+        everything = [bundle, *bundle.rglob("*")]
+        inodes = {path.stat().st_ino for path in everything}
+        there = bundle.stat().st_ino
+        before = {inode for inode, placed in done if placed != there}
+        after = [inode for inode, placed in done if placed == there]
+        assert inodes <= before
+        assert after[0] == tmp_path.stat().st_ino
+        done.clear()
+        if not change:
+            add_part(bundle, "litert", {"inner/a.tflite": b"x"}, "## LiteRT")

@@ -83,3 +83,21 @@ def test_a_pipe_is_written_directly(tmp_path):
     finally:
         os.close(reader)
     assert stat.S_ISFIFO(path.stat().st_mode)
+
+
+def test_all_of_a_folder_is_brought_to_the_disk(tmp_path, monkeypatch):
+    (tmp_path / "a" / "b").mkdir(parents=True)
+    for name in ("one", "a/two", "a/b/three"):
+        (tmp_path / name).write_text(name)
+    (tmp_path / "one").chmod(0o400)  # as a copy of a read-only file
+    done, sync = [], os.fsync
+
+    def note(descriptor):
+        done.append(os.fstat(descriptor).st_ino)
+        sync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", note)
+    files.sync_tree(tmp_path)
+    assert sorted(done) == sorted(
+        p.stat().st_ino for p in (tmp_path, *tmp_path.rglob("*"))
+    )

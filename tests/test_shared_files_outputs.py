@@ -525,3 +525,23 @@ def test_a_second_process_is_refused(suffix):
             run(f"out{suffix}", overwrite=True)
         first.kill()
     run(f"out{suffix}")
+
+
+def test_what_was_written_while_the_lock_was_waited_for_is_kept(tmp_path, monkeypatch):
+    path = tmp_path / "a.jsonl"
+    really_hold = outputs.hold
+
+    def hold_late(target, what):
+        target.write_text("another's")  # between the look and the lock
+        return really_hold(target, what)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(outputs, "hold", hold_late)
+        with pytest.raises(AppError, match=r"a\.jsonl exists\. Add --overwrite"):
+            outputs.claim(path, (".jsonl",), "`a test`", overwrite=False)
+    with (
+        outputs.claim(path, (".jsonl",), "`a test`", overwrite=True),  # was let go
+        pytest.raises(AppError, match="in use by `a test`"),
+    ):
+        outputs.claim(path, (".jsonl",), "`another`", overwrite=True)
+    assert path.read_text() == "another's"

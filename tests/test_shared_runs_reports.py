@@ -4,10 +4,12 @@ import json
 
 import keras
 import pytest
+from PIL import Image
 
 from shared.config import parse_config
 from shared.errors import AppError
 from shared.runs.checkpoints import Progress
+from shared.runs.figures import draw_curves
 from shared.runs.recipes import RecipeConfig, StageConfig
 from shared.runs.reports import (
     _version,
@@ -33,6 +35,30 @@ def test_a_run_is_described_so_that_it_can_be_repeated(tmp_path):
     write_reports(tmp_path, run, {"a.png": lambda path: path.write_bytes(b"drawn")})
     assert json.loads((tmp_path / "run.json").read_text()) == run
     assert (tmp_path / "a.png").read_bytes() == b"drawn"
+
+
+def test_a_picture_that_is_not_finished_leaves_the_old_one(tmp_path):
+    (tmp_path / "a.png").write_bytes(b"old")
+
+    def draw_half(path):
+        path.write_bytes(b"ha")
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        write_reports(tmp_path, {}, {"a.png": draw_half})
+    assert (tmp_path / "a.png").read_bytes() == b"old"
+    assert {path.name for path in tmp_path.iterdir()} == {"a.png", "run.json"}
+
+
+def test_figures_are_pictures_by_whatever_name(tmp_path):
+    history = [{"stage": "a", "loss": 1.0, "score": 2.0}]
+
+    def draw(path):
+        draw_curves(history, path, "loss", "score", {"score": ""})
+
+    write_reports(tmp_path, {}, {"curves.png": draw})
+    with Image.open(tmp_path / "curves.png") as picture:
+        assert picture.format == "PNG"
 
 
 def test_a_missing_package_does_not_lose_the_report():

@@ -18,6 +18,7 @@ from conftest import (
 )
 from PIL import Image
 
+from shared.files.locks import hold
 from vqa.cli import main
 from vqa.data import read_dataset
 from vqa.predict import SHIPPED
@@ -244,6 +245,42 @@ def test_attention_is_drawn(capsys, fake):
     assert (status, out) == (1, [])
     assert "no attention to draw" in err[0]
     assert sorted(p.name for p in Path().iterdir()) == ["a.png", "seen.png"]
+
+
+def test_two_runs_do_not_draw_into_one_picture(capsys, fake):
+    fake.answerer = fake_answerer(hops=2)
+    draw("a.png")
+    words = ["ask", "a.png", "what color is it?", "--attention", "seen.png"]
+    with hold(Path("seen.png"), "another run"):
+        for more in ([], ["--overwrite"]):
+            status, out, err = run(capsys, *words, *more)
+            assert (status, out) == (1, [])
+            assert "seen.png is in use by another run: process" in err[0]
+    assert run(capsys, *words)[0] == 0
+    assert sorted(p.name for p in Path().iterdir()) == ["a.png", "seen.png"]
+
+
+def test_a_picture_that_cannot_be_drawn_leaves_the_old_one(capsys, fake, monkeypatch):
+    fake.answerer = fake_answerer(hops=2)
+    draw("a.png")
+    Path("old").mkdir()
+    Path("old/seen.png").write_bytes(b"old")
+    Path("seen.png").symlink_to("old/seen.png")
+    words = ["ask", "a.png", "what color is it?", "--attention", "seen.png"]
+
+    def fail(image, path, form):
+        Path(path).write_bytes(b"ha")
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Image.Image, "save", fail)
+        status, _, err = run(capsys, *words, "--overwrite")
+    assert (status, Path("seen.png").read_bytes()) == (1, b"old")
+    assert "seen.png cannot be written: No space left on device" in err[-1]
+    assert run(capsys, *words, "--overwrite")[0] == 0
+    with Image.open("old/seen.png") as picture:  # a link stays one
+        assert (picture.format, Path("seen.png").is_symlink()) == ("PNG", True)
+    assert [p.name for p in Path("old").iterdir()] == ["seen.png"]
 
 
 def ask_file(*rows, name="q.jsonl"):

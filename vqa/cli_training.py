@@ -62,12 +62,10 @@ def questions(
     They are made by rules from what the captions of a photo say, and are as right as
     those.
     """
-    from shared.files.atomic import check_target
-    from shared.files.locks import hold
+    from shared.files.outputs import claim
     from vqa.questions.writing import write_questions
 
-    check_target(output, (".jsonl",), overwrite)
-    context.with_resource(hold(output, "`vqa questions`"))
+    context.with_resource(claim(output, (".jsonl",), "`vqa questions`", overwrite))
     print(write_questions(source, output, labels))
 
 
@@ -182,17 +180,14 @@ def evaluate(
     evaluation server takes, and holds an answer to each question.
     """
     check_server(server, output)
-    from shared.files.atomic import check_target
-    from shared.files.locks import hold
-    from shared.files.outputs import write_file
+    from shared.files.outputs import claim, write_file
     from vqa import evaluate as evaluation
     from vqa.data import is_answered, read_dataset, select_all
     from vqa.formats import WITH_IDS
     from vqa.predict import load_vqa
 
     if output:
-        check_target(output, WITH_IDS, overwrite)
-        context.with_resource(hold(output, "`vqa evaluate`"))
+        context.with_resource(claim(output, WITH_IDS, "`vqa evaluate`", overwrite))
     every = read_dataset(data)
     records = select_all(every, split)
     can_score = any(map(is_answered, records))

@@ -5,6 +5,7 @@ import sys
 import time
 from collections import deque
 from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -13,7 +14,6 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from shared.bundles.runtimes import identify_models, say_runtime
 from shared.console.progress import plain, say
 from shared.errors import AppError
-from shared.files.atomic import check_target
 from shared.files.formats import Record
 from shared.files.jobs import Batch, Do, Note
 from shared.vision.images import read_image
@@ -149,30 +149,32 @@ def ask_one(
         AppError: if there is no answer; before a model is loaded, if possible.
     """
     check_question(question)
+    held: AbstractContextManager[object] = nullcontext()
     if attention:
+        from shared.files.outputs import claim
         from vqa.overlay import ENDINGS  # Pillow's letters, which few ask for
 
-        check_target(attention, ENDINGS, overwrite)
-    if not os.path.isfile(image):  # noqa: PTH113  # pathlib raises for long names
-        read_image(image)  # says what is wrong
-    answerer = work.load_model()
-    config = answerer.config
-    if attention and not config.net.hops:
-        raise AppError(
-            "This model does not look at parts of a photo (hops = 0), so it has no "
-            "attention to draw."
+        held = claim(attention, ENDINGS, "`vqa ask`", overwrite)
+    with held:
+        if not os.path.isfile(image):  # noqa: PTH113  # pathlib raises for long names
+            read_image(image)  # says what is wrong
+        answerer = work.load_model()
+        if attention and not answerer.config.net.hops:
+            raise AppError(
+                "This model does not look at parts of a photo (hops = 0), so it has no "
+                "attention to draw."
+            )
+        started = time.monotonic()
+        reply = answerer.ask(
+            image, question, choices=choices, count=work.top, blind=work.blind
         )
-    started = time.monotonic()
-    reply = answerer.ask(
-        image, question, choices=choices, count=work.top, blind=work.blind
-    )
-    if work.verbose:
-        say(f"answered in {1000 * (time.monotonic() - started):.0f} ms")
-    for note in reply.notes:
-        say(plain(f"note: {note}"))
-    _print_reply(reply)
-    if attention:
-        _draw(attention, image, question, reply, answerer)
+        if work.verbose:
+            say(f"answered in {1000 * (time.monotonic() - started):.0f} ms")
+        for note in reply.notes:
+            say(plain(f"note: {note}"))
+        _print_reply(reply)
+        if attention:
+            _draw(attention, image, question, reply, answerer)
 
 
 def _draw(

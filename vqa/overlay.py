@@ -2,13 +2,12 @@
 
 import math
 from collections.abc import Sequence
-from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from shared.files.atomic import cannot_write
+from shared.files.atomic import cannot_write, replace_file
 from shared.vision.images import Resize
 from vqa.replies import Box
 
@@ -88,18 +87,17 @@ def _frame(photo: Image.Image, boxes: Sequence[Box]) -> Image.Image:
 def write_overlay(path: Path, picture: Image.Image) -> None:
     """Write what `draw_attention` drew; on failure, nothing.
 
+    Whoever calls holds its place, see `shared.files.outputs.claim`.
+
     Raises:
         AppError: if the file cannot be written.
     """
-    hidden = path.with_name(f".{path.stem}.tmp{path.suffix}")
+    form = Image.registered_extensions()[path.suffix.lower()]
     try:
-        picture.save(hidden)
-        hidden.replace(path)
+        with replace_file(path) as new:
+            picture.save(new, form)
     except OSError as error:
         raise cannot_write(path, error) from error
-    finally:
-        with suppress(OSError):
-            hidden.unlink()
 
 
 def _cover(photo: Image.Image, grid: np.ndarray, resize: Resize) -> Image.Image:

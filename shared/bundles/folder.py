@@ -50,6 +50,7 @@ from shared.bundles.manifests import (
     write_manifest,
 )
 from shared.errors import AppError
+from shared.files.atomic import sync_folder, sync_tree
 from shared.included import get_again
 
 
@@ -259,8 +260,9 @@ def read_card(folder: Path) -> str:
 def _replacing(folder: Path, needed: int) -> Iterator[Path]:
     """Give an empty folder, which takes the place of another when it is filled.
 
-    Whenever it is killed, the old folder or the new one is there, and whole; between
-    the two renames the old one has another name, which `read_manifest` tells.
+    Whenever it is killed, or the power fails, the old folder or the new one is there,
+    and whole; between the two renames the old one has another name, which
+    `read_manifest` tells.
     """
     new, old = beside(folder, ".part"), beside(folder, ".old")
     needed += 10**6
@@ -270,10 +272,12 @@ def _replacing(folder: Path, needed: int) -> Iterator[Path]:
         if shutil.disk_usage(new).free < needed:
             raise OSError(errno.ENOSPC, f"{needed / 1e6:.0f} MB are needed")
         yield new
+        sync_tree(new)
         if folder.exists():
             shutil.rmtree(old, ignore_errors=True)
             folder.rename(old)
         new.rename(folder)
+        sync_folder(folder.absolute().parent)
         shutil.rmtree(old, ignore_errors=True)
     except OSError as error:
         if old.exists() and not folder.exists():

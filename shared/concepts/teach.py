@@ -36,7 +36,7 @@ from shared.concepts.table import TABLE, THINGS, ConceptProbs, format_table, mak
 from shared.concepts.teachers import Teacher
 from shared.concepts.words import PERSON
 from shared.errors import AppError
-from shared.files.atomic import write_text
+from shared.files.atomic import sync_file, sync_folder, write_text
 from shared.files.locks import ENDING, hold
 from shared.vision.efficientnet_lite import Classifier
 from shared.vision.encoders import Encoder
@@ -272,10 +272,12 @@ def _write(
     about: dict[str, Any],
 ) -> None:
     (out / ABOUT).unlink(missing_ok=True)  # until all is there
+    sync_folder(out)
     photos = course.lesson.photos
     digests = [photos[row].digest for row in course.lesson.rows("train")]
     write_text(out / TABLE, format_table(net.table))
-    write_weights(out, net)
+    for name in write_weights(out, net):
+        sync_file(out / name)
     write_fitted(out, digests, fitted)
     write_text(out / ABOUT, json.dumps(about, indent=1) + "\n")
 

@@ -84,12 +84,18 @@ def run_app(app: typer.Typer, argv: list[str] | None, when_full: str) -> int:
     return 1
 
 
-def check_resume(resume: bool, overwrite: bool, has_output: bool = True) -> None:
-    """Refuse --resume with --overwrite, or without anything to go on with."""
+def check_resume(
+    resume: bool, overwrite: bool, has_output: bool, outputs: str = "--output"
+) -> None:
+    """Refuse --resume with --overwrite, or without anything to go on with.
+
+    Args:
+        outputs: the options that give something to go on with.
+    """
     if resume and overwrite:
         raise typer.BadParameter("--resume keeps what --overwrite replaces; choose one")
     if resume and not has_output:
-        raise typer.BadParameter("--resume needs the --output to go on with")
+        raise typer.BadParameter(f"--resume needs the {outputs} to go on with")
 
 
 def check_source(source: str | None, draw: Path | None) -> None:

@@ -110,7 +110,8 @@ def check_target(path: Path, endings: Collection[str], overwrite: bool = True) -
 
 def sync_file(path: Path) -> None:
     """Wait until the content of a file is on the disk."""
-    with path.open("rb+") as file:
+    # Only Windows needs the right to write for it.
+    with path.open("rb+" if os.name == "nt" else "rb") as file:
         os.fsync(file.fileno())
 
 
@@ -126,6 +127,13 @@ def sync_folder(folder: Path) -> None:
             raise
     finally:
         os.close(opened)
+
+
+def sync_tree(folder: Path) -> None:
+    """Wait until a folder is on the disk with all that is in it."""
+    for path in folder.rglob("*"):
+        (sync_folder if path.is_dir() else sync_file)(path)
+    sync_folder(folder)
 
 
 def beside(path: Path, ending: str) -> Path:

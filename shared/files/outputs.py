@@ -32,6 +32,28 @@ from shared.files.resuming import (
 )
 
 
+def claim(path: Path, endings: Collection[str], what: str, overwrite: bool) -> Hold:
+    """Make sure that a file can be written, and keep others from it until then.
+
+    Args:
+        path: the file.
+        endings: suffixes that it may have.
+        what: who writes it, see `shared.files.locks.hold`.
+        overwrite: whether it may be there already.
+
+    Raises:
+        AppError: as `shared.files.atomic.check_target` and `hold`.
+    """
+    check_target(path, endings, overwrite)
+    held = hold(path, what)
+    try:
+        check_target(path, endings, overwrite)  # whoever had it may have written it
+    except BaseException:
+        held.release()
+        raise
+    return held
+
+
 def write_file(path: Path, records: Iterable[Record], formats: Formats) -> None:
     """Write all records, in the format of the suffix; on failure, nothing.
 

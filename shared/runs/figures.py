@@ -101,11 +101,11 @@ def draw_samples(
 
 
 def save_figure(figure: Figure, path: Path, dpi: int) -> None:
-    """Write a figure; a letter that its font lacks becomes a box, without a word.
+    """Write a figure as a PNG; letters that its font lacks become boxes, unsaid.
 
     Captions and questions are of any language, and whoever reads the picture sees the
     box.
     """
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", r"Glyph \d+ .*missing from font")
-        figure.savefig(path, dpi=dpi)
+        figure.savefig(path, dpi=dpi, format="png")

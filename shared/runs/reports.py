@@ -10,7 +10,7 @@ from typing import Any
 import keras
 
 from shared.errors import AppError
-from shared.files.atomic import write_text
+from shared.files.atomic import replace_file, write_text
 from shared.runs.briefing import warn_of_few
 from shared.runs.checkpoints import Progress
 from shared.runs.recipes import RecipeConfig
@@ -68,7 +68,8 @@ def write_reports(
     Args:
         folder: of the run.
         run: see `describe_run`.
-        pictures: what draws each, by its file's name.
+        pictures: what draws each, by its file's name; the file to draw into has
+            another one, see `shared.files.atomic.replace_file`.
 
     Raises:
         AppError: if one cannot be written.
@@ -76,7 +77,8 @@ def write_reports(
     try:
         write_text(folder / RUN, json.dumps(run, indent=1) + "\n")
         for name, draw in pictures.items():
-            draw(folder / name)
+            with replace_file(folder / name) as new:
+                draw(new)
     except OSError as error:
         raise AppError(
             f"The reports in {folder} cannot be written: {error}. The training is "

@@ -26,7 +26,7 @@ from keras import ops
 
 from shared.console.progress import counted
 from shared.errors import AppError, DataLost
-from shared.files.atomic import write_text
+from shared.files.atomic import replace_file, sync_file, write_text
 from shared.files.fingerprints import digest_photos
 from shared.files.locks import hold
 from shared.vision.encoders import Encoder
@@ -163,7 +163,8 @@ def _open(
         _memory_map(home / "done.npy", np.bool_, shape[:1])
         lines = (f"{c} {p.name}\n" for c, p in zip(contents, photos, strict=True))
         text = "".join(lines).encode("utf-8", "surrogateescape")  # any bytes
-        (home / "photos.txt").write_bytes(text)
+        with replace_file(home / "photos.txt") as new:
+            new.write_bytes(text)
         write_text(home / "key.txt", key)  # last: a folder with a key is whole
     array, done = (
         np.lib.format.open_memmap(home / name, "r+")
@@ -176,15 +177,15 @@ def _open(
 
 def _memory_map(path: Path, dtype: Any, shape: tuple[int, ...]) -> None:
     np.lib.format.open_memmap(path, "w+", dtype, shape).flush()
-    if not hasattr(os, "posix_fallocate"):
-        return
-    # Writing to a map whose blocks the disk cannot give any more ends the process.
-    with path.open("rb+") as file:
-        try:
-            os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
-        except OSError as error:
-            if error.errno == errno.ENOSPC:
-                raise
+    if hasattr(os, "posix_fallocate"):
+        # Writing to a map whose blocks the disk cannot give any more ends the process.
+        with path.open("rb+") as file:
+            try:
+                os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
+            except OSError as error:
+                if error.errno == errno.ENOSPC:
+                    raise
+    sync_file(path)  # its size; what is in it, `flush` brings to the disk
 
 
 def _fill(
