@@ -192,8 +192,6 @@ def caption(
     if details and (output is None or output.suffix.lower() != ".jsonl"):
         raise typer.BadParameter("--details needs an --output that ends in .jsonl")
     from captioner.job import Captioning
-    from captioner.outputs import open_output
-    from captioner.sidecars import Sidecars
     from shared.files.jobs import Job
 
     photos = _find_photos(paths, recursive, null)
@@ -203,12 +201,16 @@ def caption(
         batch_size, num_captions, details, models, runtime, changes, verbose, check
     )
     rules: dict[str, Any] = {"resume": resume, "overwrite": overwrite}
-    file = (
-        open_output(output, photos, work.settings, batch=batch_size, **rules)
-        if output
-        else None
-    )
-    job = Job(photos, work, Sidecars(photos, file, **rules) if sidecar else file)
+    file, target = None, None  # what only these need takes some milliseconds to import
+    if output:
+        from captioner.outputs import open_output
+
+        file = open_output(output, photos, work.settings, batch=batch_size, **rules)
+    if sidecar:
+        from captioner.sidecars import Sidecars
+
+        target = Sidecars(photos, file, **rules)
+    job = Job(photos, work, target or file)
     job.run()
     if job.errors:
         raise typer.Exit(1)

@@ -4,7 +4,6 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, create_model, model_validator
 
-from captioner.metrics.photo_metrics import PHOTO_METRICS
 from captioner.search.strategies import STRATEGIES
 from captioner.search.strategy import MOST_BEAMS, Strategy
 from shared.concepts.config import ConceptsConfig, contradicts
@@ -229,7 +228,7 @@ class FinetuneConfig(RecipeConfig[StageConfig]):
             `captioner.metrics.photo_metrics.PHOTO_METRICS`.
     """
 
-    vocabulary: VocabularyConfig = VocabularyConfig()
+    vocabulary: VocabularyConfig = Field(default_factory=VocabularyConfig)
     choose_by: str = "CIDEr-D"
 
 
@@ -270,7 +269,7 @@ class CaptionerConfig(FinetuneConfig):
     decoder: DecoderConfig
     concepts: ConceptsConfig | None = None
     confidence: ConfidenceConfig | None = None
-    decoding: DecodingConfig = DecodingConfig()
+    decoding: DecodingConfig = Field(default_factory=DecodingConfig)
 
 
 def find_contradictions(recipe: CaptionerConfig, whole: bool) -> list[str]:
@@ -282,6 +281,8 @@ def find_contradictions(recipe: CaptionerConfig, whole: bool) -> list[str]:
         recipe: all of it, for a model that is trained further as well.
         whole: whether all of it was just read, none being that of a model.
     """
+    from captioner.metrics.photo_metrics import PHOTO_METRICS  # only trainings need it
+
     found, decoding = [], recipe.decoding
     found += check_choice("choose_by", recipe.choose_by, PHOTO_METRICS)
     if decoding.strategy.draws:

@@ -74,7 +74,7 @@ class RnnConfig(RecipeConfig[ReadingConfig]):
     """
 
     net: NetConfig
-    vocabulary: VocabularyConfig = VocabularyConfig()
+    vocabulary: VocabularyConfig = Field(default_factory=VocabularyConfig)
     samples: tuple[Positive, ...] = (100, 300, 500, 700, 1200, 2000)
     sample_length: Annotated[int, Field(ge=1, le=10_000)] = 300
 

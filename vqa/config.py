@@ -19,7 +19,6 @@ from shared.runs.recipes import (
     Units,
     check_choice,
 )
-from vqa.criteria import CRITERIA
 
 Temperature = Annotated[float, Field(ge=0.001, le=1000)]
 
@@ -159,7 +158,7 @@ class FinetuneConfig(RecipeConfig[StageConfig]):
             tells of them is made up for `texts` by.
     """
 
-    vocabulary: VocabularyConfig = VocabularyConfig()
+    vocabulary: VocabularyConfig = Field(default_factory=VocabularyConfig)
     choose_by: str = "accuracy"
     captions: tuple[str, ...] = ()
 
@@ -187,7 +186,7 @@ class VqaConfig(FinetuneConfig):
     members: int = Field(1, ge=1, le=20)
     objective: Literal["answers", "choices", "boxes"] = "answers"
     loss: Literal["softmax", "soft"] = "softmax"
-    answering: AnsweringConfig = AnsweringConfig()
+    answering: AnsweringConfig = Field(default_factory=AnsweringConfig)
 
     @property
     def soft(self) -> bool:
@@ -204,6 +203,8 @@ def find_contradictions(recipe: VqaConfig, whole: bool) -> list[str]:
         recipe: all of it, for a model that is trained further as well.
         whole: whether all of it was just read, none being that of a model.
     """
+    from vqa.criteria import CRITERIA  # only trainings need it
+
     found, net = check_choice("choose_by", recipe.choose_by, CRITERIA), recipe.net
     if recipe.concepts and recipe.objective != "answers":
         found.append(

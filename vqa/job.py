@@ -19,10 +19,10 @@ from shared.files.jobs import Batch, Do, Note
 from shared.vision.images import read_image
 from vqa.formats import to_record
 from vqa.guard import check_question
-from vqa.inputs import Question, by_photo
 
 if TYPE_CHECKING:
     from shared.bundles.runtimes import RuntimeName
+    from vqa.inputs import Question
     from vqa.photo_answerer import PhotoAnswerer
     from vqa.replies import Answer, Reply
 
@@ -62,7 +62,7 @@ class Asking:
         models = identify_models([self.model or SHIPPED], self.runtime, EXPORT)
         return {**models, "top": self.top, "blind": self.blind}
 
-    def load(self) -> Do[Question]:
+    def load(self) -> "Do[Question]":
         """Load the model, see `Work`."""
         return partial(self._answer, self.load_model())
 
@@ -84,7 +84,7 @@ class Asking:
     def _answer(
         self,
         answerer: "PhotoAnswerer",
-        questions: Sequence[Question],
+        questions: Sequence["Question"],
         todo: Sequence[int],
         note: Note,
     ) -> Iterator[Batch]:
@@ -93,6 +93,7 @@ class Asking:
         Photos come in the order of their first questions. Of a photo's later ones,
         the answers wait; they are texts.
         """
+        from vqa.inputs import by_photo  # one question needs none of it
         from vqa.replies import Asked
 
         wanted, left = set(todo), deque(todo)
