@@ -131,6 +131,7 @@ def seeds(target: str) -> Iterator[bytes]:
     """Give inputs that are right, to start from."""
     if target == "images":
         yield from _photos()
+        yield from _tiffs()
     elif target == "recipes":
         yield from (path.read_bytes() for path in (ROOT / "configs").glob("*.toml"))
     elif target == "captions":
@@ -157,6 +158,22 @@ def _photos() -> Iterator[bytes]:
                 except (OSError, ValueError, KeyError):
                     continue
                 yield file.getvalue()
+
+
+def _tiffs() -> Iterator[bytes]:
+    """TIFFs of signed numbers, floats, alpha that was multiplied, and few bits."""
+    from test_shared_vision_images import tiff
+
+    grey = np.arange(256).reshape(16, 16)
+    colours = np.stack([grey] * 4, -1)
+    for order in "<>":
+        for is_packed in (False, True):
+            for kind in (np.int8, np.int16, np.int32, np.float32):
+                yield tiff(grey.astype(kind), 1, order=order, is_packed=is_packed)
+            for kind in (np.uint8, np.uint16):
+                for extra in (0, 1, 2):
+                    pixels = colours.astype(kind)
+                    yield tiff(pixels, 2, extra=extra, order=order, is_packed=is_packed)
 
 
 def _files(names: list[str], contents: dict[str, list[bytes]]) -> Iterator[bytes]:
@@ -228,6 +245,8 @@ _RESULTS = {
     "json": [
         _json([{"image_id": 0, "caption": "a"}]),
         _json([{"question_id": 0, "answer": "a"}]),
+        _json([{"questionId": "0", "prediction": "a"}, {"image": "a", "answer": "b"}]),
+        _json({"0": {"multiple_choice": "a", "direct_answer": "b"}, "1": "c"}),
     ],
 }
 

@@ -1,15 +1,19 @@
 """All that look through folders look into the same ones, each once."""
 
 import os
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 from conftest import write_files
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from captioner.inputs import find_photos
 from shared.data.captioned import read_files
 from shared.data.walking import walk
 from shared.errors import AppError
+from vqa.data import read_dataset
 from vqa.questions.captions import read_labelled
 
 INSIDE = {"cats/1.jpg": None, "cats/1.txt": "A cat"}
@@ -100,3 +104,37 @@ def test_a_link_to_itself_hides_nothing_beside_it(tmp_path):
         (tmp_path / place).symlink_to(tmp_path / place)
     (record,) = read_files(tmp_path)
     assert record.image == tmp_path / "Images/a.jpg"
+
+
+PARTS = st.sampled_from(
+    [
+        *("train", "images", "a.jpg", "b.JPG", "captions.csv", "Questions.TXT", "cats"),
+        *("answers.txt", "@eaDir", ".hidden", "qa.894.raw.train.txt", "metadata.jsonl"),
+        *("7.txt", "7.jpg", "TRAIN"),
+    ]
+)
+KINDS = st.sampled_from(["photo", "text", "folder", "self", "up", "gone", "pipe"])
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.lists(st.tuples(st.lists(PARTS, min_size=1, max_size=3), KINDS), max_size=9))
+def test_any_tree_is_read_or_refused(tmp_path_factory, entries):
+    folder = tmp_path_factory.mktemp("tree")
+    for parts, kind in entries:
+        path = folder.joinpath(*parts)
+        with suppress(OSError):  # a file where a folder should be, and the like
+            path.parent.mkdir(parents=True, exist_ok=True)
+            if os.path.lexists(path):
+                continue
+            elif kind == "folder":
+                path.mkdir()
+            elif kind == "pipe":
+                os.mkfifo(path)
+            elif kind in ("self", "up", "gone"):
+                where = {"self": path, "up": path.parent, "gone": folder / "none"}
+                path.symlink_to(where[kind])
+            else:
+                path.write_text("image,caption\na.jpg,A dog\n" * (kind == "text"))
+    for read in (read_files, read_dataset, read_labelled, listed):
+        with suppress(AppError):
+            read(folder)

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from conftest import fake_answerer, write_files
 
+from shared.errors import AppError
 from vqa.cli import main
 from vqa.data import Record
 from vqa.results import read_results
@@ -205,6 +206,9 @@ def test_an_object_of_answers_may_be_on_one_line_or_several(indent):
         ("b", "blue"),
     ]
     lines = [{"id": i, "answer": "red"} for i in (1, 2)]
+    Path("r.json").write_text('{"question": "is it?", "answer": "red"}')
+    with pytest.raises(AppError, match='line 1: expected "question_id", or "image"'):
+        read_results(Path("r.json"))
     for some in (lines, lines[:1]):
         Path("r.json").write_text("\n".join(map(json.dumps, some)))
         assert [r.id for r in read_results(Path("r.json"))] == ["1", "2"][: len(some)]

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from vqa.data import Record
 
 _IDS = ("question_id", "qa_id", "questionId", "id")
+_OTHERS = ("image", "question", "answer", "prediction")  # keys beside the id
 _SETTINGS = ("multiple_choice", "direct_answer")  # of A-OKVQA
 _FORM = '{"question_id": ..., "answer": ...} or {"image": ..., "question": ..., ...}'
 
@@ -70,7 +71,7 @@ def _by_ids(path: Path) -> list[tuple[str, dict[str, Any]]]:
     if not text.startswith("{") or (more and _is_json(first)):  # an object a line
         return []
     data = parse_json(text, str(path), object_pairs_hook=each_once)
-    if not isinstance(data, dict) or not {*_IDS, "image"}.isdisjoint(data):
+    if not isinstance(data, dict) or not {*_IDS, *_OTHERS}.isdisjoint(data):
         return []
     return [
         (
