@@ -6,7 +6,9 @@ A run is a folder: `config.toml`, `vocabulary.txt` and `skipped.csv` written fir
 """
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -266,8 +268,8 @@ def _choose_words(
             f"{out} holds a run that started from another model, with other words. "
             "Give that one with --from, or another folder with --out."
         )
-    sentences = _split(learn, first)
-    sentences += [first.split(text) for source in texts for text in source]
+    others = (first.split(text) for source in texts for text in source)
+    sentences = chain(_split(learn, first), others)
     vocabulary = Vocabulary.from_sentences(sentences, min_count, first.words)
     if len(vocabulary) == len(SPECIAL_WORDS):
         raise AppError(
@@ -278,8 +280,10 @@ def _choose_words(
     return vocabulary.in_units(first.units)
 
 
-def _split(records: Sequence[Record], vocabulary: Vocabulary) -> list[list[str]]:
-    return [vocabulary.split(text) for record in records for text in record.captions]
+def _split(records: Sequence[Record], vocabulary: Vocabulary) -> Iterator[list[str]]:
+    """Split captions one by one: the words of COCO's take a gigabyte at once."""
+    for record in records:
+        yield from map(vocabulary.split, record.captions)
 
 
 def _summary(
@@ -289,7 +293,8 @@ def _summary(
     dev: Sequence[Record],
 ) -> list[str]:
     """Say what there is to learn."""
-    sentences = _split(learn, vocabulary)
+    counts = Counter(chain.from_iterable(_split(learn, vocabulary)))
+    sentences = [list(counts.elements())]
     lines = [
         f"{counted(len(learn), 'photo')} to learn from, {len(dev)} to choose by. "
         f"Vocabulary: {len(vocabulary)} words, {vocabulary.coverage(sentences):.1%} of "
