@@ -77,9 +77,8 @@ def test_all_data_beside_the_code_is_installed():
 
 
 def test_included_models_are_whole_and_share_files():
-    whole = [
-        check_bundle(ROOT / task / "bundle", task) for task in ("captioner", "vqa")
-    ]
+    tasks = ("captioner", "rnn", "vqa")
+    whole = [check_bundle(ROOT / task / "bundle", task) for task in tasks]
     listed = {common_path(*file) for files in whole for file in files.items()}
     assert set(COMMON.glob("*")) <= listed
     assert "common/*" in SETUP["package-data"]["shared"]

@@ -215,3 +215,21 @@ def test_bundles_of_other_kinds_are_refused(done, capsys):
         assert "is a bundle for 'captioner', not for 'rnn'" in err
     status, _, err = said(capsys, "sample", done.folder)
     assert "No trained model in" in err
+
+
+def test_a_model_comes_along(capsys):
+    config, symbols, _ = load_runtime(find_bundle("included"))
+    assert (config.net.cell, len(symbols)) == ("lstm", 84)
+    sizes = (file.stat().st_size for file in find_bundle(None).rglob("*.*"))
+    assert sum(sizes) < 3e6
+    words = ["sample", "--prime", "Prince Vas", "--temperature", 0, "--length", 2]
+    assert said(capsys, *words)[:2] == (0, "Prince Vasil\n")
+
+
+def test_the_included_model_predicts_its_language():
+    reader = load_reader("included")
+    said, shuffled = (
+        measure(reader, reader.symbols.encode(text)).nats
+        for text in ("He looked at the old prince.\n", "eH koldoe ta hte dol inpcer.\n")
+    )
+    assert said < 2 < 3 < shuffled

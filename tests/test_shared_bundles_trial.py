@@ -46,7 +46,7 @@ def forbid(monkeypatch):
     monkeypatch.setattr(subprocess, "run", run)
 
 
-@pytest.mark.parametrize("task", ["captioner", "vqa"])
+@pytest.mark.parametrize("task", ["captioner", "rnn", "vqa"])
 def test_what_comes_along_is_known_wherever_it_lies(tmp_path, monkeypatch, task):
     forbid(monkeypatch)
     folder = ROOT / task / "bundle"

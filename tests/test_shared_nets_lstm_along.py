@@ -15,8 +15,7 @@ def normal(*shape, seed):
 
 def by_steps(projected, weight, h, c):
     cell = LSTMCell(U)
-    cell.build((None, 1))
-    cell.recurrent_kernel = weight
+    cell.recurrent_kernel = weight  # all that a step needs of it
 
     def step(inputs, state):
         _, new = cell.advance(inputs, state)
