@@ -5,6 +5,7 @@ import sys
 from rnn.cli_compare import compare
 from rnn.cli_errors import errors
 from rnn.cli_flow import gradients
+from rnn.cli_inspect import inspect
 from rnn.cli_sample import sample
 from rnn.cli_training import COMMANDS
 from shared.console.commands import new_app, run_app
@@ -13,7 +14,7 @@ from shared.console.commands import new_app, run_app
 
 app = new_app("rnn", "Train recurrent nets that write, and look at what they do.")
 
-for _command in (*COMMANDS, sample, errors, gradients, compare):
+for _command in (*COMMANDS, sample, inspect, errors, gradients, compare):
     app.command()(_command)
 
 

@@ -73,7 +73,7 @@ class LanguageModel(keras.Model):
         """
         seen, after, activity = self._embed(ids), [], []
         for cell, state in zip(self.cells, states, strict=True):
-            kept, state = along(_look_of(cell), cell.project(seen), state)
+            kept, state = along(look_of(cell), cell.project(seen), state)
             seen = kept["h"]
             after.append(state)
             activity.append(kept)
@@ -132,7 +132,9 @@ def _step_of(cell):
     return step
 
 
-def _look_of(cell):
+def look_of(cell):
+    """Give a step of a cell that tells all that it does, for `along`."""
+
     def step(projected, state):
         gates, new = cell.advance(projected, state)
         shown = ops.tanh(new[1]) if cell.state_count > 1 else new[0]

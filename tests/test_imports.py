@@ -44,8 +44,9 @@ WITH_KERAS = {
         "runtime_keras task train",
         "vqa": "answerer evidence export few losses model reader reports "
         "finish runtime_keras task train",
-        "rnn": "compare compare_captions compare_tasks copying evaluate export finish "
-        "gradients model reader runtime_keras task train trained",
+        "rnn": "captions compare compare_captions compare_tasks copying evaluate "
+        "export finish gradients model questions reader runtime_keras task train "
+        "trained watching",
     }.items()
     for room in rooms.split()
 }
@@ -65,6 +66,8 @@ BOTH = {
     "rnn.compare_captions": "captioner",  # trains decoders of other cells
     "captioner.checking": "vqa",  # asks the one about what the other says
     "captioner.demo_page": "vqa",  # puts together what both siblings show
+    "rnn.captions": "captioner",  # looks into its decoder
+    "rnn.questions": "vqa",  # looks into its encoder of questions
 }
 
 
