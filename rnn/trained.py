@@ -73,7 +73,7 @@ def cut(ids: np.ndarray, steps: int, rng: np.random.Generator) -> np.ndarray:
 
 def write(net: LanguageModel, steps: int, rng: np.random.Generator) -> np.ndarray:
     """Let a model write texts int32 (T + 1, B), drawn at random."""
-    states = [part for layer in net.begin(SEQUENCES) for part in layer]
+    states = np.zeros((SEQUENCES, net.state_size), np.float32)
     ids, written = np.full(SEQUENCES, BOS, np.int32), []
     for _ in range(steps + 1):
         log_probs, states = net.step(ids, states)
