@@ -69,10 +69,11 @@ def data(
         print(write_captioned_shapes(draw))
         advise_training("captioner", draw)
         return
-    from captioner.cost import estimate_cost, measure_rate
-    from captioner.datacheck import check_dataset, report_cost
+    from captioner.cost import estimate_cost
+    from captioner.datacheck import check_dataset
     from captioner.recipes import read_recipe
     from shared.data.captioned import read_dataset
+    from shared.runs.cost import measure_rate, report_cost
 
     records = read_dataset(str(source))
     recipe, name, first = read_recipe(config, from_bundle, records)

@@ -6,13 +6,10 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from captioner.config import VocabularyConfig
-from captioner.cost import Cost
 from shared.console.progress import counted
 from shared.data.captioned import Record
 from shared.data.checking import (
     PhotoCheck,
-    as_size,
-    as_time,
     check_photos,
     name_some,
     without_split,
@@ -129,22 +126,6 @@ class DatasetCheck(PhotoCheck):
             name_rare(units, self.rare, why),
         )
         return self.report({"captions": self.captions}, "\n".join(filter(None, about)))
-
-
-def report_cost(cost: Cost, recipe: str) -> str:
-    """Say what training takes, and for which recipe."""
-    lines = [
-        f"training with {recipe} will take about {as_time(cost.total)} on this "
-        "computer's processor, if it does nothing else:",
-        f"  start and end  {as_time(cost.start)}",
-    ]
-    if cost.features:
-        took, disk = as_time(cost.features), as_size(cost.disk)
-        lines.append(f"  features       {took}, once; {disk} of disk")
-    lines += [
-        f"  stage {name:8} at most {as_time(seconds)}" for name, seconds in cost.stages
-    ]
-    return "\n".join(lines)
 
 
 class _Caption(NamedTuple):

@@ -15,8 +15,7 @@ from typing import Any
 import keras
 
 from captioner.config import CaptionerConfig, find_contradictions
-from captioner.cost import estimate_cost, measure_rate
-from captioner.datacheck import report_cost
+from captioner.cost import estimate_cost
 from captioner.finish import finish, score_model
 from captioner.model import Captioner, build_captioner
 from captioner.predict import load_bundle
@@ -35,6 +34,7 @@ from shared.errors import AppError
 from shared.files.atomic import write_text
 from shared.files.fingerprints import digest_photos
 from shared.runs.briefing import count_rare, name_clipped, name_rare, warn_of_few
+from shared.runs.cost import measure_rate, report_cost
 from shared.runs.folder import Run, Tick, hold_run, leave_out_broken, open_run, sign
 from shared.runs.photos import Viewer
 from shared.runs.recipes import name_files, refuse

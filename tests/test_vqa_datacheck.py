@@ -13,7 +13,7 @@ from PIL import Image
 from vqa.answers import AnswerSpace
 from vqa.balance import best_answer, weigh_answers
 from vqa.data import Record, read_dataset
-from vqa.datacheck import TrainingCost, check_dataset
+from vqa.datacheck import check_dataset
 from vqa.words import choose_vocabulary
 
 DAQUAR = Path(__file__).parents[2] / "shared/data/daquar"
@@ -319,15 +319,12 @@ def test_a_small_set_is_said_to_be_small():
     assert str(check_dataset(few)).endswith("no problems found")
 
 
-def test_cost():
-    cost = TrainingCost(bytes_per_view=10**9, seconds_per_question=60, epochs=10)
-    check = check_dataset(small(), cost=cost)
-    assert check.cache_bytes == 2 * 2 * 10**9
-    assert "disk      4.0 GB for the features" in str(check)
-    assert "training  1.5 h for 10 epochs" in str(check)
-    # A few questions take a while, too: 37 s of two processors were measured for 96.
-    few = check_dataset([ask("train", "is it", "ab"[i % 2]) for i in range(96)])
-    assert 25 < few.feature_seconds + few.training_seconds < 50
+def test_sizes_are_those_of_what_can_be_learnt():
+    records = [*small(), ask("dev", "is it?", ""), ask("test", "is it?", "no")]
+    check = check_dataset(records, answers=7)
+    assert check.sizes.train == check.photos["train"]
+    assert check.sizes.asked == check.answered["dev"]
+    assert (check.sizes.words, check.sizes.answers) == (check.vocabulary, 7)
 
 
 def test_odd_file_names_can_be_printed():

@@ -28,11 +28,12 @@ from vqa.calibration import LEAST
 from vqa.config import FinetuneConfig
 from vqa.data import Record, read_dataset, select
 from vqa.evaluate import ask_records, score_records
-from vqa.few import FEW, go_on, is_few, learn_from_all
+from vqa.few import go_on, learn_from_all
 from vqa.predict import load_bundle, load_vqa
+from vqa.recipes import FEW, FEW_QUESTIONS, FINETUNE, is_few
 from vqa.shapes import write_asked_shapes
 from vqa.task import AnswerTask
-from vqa.train import FEW_QUESTIONS, FINETUNE, train
+from vqa.train import train
 
 CONFIGS = Path(__file__).parents[1] / "configs"
 

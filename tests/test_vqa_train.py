@@ -612,6 +612,7 @@ def test_broken_and_missing_photos_are_left_out(run, own, unable_to_train):
     skipped = (run.folder / "run" / "skipped.csv").read_text().splitlines()
     assert [line.split(",")[0] for line in skipped] == ["0.png", "1.png", "4.png"]
     assert any("3 photos are left out, listed in" in text for text in run.said)
+    assert any("training with this recipe will take about" in t for t in run.said)
     expected = "56 questions about 14 photos to learn from, 12 about 3 to choose by"
     assert any(expected in text for text in run.said)
 

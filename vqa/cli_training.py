@@ -103,8 +103,11 @@ def data(
         print(write_asked_shapes(draw))
         advise_training("vqa", draw)
         return
+    from shared.runs.cost import measure_rate, report_cost
+    from vqa.cost import estimate_cost
     from vqa.data import read_dataset
     from vqa.datacheck import check_dataset
+    from vqa.recipes import read_further
 
     records = read_dataset(str(source))
     photos = len({record.name for record in records})
@@ -115,7 +118,9 @@ def data(
             min_count=min_count,
             progress=lambda done, _: advance(done),
         )
-    print(check)
+    recipe, name = read_further(records)
+    cost = estimate_cost(recipe, check.sizes, measure_rate())
+    print(report_cost(cost, name), check, sep="\n\n")
     if not check.ok:
         raise typer.Exit(1)
 

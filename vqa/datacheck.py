@@ -7,8 +7,6 @@ from typing import NamedTuple
 
 from shared.data.checking import (
     PhotoCheck,
-    as_size,
-    as_time,
     check_photos,
     name_some,
     without_split,
@@ -18,39 +16,12 @@ from shared.text.vocabulary import Vocabulary, find_glued, split_words
 from vqa.answers import AnswerSpace
 from vqa.balance import Balance, best_answer, weigh_answers
 from vqa.calibration import LEAST
+from vqa.cost import Sizes
 from vqa.data import Record, Split
 from vqa.words import choose_vocabulary
 
 LONG_QUESTION = 24  # words; the recipes read so many
 OPENING = 2  # words: "what color", "how many"
-
-
-@dataclass(frozen=True)
-class TrainingCost:
-    """What training takes, to be multiplied by the size of a data set.
-
-    The seconds were measured on 2 CPU cores with photos of 224 x 224 pixels;
-    other machines differ, and so do photos straight from a camera.
-
-    Attributes:
-        bytes_per_view: features of one view of one photo, R x D x 2 bytes.
-        views: versions of a photo whose features are stored, e.g. 2 if mirrored.
-        epochs: passes over the training questions.
-        seconds_per_view: to read a photo and run the encoder.
-        seconds_per_question: to train on one question once.
-        seconds_per_epoch: to validate and to save, whatever the size.
-        seconds_once: to start, to calibrate and to write the model and its reports.
-        memory: bytes of a running training; features stay on disk.
-    """
-
-    bytes_per_view: int = 49 * 1280 * 2
-    views: int = 2
-    epochs: int = 20
-    seconds_per_view: float = 0.012
-    seconds_per_question: float = 0.0025
-    seconds_per_epoch: float = 0.5
-    seconds_once: float = 20.0
-    memory: int = 3_000_000_000
 
 
 @dataclass(frozen=True)
@@ -73,7 +44,7 @@ class DatasetCheck(PhotoCheck):
         min_count: a rarer word becomes unknown.
         coverage: share of the running words of dev's questions that are learnt, 0 to 1.
         lengths: number of words -> how many questions have it.
-        cost: what training takes.
+        answers: size of the answer list.
     """
 
     questions: dict[Split, int]
@@ -89,7 +60,7 @@ class DatasetCheck(PhotoCheck):
     min_count: int
     coverage: float
     lengths: Counter[int]
-    cost: TrainingCost
+    answers: int
 
     @property
     def problems(self) -> list[str]:
@@ -142,31 +113,15 @@ class DatasetCheck(PhotoCheck):
         return found
 
     @property
-    def cache_bytes(self) -> int:
-        """Disk that the features of the train and dev photos will take."""
-        return self._views * self.cost.bytes_per_view
-
-    @property
-    def feature_seconds(self) -> float:
-        """Time to compute the features, as an estimate."""
-        return self._views * self.cost.seconds_per_view
-
-    @property
-    def training_seconds(self) -> float:
-        """Time of the rest of a run, as an estimate."""
-        cost = self.cost
-        questions = self.answered.get("train", 0) * cost.seconds_per_question
-        return cost.seconds_once + cost.epochs * (cost.seconds_per_epoch + questions)
-
-    @property
-    def _views(self) -> int:
-        photos = self.photos.get("train", 0) + self.photos.get("dev", 0)
-        return photos * self.cost.views
+    def sizes(self) -> Sizes:
+        """How much there is to learn, for a new model."""
+        train, dev = (self.photos.get(split, 0) for split in ("train", "dev"))
+        asked = self.answered.get("dev", 0)
+        return Sizes(train, dev, asked, self.vocabulary, self.answers)
 
     def __str__(self) -> str:
         total, longest = self.lengths.total(), max(self.lengths, default=0)
         mean = sum(n * count for n, count in self.lengths.items()) / max(total, 1)
-        disk, training = as_size(self.cache_bytes), as_time(self.training_seconds)
         lines = [
             *(["", str(self.balance)] if str(self.balance) else []),
             "",
@@ -174,12 +129,6 @@ class DatasetCheck(PhotoCheck):
             f"{_times(self.min_count)}; with those of the answers, a new model knows "
             f"{self.vocabulary}, and {self.coverage:.1%} of the words in dev's",
             f"questions: {mean:.1f} words on average, {longest} in the longest",
-            "",
-            "training will take, as an estimate for 2 CPU cores:",
-            f"  disk      {disk} for the features of train and dev",
-            f"  memory    {as_size(self.cost.memory)}; features stay on disk",
-            f"  features  {as_time(self.feature_seconds)}, once",
-            f"  training  {training} for {self.cost.epochs} epochs at most",
         ]
         counts = {"questions": self.questions, "answered": self.answered}
         return self.report(counts, "\n".join(lines))
@@ -190,7 +139,6 @@ def check_dataset(
     *,
     answers: int = 1000,
     min_count: int = 1,
-    cost: TrainingCost | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> DatasetCheck:
     """Decode every photo once, count every question, answer and word.
@@ -199,7 +147,6 @@ def check_dataset(
         records: what `read_dataset` returned.
         answers: size of the answer list that training will use.
         min_count: how often a word must be seen in train to be learnt.
-        cost: what training takes; None for the defaults.
         progress: called with (photos looked at, photos in all) after each.
     """
     photos = check_photos(records, progress)
@@ -238,7 +185,7 @@ def check_dataset(
         min_count=min_count,
         coverage=vocabulary.coverage(dev),
         lengths=words.lengths,
-        cost=cost or TrainingCost(),
+        answers=answers,
     )
 
 

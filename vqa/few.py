@@ -13,14 +13,6 @@ from vqa.answerer import Answerer
 from vqa.data import Record
 from vqa.model import Vqa
 
-FEW = 300  # photos; of fewer, none is spared to choose by
-
-
-def is_few(records: Sequence[Record]) -> bool:
-    """Whether the photos to learn from are few, those drawn to choose by included."""
-    learn = {r.name for r in records if r.split == "train" or r.is_drawn}
-    return 0 < len(learn) < FEW
-
 
 def learn_from_all(
     learn: Sequence[Record], dev: Sequence[Record]

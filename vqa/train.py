@@ -27,6 +27,7 @@ from shared.files.atomic import write_text
 from shared.files.fingerprints import digest_photos
 from shared.included import included_model
 from shared.runs.briefing import count_rare, name_clipped, name_rare, warn_of_few
+from shared.runs.cost import measure_rate, report_cost
 from shared.runs.folder import Run, Tick, hold_run, leave_out_broken, open_run, sign
 from shared.runs.photos import Viewer
 from shared.runs.recipes import adapt_recipe, name_files, refuse
@@ -37,21 +38,20 @@ from vqa.answers import AnswerSpace, most_common
 from vqa.asked import Concepts
 from vqa.batches import Questions, Texts
 from vqa.config import FinetuneConfig, VqaConfig, find_contradictions
+from vqa.cost import Sizes, estimate_cost
 from vqa.data import Record, read_datasets, select
-from vqa.few import FEW, go_on, is_few, learn_from_all, teach_answers
+from vqa.few import go_on, learn_from_all, teach_answers
 from vqa.finish import finish
 from vqa.model import Vqa
 from vqa.predict import load_bundle
 from vqa.questions.captions import read_captions
 from vqa.questions.making import ask_texts
+from vqa.recipes import FEW, FEW_QUESTIONS, FINETUNE, is_few
 from vqa.reports import score_outcome
 from vqa.runtime_keras import build_net
 from vqa.task import AnswerTask
 from vqa.texts import TextSource, read_text_sources
 from vqa.words import ANSWERS, Words, choose_vocabulary
-
-FINETUNE = "finetune-vqa"
-FEW_QUESTIONS = f"{FINETUNE}-few"
 
 VqaStart = Start[VqaConfig, Words, Vqa]
 
@@ -146,6 +146,8 @@ def _train(start: VqaStart, run: Run) -> Path:
         *name_clipped(recipe.stages, len(photos)),
     ):
         run.announce(line)
+    if not resumed:
+        run.announce(_estimate(recipe, words, learn, dev))
     sizes = _sizes(learn + dev) if recipe.objective == "boxes" else None
     viewer = Viewer(
         start.backbone.encoder, recipe.encoder.resize, run.cache, run.announce
@@ -347,6 +349,16 @@ def _sizes(records: Sequence[Record]) -> dict[str, tuple[int, int]]:
             height, width, _ = read_image(record.image).shape
             sizes[record.name] = (width, height)
     return sizes
+
+
+def _estimate(
+    recipe: VqaConfig, words: Words, learn: Sequence[Record], dev: Sequence[Record]
+) -> str:
+    """Say how long it will take."""
+    train, choose = (len({record.name for record in part}) for part in (learn, dev))
+    answers = len(words.space) if words.space else 0
+    sizes = Sizes(train, choose, len(dev), len(words.vocabulary), answers)
+    return report_cost(estimate_cost(recipe, sizes, measure_rate()), "this recipe")
 
 
 def _summary(

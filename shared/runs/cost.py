@@ -1,0 +1,170 @@
+"""What a training takes on this computer: disk, and time.
+
+A task says what an epoch of each of its stages computes, as an `Epoch`; the rest is
+the same for all.
+"""
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple, TypeVar
+
+import numpy as np
+
+from shared.data.checking import as_size, as_time
+from shared.runs.recipes import EncoderConfig, PhotoStageConfig
+
+# The seconds below were measured on 2 cores that multiply matrices at this rate.
+REFERENCE_RATE = 54e9  # multiplications a second of one core
+MATRIX = 96  # rows and columns: few enough to stay on one core
+
+START = 15.0  # seconds to load TensorFlow and the model, and to write the bundle
+SAVE = 2.5e-8  # seconds to store a weight after each epoch, thrice
+PREPARE = 12.0  # seconds before the first step of a stage, while its graph is built
+PREPARE_JOINT = 22.0  # the same if the encoder is trained, too
+STEP = 0.04  # seconds of a step, whatever is in it
+READ = 0.004  # seconds to read a photo of a camera, made small
+RATE = 25e9  # multiplications a second in training and search
+BACKWARD = 3  # a step of training takes as long as so many forward passes
+REGIONS, FEATURES = 49, 1280  # of a photo, and numbers of each
+# Million multiplications for an image of 224 x 224 px; by the names' starts.
+ENCODERS: Mapping[str, int] = {
+    "small": 60,
+    "mobilenet_v3_small": 56,
+    "mobilenet_v3_large": 217,
+    "mobilenet": 300,
+    "efficientnet_lite": 600,
+    "efficientnet": 700,
+    "resnet50": 3900,
+    "resnet": 8000,
+    "": 2000,
+}
+
+Stage = TypeVar("Stage", bound=PhotoStageConfig)
+
+
+class Epoch(NamedTuple):
+    """What an epoch computes, beside looking at photos.
+
+    Attributes:
+        steps: how many there are.
+        photos: in a step.
+        forward: multiplications of a step's forward pass.
+        judging: multiplications to validate.
+        weights: numbers stored after it.
+        waiting: further seconds of all steps, on the reference computer.
+    """
+
+    steps: int
+    photos: int
+    forward: float
+    judging: float
+    weights: float
+    waiting: float = 0.0
+
+    def seconds(self, look: float, dev: int) -> float:
+        """Give its time on the reference computer.
+
+        Args:
+            look: seconds to look at a photo, if the encoder is trained, too; else 0.
+            dev: photos to choose by.
+        """
+        photos = self.photos * (READ + (look - READ) * BACKWARD) if look else 0.0
+        step = STEP + self.forward * BACKWARD / RATE + photos
+        after = self.judging / RATE + dev * look + SAVE * self.weights
+        return self.steps * step + after + self.waiting
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What a training takes on this computer, as an estimate; all in seconds.
+
+    Attributes:
+        disk: bytes of the stored features.
+        features: to compute them, once.
+        stages: name and time of each stage, if it runs all its epochs.
+        start: for what comes before and after.
+    """
+
+    disk: int
+    features: float
+    stages: tuple[tuple[str, float], ...]
+    start: float = START
+
+    @property
+    def total(self) -> float:
+        """Seconds in all."""
+        return self.start + self.features + sum(seconds for _, seconds in self.stages)
+
+
+def estimate_cost(
+    stages: Sequence[Stage],
+    encoder: EncoderConfig,
+    train: int,
+    dev: int,
+    epoch_of: Callable[[Stage], Epoch],
+    is_mirrored: Callable[[Stage], bool],
+    rate: float,
+) -> Cost:
+    """Estimate what a training on photos takes, within a factor of two.
+
+    Args:
+        stages: those to come.
+        encoder: of the recipe.
+        train: photos to learn from.
+        dev: photos to choose by.
+        epoch_of: says what an epoch of a stage computes.
+        is_mirrored: whether a stage needs the features of mirrored photos as well.
+        rate: of this computer, see `measure_rate`.
+    """
+    slower = REFERENCE_RATE / rate
+    frozen = [stage for stage in stages if not stage.encoder_rate]
+    views = dev + train * (2 if any(map(is_mirrored, frozen)) else 1)
+    look = READ + _encoder(encoder) / RATE
+
+    def seconds(stage: Stage) -> float:
+        joint = stage.encoder_rate > 0
+        epoch = epoch_of(stage).seconds(look if joint else 0.0, dev)
+        return stage.epochs * epoch + (PREPARE_JOINT if joint else PREPARE)
+
+    return Cost(
+        disk=views * REGIONS * FEATURES * 2 if frozen else 0,
+        features=slower * look * views if frozen else 0.0,
+        stages=tuple((stage.name, slower * seconds(stage)) for stage in stages),
+        start=slower * START,
+    )
+
+
+def _encoder(config: EncoderConfig) -> float:
+    """Multiplications to look at one photo."""
+    start = next(start for start in ENCODERS if config.name.startswith(start))
+    return ENCODERS[start] * 1e6 * (config.image_size / 224) ** 2
+
+
+def measure_rate() -> float:
+    """Measure how many multiplications a second a core of this computer does."""
+    matrix = np.ones((MATRIX, MATRIX), np.float32)
+    product = np.empty_like(matrix)
+    best = np.inf
+    for _ in range(20):  # a few hundredths of a second, whatever else runs
+        started = time.process_time()
+        for _ in range(100):
+            np.matmul(matrix, matrix, out=product)
+        best = min(best, time.process_time() - started)
+    return 100 * MATRIX**3 / max(best, 1e-6)
+
+
+def report_cost(cost: Cost, recipe: str) -> str:
+    """Say what training takes, and for which recipe."""
+    lines = [
+        f"training with {recipe} will take about {as_time(cost.total)} on this "
+        "computer's processor, if it does nothing else:",
+        f"  start and end  {as_time(cost.start)}",
+    ]
+    if cost.features:
+        took, disk = as_time(cost.features), as_size(cost.disk)
+        lines.append(f"  features       {took}, once; {disk} of disk")
+    lines += [
+        f"  stage {name:8} at most {as_time(seconds)}" for name, seconds in cost.stages
+    ]
+    return "\n".join(lines)

@@ -1,0 +1,91 @@
+"""What trainings take: as measured, within a factor of two."""
+
+import pytest
+
+from captioner.cost import estimate_cost as estimate_captioner
+from captioner.recipes import read_recipe
+from shared.config import read_config, revise_config
+from shared.runs.cost import REFERENCE_RATE, Cost, Epoch, measure_rate, report_cost
+from vqa.config import VqaConfig
+from vqa.cost import Sizes
+from vqa.cost import estimate_cost as estimate_vqa
+from vqa.recipes import read_further
+
+CAPTIONERS = {  # photos to learn from and to choose by, words: seconds
+    ("captioner-tiny", 192, 48, 10): 40,
+    (None, 22, 2, 7030): 50,
+    ("captioner-flickr8k", 6000, 1000, 3000): 5400,
+}
+ANSWERERS = {
+    ("vqa-flickr8k", Sizes(6000, 1000, 24_000, 3000, 1000)): 15 * 60,
+    ("vqa-included", Sizes(9500, 1300, 30_000, 7000, 1500)): 40 * 60,
+    (None, Sizes(96, 24, 24, 7000, 1500)): 37,
+}
+
+
+def recipe_of(name):
+    return read_config(name, VqaConfig, "vqa-") if name else read_further()[0]
+
+
+@pytest.mark.parametrize(("asked", "seconds"), CAPTIONERS.items(), ids=str)
+def test_captioners_take_as_long_as_measured(asked, seconds):
+    config, *sizes = asked
+    recipe = read_recipe(config, None)[0]
+    cost = estimate_captioner(recipe, *sizes, REFERENCE_RATE)
+    assert seconds / 2 < cost.total < seconds * 2
+    half = estimate_captioner(recipe, *sizes, REFERENCE_RATE / 2)
+    assert half.total == pytest.approx(2 * cost.total)
+
+
+@pytest.mark.parametrize(("asked", "seconds"), ANSWERERS.items(), ids=str)
+def test_answerers_take_as_long_as_measured(asked, seconds):
+    name, sizes = asked
+    cost = estimate_vqa(recipe_of(name), sizes, REFERENCE_RATE)
+    assert seconds / 2 < cost.total < seconds * 2
+    half = estimate_vqa(recipe_of(name), sizes, REFERENCE_RATE / 2)
+    assert half.total == pytest.approx(2 * cost.total)
+
+
+@pytest.mark.parametrize(
+    ("change", "least"),
+    [({"epochs": 12}, 1.5), ({"questions": 48}, 1.5), ({"texts": 0.5}, 1.5)],
+)
+def test_what_a_stage_does_more_takes_longer(change, least):
+    recipe = recipe_of("vqa-flickr8k")
+    sizes = Sizes(6000, 1000, 24_000, 3000, 1000)
+    (stage,) = recipe.stages
+    more = revise_config(recipe, {"stages": [stage.model_dump() | change]}, "more")
+    (_, before), (_, after) = (
+        estimate_vqa(one, sizes, REFERENCE_RATE).stages[0] for one in (recipe, more)
+    )
+    assert after > least * before
+
+
+def test_an_encoder_that_is_trained_is_looked_through_at_each_step():
+    epoch = Epoch(steps=100, photos=8, forward=1e6, judging=0, weights=0)
+    frozen, joint = epoch.seconds(0.0, 50), epoch.seconds(0.02, 50)
+    assert joint - frozen > 100 * 8 * 0.02 + 50 * 0.02
+    tiny = recipe_of("vqa-tiny")  # trains its encoder
+    cost = estimate_vqa(tiny, Sizes(192, 48, 190, 60, 20), REFERENCE_RATE)
+    assert (cost.disk, cost.features) == (0, 0.0)
+
+
+def test_disk_is_that_of_features():
+    for mirror in (False, True):
+        recipe = recipe_of("vqa-flickr8k")
+        stages = [stage.model_dump() | {"mirror": mirror} for stage in recipe.stages]
+        recipe = revise_config(recipe, {"stages": stages}, "mirrored")
+        cost = estimate_vqa(recipe, Sizes(100, 10, 1, 9, 9), REFERENCE_RATE)
+        assert cost.disk == (10 + 100 * (1 + mirror)) * 49 * 1280 * 2
+
+
+def test_a_report_names_what_takes_how_long():
+    cost = Cost(10**9, 90.0, (("words", 7200.0), ("whole", 60.0)), 15.0)
+    said = report_cost(cost, "mine").splitlines()
+    assert said[0].startswith("training with mine will take about 2.0 h")
+    assert "1.0 GB of disk" in said[2]
+    assert [line.split()[1] for line in said[3:]] == ["words", "whole"]
+
+
+def test_a_computer_is_measured():
+    assert 1e9 < measure_rate() < 1e12
