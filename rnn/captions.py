@@ -52,9 +52,10 @@ def open_captions(
     kept = Sentences(sentences)
     sentences = sentences[: len(np.unique(kept.starts[:most]))]
     kept = Sentences(sentences)
+    name = Path(source).name
     return Subject(
         str(folder),
-        f"{len(kept.words):,} words of captions of {photos} photos of {source}",
+        f"{len(kept.words):,} words of captions of {photos} photos of {name}",
         "word",
         kept.shown(),
         np.unique(kept.starts),

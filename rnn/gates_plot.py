@@ -14,7 +14,7 @@ GATES = {
     "z": "update gate",
     "r": "reset gate",
 }
-_SIDE, _LEFT, _TOP = 200, 34, 6  # of the plot's square, and room for its axes
+_SIDE, _LEFT, _TOP = 200, 44, 6  # of the plot's square, and room for its axes
 
 
 def name_gate(gate: str) -> str:

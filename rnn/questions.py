@@ -43,9 +43,10 @@ def open_questions(
     kept = Sentences(sentences)
     sentences = sentences[: len(np.unique(kept.starts[:most]))]
     kept = Sentences(sentences)
+    name = Path(source).name
     return Subject(
         str(folder),
-        f"{len(kept.words):,} words of {len(sentences):,} questions of {source}",
+        f"{len(kept.words):,} words of {len(sentences):,} questions of {name}",
         "word",
         kept.shown(),
         np.unique(kept.starts),

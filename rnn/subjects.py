@@ -13,7 +13,7 @@ from rnn.word_probes import OF_CAPTIONS, Sentences
 from shared.bundles.manifests import read_manifest
 from shared.console.quiet import importing_keras
 from shared.errors import AppError
-from shared.text.vocabulary import EOS
+from shared.text.vocabulary import EOS, SPECIAL_WORDS
 
 NAMES = {"prose": "prose", "python": "Python", "c": "C"}
 LEAST = 400  # symbols, without which a half tells nothing
@@ -87,7 +87,7 @@ def _open_text(
         starts = np.flatnonzero(np.append(True, writing.codes[:-1] == ord("\n")))
     else:
         ids = symbols.encode(whole)[:most]
-        sentences = Sentences(_by_sentence(ids.tolist(), symbols.name))
+        sentences = Sentences(_by_sentence(symbols.split(whole)[:most]))
         shown, starts = sentences.shown(), np.unique(sentences.starts)
         marks = ask(OF_CAPTIONS, sentences)
     named = paths[0].name if len(paths) == 1 else f"{len(paths)} files"
@@ -105,13 +105,13 @@ def _open_text(
     )
 
 
-def _by_sentence(ids: Sequence[int], name: Callable[[int], str]) -> Iterator[list[str]]:
+def _by_sentence(words: Sequence[str]) -> Iterator[list[str]]:
     """Part words into sentences; the end of one is the mark that begins the next."""
     sentence: list[str] = []
-    for index in ids:
-        if index == EOS:
+    for word in words:
+        if word == SPECIAL_WORDS[EOS]:
             yield sentence
             sentence = [""]
         else:
-            sentence.append(name(index))
+            sentence.append(word)
     yield sentence
