@@ -30,7 +30,7 @@ def errors(
     ] = None,
     output: Annotated[
         list[Path] | None,
-        options.output("Write .html, .json, .png or .svg, too. May be repeated."),
+        options.output("Write .html, .json or .png, too. May be repeated."),
     ] = None,
     overwrite: options.Overwrite = False,
     length: Annotated[

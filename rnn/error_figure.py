@@ -21,7 +21,7 @@ COLOURS = {  # of the kinds of oracle
 
 
 def draw_report(report: ErrorReport, title: str, path: Path) -> None:
-    """Draw a report, as PNG or SVG."""
+    """Draw a report, as a PNG."""
     figure = Figure(figsize=(13, 9), layout="constrained")
     figure.suptitle(title, parse_math=False)
     grid = figure.add_gridspec(3, 2)

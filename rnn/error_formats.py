@@ -10,7 +10,7 @@ from rnn.error_tables import Table, make_tables
 from rnn.errors import PAPER, PAPER_ERRORS, PAPER_SHARES, ErrorReport
 from shared.files.atomic import writing
 
-ENDINGS = (".html", ".json", ".png", ".svg")
+ENDINGS = (".html", ".json", ".png")
 
 
 def write_report(report: ErrorReport, title: str, path: Path) -> None:
@@ -24,7 +24,7 @@ def write_report(report: ErrorReport, title: str, path: Path) -> None:
         AppError: if it cannot be written.
     """
     ending = path.suffix.lower()
-    if ending in (".png", ".svg"):
+    if ending == ".png":
         from rnn.error_figure import draw_report  # matplotlib
 
         draw_report(report, title, path)
