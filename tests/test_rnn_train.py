@@ -10,14 +10,17 @@ from short_runs import Killed, Run, arrays, assert_same_end, kill_after
 
 from rnn.bundles import find_bundle
 from rnn.cli import main
-from rnn.config import RnnConfig
+from rnn.config import NetConfig, RnnConfig
 from rnn.evaluate import measure
-from rnn.export import mean_log_prob
+from rnn.export import mean_log_prob, write_graph
+from rnn.model import LanguageModel
 from rnn.reader import load_reader
 from rnn.runtime import load_runtime
 from rnn.runtime_keras import KerasRuntime
+from rnn.runtime_litert import LiteRTRuntime
 from rnn.train import train
 from shared.bundles.folder import has_part, read_card
+from shared.bundles.litert import PART
 from shared.config import parse_config
 from shared.errors import AppError
 from shared.nets.names import CELLS
@@ -147,15 +150,29 @@ def test_litert_reads_as_keras_does(done):
 @LITERT
 @pytest.mark.slow
 @pytest.mark.parametrize("cell", CELLS)
-def test_every_cell_is_trained_and_exported(cell, tmp_path):
+def test_every_cell_is_exported(cell, tmp_path):
+    config = NetConfig(cell=cell, layers=2, units=6, embed_dim=5)
+    net = LanguageModel(config, 20)
+    for name, content in write_graph(net).items():
+        (tmp_path / PART).mkdir()
+        (tmp_path / PART / name).write_bytes(content)
+    ids = np.random.default_rng(0).integers(4, 20, 30)
+    found, expected = (
+        mean_log_prob(runtime, ids)
+        for runtime in (LiteRTRuntime(tmp_path, config, 20), KerasRuntime(net))
+    )
+    assert found == pytest.approx(expected, abs=0.01)
+
+
+@LITERT
+@pytest.mark.slow
+@pytest.mark.parametrize("cell", ["gru", "fgr"])
+def test_other_cells_are_trained(cell, tmp_path):
     run = make_run(tmp_path)
     head = f'layers = 2\ncell = "{cell}"\nembed_dim = 5\ndropout = 0.1'
-    bundle = run({**STAGE, "epochs": 1}, head=head)
-    _, symbols, runtime = load_runtime(bundle)
+    _, symbols, runtime = load_runtime(run({**STAGE, "epochs": 1}, head=head))
     assert runtime.name == "litert"
-    ids = symbols.encode(TEXT[:60])
-    expected = mean_log_prob(KerasRuntime(load_reader(str(bundle)).net), ids)
-    assert mean_log_prob(runtime, ids) == pytest.approx(expected, abs=0.01)
+    assert mean_log_prob(runtime, symbols.encode(TEXT[:60])) > -np.log(len(symbols))
 
 
 def test_words_are_trained_and_written(tmp_path, capsys):
