@@ -22,7 +22,8 @@ class Caption(NamedTuple):
             end after them.
         probs: of each word, its probability after the words before it.
         attention: float32 (words, R), for each word how much the model looked at
-            each region, row by row of their grid; uniform without attention.
+            each region, row by row of their grid; uniform without attention, and 1 at a
+            single region with hard attention.
         evidence: what speaks for it, if the model has concepts.
         right: the probability that it is right about its main thing, of models that
             have learnt to judge that.

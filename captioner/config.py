@@ -31,6 +31,8 @@ BAD_ENDINGS = (
 )
 # fmt: on
 
+ENTROPY = 0.002
+
 
 class DecoderConfig(CellConfig):
     """The recurrent net.
@@ -39,6 +41,8 @@ class DecoderConfig(CellConfig):
         embed_dim: size of a word's vector.
         region_units: size that region features are projected to.
         attention_units: hidden size of the attention; 0 is a decoder without it.
+        attention: "soft" looks at all regions, at some more than at others; "hard" at
+            one for each word (Xu et al. 2015, arXiv:1502.03044).
         tied: whether words share their vectors between input and output.
         region_dropout: share of the region features dropped in training.
         embed_dropout: the same of the words' vectors.
@@ -48,10 +52,16 @@ class DecoderConfig(CellConfig):
     embed_dim: Units
     region_units: Units
     attention_units: MaybeUnits = 0
+    attention: Literal["soft", "hard"] = "soft"
     tied: bool = True
     region_dropout: Rate = 0.0
     embed_dropout: Rate = 0.0
     output_dropout: Rate = 0.0
+
+    @property
+    def draws(self) -> bool:
+        """Whether regions are drawn in training."""
+        return self.attention == "hard" and self.attention_units > 0
 
     def least_weights(self, vocab_size: int) -> int:
         """Count the weights that such a decoder has at the least.
@@ -100,6 +110,14 @@ class StageConfig(PhotoStageConfig):
         reward: the metric that "self_critical" takes, such as `choose_by`.
         captions: captions of each photo in a step; for "self_critical", the beams.
         attention_penalty: weight of the doubly stochastic regulariser.
+        attention_entropy: of hard attention, weight of the entropy of where it looks,
+            which keeps it trying. A cross-entropy stage draws the regions of half of
+            the photos; "self_critical" looks at the likeliest ones, as they are.
+        scheduled_sampling: share of the words read that are the model's own instead
+            of the caption's, as it is at the end of a cross-entropy stage (Bengio et
+            al. 2015, arXiv:1506.03099).
+        sampling_schedule: how that share rises, a key of
+            `captioner.chances.SCHEDULES`.
         augment: whether photos are mirrored, and cropped and brightened if the
             encoder is trained.
         learns: "all", or "new words": of a model that is trained further, only the
@@ -111,6 +129,9 @@ class StageConfig(PhotoStageConfig):
     reward: str = "CIDEr-D"
     captions: Positive = 5
     attention_penalty: float = Field(0.0, ge=0, le=1e6)
+    attention_entropy: float = Field(ENTROPY, ge=0, le=1e6)
+    scheduled_sampling: float = Field(0.0, ge=0, le=1)
+    sampling_schedule: Literal["linear", "inverse_sigmoid", "exponential"] = "linear"
     augment: bool = True
     learns: Literal["all", "new words"] = "all"
 
@@ -118,6 +139,11 @@ class StageConfig(PhotoStageConfig):
     def _objective_can_be_trained(self) -> "StageConfig":
         if self.encoder_rate and self.learns == "new words":
             raise ValueError("a stage that `learns` new words leaves the encoder alone")
+        if self.objective == "self_critical" and self.scheduled_sampling:
+            raise ValueError(
+                "`scheduled_sampling` is for the cross_entropy objective; a "
+                "self_critical stage reads nothing but the model's own words"
+            )
         if self.objective == "self_critical" and self.captions < 2:
             raise ValueError(
                 "`captions` must be at least 2 for the self_critical objective, which "
@@ -291,10 +317,16 @@ def find_contradictions(recipe: CaptionerConfig, whole: bool) -> list[str]:
             'cannot choose the best epoch. Train with "beam"; `captioner caption '
             "--sample` draws."
         )
+    if whole and recipe.decoder.attention == "hard" and not recipe.decoder.draws:
+        found.append(
+            "decoder.attention: the decoder has no attention "
+            "(decoder.attention_units is 0). Leave it out, or give it some."
+        )
     for stage in recipe.stages:
         place = f"stages.{stage.name}"
         found += check_choice(f"{place}.reward", stage.reward, PHOTO_METRICS)
-        if stage.objective == "self_critical":
+        critical = stage.objective == "self_critical"
+        if critical:
             if stage.captions > MOST_BEAMS:
                 found.append(
                     f"{place}.captions: a self_critical stage searches with so many "
@@ -316,5 +348,15 @@ def find_contradictions(recipe: CaptionerConfig, whole: bool) -> list[str]:
             found.append(
                 f"{place}.attention_penalty: the decoder has no attention "
                 "(decoder.attention_units is 0). Leave it out, or give it some."
+            )
+        if whole and critical and stage.attention_penalty and recipe.decoder.draws:
+            found.append(
+                f"{place}.attention_penalty: a self_critical stage does not teach hard "
+                "attention where to look. Leave it out."
+            )
+        if whole and stage.attention_entropy != ENTROPY and not recipe.decoder.draws:
+            found.append(
+                f"{place}.attention_entropy: it is about hard attention, and "
+                "decoder.attention is not. Leave it out."
             )
     return found

@@ -3,11 +3,13 @@
 from typing import NamedTuple
 
 import keras
+import numpy as np
 from keras import layers, ops
 
 from captioner.config import DecoderConfig
 from shared.concepts.slots import ConceptSlots
-from shared.nets.attention import RegionAttention
+from shared.nets.attention import ATTENTIONS, RegionAttention
+from shared.nets.drawing import draw, to_unit
 
 
 class Memory(NamedTuple):
@@ -30,6 +32,7 @@ class Decoder(keras.layers.Layer):
         h_t      = cell([E y_{t-1}, z_t], h_{t-1})
         logits_t = L_o tanh(E y_{t-1} + L_h h_t + b_h + L_z z_t) + b_o
 
+    where attention(f, h) is soft, a weighted mean of all f_r, or hard, a single one.
     Without attention (Vinyals et al. 2015), W_i mean(f) + b_i is the cell's input
     one step before the first word, its state is 0 before that, and there is no z.
 
@@ -56,16 +59,23 @@ class Decoder(keras.layers.Layer):
         said: float (B, C), for each concept the probability that a caption says it.
         seen: float (B,), 1 where the image may be looked at, 0 where only `said` may;
             None is 1.
+        region_noise: int32 (B, K, T), by which hard attention draws regions, see
+            `HardAttention`; None, as at writing time, takes the likeliest ones.
+        word_noise: int32 (B, K, T), uniform in [0, `LEVELS`) at the tokens that give
+            way to what the model would say, drawn by it; -1 at the others. None keeps
+            all tokens. The first is kept in any case.
 
     Returns:
         logits: float32 (B, K, T, V), of the word after each token.
         alpha: float32 (B, K, T, R), attention while it was chosen; uniform
-            without attention, and (B, K, T, 1) without images.
+            without attention, and (B, K, T, 1) without images. With region_noise,
+            `Sampled` of two such arrays.
 
     Source: Xu et al. 2015, arXiv:1502.03044; Vinyals et al. 2015,
         arXiv:1411.4555; Press & Wolf 2017, arXiv:1608.05859, for the tying; You et
         al. 2016, arXiv:1603.03925, for the concepts; Feng et al. 2019,
-        arXiv:1811.10787, for captions without photos.
+        arXiv:1811.10787, for captions without photos; Bengio et al. 2015,
+        arXiv:1506.03099, for reading the model's own words.
     """
 
     def __init__(
@@ -77,6 +87,7 @@ class Decoder(keras.layers.Layer):
     ):
         super().__init__(**kwargs)
         self.attends = config.attention_units > 0
+        self.draws = config.draws
         self.slots = slots
         self.vocab_size = vocab_size
         self.fixed_words = 0
@@ -90,7 +101,7 @@ class Decoder(keras.layers.Layer):
         )
         self.cells = config.make_cells()
         if self.attends:
-            self.attention = RegionAttention(config.attention_units)
+            self.attention = ATTENTIONS[config.attention](config.attention_units)
             count = sum(cell.state_count for cell in self.cells)
             self.to_state = layers.Dense(count * config.units, activation="tanh")
             self.gate = layers.Dense(config.region_units, activation="sigmoid")
@@ -144,6 +155,13 @@ class Decoder(keras.layers.Layer):
             cell.build(inputs)
             inputs = hidden
         self.from_hidden.build(hidden)
+        if self.draws:  # nats a word, of those that know nothing
+            self.baseline = self.add_weight(
+                name="baseline",
+                shape=(),
+                initializer=keras.initializers.Constant(-np.log(self.vocab_size)),
+                trainable=False,
+            )
         if self.to_words is None:
             self.bias = self.add_weight(
                 name="bias", shape=(self.vocab_size,), initializer="zeros"
@@ -236,23 +254,24 @@ class Decoder(keras.layers.Layer):
         # float32 weights, so that a half-precision policy applies here as well
         return ops.cast(self._trained(self.embedding.embeddings), dtype)
 
-    def step(self, words, state, memory):
+    def step(self, words, state, memory, *noise):
         """Read one word vector per sequence.
 
         Args:
             words: float (B, K, E).
             state: tuple of float (B, K, U).
             memory: Memory.
+            noise: int32 (B, K), for hard attention in training; see there.
 
         Returns:
             hidden: float (B, K, E), to be given to `predict`.
             state: the new state.
-            alpha: float (B, K, R).
+            alpha: float (B, K, R), or with noise, `Sampled`.
         """
         last = state[-self.cells[-1].state_count]
         read, told, alpha = [words], [], None
         if self.attends:
-            context, alpha = self.attention(memory.regions, memory.keys, last)
+            context, alpha = self.attention(memory.regions, memory.keys, last, *noise)
             context = self.gate(last) * context
             read, told = [*read, context], [self.from_context(context)]
         if self.slots:
@@ -292,15 +311,46 @@ class Decoder(keras.layers.Layer):
         logits = ops.cast(ops.matmul(hidden, table), "float32")
         return logits + ops.cast(self._trained(bias), "float32")
 
-    def call(self, features, tokens, said=None, seen=None, training=False):
+    def call(
+        self,
+        features,
+        tokens,
+        said=None,
+        seen=None,
+        region_noise=None,
+        word_noise=None,
+        training=False,
+    ):
         """Read whole captions, each word after seeing the true one before it."""
         memory, state = self.start(features, tokens.shape[1], training, said, seen)
         table = self._table(self.compute_dtype)
-        words = self.embed_dropout(ops.take(table, tokens, axis=0), training=training)
-        hidden, alpha = [], []
+
+        def embed(tokens):
+            words = ops.take(table, tokens, axis=0)
+            return self.embed_dropout(words, training=training)
+
+        words = embed(tokens)
+        hidden: list = []
+        alpha: list = []
         for t in range(tokens.shape[2]):
-            out, state, weights = self.step(words[:, :, t], state, memory)
+            read = words[:, :, t]
+            if word_noise is not None and t:
+                wanted = word_noise[:, :, t]
+                own = embed(self._draw_words(hidden[-1], wanted))
+                read = ops.where(ops.expand_dims(wanted < 0, -1), read, own)
+            noise = () if region_noise is None else (region_noise[:, :, t],)
+            out, state, looked = self.step(read, state, memory, *noise)
             hidden.append(out)
-            alpha.append(weights)
+            alpha.append(looked)
         logits = self.predict(ops.stack(hidden, axis=2), training)
-        return logits, ops.cast(ops.stack(alpha, axis=2), "float32")
+        return logits, keras.tree.map_structure(_join, *alpha)
+
+    def _draw_words(self, hidden, noise):
+        """Draw int32 (B, K), words that the model says, by noise (B, K)."""
+        probs = ops.softmax(self.predict(hidden))
+        return draw(probs, to_unit(noise, ops), ops)
+
+
+def _join(*steps):
+    """Make one float32 (B, K, T, R) of what was looked at in each step."""
+    return ops.cast(ops.stack(steps, axis=2), "float32")

@@ -1,9 +1,12 @@
-"""What training a captioner minimises: errors about words, and neglected regions."""
+"""What training a captioner minimises: errors about words, and about regions."""
 
 import keras
 from keras import ops
 
+from shared.nets.attention import Sampled
 from shared.text.vocabulary import PAD
+
+TINY = 1e-30  # the log of less breeds infinity
 
 
 def caption_loss(logits, targets, label_smoothing=0.0, weights=None):
@@ -51,3 +54,46 @@ def attention_loss(alpha, targets):
     mask = ops.cast(ops.not_equal(targets, PAD), "float32")
     seen = ops.sum(alpha * mask[..., None], axis=2)  # (B, K, R)
     return ops.mean(ops.square(1.0 - seen))
+
+
+def region_loss(logits, sampled: Sampled, targets, baseline, entropy=0.0):
+    """Teach hard attention where to look, by what came of looking there.
+
+        q_t      = log p(target_t) - b
+        gradient = -(sum over words of (sum over u >= t of q_u) * grad log p(s_t)
+                     + e * grad H(alpha_t)) / number of words
+
+    This and the gradient of `caption_loss` together are, in the mean over the regions s
+    that are drawn, that of the bound: - sum over s of p(s) log p(targets | s), a word.
+    A region is judged by its own word and those after it, as it cannot have changed
+    those before. Where the expected context was taken, the sum is 0. The value is that
+    of the entropy alone, so that losses can be compared with those of soft attention.
+
+    Axes: see `caption_loss`; R regions.
+
+    Args:
+        logits: float (B, K, T, V).
+        sampled: its parts float (B, K, T, R).
+        targets: int32 (B, K, T).
+        baseline: b, nats a word; it changes nothing but the noise of the gradient.
+        entropy: e, at least 0.
+
+    Returns:
+        the loss, float scalar; and the mean of log p(target), from which the baseline
+        is made.
+
+    Source: Xu et al. 2015, arXiv:1502.03044, section 4.1; Williams 1992.
+    """
+    mask = ops.cast(ops.not_equal(targets, PAD), "float32")
+    words = ops.maximum(ops.sum(mask), 1.0)
+    log_probs = -mask * keras.losses.sparse_categorical_crossentropy(
+        targets, ops.stop_gradient(logits), from_logits=True
+    )
+    gains = mask * (log_probs - baseline)
+    gains = ops.flip(ops.cumsum(ops.flip(gains, axis=-1), axis=-1), axis=-1)
+    logs = ops.log(ops.maximum(sampled.probs, TINY))
+    chosen = ops.sum(ops.stop_gradient(sampled.chosen) * logs, axis=-1)  # (B, K, T)
+    score = gains * (chosen - ops.stop_gradient(chosen))
+    unsure = -ops.sum(sampled.probs * logs, axis=-1)
+    loss = -ops.sum(mask * (score + entropy * unsure)) / words
+    return loss, ops.sum(log_probs) / words

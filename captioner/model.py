@@ -4,12 +4,16 @@ import keras
 
 from captioner.config import CaptionerConfig
 from captioner.decoder import Decoder
-from captioner.losses import attention_loss, caption_loss
+from captioner.losses import attention_loss, caption_loss, region_loss
 from shared.concepts.net import ConceptNet
 from shared.concepts.slots import ConceptSlots
+from shared.nets.attention import Sampled
 from shared.nets.precision import dtype_policy
 from shared.text.vocabulary import Vocabulary
 from shared.vision.encoders import Encoder
+
+OTHERS = ("seen", "region_noise", "word_noise")  # inputs that go to the decoder
+FOLLOW = 0.9  # momentum of the baseline, as in Xu et al. 2015
 
 
 class Captioner(keras.Model):
@@ -24,8 +28,9 @@ class Captioner(keras.Model):
     Call arguments:
         inputs: dict of "images" uint8 (B, H, W, 3), or "features" (B, R, D) where
             they are known already, or neither of captions without photos; "tokens"
-            int32 (B, K, T), from bos on; and for a decoder with concepts, "said"
-            (B, C) where it is known already, and "seen" (B,), see `Decoder`.
+            int32 (B, K, T), from bos on; for a decoder with concepts, "said" (B, C)
+            where it is known already, and "seen" (B,); and for training,
+            "region_noise" and "word_noise" (B, K, T); see `Decoder`.
 
     Returns:
         logits and alpha, see `Decoder`.
@@ -44,6 +49,7 @@ class Captioner(keras.Model):
         self.built = True
         self.label_smoothing = 0.0
         self.attention_penalty = 0.0
+        self.attention_entropy = 0.0
 
     def look(self, inputs):
         """Give features (B, R, D), and what they show, where either is not known.
@@ -62,8 +68,9 @@ class Captioner(keras.Model):
     def call(self, inputs, training=False):
         """Give logits and attention for known captions."""
         features, said = self.look(inputs)
+        others = {name: inputs[name] for name in OTHERS if name in inputs}
         return self.decoder(
-            features, inputs["tokens"], said, inputs.get("seen"), training=training
+            features, inputs["tokens"], said, **others, training=training
         )
 
     def compute_loss(
@@ -77,8 +84,20 @@ class Captioner(keras.Model):
         """
         logits, alpha = y_pred
         loss = caption_loss(logits, y, self.label_smoothing, sample_weight)
+        if isinstance(alpha, Sampled):
+            loss += self._region_loss(logits, alpha, y)
+            alpha = alpha.probs
         if self.attention_penalty and alpha.shape[-1] > 1:  # there are photos
             loss += self.attention_penalty * attention_loss(alpha, y)
+        return loss
+
+    def _region_loss(self, logits, sampled, targets):
+        """Give `region_loss`, and let its baseline follow."""
+        baseline = self.decoder.baseline
+        loss, reached = region_loss(
+            logits, sampled, targets, baseline, self.attention_entropy
+        )
+        baseline.assign(FOLLOW * baseline + (1 - FOLLOW) * reached)
         return loss
 
 

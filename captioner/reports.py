@@ -33,7 +33,8 @@ def describe(
 def write_card(run: Mapping[str, Any], recipe: CaptionerConfig, words: int) -> str:
     """Write the bundle's card, in Markdown."""
     data, scores = run["data"], run["scores"]
-    attention = "soft attention" if recipe.decoder.attention_units else "no attention"
+    net = recipe.decoder
+    attention = f"{net.attention if net.attention_units else 'no'} attention"
     unsure = ""
     if recipe.confidence:
         unsure = (

@@ -11,6 +11,7 @@ import numpy as np
 
 from captioner.batches import Captions, Drawn, Texts, draw_batches, shift
 from captioner.captions import to_captions
+from captioner.chances import Chances
 from captioner.config import CaptionerConfig, StageConfig
 from captioner.metrics.photo_metrics import PHOTO_METRICS
 from captioner.model import Captioner
@@ -101,6 +102,7 @@ class CaptionTask:
         first = self.known if stage.learns == "new words" else 0
         self.model.decoder.train_words_from(first)
         self.model.attention_penalty = stage.attention_penalty
+        self.model.attention_entropy = stage.attention_entropy
         compile_with_encoder(self.model, stage, self._order(stage).steps)
 
     def begin(self, stage: StageConfig) -> Epochs[Drawn]:
@@ -109,8 +111,10 @@ class CaptionTask:
         look, look_dev = self._look(stage), self._look_plainly(stage)
         others = order.batch_size * stage.captions * stage.texts / (1 - stage.texts)
 
+        chances = self._chances(stage, order.steps)
+
         def batches(seeds: Sequence[int], start: int) -> Iterator[Drawn]:
-            return draw_batches(
+            drawn = draw_batches(
                 order.walk(seeds, start),
                 look,
                 self.captions,
@@ -119,10 +123,22 @@ class CaptionTask:
                 texts=self.texts if stage.texts else None,
                 texts_count=round(others),
             )
+            return chances.add(drawn, seeds, start)
 
         rules = make_rules(self.config.decoding, self.vocabulary)
         validate = partial(self._validate, Search([self.model], rules), look_dev)
         return Epochs(order.steps, batches, self._objective(stage), validate)
+
+    def _chances(self, stage: StageConfig, steps: int) -> Chances:
+        """What is drawn in a stage; regions only where attention can learn from it."""
+        learns = stage.objective == "cross_entropy" and stage.learns == "all"
+        return Chances(
+            regions=learns and self.config.decoder.draws,
+            words=stage.scheduled_sampling,
+            schedule=stage.sampling_schedule,
+            steps=steps,
+            epochs=stage.epochs,
+        )
 
     def _look(self, stage: StageConfig) -> Look:
         """How to see photos to learn from."""
@@ -168,12 +184,7 @@ class CaptionTask:
         """What a step does with a batch; it gives the loss, or the reward."""
 
         def learn(drawn: Drawn) -> float:
-            x = {**drawn.batch, "tokens": shift(drawn.targets)}
-            with warnings.catch_warnings():
-                # Without photos, what projects them learns nothing, and there is only
-                # one region to attend to.
-                warnings.filterwarnings("ignore", "(?s).*(Gradients do not|a softmax)")
-                return take_step(self.model, x, drawn.targets, None)
+            return self._step(drawn, drawn.targets, None)
 
         if stage.objective == "cross_entropy":
             return learn
@@ -187,11 +198,21 @@ class CaptionTask:
             if drawn.rows is None:  # nothing to search for
                 return learn(drawn)
             tokens, weights, reward = critic.judge(drawn.rows, drawn.batch)
-            x = {**drawn.batch, "tokens": shift(tokens)}
-            take_step(self.model, x, tokens, weights)
+            self._step(drawn, tokens, weights)
             return reward
 
         return improve
+
+    def _step(
+        self, drawn: Drawn, targets: np.ndarray, weights: np.ndarray | None
+    ) -> float:
+        """Train on captions of a batch; gives the loss."""
+        x = {**drawn.batch, "tokens": shift(targets)}
+        with warnings.catch_warnings():
+            # Without photos, what projects them learns nothing, and there is only one
+            # region to attend to; nor does attention to the likeliest region.
+            warnings.filterwarnings("ignore", "(?s).*(Gradients do not|a softmax)")
+            return take_step(self.model, x, targets, weights)
 
     def _validate(self, search: Search, look: Look) -> Validated:
         """Caption the dev photos freely, and score the captions."""

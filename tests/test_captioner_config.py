@@ -69,6 +69,24 @@ def test_what_cannot_be_trained_is_named(old, new, starts, says):
     assert says in found
 
 
+def test_hard_attention_needs_attention():
+    hard = ("units = 4\nembed", 'attention = "hard"\nunits = 4\nembed')
+    entropy = ("epochs = 1", "epochs = 1\nattention_entropy = 0.1")
+    assert find(hard, entropy) == []
+    (found,) = find(entropy)
+    assert found.startswith("stages.words.attention_entropy: it is about hard")
+    penalty = ("captions = 6", "captions = 6\nattention_penalty = 0.1")
+    assert find(penalty) == []
+    (found,) = find(hard, penalty)
+    assert found.startswith("stages.metric.attention_penalty: a self_critical stage")
+    none = ("attention_units = 4", "")
+    assert find(none) == []
+    (found,) = find(hard, none)
+    assert found.startswith("decoder.attention: the decoder has no attention")
+    with pytest.raises(AppError, match=r"decoder\.attention: .*'soft' or 'hard'"):
+        find((hard[0], hard[1].replace("hard", "firm")))
+
+
 @pytest.mark.parametrize(
     ("old", "new", "place"),
     [

@@ -3,7 +3,8 @@ import numpy as np
 import pytest
 from keras import ops
 
-from shared.nets.attention import RegionAttention
+from shared.nets.attention import HardAttention, RegionAttention
+from shared.nets.drawing import LEVELS
 
 B, R, D, K, Q, U = 2, 5, 4, 3, 6, 3
 
@@ -14,7 +15,16 @@ def normal(*shape, seed=0):
 
 @pytest.fixture
 def layer():
-    layer = RegionAttention(U)
+    return build(RegionAttention)
+
+
+@pytest.fixture
+def hard():
+    return build(HardAttention)
+
+
+def build(kind):
+    layer = kind(U)
     layer.build((None, R, D), (None, R, U), (None, None, Q))
     layer.set_weights([normal(*w.shape, seed=i) for i, w in enumerate(layer.weights)])
     return layer
@@ -76,3 +86,50 @@ def test_every_weight_gets_a_gradient(layer):
 def test_units_are_at_least_one():
     with pytest.raises(ValueError, match=r"at least 1\. Received: units=0"):
         RegionAttention(0)
+
+
+def test_hard_attention_looks_at_the_likeliest_region(layer, hard):
+    features, query = normal(B, R, D, seed=7), normal(B, K, Q, seed=8)
+    _, probs = attend(layer, features, query)
+    context, alpha = attend(hard, features, query)
+    best = probs.argmax(-1)
+    np.testing.assert_array_equal(alpha, np.eye(R)[best])
+    for i in range(B):
+        np.testing.assert_allclose(context[i], features[i, best[i]], atol=1e-6)
+
+
+def test_hard_attention_looks_at_one_of_several_that_are_as_likely(hard):
+    _, alpha = attend(hard, np.zeros((B, R, D), np.float32), normal(B, K, Q))
+    np.testing.assert_array_equal(alpha.sum(-1), 1)
+
+
+@pytest.mark.parametrize("policy", ["float32", "mixed_bfloat16"])
+def test_hard_attention_draws_by_noise(policy):
+    """Evenly spread noise draws each region as often as it is probable."""
+    count = 3000
+    hard = HardAttention(U, dtype=policy)
+    hard.build((None, R, D), (None, R, U), (None, None, Q))
+    hard.set_weights([normal(*w.shape, seed=i) for i, w in enumerate(hard.weights)])
+    features = normal(1, R, D, seed=7)
+    query = np.tile(normal(1, 1, Q, seed=8), (1, count, 1))
+    noise = np.arange(count)[None] * (LEVELS // count)
+    context, sampled = hard(features, hard.keys(features), query, noise.astype("int32"))
+    probs, chosen = (
+        ops.convert_to_numpy(ops.cast(part, "float32")) for part in sampled
+    )
+    assert set(chosen.ravel()) == {0, 1}
+    np.testing.assert_array_equal(chosen.sum(-1), 1)
+    share = probs[0, 0] / probs[0, 0].sum()
+    np.testing.assert_allclose(chosen[0].mean(0), share, atol=2 / count)
+    context = ops.convert_to_numpy(ops.cast(context, "float32"))
+    np.testing.assert_allclose(context, chosen @ features, atol=0.02)
+
+
+def test_hard_attention_takes_the_expectation_without_noise(layer, hard):
+    features, query = normal(B, R, D, seed=7), normal(B, K, Q, seed=8)
+    context, alpha = attend(layer, features, query)
+    noise = np.full((B, K), -1, np.int32)
+    found, sampled = hard(features, hard.keys(features), query, noise)
+    np.testing.assert_allclose(found, context, atol=1e-6)
+    for part in sampled:
+        np.testing.assert_allclose(part, alpha, atol=1e-6)

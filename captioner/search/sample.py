@@ -6,6 +6,7 @@ from pydantic import Field
 
 from captioner.search.strategy import Strategy
 from shared.errors import AppError
+from shared.nets.drawing import draw
 
 
 class Sampling(Strategy):
@@ -49,11 +50,7 @@ class Sampling(Strategy):
             ranked, words = ops.top_k(options, count)
             probs = ops.exp((ranked - ranked[..., :1]) / self.temperature)
             probs = self.cut(probs / ops.sum(probs, axis=-1)[..., None], ops)
-            reached = ops.cumsum(probs, axis=-1)
-            draw = ops.take(noise, t, axis=2)[..., None] * reached[..., -1:]
-            place = ops.sum(ops.cast(reached <= draw, "int32"), axis=-1)
-            last = ops.sum(ops.cast(probs > 0, "int32"), axis=-1) - 1
-            place = ops.cast(ops.minimum(place, last), "int32")[..., None]
+            place = draw(probs, ops.take(noise, t, axis=2), ops)[..., None]
             words = ops.take_along_axis(words, place, axis=-1)[..., 0]
             gains = ops.take_along_axis(ranked, place, axis=-1)[..., 0]
             words = ops.where(ended, rules.pad_id, ops.cast(words, "int32"))
