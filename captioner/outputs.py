@@ -32,10 +32,12 @@ def open_output(
         AppError: if the file could not be written, or is no place for these photos.
     """
     items = [Item(photo.as_posix(), photo) for photo in photos]
-    if path.suffix.lower() == ".json":
+    if kind is CAPTIONS and path.suffix.lower() == ".json":
         _check_ids(path, [item.key for item in items])
+    output = Output(path, items, kind, settings, **rules)
+    if kind is CAPTIONS:
         say_ids(path, [{"image": item.key} for item in items])
-    return Output(path, items, kind, settings, **rules)
+    return output
 
 
 def _check_ids(path: Path, names: Sequence[str]) -> None:

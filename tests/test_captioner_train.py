@@ -223,7 +223,7 @@ def test_concepts_and_recipe_go_together(run, concepts, texts):
         run(TOLD, top=WITH_CONCEPTS, concepts=concepts)
     with pytest.raises(AppError, match="so it cannot be trained"):
         run(JOINT, top=WITH_CONCEPTS, **given)
-    with pytest.raises(AppError, match="is no table of concepts"):
+    with pytest.raises(AppError, match=r"concepts\.tsv is missing, or not a file"):
         run(FROZEN, top=WITH_CONCEPTS, concepts=run.folder)
     assert not (run.folder / "run").exists()
 

@@ -18,6 +18,7 @@ from pydantic import Field, ValidationError
 
 import captioner.config
 from captioner.config import CaptionerConfig, DecodingConfig, FinetuneConfig
+from rnn.compare_config import CompareConfig
 from rnn.config import RnnConfig
 from shared.config import (
     Config,
@@ -206,6 +207,7 @@ SCHEMAS = {
     "captioner": CaptionerConfig,
     "vqa": VqaConfig,
     "rnn": RnnConfig,
+    "compare": CompareConfig,
     "finetune-captioner": FinetuneConfig,
     "finetune-captioner-new-words": FinetuneConfig,
     "finetune-captioner-known-words": FinetuneConfig,

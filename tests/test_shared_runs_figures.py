@@ -20,7 +20,7 @@ def test_letters_that_the_font_lacks_are_drawn_quietly(tmp_path, title):
 
 
 def test_what_else_is_wrong_is_heard(tmp_path, monkeypatch):
-    def savefig(path, dpi):
+    def savefig(path, **_):
         warnings.warn("it is full", stacklevel=2)
 
     figure = Figure()
