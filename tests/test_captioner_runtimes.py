@@ -436,6 +436,18 @@ def test_a_graph_that_cannot_be_loaded_is_named(bundle, tmp_path, name, content)
         load_captioner(folder)
 
 
+@pytest.mark.parametrize("other", FILES)
+@pytest.mark.parametrize("name", FILES)
+def test_a_graph_in_the_place_of_another_is_named(bundle, tmp_path, name, other):
+    folder = copy(bundle, tmp_path / "copy")
+    forge(folder, name, (bundle / other).read_bytes())
+    if name == other:
+        load_captioner(folder)
+        return
+    with pytest.raises(AppError, match=rf"{name} is not the graph that is needed here"):
+        load_captioner(folder)
+
+
 ALONE = """
 import sys
 from pathlib import Path
