@@ -104,7 +104,8 @@ class Plain:
         keys = self.dense(layer.from_features, f)
         hidden = np.tanh(keys + self.dense(layer.from_query, h))
         e = np.exp(self.dense(layer.score, hidden)[:, 0])
-        if layer is self.decoder.attention and self.decoder.draws:
+        is_over_regions = self.decoder.attends and layer is self.decoder.attention
+        if is_over_regions and self.decoder.draws:
             return np.eye(len(e))[e.argmax()]
         return e / e.sum()
 
