@@ -270,7 +270,7 @@ def test_both_runtimes_tell_the_same_concepts_and_where_they_are(tmp_path):
         two.concepts(photo(0))[0].where, litert.concepts(photo(0))[0].where
     )
     forge(folder, WHERE, (folder / FILES[0]).read_bytes())
-    with pytest.raises(AppError, match=r"where\.tflite does not fit"):
+    with pytest.raises(AppError, match=r"where\.tflite is not the graph"):
         load_captioner(folder)
 
 
@@ -292,7 +292,7 @@ def test_exports_that_have_the_concept_net_inside_say_the_same(tmp_path):
         assert [one[:3] for one in first] == [one[:3] for one in other]
         np.testing.assert_array_equal(first[0].where, other[0].where)
     forge(new, CONCEPTS, (new / FILES[0]).read_bytes())
-    with pytest.raises(AppError, match=r"concepts\.tflite does not fit"):
+    with pytest.raises(AppError, match=r"concepts\.tflite is not the graph"):
         load_captioner(new)
 
 
