@@ -9,12 +9,11 @@ from captioner.predict import SHIPPED
 from shared.bundles.manifests import VOCABULARY
 from shared.config import read_config
 from shared.data.captioned import Record
-from shared.runs.recipes import adapt_recipe
+from shared.runs.recipes import FEW, adapt_recipe
 from shared.text.vocabulary import SPECIAL_WORDS, Vocabulary
 
 FINETUNE = "finetune-captioner"
 NEW_WORDS, KNOWN_WORDS = f"{FINETUNE}-new-words", f"{FINETUNE}-known-words"
-FEW = 300  # photos; for fewer, much of what a model knows would be forgotten
 
 
 def read_recipe(

@@ -19,7 +19,7 @@ from captioner.cost import estimate_cost
 from captioner.finish import finish, score_model
 from captioner.model import Captioner, build_captioner
 from captioner.predict import load_bundle
-from captioner.recipes import FEW, FINETUNE, NEW_WORDS, choose, further
+from captioner.recipes import FINETUNE, NEW_WORDS, choose, further
 from captioner.search.rules import make_rules
 from captioner.task import CaptionTask
 from shared.bundles.manifests import VOCABULARY
@@ -29,6 +29,7 @@ from shared.concepts.starting import Named, Start, load_backbone
 from shared.config import read_config
 from shared.console.progress import counted
 from shared.data.captioned import Record, read_datasets, select
+from shared.data.splits import learn_from_all
 from shared.data.texts import read_texts
 from shared.errors import AppError
 from shared.files.atomic import write_text
@@ -37,7 +38,7 @@ from shared.runs.briefing import count_rare, name_clipped, name_rare, warn_of_fe
 from shared.runs.cost import measure_rate, report_cost
 from shared.runs.folder import Run, Tick, hold_run, leave_out_broken, open_run, sign
 from shared.runs.photos import Viewer
-from shared.runs.recipes import name_files, refuse
+from shared.runs.recipes import FEW, name_files, refuse
 from shared.runs.trainer import Trainer
 from shared.runs.training import grow
 from shared.text.vocabulary import SPECIAL_WORDS, Vocabulary, split_words
@@ -190,8 +191,7 @@ def _suit(
         return start.recipe, learn, dev
     name = choose(start.known, start.words, learn + dev)
     if name == NEW_WORDS:
-        learn = learn + [record for record in dev if record.is_drawn]
-        dev = [record for record in dev if not record.is_drawn] or learn
+        learn, dev = learn_from_all(learn, dev)
         announce(
             f"{counted(len(learn), 'photo')} with new words: only these are learnt, "
             "and all that the model knows stays as it is."

@@ -8,8 +8,7 @@ from keras import ops
 
 from captioner.model import Captioner
 from captioner.predict import load_bundle
-from rnn.inspecting import Subject
-from rnn.probes import ask
+from rnn.inspecting import Subject, of_sentences
 from rnn.reader import Piece
 from rnn.watching import to_piece, watching
 from rnn.word_probes import OF_CAPTIONS, Sentences
@@ -53,16 +52,12 @@ def open_captions(
     sentences = sentences[: len(np.unique(kept.starts[:most]))]
     kept = Sentences(sentences)
     name = Path(source).name
-    return Subject(
+    return of_sentences(
         str(folder),
         f"{len(kept.words):,} words of captions of {photos} photos of {name}",
-        "word",
-        kept.shown(),
-        np.unique(kept.starts),
-        ask(OF_CAPTIONS, kept),
-        config.decoder.cell,
-        config.decoder.layers,
-        config.decoder.units,
+        kept,
+        OF_CAPTIONS,
+        config.decoder,
         lambda: _read(model, vocabulary, sentences, seen),
     )
 

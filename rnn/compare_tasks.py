@@ -10,14 +10,14 @@ import numpy as np
 
 from rnn.compare_config import CompareConfig, TextConfig, solve_units
 from rnn.config import NetConfig, VocabularyConfig
-from rnn.copying import train_copier
+from rnn.copying import compile_to_compare, train_copier
 from rnn.evaluate import measure
 from rnn.model import LanguageModel, Learner
 from rnn.reader import Reader
 from rnn.streams import Chunk, Streams
 from rnn.symbols import Symbols
 from rnn.texts import Text
-from shared.runs.training import BrokeDown, build_optimizer, take_step
+from shared.runs.training import BrokeDown, take_step
 
 Tick = Callable[[], None]  # told of each step that is done
 
@@ -98,15 +98,7 @@ def _read(
     keras.utils.set_random_seed(seed)
     net = LanguageModel(NetConfig(cell=cell, units=units), len(symbols))
     model = Learner(net, config.batch_size)
-    optimizer = build_optimizer(
-        model,
-        steps=config.steps,
-        learning_rate=rate,
-        warmup=0.05,
-        final_rate=0.1,
-        clip_norm=config.clip_norm,
-    )
-    model.compile(optimizer=optimizer, jit_compile=False)
+    compile_to_compare(model, config, rate)
     chunks = _chunks(Streams(learn, config.batch_size, config.chunk), seed)
     try:
         for _ in range(config.steps):

@@ -19,7 +19,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from rnn.compare_config import CopyingConfig
+from rnn.compare_config import CopyingConfig, TextConfig
 from rnn.config import NetConfig
 from rnn.model import LanguageModel
 from shared.runs.training import BrokeDown, build_optimizer, take_step
@@ -94,6 +94,21 @@ class Copier(keras.Model):
         return ops.mean(found)
 
 
+def compile_to_compare(
+    model: keras.Model, config: CopyingConfig | TextConfig, rate: float
+) -> None:
+    """Compile a net for the steps of a task, with this highest learning rate."""
+    optimizer = build_optimizer(
+        model,
+        steps=config.steps,
+        learning_rate=rate,
+        warmup=0.05,
+        final_rate=0.1,
+        clip_norm=config.clip_norm,
+    )
+    model.compile(optimizer=optimizer, jit_compile=False)
+
+
 def train_copier(
     config: CopyingConfig,
     distance: int,
@@ -116,15 +131,7 @@ def train_copier(
     """
     keras.utils.set_random_seed(seed)
     model = Copier(cell, units, config.symbols)
-    optimizer = build_optimizer(
-        model,
-        steps=config.steps,
-        learning_rate=rate,
-        warmup=0.05,
-        final_rate=0.1,
-        clip_norm=config.clip_norm,
-    )
-    model.compile(optimizer=optimizer, jit_compile=False)
+    compile_to_compare(model, config, rate)
     rng = np.random.default_rng(seed)
     for _ in range(config.steps):
         distances = rng.integers(1, distance + 1, size=config.batch_size)

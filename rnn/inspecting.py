@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from rnn.probes import Marks
+from rnn.probes import Marks, Probes, ask
 from rnn.scoring import Scorer, Scores, to_levels
 
 if TYPE_CHECKING:
     from rnn.reader import Piece
+    from rnn.word_probes import Sentences
+    from shared.runs.recipes import CellConfig
 
 CLOSED, OPEN = 0.1, 0.9  # a gate below or above is saturated; Karpathy et al. 2016
 SIZES = {"character": (2400, 400), "word": (600, 100)}  # of the first, other excerpts
@@ -50,6 +52,29 @@ class Subject(NamedTuple):
     layers: int
     units: int
     read: Callable[[], "Iterable[Piece]"]
+
+
+def of_sentences(
+    name: str,
+    text: str,
+    kept: "Sentences",
+    probes: Probes,
+    cells: "CellConfig",
+    read: Callable[[], "Iterable[Piece]"],
+) -> Subject:
+    """Let a net of `cells` read sentences, word by word; see `Subject`."""
+    return Subject(
+        name,
+        text,
+        "word",
+        kept.shown(),
+        np.unique(kept.starts),
+        ask(probes, kept),
+        cells.cell,
+        cells.layers,
+        cells.units,
+        read,
+    )
 
 
 class Excerpt(NamedTuple):

@@ -5,8 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from rnn.inspecting import Subject
-from rnn.probes import ask
+from rnn.inspecting import Subject, of_sentences
 from rnn.reader import Piece
 from rnn.watching import to_piece, watching
 from rnn.word_probes import OF_QUESTIONS, Sentences
@@ -44,16 +43,12 @@ def open_questions(
     sentences = sentences[: len(np.unique(kept.starts[:most]))]
     kept = Sentences(sentences)
     name = Path(source).name
-    return Subject(
+    return of_sentences(
         str(folder),
         f"{len(kept.words):,} words of {len(sentences):,} questions of {name}",
-        "word",
-        kept.shown(),
-        np.unique(kept.starts),
-        ask(OF_QUESTIONS, kept),
-        config.net.cell,
-        config.net.layers,
-        config.net.units,
+        kept,
+        OF_QUESTIONS,
+        config.net,
         lambda: _read(model.answerers[0].reader, vocabulary, sentences),
     )
 

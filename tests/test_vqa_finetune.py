@@ -21,6 +21,7 @@ from conftest import (
 from keras import ops
 
 from shared.config import read_config
+from shared.data.splits import learn_from_all
 from shared.errors import AppError
 from shared.text.vocabulary import Vocabulary
 from vqa.answers import AnswerSpace
@@ -28,7 +29,7 @@ from vqa.calibration import LEAST
 from vqa.config import FinetuneConfig
 from vqa.data import Record, read_dataset, select
 from vqa.evaluate import ask_records, score_records
-from vqa.few import go_on, learn_from_all
+from vqa.few import go_on
 from vqa.predict import load_bundle, load_vqa
 from vqa.recipes import FEW, FEW_QUESTIONS, FINETUNE, is_few
 from vqa.shapes import write_asked_shapes

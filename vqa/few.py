@@ -14,19 +14,6 @@ from vqa.data import Record
 from vqa.model import Vqa
 
 
-def learn_from_all(
-    learn: Sequence[Record], dev: Sequence[Record]
-) -> tuple[list[Record], list[Record]]:
-    """Learn from all questions but those that somebody marked as dev.
-
-    If nobody did, the questions that are learnt choose the epoch: the first one after
-    which all are answered, since each further step forgets more of what was known.
-    """
-    drawn = [record for record in dev if record.is_drawn]
-    learn = [*learn, *drawn]
-    return learn, [record for record in dev if not record.is_drawn] or learn
-
-
 def teach_answers(
     net: ConceptNet, new: Sequence[str], learn: Sequence[Record], viewer: Viewer
 ) -> tuple[ConceptNet, Mapping[str, ConceptProbs]]:

@@ -3,14 +3,13 @@
 from collections.abc import Sequence
 
 from shared.bundles.reading import read_bundle_config
-from shared.runs.recipes import adapt_recipe
+from shared.runs.recipes import FEW, adapt_recipe
 from vqa.config import FinetuneConfig, VqaConfig
 from vqa.data import Record
 from vqa.predict import SHIPPED
 
 FINETUNE = "finetune-vqa"
 FEW_QUESTIONS = f"{FINETUNE}-few"
-FEW = 300  # photos; of fewer, none is spared to choose by
 
 
 def is_few(records: Sequence[Record]) -> bool:

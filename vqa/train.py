@@ -22,6 +22,7 @@ from shared.concepts.table import ConceptProbs
 from shared.config import read_config
 from shared.console.progress import counted
 from shared.data.mixing import count_turns
+from shared.data.splits import learn_from_all
 from shared.errors import AppError
 from shared.files.atomic import write_text
 from shared.files.fingerprints import digest_photos
@@ -30,7 +31,7 @@ from shared.runs.briefing import count_rare, name_clipped, name_rare, warn_of_fe
 from shared.runs.cost import measure_rate, report_cost
 from shared.runs.folder import Run, Tick, hold_run, leave_out_broken, open_run, sign
 from shared.runs.photos import Viewer
-from shared.runs.recipes import adapt_recipe, name_files, refuse
+from shared.runs.recipes import FEW, adapt_recipe, name_files, refuse
 from shared.runs.trainer import Trainer
 from shared.text.vocabulary import SPECIAL_WORDS, Vocabulary, split_words
 from shared.vision.images import read_image
@@ -40,13 +41,13 @@ from vqa.batches import Questions, Texts
 from vqa.config import FinetuneConfig, VqaConfig, find_contradictions
 from vqa.cost import Sizes, estimate_cost
 from vqa.data import Record, read_datasets, select
-from vqa.few import go_on, learn_from_all, teach_answers
+from vqa.few import go_on, teach_answers
 from vqa.finish import finish
 from vqa.model import Vqa
 from vqa.predict import load_bundle
 from vqa.questions.captions import read_captions
 from vqa.questions.making import ask_texts
-from vqa.recipes import FEW, FEW_QUESTIONS, FINETUNE, is_few
+from vqa.recipes import FEW_QUESTIONS, FINETUNE, is_few
 from vqa.reports import score_outcome
 from vqa.runtime_keras import build_net
 from vqa.task import AnswerTask

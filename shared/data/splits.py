@@ -2,7 +2,7 @@
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Protocol, TypeVar
 
@@ -89,3 +89,21 @@ def choose_split(
         f"with {what}: {found or 'none'}. Choose one of them, or mark some {what} as "
         f"{split!r}."
     )
+
+
+class _MayBeDrawn(Protocol):
+    @property
+    def is_drawn(self) -> bool: ...
+
+
+D = TypeVar("D", bound=_MayBeDrawn)
+
+
+def learn_from_all(learn: Sequence[D], dev: Sequence[D]) -> tuple[list[D], list[D]]:
+    """Learn from all but what somebody marked as dev; of few photos none is spared.
+
+    Returns:
+        what to learn from, and what to choose by: the same if nobody marked any.
+    """
+    learn = [*learn, *(record for record in dev if record.is_drawn)]
+    return learn, [record for record in dev if not record.is_drawn] or learn

@@ -20,6 +20,7 @@ Units = Annotated[int, Field(ge=1, le=8192)]  # of a layer
 MaybeUnits = Annotated[int, Field(ge=0, le=8192)]  # 0 is no such layer
 Layers = Annotated[int, Field(ge=1, le=16)]
 MaxWords = Annotated[int, Field(ge=1, le=200)]
+FEW = 300  # photos; further training on fewer has to spare what a model knows
 Seed = Annotated[int, Field(ge=0, lt=2**32)]  # as NumPy takes it
 
 
