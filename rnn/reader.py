@@ -132,7 +132,11 @@ def _pick(logits: Any, targets: Any) -> Any:
 
 
 def _numpy(activity: Any) -> list[dict[str, np.ndarray]]:
-    return [{name: a.numpy() for name, a in layer.items()} for layer in activity]
+    """Give the activity as it lies in memory; `numpy()` would copy it."""
+    return [
+        {name: np.asarray(memoryview(a)) for name, a in layer.items()}
+        for layer in activity
+    ]
 
 
 def _pieces(
@@ -145,10 +149,11 @@ def _pieces(
 ) -> Iterator[Piece]:
     """Give what each stream has read of its own."""
     for stream in np.flatnonzero(own.any(axis=0)):
-        rows = own[:, stream]
+        first, count = own[:, stream].argmax(), own[:, stream].sum()
+        rows = slice(first, first + count)  # its own follow one another
         layers = [{n: a[rows, stream] for n, a in layer.items()} for layer in activity]
         yield Piece(
-            int(places[rows, stream][0]),
+            int(places[first, stream]),
             log_probs[rows, stream],
             [layer["shown"] for layer in layers] if outputs else [],
             [{n: layer[n] for n in layer if n not in SHOWN} for layer in layers]

@@ -24,7 +24,10 @@ def to_levels(values: np.ndarray, bounded: bool = True) -> np.ndarray:
     """
     if not bounded:
         values = values / (1 + np.abs(values))
-    return (np.clip(values, -1, 1) * 127.5 + 128).astype(np.uint8)
+    levels = np.clip(values, -1, 1)
+    levels *= 127.5
+    levels += 128
+    return levels.astype(np.uint8)
 
 
 def from_level(level: int) -> float:
@@ -111,6 +114,8 @@ class Scorer:
         self._counts = np.zeros((2, 1 + len(flags), cells, LEVELS), np.int64)
         self._products = np.zeros((2, len(numbers), cells))
         self._waiting: list[tuple[np.ndarray, np.ndarray]] = []
+        # Kept, as to be given so much memory anew takes longer than to count.
+        self._bins, self._some = np.empty((2, ROWS * cells), np.intp)
 
     def add(self, start: int, levels: np.ndarray) -> None:
         """Take the levels uint8 (n, U) of the symbols from `start` on, in any order."""
@@ -129,15 +134,20 @@ class Scorer:
 
     def _count_half(self, half: int, rows: np.ndarray, levels: np.ndarray) -> None:
         counts = self._counts[half]
-        bins = levels + LEVELS * np.arange(self._cells)
+        bins = self._bins[: levels.size].reshape(levels.shape)
+        np.add(levels, LEVELS * np.arange(self._cells), out=bins)
         counts[0] += self._histograms(bins)
         for index, flags in enumerate(self._flags, 1):
-            counts[index] += self._histograms(bins[flags[rows]])
+            at = np.flatnonzero(flags[rows])
+            some = self._some[: len(at) * self._cells].reshape(-1, self._cells)
+            # "clip", as anything else has `take` make a copy first
+            counts[index] += self._histograms(bins.take(at, 0, some, "clip"))
         around = levels.astype(np.float32) - LEVELS / 2
-        self._products[half] += self._truth[:, rows] @ around
+        # This way round, as BLAS is slow where the first of two has few rows.
+        self._products[half] += (around.T @ self._truth[:, rows].T).T
 
     def _histograms(self, bins: np.ndarray) -> np.ndarray:
-        found = np.bincount(bins.ravel(), minlength=self._cells * LEVELS)
+        found = np.bincount(bins.reshape(-1), minlength=self._cells * LEVELS)
         return found.reshape(self._cells, LEVELS)
 
     def finish(self) -> Scores:

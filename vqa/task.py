@@ -10,6 +10,7 @@ from keras import ops
 from shared.concepts.cross_fitting import predict_photos
 from shared.concepts.table import ConceptProbs
 from shared.data.mixing import Batch, Look, Order, count_turns
+from shared.runs.ahead import ahead
 from shared.runs.checkpoints import history_key
 from shared.runs.folder import BEST
 from shared.runs.photos import (
@@ -19,7 +20,7 @@ from shared.runs.photos import (
     look_up,
 )
 from shared.runs.trainer import Epochs, Validated
-from shared.runs.training import ahead, check_numbers, take_step
+from shared.runs.training import check_numbers, take_step
 from shared.vision.features import Features
 from vqa.batches import (
     TEXT_QUESTIONS,

@@ -14,7 +14,8 @@ from shared.concepts.net import Take, TaughtHead, predict
 from shared.concepts.regression import UNKNOWN
 from shared.errors import AppError
 from shared.files.atomic import replace_file
-from shared.runs.training import ahead, build_optimizer, take_step
+from shared.runs.ahead import ahead
+from shared.runs.training import build_optimizer, take_step
 
 FOLDS = 2
 EPOCHS, BATCH = 8, 64

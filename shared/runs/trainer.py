@@ -10,11 +10,12 @@ import keras
 import numpy as np
 from keras import ops
 
+from shared.runs.ahead import Waited, ahead
 from shared.runs.checkpoints import Progress, load_arrays, load_progress, save_arrays
 from shared.runs.clipping import Flow, read_flow, summarize
 from shared.runs.folder import BEST, CHECKPOINT, Run
 from shared.runs.recipes import RecipeConfig, StageConfig
-from shared.runs.training import Scalars, Waited, ahead, interrupts_wait, run_epoch
+from shared.runs.training import Scalars, interrupts_wait, run_epoch
 
 EVERY = 25  # steps, of which TensorBoard is told
 
