@@ -15,20 +15,12 @@ from PIL import Image
 
 from shared.console.progress import counted
 from shared.errors import AppError
+from shared.files.pages import begin_page
 from shared.vision.images import read_image
 
 THUMBNAIL = 224  # longer side, px; about 8 kB a photo
 
-# The policy lets nothing be loaded, whatever a file name says.
-_HEAD = """\
-<!doctype html>
-<html lang="en">
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta http-equiv="Content-Security-Policy"
- content="default-src 'none'; img-src data:; style-src 'unsafe-inline'">
-<title>Captions</title>
-<style>
+_STYLE = """\
 :root { color-scheme: light dark; --edge: #ccc; --quiet: #595959; --bad: #a4160e }
 @media (prefers-color-scheme: dark) {
   :root { --edge: #444; --quiet: #aaa; --bad: #ff9c92 }
@@ -41,10 +33,6 @@ figure, p { margin: 0 }
 img { display: block; margin: 0 auto .5rem; max-width: 100%; height: auto }
 small { color: var(--quiet); overflow-wrap: anywhere }
 .error { color: var(--bad); overflow-wrap: anywhere }
-</style>
-<main>
-<h1>Captions</h1>
-<ul>
 """
 
 
@@ -56,7 +44,8 @@ def write_sheet(records: Iterable[dict[str, Any]], file: TextIO, folder: Path) -
         file: where to.
         folder: where the page will lie; links to the photos start there.
     """
-    file.write(_HEAD)
+    file.write(begin_page("Captions", _STYLE, images=True))
+    file.write("<main>\n<h1>Captions</h1>\n<ul>\n")
     records = iter(records)
     captions = errors = 0
     with ThreadPoolExecutor(2) as pool:

@@ -1,7 +1,5 @@
 """What cells do, as one HTML page that needs nothing but itself."""
 
-import base64
-import hashlib
 import json
 from collections.abc import Iterator
 from html import escape
@@ -14,6 +12,7 @@ import numpy as np
 from rnn.gates_plot import draw_gates, name_gate
 from rnn.inspecting import CLOSED, OPEN, Findings, Subject
 from rnn.scoring import EXPLAINED, PARTLY, from_level
+from shared.files.pages import begin_page
 
 MOST_CELLS, EACH, OTHERS = 60, 3, 6  # that can be chosen; of each probe; unexplained
 MOST_BITS = 8  # where the scale of surprise ends
@@ -24,16 +23,14 @@ _DIGITS = np.frombuffer(
 
 def make_page(subject: Subject, findings: Findings) -> str:
     """Make the page about what was found."""
-    script = _read("inspect.js")
-    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    title, script = f"What the cells of {subject.name} do", _read("inspect.js")
     # "<" could end the element that holds the data.
     data = json.dumps(_data(subject, findings), ensure_ascii=False)
     return Template(_read("inspect.html")).substitute(
-        name=escape(subject.name),
+        head=begin_page(title, _read("inspect.css"), script=script),
+        title=escape(title),
         about=escape(_about(subject, findings)),
         unit=subject.unit,
-        digest=f"sha256-{digest}",
-        style=_read("inspect.css"),
         script=script,
         data=data.replace("<", "\\u003c"),
         summary=_summary(findings),
