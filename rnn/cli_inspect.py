@@ -15,6 +15,7 @@ MOST = 1_000_000
 
 
 def inspect(
+    context: typer.Context,
     bundle: Bundle,
     text: Annotated[
         list[str],
@@ -43,8 +44,10 @@ def inspect(
     from rnn.inspecting import look_inside
     from rnn.subjects import open_subject
     from shared.files.atomic import check_target, writing
+    from shared.files.locks import hold
 
     check_target(output, [".html"], overwrite)
+    context.with_resource(hold(output, "`rnn inspect`"))
     subject = open_subject(bundle, text, most, language, say)
     with progress_bar("reading", len(subject.shown), unit="symbols") as tick:
         findings = look_inside(subject, tick)

@@ -22,6 +22,10 @@ from captioner.config import (
     DecodingConfig,
     StageConfig,
 )
+from rnn.config import NetConfig as LanguageNetConfig
+from rnn.config import RnnConfig
+from rnn.config import VocabularyConfig as SymbolsConfig
+from rnn.symbols import Symbols
 from shared.bundles import trial
 from shared.concepts.config import ConceptsConfig
 from shared.concepts.table import TABLE, format_table, make_table
@@ -424,6 +428,43 @@ class ConceptRuntime:
             noise=noise,
             bias=bias,
         )
+
+
+QUOTED = 'He said "one (or two)" here.\nThen "no".\n' * 40
+
+
+def write_language_model(folder, text=QUOTED, units="character", graph=False, **net):
+    """Write the bundle of a net that has learnt nothing of a text.
+
+    Args:
+        graph: whether with the part for LiteRT.
+        net: of its sizes.
+    """
+    import keras
+
+    from rnn.export import write_graph
+    from rnn.model import LanguageModel
+    from shared.bundles.folder import add_part, write_bundle
+
+    keras.utils.set_random_seed(1)
+    config = RnnConfig(
+        net=LanguageNetConfig(**{"units": 5, **net}),
+        vocabulary=SymbolsConfig(units=units),
+        stages=({"name": "text", "epochs": 1, "learning_rate": 0.1},),
+    )
+    symbols = Symbols.of(text, config.vocabulary)
+    model = LanguageModel(config.net, len(symbols))
+    write_bundle(
+        folder,
+        task="rnn",
+        config=format_config(config),
+        vocabulary=symbols.vocabulary.to_text(),
+        model=model,
+        card="",
+    )
+    if graph:
+        add_part(folder, "litert", write_graph(model), "## LiteRT\n")
+    return folder
 
 
 def concept_captioner(sentences, there, said=None, own=(), **config):

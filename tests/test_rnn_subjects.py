@@ -1,13 +1,14 @@
 """What is inspected: language models, decoders of captions, encoders of questions."""
 
-import keras
 import numpy as np
 import pytest
+from conftest import QUOTED as TEXT
 from conftest import (
     tiny_config,
     tiny_model,
     tiny_vqa_config,
     tiny_vqa_model,
+    write_language_model,
     write_tiny,
     write_tiny_vqa,
 )
@@ -15,40 +16,15 @@ from keras import ops
 
 from rnn.captions import open_captions
 from rnn.cli import main
-from rnn.config import NetConfig, RnnConfig, VocabularyConfig
-from rnn.model import LanguageModel
 from rnn.questions import open_questions
 from rnn.subjects import open_subject
-from rnn.symbols import Symbols
 from rnn.watching import watching
-from shared.bundles.folder import write_bundle
-from shared.config import format_config
 from shared.data.captioned import read_dataset
 from shared.errors import AppError
+from shared.files.locks import hold
 from shared.nets.names import CELLS
 from shared.text.vocabulary import BOS
 from shared.vision.images import read_image
-
-TEXT = 'He said "one (or two)" here.\nThen "no".\n' * 40
-
-
-def write_language_model(folder, text=TEXT, units="character", **net):
-    keras.utils.set_random_seed(1)
-    config = RnnConfig(
-        net=NetConfig(**{"units": 5, **net}),
-        vocabulary=VocabularyConfig(units=units),
-        stages=({"name": "text", "epochs": 1, "learning_rate": 0.1},),
-    )
-    symbols = Symbols.of(text, config.vocabulary)
-    write_bundle(
-        folder,
-        task="rnn",
-        config=format_config(config),
-        vocabulary=symbols.vocabulary.to_text(),
-        model=LanguageModel(config.net, len(symbols)),
-        card="",
-    )
-    return folder
 
 
 @pytest.fixture(scope="module")
@@ -141,8 +117,13 @@ def test_a_command_writes_the_page(bundle, text, tmp_path, capsys):
     content = page.read_text("utf-8")
     assert f"{len(TEXT):,} characters of text.txt, taken for prose" in content
     assert "2 layers of 5 lstm cells" in content
-    assert main(["inspect", str(bundle), "--text", text, "-o", str(page)]) == 1
+    again = ["inspect", str(bundle), "--text", text, "-o", str(page)]
+    assert main(again) == 1
     assert "--overwrite" in capsys.readouterr().err
+    with hold(page, "another"):
+        assert main([*again, "--overwrite"]) == 1
+    assert "is in use by another" in capsys.readouterr().err
+    assert page.read_text("utf-8") == content
 
 
 def test_a_model_of_words_is_inspected(tmp_path, text):
