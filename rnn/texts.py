@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from shared.addresses import refuse_address
 from shared.errors import AppError
 from shared.utf8 import read_text
 
@@ -73,10 +74,11 @@ def find_files(sources: Sequence[str]) -> list[Path]:
     """Find the files that a command names, see `read_texts`.
 
     Raises:
-        AppError: if a source has none.
+        AppError: if a source has none, or is an address of the web.
     """
     found: dict[Path, None] = {}
     for source in sources:
+        refuse_address(source, "texts")
         path = Path(source)
         if path.is_dir():
             files = [file for file in path.rglob("*") if _counts(file, path)]

@@ -6,6 +6,7 @@ import pytest
 from conftest import write_files
 
 from captioner import cli as captioner
+from rnn import cli as rnn
 from shared.addresses import is_address
 from shared.errors import AppError
 from shared.vision.encoders import Encoder
@@ -68,6 +69,18 @@ def test_so_do_questions_and_models(capsys, read, what):
     assert read(url) == 1
     err = capsys.readouterr().err
     assert f"this is an address, and nothing is fetched over the network: {what}" in err
+
+
+@pytest.mark.parametrize(
+    "words",
+    ["train --config rnn-tiny --out run --text {}", "errors included --text {}"],
+)
+def test_so_do_texts(capsys, words):
+    assert rnn.main(words.format("https://example.org/book.txt").split()) == 1
+    said = capsys.readouterr().err
+    assert "book.txt: this is an address, and nothing is fetched over the netw" in said
+    assert "network: texts are read from this computer only" in said
+    assert not Path("run").exists()
 
 
 def test_weights_and_photos_of_a_data_set(capsys):
