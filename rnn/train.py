@@ -13,6 +13,7 @@ import keras
 import numpy as np
 
 from rnn.config import RnnConfig
+from rnn.cost import estimate_cost
 from rnn.finish import finish
 from rnn.model import LanguageModel
 from rnn.runtime_keras import KerasRuntime
@@ -25,6 +26,7 @@ from shared.config import read_config
 from shared.errors import AppError
 from shared.files.atomic import write_text
 from shared.nets.precision import dtype_policy
+from shared.runs.cost import measure_rate, report_cost
 from shared.runs.folder import Run, Tick, hold_run, open_run, sign
 from shared.runs.trainer import Trainer
 from shared.text.vocabulary import Vocabulary
@@ -70,6 +72,9 @@ def _train(recipe: RnnConfig, run: Run) -> Path:
     with dtype_policy(recipe.precision):
         net = LanguageModel(recipe.net, len(symbols))
     run.announce(_summary(net, symbols, learn, dev, test))
+    if not resumed:
+        cost = estimate_cost(recipe, len(learn), len(dev), len(symbols), measure_rate())
+        run.announce(report_cost(cost, "this recipe"))
     runtime = KerasRuntime(net)
 
     def show(step: int) -> None:
