@@ -6,7 +6,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from rnn.error_tables import distance, show
-from rnn.errors import LONG, NET, PAPER_SHARES, ErrorReport
+from rnn.errors import LONG, NET, PAPER_NOTE, PAPER_SHARES, ErrorReport
 from shared.runs.figures import save_figure
 
 COLOURS = {  # of the kinds of oracle
@@ -50,7 +50,14 @@ def _draw_shares(report: ErrorReport, axes: Axes) -> None:
         paper = f", paper {PAPER_SHARES[kind]:.0%}" if kind in PAPER_SHARES else ""
         legend.append(f"{kind}: {errors / total:.1%}{paper}")
     handles = [axes.barh(0, 0, color=COLOURS[kind]) for kind in kinds]
-    axes.legend(handles, legend, loc="center right", fontsize=9)
+    axes.legend(
+        handles,
+        legend,
+        loc="center right",
+        fontsize=9,
+        title=f"paper: {PAPER_NOTE}",
+        title_fontsize=8,
+    )
 
 
 def _draw_overlap(report: ErrorReport, axes: Axes) -> None:

@@ -7,7 +7,13 @@ from pathlib import Path
 from typing import Any
 
 from rnn.error_tables import Table, make_tables
-from rnn.errors import PAPER, PAPER_ERRORS, PAPER_SHARES, ErrorReport
+from rnn.errors import (
+    PAPER,
+    PAPER_ERRORS,
+    PAPER_NOTE,
+    PAPER_SHARES,
+    ErrorReport,
+)
 from shared.files.atomic import writing
 
 ENDINGS = (".html", ".json", ".png")
@@ -48,7 +54,12 @@ def as_json(report: ErrorReport, title: str) -> dict[str, Any]:
         return [spell(part) for part in value] if isinstance(value, list) else value
 
     found = {key: value for key, value in spell(report).items() if key != "shown"}
-    paper = {"source": PAPER, "errors": PAPER_ERRORS, "shares": PAPER_SHARES}
+    paper = {
+        "source": PAPER,
+        "note": PAPER_NOTE,
+        "errors": PAPER_ERRORS,
+        "shares": PAPER_SHARES,
+    }
     return {"title": title, **found, "paper": paper}
 
 

@@ -5,7 +5,15 @@ from itertools import groupby
 from typing import NamedTuple
 
 from rnn.braces import Closing
-from rnn.errors import LONG, NET, PAPER, PAPER_ERRORS, PAPER_SHARES, ErrorReport
+from rnn.errors import (
+    LONG,
+    NET,
+    PAPER,
+    PAPER_ERRORS,
+    PAPER_NOTE,
+    PAPER_SHARES,
+    ErrorReport,
+)
 from shared.console.progress import plain
 
 PAIRS = ("number", NET, LONG)
@@ -93,7 +101,8 @@ def _share_table(report: ErrorReport) -> Table:
         title,
         f"The net makes {total:,}. Each oracle takes away those that it would have "
         f"known, of what the ones before it left. Beside them is what {PAPER} found "
-        f"for their best LSTM on War and Peace, with {PAPER_ERRORS:.0%} errors.",
+        f"for their best LSTM on War and Peace, with {PAPER_ERRORS:.0%} errors "
+        f"({PAPER_NOTE}).",
         ("oracle", "share", "paper"),
         rows,
         "share of the errors",
