@@ -9,6 +9,7 @@ from keras import layers, ops
 from captioner.config import DecoderConfig
 from shared.concepts.slots import ConceptSlots
 from shared.nets.attention import ATTENTIONS, RegionAttention
+from shared.nets.cells import side_by_side
 from shared.nets.drawing import draw, to_unit
 
 
@@ -268,6 +269,18 @@ class Decoder(keras.layers.Layer):
             state: the new state.
             alpha: float (B, K, R), or with noise, `Sampled`.
         """
+        return self._step(words, state, memory, *noise)[:3]
+
+    def look_at(self, words, state, memory):
+        """Do the same and give the gates meanwhile.
+
+        Returns:
+            as `step`, and float (B, K, L U) by their names in the equations, those of
+            all L cells side by side.
+        """
+        return self._step(words, state, memory, looking=True)
+
+    def _step(self, words, state, memory, *noise, looking=False):
         last = state[-self.cells[-1].state_count]
         read, told, alpha = [words], [], None
         if self.attends:
@@ -281,22 +294,27 @@ class Decoder(keras.layers.Layer):
             context = self.concept_gate(last) * context
             read, told = [*read, context], [*told, self.from_concepts(context)]
         inputs = ops.concatenate(read, axis=-1) if told else words
-        top, state = self._advance(inputs, state)
+        top, state, gates = self._advance(inputs, state, looking)
         hidden = sum(told, words + self.from_hidden(top))
         if alpha is None:
             regions = memory.regions.shape[1]
             ones = ops.ones_like(top[..., :1])
             alpha = ops.tile(ones / regions, (1, 1, regions))
-        return hidden, state, alpha
+        return hidden, state, alpha, gates
 
-    def _advance(self, inputs, state):
-        """Take one step in every layer."""
-        new = ()
+    def _advance(self, inputs, state, looking):
+        """Take one step in every layer; give the gates as well if `looking`."""
+        new, opened = (), []
         for cell in self.cells:
-            count = cell.state_count
-            inputs, part = cell(inputs, state[:count])
-            new, state = new + tuple(part), state[count:]
-        return inputs, new
+            part, state = state[: cell.state_count], state[cell.state_count :]
+            if looking:
+                gates, part = cell.advance(cell.project(inputs), part)
+                inputs = part[0]
+                opened.append(gates)
+            else:
+                inputs, part = cell(inputs, part)
+            new += tuple(part)
+        return inputs, new, side_by_side(opened) if looking else {}
 
     def predict(self, hidden, training=False):
         """Turn float (..., E) into float32 logits (..., V)."""

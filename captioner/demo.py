@@ -144,6 +144,10 @@ def demo(
         list[Path] | None,
         typer.Option(metavar="DIR", help="The same for the model that answers."),
     ] = None,
+    rnn: Annotated[
+        list[Path] | None,
+        typer.Option(metavar="DIR", help="The same for a language model to look into."),
+    ] = None,
     host: Annotated[
         str,
         typer.Option(metavar="ADDRESS", help="0.0.0.0 opens the page to the network."),
@@ -212,6 +216,7 @@ def demo(
         host_name or (),
         proxy or (),
         read_root_path(root_path),
+        rnn or (),
     )
     try:
         serve(settings)

@@ -1,6 +1,6 @@
 """The page put together: models, tabs, endpoints, and the server around them.
 
-With `captioner.checking` the only room that imports both `captioner` and `vqa`.
+The only room that imports all of `captioner`, `vqa` and `rnn`.
 """
 
 from collections.abc import Sequence
@@ -11,12 +11,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from shared.errors import AppError
+from shared.included import included_model
+from shared.text.vocabulary import BOS
 
 if TYPE_CHECKING:
     import gradio as gr
     from fastapi import FastAPI
 
     from captioner.photo_captioner import PhotoCaptioner
+    from rnn.page_tab import Writer
     from shared.web.turns import Turns
     from vqa.photo_answerer import PhotoAnswerer
 
@@ -45,6 +48,7 @@ class Settings:
         host_names: names by which it may be called besides its own.
         proxies: addresses of servers before it, which say whom they ask for.
         root_path: below which it is, behind another server, such as "/captions".
+        writers: folders of language models, for the tab that looks inside; as above.
     """
 
     captioners: Sequence[Path] = ()
@@ -58,6 +62,7 @@ class Settings:
     host_names: Sequence[str] = ()
     proxies: Sequence[str] = ()
     root_path: str = ""
+    writers: Sequence[Path] = ()
 
 
 @dataclass(frozen=True)
@@ -68,6 +73,7 @@ class Models:
     answerers: "dict[str, PhotoAnswerer]"
     encoders: dict[str, str]  # answerer -> name of what it finds in a photo
     cards: dict[str, str]  # heading -> Markdown
+    writers: "dict[str, Writer]"
 
 
 def load_models(settings: Settings) -> Models:
@@ -78,6 +84,7 @@ def load_models(settings: Settings) -> Models:
     """
     from captioner.predict import SHIPPED as CAPTIONER
     from captioner.predict import load_captioner
+    from rnn.bundles import find_bundle
     from shared.bundles.folder import read_card
     from vqa.predict import SHIPPED as VQA
     from vqa.predict import load_vqa
@@ -85,6 +92,7 @@ def load_models(settings: Settings) -> Models:
     folders = {
         "Captions": _names(settings.captioners or [CAPTIONER]),
         "Answers": _names(settings.answerers or [VQA]),
+        "Texts": _names(settings.writers or [find_bundle(INCLUDED)]),
     }
     captioners = {
         name: load_captioner(folder) for name, folder in folders["Captions"].items()
@@ -99,7 +107,16 @@ def load_models(settings: Settings) -> Models:
         name: _alike(one, captioners) or f"vqa {name}"
         for name, one in answerers.items()
     }
-    return Models(captioners, answerers, encoders, cards)
+    writers = {name: _load_writer(folder) for name, folder in folders["Texts"].items()}
+    return Models(captioners, answerers, encoders, cards, writers)
+
+
+def _load_writer(folder: Path) -> "Writer":
+    from rnn.page_tab import Writer
+    from rnn.runtime import load_runtime
+
+    config, symbols, runtime = load_runtime(folder)
+    return Writer(config.net, symbols, runtime)
 
 
 def load_warm(settings: Settings) -> Models:
@@ -116,6 +133,8 @@ def load_warm(settings: Settings) -> Models:
         captioner.weigh(looked, ())
     for answerer in models.answerers.values():
         warm(answerer)
+    for writer in models.writers.values():
+        writer.runtime.look(np.array([BOS], np.int32), writer.runtime.begin(1))
     return models
 
 
@@ -145,7 +164,7 @@ def _names(folders: Sequence[Path]) -> dict[str, Path]:
 
     named: dict[str, Path] = {}
     for folder in folders:
-        own = folder in (CAPTIONER, VQA)
+        own = folder in (CAPTIONER, VQA, included_model("rnn"))
         resolved = folder.resolve()
         short = INCLUDED if own else resolved.name
         if short == "bundle":  # where `train` puts it
@@ -181,6 +200,7 @@ def build_page(models: Models, settings: Settings, turns: "Turns") -> "gr.Blocks
     from captioner.folder import FolderTab
     from captioner.page import DescribeTab
     from captioner.photo_column import PhotoColumn
+    from rnn.page_tab import LookTab
     from shared.vision.photo_cache import Photos, view_of
     from shared.web.api import publish
     from shared.web.components import ABOUT, TITLE, card_text
@@ -191,6 +211,7 @@ def build_page(models: Models, settings: Settings, turns: "Turns") -> "gr.Blocks
     photos = Photos({view_of(one) for one in both})
     describe = DescribeTab(models.captioners, photos)
     ask = AskTab(models.answerers, photos, models.encoders)
+    look = LookTab(models.writers, describe.trace)
     column = PhotoColumn(photos, describe)
     with gr.Blocks(title="Sightread", fill_width=True) as page:
         gr.HTML(TITLE, elem_id="title", js_on_load=None)
@@ -204,6 +225,8 @@ def build_page(models: Models, settings: Settings, turns: "Turns") -> "gr.Blocks
                     ask.build(turns)
                 with gr.Tab("Folder", elem_id="folder-tab"):
                     FolderTab(models.captioners, settings.largest).build()
+                with gr.Tab("Look inside", elem_id="look-tab"):
+                    look.build(turns, describe.model)
                 with gr.Tab("About", elem_id="about-tab"):
                     gr.Markdown(ABOUT)
                     for heading, card in models.cards.items():
@@ -262,7 +285,7 @@ def _mount(page: "gr.Blocks", settings: Settings) -> "FastAPI":
     """Have a server show the page, as Gradio shows it; nothing is limited yet."""
     import gradio as gr
 
-    from shared.web.components import HEAD, MARK, make_theme
+    from shared.web.components import HEAD, MARK, STYLES, make_theme
     from shared.web.logins import user_of
     from shared.web.patches import patch
     from shared.web.shell import ASSETS, make_server
@@ -287,7 +310,7 @@ def _mount(page: "gr.Blocks", settings: Settings) -> "FastAPI":
         mcp_server=settings.mcp,
         theme=make_theme(),
         favicon_path=str(MARK),
-        css_paths=ASSETS / "page.css",
+        css_paths=[ASSETS / name for name in STYLES],
         head=HEAD,
         js="() => sightread.takePhotos('#photo')",
         root_path=settings.root_path,

@@ -18,8 +18,10 @@ from captioner.controls import (
 )
 from captioner.photo_captioner import Looked, PhotoCaptioner
 from shared.errors import AppError
+from shared.nets.traces import Trace
+from shared.runs.recipes import CellConfig
 from shared.text.vocabulary import Units, go_on, starts
-from shared.vision.photo_cache import Photo, Photos, grids, owner_of, view_of
+from shared.vision.photo_cache import Owner, Photo, Photos, grids, owner_of, view_of
 from shared.web.components import QUIETLY, component, event_data, model_choice
 from shared.web.turns import Turns
 from shared.web.wording import problem
@@ -37,6 +39,7 @@ class DescribeTab:
 
     Attributes:
         caption: the component that shows what `describe` gives.
+        model: the component in which a model is chosen.
         inputs: the components that `describe_photo` takes after the photo.
     """
 
@@ -49,7 +52,7 @@ class DescribeTab:
     def build(self, turns: Turns) -> None:
         """Add the tab's content to the page; its events take turns."""
         self.caption = component("showCaption", elem_id="caption")
-        model = model_choice([*self.captioners], "captioner")
+        model = self.model = model_choice([*self.captioners], "captioner")
         controls = build_controls([*self.own.values()])
         self.inputs: list[Any] = [model, *controls]
         told = gr.State(_told([one.value for one in self.inputs]))
@@ -196,6 +199,20 @@ class DescribeTab:
             {"word": one.word, "there": one.there, "grid": _grid(one.where)}
             for one in found
         ]
+
+    def trace(
+        self, owner: Owner, name: str, words: Sequence[str]
+    ) -> tuple[CellConfig, Trace]:
+        """Tell what a model's cells do while it writes a caption of somebody's photo.
+
+        Raises:
+            AppError: if there is no photo, or no such model.
+        """
+        if name not in self.captioners:
+            raise AppError("There is no such model here. Load the page again.")
+        looked = self.look(name, self.photos.get(owner))
+        captioner = self.captioners[name]
+        return captioner.config.decoder, captioner.trace(looked, words)
 
 
 def _explain(

@@ -15,6 +15,7 @@ from captioner.search.rules import Rules, make_rules
 from shared.concepts.table import ConceptProbs
 from shared.config import revise_config
 from shared.errors import AppError
+from shared.nets.traces import Trace, join
 from shared.text.vocabulary import BOS, EOS, PAD, UNK, Vocabulary
 from shared.vision.images import ImageSource, read_image
 from shared.vision.pipeline import look_ahead
@@ -334,6 +335,22 @@ class PhotoCaptioner:
             ]
             for row, order in zip(probs, best, strict=True)
         ]
+
+    def trace(self, looked: Looked, words: Sequence[str]) -> Trace:
+        """Tell what the cells do while a sentence is written about a photo.
+
+        Args:
+            looked: of `look`; the first photo counts.
+            words: the sentence, as `split_words` writes it.
+
+        Returns:
+            of the mark of the beginning, which was given, and of each word.
+        """
+        tokens = [BOS, *(self.vocabulary.ids.get(word, UNK) for word in words)]
+        steps = list(self.runtime.watch(looked.found, tokens))
+        said = [s.log_probs[i] for s, i in zip(steps, tokens[1:], strict=False)]
+        decoder = self.config.decoder
+        return join(steps, [np.nan, *said], decoder.cell, decoder.layers)
 
 
 def _draw(images: np.ndarray, seed: int, rules: Rules) -> np.ndarray:

@@ -1,6 +1,6 @@
 """What a captioner can be asked, whatever runs it."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, Protocol
 
 import numpy as np
@@ -8,6 +8,7 @@ import numpy as np
 from captioner.search.decoding import Sequences
 from captioner.search.rules import Rules
 from shared.concepts.table import ConceptProbs
+from shared.nets.traces import Step
 from shared.vision.grid import Grid
 
 
@@ -40,3 +41,10 @@ class Runtime(Protocol):
 
     def read(self, looked: Any, tokens: Sequence[int], rules: Rules) -> np.ndarray:
         """Tell what follows: log-probabilities float32 (B, len(tokens) + 1, V)."""
+
+    def watch(self, looked: Any, tokens: Sequence[int]) -> Iterator[Step]:
+        """Read tokens about the first photo, and tell what the first model did at each.
+
+        Args:
+            tokens: ids, with bos.
+        """

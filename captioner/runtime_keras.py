@@ -1,6 +1,6 @@
 """The captioner on Keras: trained weights, and the search compiled with them."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from threading import Lock
@@ -19,6 +19,7 @@ from shared.bundles.weights import load_weights
 from shared.concepts.net import read_net
 from shared.concepts.table import ConceptProbs
 from shared.errors import AppError
+from shared.nets.traces import Step
 from shared.text.vocabulary import Vocabulary
 
 
@@ -216,6 +217,25 @@ class KerasRuntime:
         step, state = ensemble([_start(*pair, 1) for pair in pairs], ops)
         found = decoding.read(step, state, tokens, rules)
         return np.stack([ops.convert_to_numpy(one) for one in found], axis=1)
+
+    def watch(self, looked: Looked, tokens: Sequence[int]) -> Iterator[Step]:
+        """Read tokens about the first photo, and tell what the first model did."""
+        decoder = self.models[0].decoder
+        given = {"features": ops.convert_to_tensor(looked.features[0][:1])}
+        if looked.seen:
+            given["said"] = ops.convert_to_tensor(looked.seen.said[:1])
+        features, said = self.models[0].look(given)
+        memory, state = decoder.start(features, 1, said=said)
+        for token in tokens:
+            words = decoder.embedding(ops.convert_to_tensor([[token]], "int32"))
+            hidden, state, _, gates = decoder.look_at(words, state, memory)
+            log_probs = ops.log_softmax(decoder.predict(hidden))
+            first = (ops.convert_to_numpy(part)[0, 0] for part in (log_probs, *state))
+            yield Step(
+                next(first),
+                np.concatenate([*first]),
+                {n: ops.convert_to_numpy(part)[0, 0] for n, part in gates.items()},
+            )
 
 
 def _fill(rows: np.ndarray, count: int) -> np.ndarray:

@@ -21,7 +21,7 @@ All but step see one photo at a time: LiteRT is as fast so, and what is found in
 does not depend on its batch.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -42,6 +42,7 @@ from shared.bundles.litert import (
 from shared.concepts.graph import CONCEPTS, ODDS, output_specs
 from shared.concepts.table import ConceptProbs
 from shared.nets.names import CELLS
+from shared.nets.traces import Step
 
 EXPORT = "captioner export"
 GRAPHS = ("encoder", "start", "step")
@@ -159,6 +160,20 @@ class LiteRTRuntime:
         step, state = self._start(looked, 1)
         return np.stack(decoding.read(step, state, tokens, rules), axis=1)
 
+    def watch(self, looked: list[Memory], tokens: Sequence[int]) -> Iterator[Step]:
+        """Read tokens about the first photo, and tell what the first model did."""
+        graph, memory = self._nets[0].step, {n: v[:1] for n, v in looked[0].items()}
+        names, fixed = _state_names(memory), _fixed(graph, memory)
+        found = {name: memory[name][:, None] for name in names}
+        for token in tokens:
+            states = {name: found[name] for name in names}
+            found = graph(tokens=np.array([[token]], np.int32), **fixed, **states)
+            yield Step(
+                found["log_probs"][0, 0],
+                np.concatenate([found[name][0, 0] for name in names]),
+                {},  # the graph gives none
+            )
+
     def _start(self, looked: list[Memory], sequences: int) -> Any:
         """Give the search's step function, and the state before it."""
         started = [
@@ -246,8 +261,7 @@ def _check(net: _Net, config: CaptionerConfig, vocab_size: int, concepts: int) -
 
 
 def _start(graph: Graph, memory: Memory, sequences: int) -> Any:
-    names = _state_names(memory)
-    fixed = {name: memory[name] for name in graph.inputs if name in MEMORY}
+    names, fixed = _state_names(memory), _fixed(graph, memory)
 
     def step(tokens: np.ndarray, state: tuple[np.ndarray, ...]) -> Any:
         found = graph(
@@ -259,6 +273,11 @@ def _start(graph: Graph, memory: Memory, sequences: int) -> Any:
 
     state = tuple(np.repeat(memory[n][:, None], sequences, axis=1) for n in names)
     return step, state
+
+
+def _fixed(graph: Graph, memory: Memory) -> Memory:
+    """Give what each step reads again."""
+    return {name: memory[name] for name in graph.inputs if name in MEMORY}
 
 
 def _state_names(memory: Memory) -> list[str]:

@@ -17,6 +17,7 @@ from rnn.runtime_keras import KerasRuntime
 from rnn.runtime_litert import LiteRTRuntime
 from shared.bundles.litert import PART
 from shared.nets.export import Files, export_part, trace, write_litert
+from shared.nets.traces import GATE
 from shared.text.vocabulary import BOS
 
 SYMBOLS = 1000  # of a text that it is compared on
@@ -92,8 +93,9 @@ def write_graph(net: LanguageModel) -> Files:
     """Convert a model to LiteRT; give the content of the file by its name."""
 
     def step(ids: Any, states: Any) -> dict[str, Any]:
-        log_probs, after = net.step(ids, states)
-        return {"log_probs": log_probs, "states": after}
+        log_probs, after, gates = net.look_at(ids, states)
+        named = {f"{GATE}{name}": values for name, values in gates.items()}
+        return {"log_probs": log_probs, "states": after, **named}
 
     graph = trace(
         step,

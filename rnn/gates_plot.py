@@ -4,22 +4,11 @@ from html import escape
 
 import numpy as np
 
+from rnn.digits import name_gate
 from rnn.inspecting import CLOSED, OPEN, Findings, Subject
 
 ALWAYS = 0.9  # share of steps from which a gate counts as always open, or closed
-GATES = {
-    "i": "input gate",
-    "f": "forget gate",
-    "o": "output gate",
-    "z": "update gate",
-    "r": "reset gate",
-}
 _SIDE, _LEFT, _TOP = 200, 44, 6  # of the plot's square, and room for its axes
-
-
-def name_gate(gate: str) -> str:
-    """Name a gate by its letter in the equations."""
-    return f"{GATES.get(gate, 'gate')} {gate}"
 
 
 def draw_gates(subject: Subject, findings: Findings) -> str:

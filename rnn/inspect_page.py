@@ -9,25 +9,24 @@ from typing import Any
 
 import numpy as np
 
-from rnn.gates_plot import draw_gates, name_gate
+from rnn.digits import surprise_digits, surprise_view, to_digits, views
+from rnn.gates_plot import draw_gates
 from rnn.inspecting import CLOSED, OPEN, Findings, Subject
 from rnn.scoring import EXPLAINED, PARTLY, from_level
 from shared.files.pages import begin_page
 
 MOST_CELLS, EACH, OTHERS = 60, 3, 6  # that can be chosen; of each probe; unexplained
-MOST_BITS = 8  # where the scale of surprise ends
-_DIGITS = np.frombuffer(
-    b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_", np.uint8
-)
 
 
 def make_page(subject: Subject, findings: Findings) -> str:
     """Make the page about what was found."""
-    title, script = f"What the cells of {subject.name} do", _read("inspect.js")
+    title = f"What the cells of {subject.name} do"
+    style = _shared("cells.css") + _read("inspect.css")
+    script = _shared("cells.js") + _read("inspect.js")
     # "<" could end the element that holds the data.
     data = json.dumps(_data(subject, findings), ensure_ascii=False)
     return Template(_read("inspect.html")).substitute(
-        head=begin_page(title, _read("inspect.css"), script=script),
+        head=begin_page(title, style, script=script),
         title=escape(title),
         about=escape(_about(subject, findings)),
         unit=subject.unit,
@@ -42,6 +41,10 @@ def make_page(subject: Subject, findings: Findings) -> str:
 
 def _read(name: str) -> str:
     return (files("rnn") / "page" / name).read_text("utf-8")
+
+
+def _shared(name: str) -> str:
+    return (files("shared") / "web" / "page" / name).read_text("utf-8")
 
 
 def name_cell(cell: int, units: int) -> str:
@@ -126,8 +129,8 @@ def _cell(subject: Subject, findings: Findings, cell: int) -> dict[str, Any]:
         "told": "no probe" if probe is None else _told(findings, probe, cell),
         "rule": "" if probe is None else _rule(findings, probe, cell),
         "lines": {
-            "activity": _line(findings.activities[:, cell]),
-            **{name: _line(levels[:, cell]) for name, levels in findings.gates.items()},
+            "activity": to_digits(findings.activities[:, cell]),
+            **{n: to_digits(levels[:, cell]) for n, levels in findings.gates.items()},
         },
     }
 
@@ -147,18 +150,9 @@ def _rule(findings: Findings, probe: int, cell: int) -> str:
 
 
 def _views(findings: Findings) -> Iterator[dict[str, Any]]:
-    yield {"key": "activity", "name": "activity", "least": -1, "most": 1}
-    for name in findings.gates:
-        yield {"key": name, "name": name_gate(name), "least": 0, "most": 1}
+    yield from views(findings.gates)
     if np.isfinite(findings.nats):
-        bits = -np.nan_to_num(findings.log_probs) / np.log(2)
-        line = _line((np.clip(bits / MOST_BITS, 0, 1) * 255).astype(np.uint8))
-        name = "surprise in bits, at any cell"
-        yield {"key": "", "name": name, "least": 0, "most": MOST_BITS, "line": line}
-
-
-def _line(levels: np.ndarray) -> str:
-    return _DIGITS[levels >> 2].tobytes().decode()
+        yield surprise_view() | {"line": surprise_digits(findings.log_probs)}
 
 
 def _bits(flags: np.ndarray) -> str:

@@ -8,7 +8,7 @@ import tensorflow as tf
 from keras import layers, ops
 
 from rnn.config import NetConfig
-from shared.nets.cells import LSTMCell
+from shared.nets.cells import LSTMCell, side_by_side
 from shared.nets.lstm_along import lstm_along
 
 
@@ -94,14 +94,26 @@ class LanguageModel(keras.Model):
         Returns:
             float32 (B, V), log-probabilities of the next one, and the states.
         """
-        seen, after = self._embed(ids), []
+        log_probs, after, _ = self.look_at(ids, states)
+        return log_probs, after
+
+    def look_at(self, ids, states):
+        """Do the same and give the gates meanwhile.
+
+        Returns:
+            as `step`, and float (B, L U) by their names in the equations, those of all
+            L layers side by side.
+        """
+        seen, after, opened = self._embed(ids), [], []
         parts = ops.split(states, self.state_size // self.cells[0].units, axis=-1)
         for cell in self.cells:
             state, parts = parts[: cell.state_count], parts[cell.state_count :]
-            seen, state = cell(seen, tuple(state))
+            gates, state = cell.advance(cell.project(seen), tuple(state))
+            seen = state[0]
             after += state
+            opened.append(gates)
         log_probs = ops.log_softmax(ops.cast(self.to_symbols(seen), "float32"))
-        return log_probs, ops.concatenate(after, axis=-1)
+        return log_probs, ops.concatenate(after, axis=-1), side_by_side(opened)
 
     def _embed(self, ids):
         return self.embedding(ids) if self.embedding else ids

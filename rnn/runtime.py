@@ -34,6 +34,16 @@ class Runtime(Protocol):
             float32 (B, V), log-probabilities of the next symbol, and the states.
         """
 
+    def look(
+        self, ids: np.ndarray, states: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray, dict[str, np.ndarray]]:
+        """Do the same and give the gates meanwhile.
+
+        Returns:
+            as `step`, and float32 (B, L U) by their names in the equations, those of
+            all L layers side by side; none of cells without, or if they are not known.
+        """
+
 
 def load_runtime(folder: Path) -> tuple[RnnConfig, Symbols, Runtime]:
     """Load what runs a bundle: LiteRT where that works, else Keras.

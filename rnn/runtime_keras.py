@@ -46,8 +46,16 @@ class KerasRuntime:
         self, ids: np.ndarray, states: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray]:
         """Read a symbol of each text; give log-probabilities of the next one."""
-        log_probs, after = self._run(ids, states)
+        log_probs, after, _ = self._run(ids, states)
         return log_probs.numpy(), after.numpy()
 
+    def look(
+        self, ids: np.ndarray, states: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray, dict[str, np.ndarray]]:
+        """Do the same and give the gates meanwhile."""
+        log_probs, after, gates = self._run(ids, states)
+        known = {name: values.numpy() for name, values in gates.items()}
+        return log_probs.numpy(), after.numpy(), known
+
     def _step(self, ids: Any, states: Any) -> Any:
-        return self._net.step(ids, states)
+        return self._net.look_at(ids, states)

@@ -3,7 +3,10 @@
 A bundle's LiteRT part, written by `rnn.export`:
 
     step.tflite  ids int32 (B,), states float32 (B, S) -> log_probs float32 (B, V),
-                 states; S numbers are the states of all layers side by side
+                 states, gate_i, gate_f, …; S numbers are the states of all layers side
+                 by side, and so are those of each gate, float32 (B, L U)
+
+Older exports lack the gates.
 """
 
 from pathlib import Path
@@ -14,6 +17,7 @@ from rnn.config import NetConfig
 from shared.bundles.litert import PART, Graph, Spec
 from shared.bundles.manifests import locate
 from shared.nets.names import CELLS
+from shared.nets.traces import find_gates
 
 FILE = f"{PART}/step.tflite"
 ADVICE = "rnn train"
@@ -37,9 +41,12 @@ class LiteRTRuntime:
         self._size = config.layers * CELLS[config.cell].states * config.units
         self._graph = Graph(locate(folder, FILE), 1, ADVICE)
         states = {"states": Spec("float32", (-1, self._size))}
+        self._gates = find_gates(self._graph.outputs)
+        gate = Spec("float32", (-1, config.layers * config.units))
         self._graph.check(
             {"ids": Spec("int32", (-1,)), **states},
-            {"log_probs": Spec("float32", (-1, symbols)), **states},
+            {"log_probs": Spec("float32", (-1, symbols)), **states}
+            | dict.fromkeys(self._gates.values(), gate),
         )
 
     def begin(self, count: int) -> np.ndarray:
@@ -50,5 +57,13 @@ class LiteRTRuntime:
         self, ids: np.ndarray, states: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray]:
         """Read a symbol of each text; give log-probabilities of the next one."""
+        log_probs, after, _ = self.look(ids, states)
+        return log_probs, after
+
+    def look(
+        self, ids: np.ndarray, states: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray, dict[str, np.ndarray]]:
+        """Do the same and give the gates meanwhile."""
         found = self._graph(ids=ids, states=states)
-        return found["log_probs"], found["states"]
+        gates = {gate: found[name] for gate, name in self._gates.items()}
+        return found["log_probs"], found["states"], gates

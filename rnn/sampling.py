@@ -2,11 +2,12 @@
 
 from collections.abc import Iterable, Iterator
 from itertools import chain
+from typing import Any
 
 import numpy as np
 
 from rnn.bundles import find_bundle
-from rnn.runtime import load_runtime
+from rnn.runtime import Runtime, load_runtime
 from rnn.symbols import Symbols
 from rnn.writer import draw, search
 from shared.console.progress import plain
@@ -15,8 +16,22 @@ from shared.errors import AppError
 SHOWN = 20
 
 
-def sample(
-    bundle: str | None,
+def sample(bundle: str | None, prime: str, length: int, **how: Any) -> Iterator[str]:
+    """Write on from a prime with a bundle, see `rnn.bundles.find_bundle`.
+
+    Args:
+        prime, length, how: see `write_on`.
+
+    Raises:
+        AppError: if there is no such bundle, or the prime has unknown symbols.
+    """
+    _, symbols, runtime = load_runtime(find_bundle(bundle))
+    return write_on(symbols, runtime, prime, length, **how)
+
+
+def write_on(
+    symbols: Symbols,
+    runtime: Runtime,
     prime: str,
     length: int,
     *,
@@ -28,22 +43,20 @@ def sample(
     """Write on from a prime.
 
     Args:
-        bundle: see `rnn.bundles.find_bundle`.
+        symbols, runtime: the model.
         prime: how the text begins.
         length, temperature, top_k, seed: see `rnn.writer.draw`.
         beam_size: at least 1 searches, see `rnn.writer.search`, and draws nothing.
 
     Yields:
-        the prime and what is written, piece by piece, safe to show on a terminal.
+        the prime and what is written, piece by piece, safe to show on a terminal: as
+        many as `Symbols.begin` gives ids, and then `length`.
 
     Raises:
-        AppError: if there is no such bundle, or the prime has unknown symbols.
+        AppError: if the prime has unknown symbols.
     """
-    _, symbols, runtime = load_runtime(find_bundle(bundle))
     check_prime(symbols, prime)
-    begun, characters = symbols.encode(prime), symbols.units == "character"
-    if not characters:
-        begun = begun[:-1]  # the line goes on
+    begun, characters = symbols.begin(prime), symbols.units == "character"
     start = np.concatenate([symbols.start, begun])
     ids: Iterable[int]
     if beam_size:

@@ -69,6 +69,11 @@ class Symbols:
         end = EOS if self.units == "word" else self._ids.get("\n")
         return np.array([BOS, *([end] if end else [])], np.int32)
 
+    def begin(self, text: str) -> np.ndarray:
+        """Turn the beginning of a text into ids int32 (N,), to be gone on with."""
+        ids = self.encode(text)
+        return ids if self.units == "character" else ids[:-1]  # the line goes on
+
     def split(self, text: str) -> str | list[str]:
         """Part a text into symbols, of which each has an id, see `encode`.
 

@@ -36,7 +36,7 @@ def draw(
 
     Args:
         runtime: the model.
-        prime: int (N,), what it begins with, see `rnn.symbols.Symbols.start`.
+        prime: int (N,), what it begins with, see `rnn.symbols.Symbols.begin`.
         length: symbols to write.
         temperature: what log-probabilities are divided by; 0 is the likeliest symbol.
         top_k: each symbol is one of so many likeliest; 0 is all.

@@ -117,21 +117,18 @@ def unusual_net():
         x = layers.Conv2D(12, (16, 8), strides=(16, 8), activation="relu")(image)
         return keras.Model(image, x, name="strips")
 
-    class PlainCell(layers.Layer):
-        state_count = 1
-
-        def __init__(self, units):
-            super().__init__()
-            self.units = units
-            self.mix = layers.Dense(units, activation="tanh")
-
+    class PlainCell(cells.Cell):
         def build(self, inputs_shape, state_shape=None):
+            self.mix = layers.Dense(self.units, activation="tanh")
             self.mix.build((*inputs_shape[:-1], inputs_shape[-1] + self.units))
             self.built = True
 
-        def call(self, inputs, state):
-            h = self.mix(ops.concatenate([inputs, state[0]], axis=-1))
-            return h, (h,)
+        def project(self, inputs):
+            return inputs
+
+        def advance(self, projected, state):
+            h = self.mix(ops.concatenate([projected, state[0]], axis=-1))
+            return {}, (h,)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(names.ENCODERS, "strips", names.Source(strips, "unit"))

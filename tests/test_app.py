@@ -31,6 +31,7 @@ ALL_OPTIONS = (
     *("--captioner", "a", "--captioner", "b", "--vqa", "c", "--host", "::1"),
     *("--port", "0", "--mcp", "--max-upload", "5", "--open"),
     *("--host-name", "a.example", "--host-name", "b", "--proxy", "10.0.0.1"),
+    *("--root-path", "/a", "--rnn", "d"),
 )
 
 
@@ -56,7 +57,7 @@ def test_without_options_it_is_for_this_computer_alone(served):
 def test_options_arrive(served):
     cli.main(["demo", *ALL_OPTIONS])
     folders = [Path("a"), Path("b")], [Path("c")]
-    more = ["a.example", "b"], ["10.0.0.1"]
+    more = ["a.example", "b"], ["10.0.0.1"], "/a", [Path("d")]
     assert served == [Settings(*folders, "::1", 0, [], True, 5, True, *more)]
 
 

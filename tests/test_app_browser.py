@@ -46,7 +46,7 @@ MAN, CAT, COFFEE = (
     ROOT / "examples" / f"{name}.jpg" for name in ("photographer", "cat", "coffee")
 )
 DESKTOP, PHONE = {"width": 1280, "height": 900}, {"width": 390, "height": 844}
-TABS = ("Describe", "Ask", "Folder", "About")
+TABS = ("Describe", "Ask", "Folder", "Look inside", "About")
 RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa"]
 CAMERA = ("--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream")
 HARMLESS = "Method not implemented."  # Gradio's, a warning
@@ -510,6 +510,108 @@ def test_questions_make_a_list(page: Page) -> None:
     )
 
 
+def look_inside(page: Page) -> Locator:
+    """Open the tab that looks inside, and give the colored text."""
+    page.get_by_role("tab", name="Look inside").click()
+    passage = page.locator(".cells-text")
+    passage.wait_for()
+    return passage
+
+
+def colors(page: Page) -> list[str]:
+    return page.eval_on_selector_all(
+        "[data-at]", "nodes => nodes.map(node => node.style.background)"
+    )
+
+
+def test_a_text_is_colored_as_it_is_typed(page: Page) -> None:
+    passage = look_inside(page)
+    expect(passage).to_contain_text("Well, Prince, so Genoa")
+    field = page.get_by_label("Text", exact=True)
+    field.fill('He bowed. "Yes, my dear')
+    expect(passage).to_have_text('He bowed. "Yes, my dear')
+    field.press("End")
+    field.press_sequentially(' friend," he said. ')
+    text = 'He bowed. "Yes, my dear friend," he said. '
+    expect(passage).to_have_text(text)
+    page.get_by_role("button", name="289 off inside quotes").click()
+    within, after = text.index("friend"), text.index("said")
+    page.wait_for_function(
+        """(at) => {
+          const [inside, after] = at.map((place) =>
+            document.querySelector(`[data-at="${place}"]`).style.background);
+          return inside.includes("cold") && after.includes("warm");
+        }""",
+        arg=[within, after],
+    )
+    before = colors(page)
+    page.get_by_role("radio", name="forget gate f").check()
+    assert colors(page) != before
+    expect(page.locator(".cells-scale")).to_have_text("01")
+    number = page.get_by_label("Cell", exact=True)
+    number.fill("21")
+    expect(page.get_by_role("button", name="21 falls along a line")).to_have_attribute(
+        "aria-pressed", "true"
+    )
+    here = page.locator(".sr-here")
+    passage.focus()
+    expect(here).to_have_text(re.compile(r"“H”: forget gate f \d\.\d\d\."))
+    passage.press("End")
+    passage.press("ArrowLeft")
+    expect(here).to_have_text(re.compile(r"“\.”: forget gate f \d"))
+    field.fill("naïve")
+    note = page.locator("#inside").get_by_text("The model does not know 'ï'")
+    expect(note).to_be_visible()
+    page.get_by_role("button", name="Clear").click()
+    expect(passage).to_have_count(0)
+    expect(page.get_by_text("Type or paste a text above.")).to_be_visible()
+
+
+def test_the_model_goes_on_with_the_text(page: Page) -> None:
+    look_inside(page)
+    written, slider = page.locator(".sr-goes-on"), page.get_by_label("Temperature")
+    expect(written).to_contain_text(re.compile(r"in French\. .{9}", re.DOTALL))
+    first = written.inner_text()
+    seed = page.locator("#goes-on").get_by_text("Seed")
+    drawn = seed.inner_text()
+    slider.focus()
+    for _ in range(20):
+        slider.press("ArrowRight")
+    expect(written).not_to_have_text(first)
+    expect(seed).to_have_text(drawn)
+    for _ in range(20):
+        slider.press("ArrowLeft")
+    expect(written).to_have_text(first, use_inner_text=True)  # the same seed again
+    page.get_by_role("button", name="Write another").click()
+    expect(written).not_to_have_text(first)
+    expect(seed).not_to_have_text(drawn)
+    field = page.get_by_label("Text", exact=True)
+    field.fill("Prince Andrew ")
+    expect(written).to_contain_text(re.compile(r"^Prince Andrew .{9}", re.DOTALL))
+    field.fill("naïve")
+    alert = page.locator("#goes-on").get_by_role("alert")
+    expect(alert).to_contain_text("The text has characters that the model does not")
+    expect(written).to_be_hidden()
+
+
+def test_the_cells_that_wrote_the_caption_are_shown(page: Page) -> None:
+    passage = look_inside(page)
+    page.get_by_role("radio", name="The caption just made").check()
+    expect(page.get_by_text("No photo was described yet")).to_be_visible()
+    describe(page, lambda: bring(page, "paste", MAN))  # which shows that tab
+    said = words(page)
+    page.get_by_role("tab", name="Look inside").click()
+    expect(passage).to_have_text(f"(start) {' '.join(said)} ", use_inner_text=False)
+    assert len(set(colors(page))) > 1
+    expect(page.get_by_text("LiteRT export has no gates")).to_be_visible()
+    page.get_by_role("radio", name="surprise").check()
+    assert len(set(colors(page))) > 1
+    expect(page.locator("#goes-on section")).to_be_hidden()
+    page.get_by_role("radio", name="A text of yours").check()
+    page.get_by_role("button", name="Take the caption just made").click()
+    expect(passage).to_have_text(re.compile(" ".join(said), re.IGNORECASE))
+
+
 def write_broken_photos(folder: Path) -> list[Path]:
     stored = io.BytesIO()
     noise = np.random.default_rng(0).integers(0, 256, (300, 300, 3), np.uint8)
@@ -568,8 +670,10 @@ def test_all_can_be_done_by_keyboard(page: Page) -> None:
     describe(page, lambda: choose(page, MAN))
     page.get_by_role("button", name="How it is written").click()
     expect(page.get_by_label("It starts with")).to_be_visible()
-    for tab in ("Describe", "Ask"):
+    for tab in ("Describe", "Ask", "Look inside"):
         page.get_by_role("tab", name=tab).click()
+        if tab == "Look inside":
+            look_inside(page)
         page.evaluate("document.activeElement.blur(); scrollTo(0, 0)")
         unreached = page.evaluate(
             """() => {
@@ -715,6 +819,12 @@ def walk(page: Page) -> Iterator[str]:
     page.get_by_role("button", name="Take the photo").wait_for()
     yield "camera"
     page.keyboard.press("Escape")
+    look_inside(page).focus()
+    page.locator(".sr-before").wait_for()
+    yield "inside"
+    page.get_by_role("radio", name="The caption just made").check()
+    page.get_by_text("LiteRT export has no gates").wait_for()
+    yield "inside-caption"
     page.get_by_role("tab", name="About").click()
     for card in page.locator("#about-tab button.label-wrap").all():
         card.click()

@@ -26,7 +26,7 @@ from shared.bundles.manifests import digest
 from shared.concepts.graph import CONCEPTS
 from shared.console.quiet import muted
 from shared.errors import AppError
-from shared.text.vocabulary import SPECIAL_WORDS, Vocabulary
+from shared.text.vocabulary import BOS, SPECIAL_WORDS, Vocabulary
 
 ROOT = Path(__file__).parents[1]
 KINDS = {
@@ -215,6 +215,39 @@ def test_both_runtimes_heed_the_bias_of_each_photo(pair_of, kind):
         found.append((tokens[:2], log_probs[:2]))
     np.testing.assert_array_equal(found[0][0], found[1][0])
     np.testing.assert_allclose(found[0][1], found[1][1], atol=1e-3)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_both_runtimes_trace_what_cells_do(pair_of, kind):
+    traces, words = [], ["a", "dog", "hat"]
+    for captioner in pair_of(kind):
+        looked = captioner.look(captioner.read(photo(1))[None])
+        traces.append(captioner.trace(looked, words))
+        weighed = captioner.runtime.read(
+            looked.found, VOCABULARY.encode(words, 3)[:3], captioner.request()[1]
+        )
+        said = [weighed[0, t, VOCABULARY.ids[word]] for t, word in enumerate(words)]
+        assert np.isnan(traces[-1].log_probs[0])
+        np.testing.assert_allclose(traces[-1].log_probs[1:], said, atol=1e-5)
+    keras, litert = traces
+    cells = 8 * KINDS[kind].get("layers", 1)
+    assert keras.outputs.shape == (4, cells)
+    np.testing.assert_allclose(litert.outputs, keras.outputs, atol=1e-4)
+    assert keras.gates.keys() == {"i", "f", "o"}
+    assert litert.gates == {}
+    # h = o * tanh(c), as the search's own steps find it
+    model = pair_of(kind)[0].runtime.models[0]
+    features = pair_of(kind)[0].runtime.encode(pair_of(kind)[0].read(photo(1))[None])[
+        0
+    ][:1]
+    memory, state = model.decoder.start(model.look({"features": features})[0], 1)
+    for t, token in enumerate([BOS, *(VOCABULARY.ids[word] for word in words)]):
+        vectors = model.decoder.embedding(np.array([[token]]))
+        _, state, _ = model.decoder.step(vectors, state, memory)
+        hs = np.concatenate([np.asarray(h)[0, 0] for h in state[::2]])
+        np.testing.assert_allclose(
+            hs, keras.gates["o"][t] * keras.outputs[t], atol=1e-5
+        )
 
 
 def test_both_runtimes_name_people_neutrally(tmp_path):

@@ -78,7 +78,7 @@ def test_keys_choose_the_cell_and_the_gate_and_read_the_text(page):
     before = colors(page)
     page.get_by_role("radio", name="forget gate f").check()
     assert colors(page) != before
-    page.locator(".excerpt").first.focus()
+    page.locator(".cells-text").first.focus()
     expect(page.locator("#here")).to_have_text(re.compile(r"“.*”: forget gate f \d"))
     page.keyboard.press("End")
     page.keyboard.press("Home")

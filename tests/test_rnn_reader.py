@@ -52,6 +52,20 @@ def test_a_text_is_read_as_symbol_after_symbol(cell):
     np.testing.assert_allclose(found, step_by_step(reader, ids), atol=1e-4)
 
 
+@pytest.mark.parametrize("cell", ["lstm", "gru", "fgr", "vanilla"])
+def test_a_step_gives_the_gates_that_reading_gives(cell):
+    reader, ids = reader_of(cell), IDS[:20]
+    runtime = KerasRuntime(reader.net)
+    (piece,) = reader.read(ids, gates=True)
+    states = runtime.step(np.array([BOS], np.int32), runtime.begin(1))[1]
+    for t, index in enumerate(ids):
+        _, states, gates = runtime.look(np.array([index], np.int32), states)
+        assert gates.keys() == piece.gates[0].keys()
+        for name, both in gates.items():
+            expected = np.concatenate([layer[name][t] for layer in piece.gates])
+            np.testing.assert_allclose(both[0], expected, atol=1e-5)
+
+
 def test_an_embedding_is_read_as_well():
     reader = reader_of(embed_dim=5)
     found = whole(reader.read(IDS[:20]))

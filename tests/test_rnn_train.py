@@ -157,11 +157,18 @@ def test_every_cell_is_exported(cell, tmp_path):
         (tmp_path / PART).mkdir()
         (tmp_path / PART / name).write_bytes(content)
     ids = np.random.default_rng(0).integers(4, 20, 30)
-    found, expected = (
-        mean_log_prob(runtime, ids)
-        for runtime in (LiteRTRuntime(tmp_path, config, 20), KerasRuntime(net))
-    )
+    runtimes = LiteRTRuntime(tmp_path, config, 20), KerasRuntime(net)
+    found, expected = (mean_log_prob(runtime, ids) for runtime in runtimes)
     assert found == pytest.approx(expected, abs=0.01)
+    states = np.random.default_rng(1).normal(0, 0.5, (2, net.state_size))
+    litert, keras = (
+        runtime.look(np.array([4, 5], np.int32), states.astype(np.float32))[2]
+        for runtime in runtimes
+    )
+    assert litert.keys() == keras.keys()
+    for name, gate in keras.items():
+        assert gate.shape == (2, 2 * 6)
+        np.testing.assert_allclose(litert[name], gate, atol=0.02)
 
 
 @LITERT

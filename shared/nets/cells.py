@@ -141,6 +141,14 @@ class Cell(keras.layers.Layer):
         raise NotImplementedError
 
 
+def side_by_side(layers):
+    """Join the gates of cells on one another, float (..., U) by name, to (..., L U)."""
+    return {
+        name: ops.concatenate([gates[name] for gates in layers], axis=-1)
+        for name in layers[0]
+    }
+
+
 class VanillaCell(Cell):
     """The simple recurrent net: h' = tanh(W x + U h + b).
 

@@ -20,7 +20,8 @@ os.environ.setdefault("MPLBACKEND", "agg")
 
 ASSETS_URL = f".{MOUNTED}"  # from the page, wherever it is
 # The later ones use the first.
-SCRIPTS = ("page", "heat", "caption", "answers", "folder")
+SCRIPTS = ("page", "heat", "caption", "answers", "folder", "cells", "look")
+STYLES = ("page.css", "cells.css")
 HEAD = "".join(f'<script src="{ASSETS_URL}/{name}.js"></script>' for name in SCRIPTS)
 HELP = "{ trigger, watch, server, upload }"  # what Gradio lends a part of the page
 MOST_CARD = 50_000  # letters of a bundle's card that are shown; ours have 5,000

@@ -36,6 +36,7 @@ Object.assign(
           return;
         }
         stage.pin(null);
+        sightread.caption = value?.words ? value : null; // for the tab that looks inside
         sentence.textContent = value?.captions?.[value.chosen].text ?? "";
         rest.replaceChildren(...parts(value, steer));
         if (made) rest.querySelector(made.focus)?.focus();

@@ -211,7 +211,7 @@ globalThis.sightread ??= (() => {
       stage.refuse(`${photo.name} has ${size} MB; photos of up to ${most} MB can be taken.`);
       return;
     }
-    if (selected("about-tab")) tab("describe-tab").click();
+    if (selected("about-tab") || selected("look-tab")) tab("describe-tab").click();
     const chosen = new DataTransfer();
     chosen.items.add(photo);
     stage.wait();
@@ -317,6 +317,7 @@ globalThis.sightread ??= (() => {
   return {
     ...{ bar, button, download, html, lookButton, lookOn, make, percent, problem, promise },
     stage,
+    caption: null, // the last one that was shown, as `showCaption` is given it
     ...{ showStage, showExamples, takePhotos },
   };
 })();
