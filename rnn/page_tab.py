@@ -177,7 +177,9 @@ class LookTab:
             AppError: if it is not as above, or the model does not know the text.
         """
         _, symbols, runtime = self._choose(asked)
-        text, heat, seed = _read_text(asked), *map(asked.get, ("temperature", "seed"))
+        text = _read_text(asked)
+        heat: Any = asked.get("temperature")
+        seed: Any = asked.get("seed")
         if type(heat) not in (int, float) or not 0 <= heat <= HOTTEST:
             raise AppError(f"The temperature is a number from 0 to {HOTTEST:g}.")
         if type(seed) is not int or not 0 <= seed <= MOST_SEED:

@@ -597,7 +597,7 @@ def test_the_model_goes_on_with_the_text(page: Page) -> None:
 def test_the_cells_that_wrote_the_caption_are_shown(page: Page) -> None:
     passage = look_inside(page)
     page.get_by_role("radio", name="The caption just made").check()
-    expect(page.get_by_text("No photo was described yet")).to_be_visible()
+    expect(page.get_by_text("There is no caption now")).to_be_visible()
     describe(page, lambda: bring(page, "paste", MAN))  # which shows that tab
     said = words(page)
     page.get_by_role("tab", name="Look inside").click()
@@ -819,6 +819,8 @@ def walk(page: Page) -> Iterator[str]:
     page.get_by_role("button", name="Take the photo").wait_for()
     yield "camera"
     page.keyboard.press("Escape")
+    page.get_by_role("tab", name="Describe").click()
+    describe(page, lambda: fill(page, "must", ""))
     look_inside(page).focus()
     page.locator(".sr-before").wait_for()
     yield "inside"

@@ -172,7 +172,7 @@ Object.assign(
         if (inside.ofCaption ? !words : !text) {
           this.asking.drop();
           const missing = inside.ofCaption
-            ? "No photo was described yet: drop one on the page, and come back here."
+            ? "There is no caption now: drop a photo on the page, and come back here."
             : "Type or paste a text above.";
           this.forget(html`<p class="sr-note">${missing}</p>`);
           return;
