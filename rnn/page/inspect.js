@@ -44,14 +44,14 @@
 
   // ---- the text and its colors
 
-  const scale = new cells.Scale();
+  const scale = new cellText.Scale();
   const passages = []; // each with its place in the lines, "first"
 
   function write() {
     let first = 0;
     for (const { heading, symbols } of data.excerpts) {
       const id = `excerpt-${first}`;
-      const passage = new cells.Passage(symbols, data.unit, id, tell);
+      const passage = new cellText.Passage(symbols, data.unit, id, tell);
       passages.push(Object.assign(passage, { first }));
       $("text").append(make("h3", { id, textContent: heading }), passage.root);
       first += symbols.length;

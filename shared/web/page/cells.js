@@ -4,7 +4,7 @@
 
 "use strict";
 
-globalThis.cells ??= (() => {
+globalThis.cellText ??= (() => {
   const DIGITS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
   const LEVEL = Object.fromEntries([...DIGITS].map((digit, i) => [digit, i / 63]));
   const STEPS = { ArrowRight: 1, ArrowLeft: -1, Home: -Infinity, End: Infinity };

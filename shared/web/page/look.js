@@ -147,7 +147,7 @@ Object.assign(
 
       shown() {
         this.views = html`<div></div>`;
-        this.scale = new cells.Scale();
+        this.scale = new cellText.Scale();
         this.here = html`<p class="sr-here" role="status"></p>`;
         this.notes = html`<div></div>`;
         this.text = html`<div></div>`;
@@ -272,7 +272,7 @@ Object.assign(
         const key = JSON.stringify([unit, symbols]);
         if (this.passage?.key === key) return;
         const at = this.passage?.at ?? null;
-        this.passage = new cells.Passage(symbols, unit, "sr-inside-text", () => this.tell());
+        this.passage = new cellText.Passage(symbols, unit, "sr-inside-text", () => this.tell());
         this.passage.key = key;
         this.text.replaceChildren(this.passage.root);
         this.color();
