@@ -25,7 +25,7 @@ from captioner.photo_captioner import PhotoCaptioner
 from captioner.predict import load_bundle
 from captioner.runtime import Runtime
 from captioner.runtime_keras import KerasRuntime, Search
-from captioner.runtime_litert import MORE, LiteRTRuntime
+from captioner.runtime_litert import LOOK, MORE, STEP, LiteRTRuntime
 from captioner.search.decoding import Sequences
 from captioner.search.rules import Rules, make_rules
 from shared.bundles import folder as bundles
@@ -45,6 +45,7 @@ from shared.nets.export import (
     trace_encoder,
     write_litert,
 )
+from shared.nets.traces import GATE
 
 BATCH_SIZE = 16
 ONNX_OPSET = 18
@@ -183,7 +184,8 @@ def _check_libraries(form: str) -> None:
 def _write_litert(
     model: Captioner, rules: Rules, images: np.ndarray, precision: Precision
 ) -> Files:
-    return write_litert(trace_graphs(model), model.weights, images, precision)
+    graphs = trace_graphs(model)
+    return write_litert(graphs, model.weights, images, precision, {LOOK: STEP})
 
 
 def _load_litert(folder: Path, batch_size: int) -> LiteRTRuntime:
@@ -228,7 +230,8 @@ class _Graphs:
             for name, value in start.structured_outputs.items()
         }
         tokens = tf.TensorSpec((None, None), tf.int32, "tokens")
-        graphs["step"] = trace(self.step, tokens, **specs)
+        graphs[STEP] = trace(self.step, tokens, **specs)
+        graphs[LOOK] = trace(self.look_at, tokens, **specs)
         return graphs
 
     def start(self, features: Any, said: Any = None) -> dict[str, Any]:
@@ -242,14 +245,23 @@ class _Graphs:
         return {"where": self.concepts.where(odds)}
 
     def step(self, tokens: Any, **found: Any) -> Any:
+        given, _ = self._take(self.decoder.step, tokens, found)
+        return given
+
+    def look_at(self, tokens: Any, **found: Any) -> Any:
+        given, (gates,) = self._take(self.decoder.look_at, tokens, found)
+        return given | {f"{GATE}{name}": values for name, values in gates.items()}
+
+    def _take(self, step: Callable[..., Any], tokens: Any, found: Any) -> Any:
+        """Take a step of the decoder; give the outputs, and what else it gives."""
         memory = Memory(**{n: found[n] for n in Memory._fields if n in found})
         count = sum(name.startswith("state_") for name in found)
         state = tuple(found[f"state_{i}"] for i in range(count))
         words = self.decoder.embedding(tokens)
-        hidden, state, alpha = self.decoder.step(words, state, memory)
+        hidden, state, alpha, *more = step(words, state, memory)
         log_probs = ops.log_softmax(self.decoder.predict(hidden))
         states = {f"state_{i}": part for i, part in enumerate(state)}
-        return {"log_probs": log_probs, "alpha": alpha, **states}
+        return {"log_probs": log_probs, "alpha": alpha, **states}, more
 
 
 def _whole(model: Captioner, rules: Rules) -> tuple[Callable[..., Any], Any]:

@@ -5,7 +5,8 @@ A bundle's LiteRT part, written by `captioner.export`:
     encoder.tflite   images uint8 (1, H, W, 3) -> features (1, R, D)
     start.tflite     features -> regions, keys, state_0, state_1, …
     step.tflite      tokens (B, N), regions, keys, states -> log_probs (B, N, V),
-                     alpha (B, N, R), states
+                     alpha (B, N, R), states; a second signature, look, gives gate_i,
+                     gate_f, … as well: each gate (B, N, L U), all layers side by side
 
 With concepts, start takes said (1, C) as well, and gives also concepts and
 concept_keys, which step reads as it does regions and keys. There are two more, of which
@@ -15,7 +16,8 @@ the second has no weights and runs only for those who ask:
                      `shared.concepts.graph`
     where.tflite     odds -> where (1, R, C)
 
-Older exports lack one or both; then start itself gives what concepts.tflite does.
+Older exports lack one or both, and look; then start itself gives what concepts.tflite
+does.
 
 All but step see one photo at a time: LiteRT is as fast so, and what is found in a photo
 does not depend on its batch.
@@ -23,6 +25,7 @@ does not depend on its batch.
 
 from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
+from threading import Lock
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -42,10 +45,11 @@ from shared.bundles.litert import (
 from shared.concepts.graph import CONCEPTS, ODDS, output_specs
 from shared.concepts.table import ConceptProbs
 from shared.nets.names import CELLS
-from shared.nets.traces import Step
+from shared.nets.traces import Step, find_gates
 
 EXPORT = "captioner export"
-GRAPHS = ("encoder", "start", "step")
+STEP, LOOK = "step", "look"  # signatures of one file, which share weights
+GRAPHS = ("encoder", "start", STEP)
 FILES = tuple(f"{PART}/{graph}.tflite" for graph in GRAPHS)
 WHERE = f"{PART}/where.tflite"
 MORE = (CONCEPTS, WHERE)  # of models with concepts
@@ -82,6 +86,10 @@ class LiteRTRuntime:
             _load(folder, threads, files)
             for folder, files in zip(folders, more or [()] * len(folders), strict=True)
         ]
+        self._folder, self._threads = folders[0], threads
+        self._look: Graph | None = None
+        self._cells = 0  # of the first one, see `check`
+        self._lock = Lock()
         self.grid = self._nets[0].encoder.grid
         scores = [net.step.outputs.get("log_probs") for net in self._nets]
         # Of another graph in the place of step, `check` says what it lacks.
@@ -101,6 +109,7 @@ class LiteRTRuntime:
         Raises:
             AppError: if they are not; the message names what differs.
         """
+        self._cells = configs[0].decoder.layers * configs[0].decoder.units
         for net, config, count in zip(self._nets, configs, concepts, strict=True):
             _check(net, config, vocab_size, count)
 
@@ -162,8 +171,9 @@ class LiteRTRuntime:
 
     def watch(self, looked: list[Memory], tokens: Sequence[int]) -> Iterator[Step]:
         """Read tokens about the first photo, and tell what the first model did."""
-        graph, memory = self._nets[0].step, {n: v[:1] for n, v in looked[0].items()}
+        graph, memory = self._looking(), {n: v[:1] for n, v in looked[0].items()}
         names, fixed = _state_names(memory), _fixed(graph, memory)
+        gates = find_gates(graph.outputs)
         found = {name: memory[name][:, None] for name in names}
         for token in tokens:
             states = {name: found[name] for name in names}
@@ -171,8 +181,18 @@ class LiteRTRuntime:
             yield Step(
                 found["log_probs"][0, 0],
                 np.concatenate([found[name][0, 0] for name in names]),
-                {},  # the graph gives none
+                {gate: found[name][0, 0] for gate, name in gates.items()},
             )
+
+    def _looking(self) -> Graph:
+        """Load the graph that gives gates, if there is one; few ask for it."""
+        with self._lock:
+            if not self._look:
+                self._look = step = self._nets[0].step
+                if LOOK in step.names:
+                    given = self._folder, self._threads, step, self._cells
+                    self._look = _load_look(*given)
+            return self._look
 
     def _start(self, looked: list[Memory], sequences: int) -> Any:
         """Give the search's step function, and the state before it."""
@@ -194,16 +214,25 @@ class _Net(NamedTuple):
 
 
 def _load(folder: Path, threads: int, more: Collection[str]) -> _Net:
-    def load(file: str) -> Graph:
-        return open_graph(Graph, folder, file, threads, EXPORT)
+    def load(file: str, signature: str = "") -> Graph:
+        return open_graph(Graph, folder, file, threads, EXPORT, signature)
 
     encoder, start, step = FILES
     return _Net(
         open_graph(EncoderGraph, folder, encoder, threads, EXPORT),
         load(start),
-        load(step),
+        load(step, STEP),
         *(load(file) if file in more else None for file in MORE),
     )
+
+
+def _load_look(folder: Path, threads: int, step: Graph, cells: int) -> Graph:
+    """Load the signature that gives gates of so many cells beside what `step` gives."""
+    look = open_graph(Graph, folder, FILES[-1], threads, EXPORT, LOOK)
+    gates = find_gates(look.outputs).values()
+    gate = Spec("float32", (-1, -1, cells))
+    look.check(step.inputs, step.outputs | dict.fromkeys(gates, gate))
+    return look
 
 
 def _begin(net: _Net, features: np.ndarray) -> Memory:

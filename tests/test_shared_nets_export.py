@@ -8,7 +8,7 @@ import pytest
 import tensorflow as tf
 
 from shared.bundles import folder as bundles
-from shared.bundles.litert import Graph
+from shared.bundles.litert import Graph, try_graph
 from shared.errors import AppError
 from shared.nets import export
 from shared.nets.export import export_part, read_typical, share_of_same, to_try
@@ -133,3 +133,49 @@ def test_litert_computes_what_was_traced(tmp_path, precision):
     np.testing.assert_allclose(found, expected, atol=0.03)
     numbers = np.array([[1, 2], [3, 4], [5, 6]], np.float32)
     np.testing.assert_array_equal(twice(numbers=numbers)["twice"], 2 * numbers)
+
+
+@pytest.mark.slow
+def test_signatures_of_one_file_share_its_weights(tmp_path):
+    keras.utils.set_random_seed(0)
+    layer = keras.layers.Dense(64)
+    layer.build((None, 128))
+    rows = tf.TensorSpec((None, 128), tf.float32, "rows")
+
+    def more(rows):
+        return {"sums": layer(rows), "less": -layer(rows)}
+
+    graphs = {
+        "plain": export.trace(lambda rows: {"sums": layer(rows)}, rows),
+        "more": export.trace(more, rows),
+    }
+    alone, both = (
+        export.write_litert(given, layer.weights, np.zeros(0), "", inside)
+        for given, inside in (
+            ({"plain": graphs["plain"]}, {}),
+            (graphs, {"more": "plain"}),
+        )
+    )
+    assert alone.keys() == both.keys() == {"plain.tflite"}
+    assert len(both["plain.tflite"]) < 1.5 * len(alone["plain.tflite"])
+    path = tmp_path / "plain.tflite"
+    path.write_bytes(both["plain.tflite"])
+    values = np.random.default_rng(0).normal(size=(3, 128)).astype(np.float32)
+    found = {name: Graph(path, 1, "", name)(rows=values) for name in graphs}
+    np.testing.assert_allclose(found["plain"]["sums"], found["more"]["sums"], atol=1e-5)
+    np.testing.assert_allclose(found["more"]["less"], -found["more"]["sums"], atol=1e-5)
+    try_graph(path)
+
+
+@pytest.mark.slow
+def test_each_signature_of_a_strangers_file_is_tried(tmp_path):
+    rows = tf.TensorSpec((None, 3), tf.float32, "rows")
+    graphs = {
+        "a": export.trace(lambda rows: {"twice": 2 * rows}, rows),
+        "b": export.trace(lambda rows: {"logs": tf.math.log(-1 - rows)}, rows),
+    }
+    files = export.write_litert(graphs, [], np.zeros(0), "", {"b": "a"})
+    path = tmp_path / "a.tflite"
+    path.write_bytes(files["a.tflite"])
+    with pytest.raises(ValueError, match="numbers in logs that are not finite"):
+        try_graph(path)

@@ -44,18 +44,20 @@ class Graph:
     """A graph as a function of named arrays, for one caller at a time.
 
     Args:
-        path: a .tflite file with one signature.
+        path: a .tflite file.
         threads: processors to use.
         advice: what to do about a file that is refused, a sentence.
+        name: of the signature; if there is none such, the first one is taken.
 
     Attributes:
+        names: of all signatures in the file.
         inputs, outputs: their Specs, by name.
 
     Raises:
         AppError: if it cannot be loaded, or computed.
     """
 
-    def __init__(self, path: Path, threads: int, advice: str):
+    def __init__(self, path: Path, threads: int, advice: str, name: str = ""):
         self._path, self._advice = path, advice
         with muted():  # it announces how it computes
             from ai_edge_litert.interpreter import Interpreter
@@ -63,7 +65,11 @@ class Graph:
             try:
                 interpreter = Interpreter(model_path=str(path), num_threads=threads)
                 interpreter.allocate_tensors()
-                self._run = interpreter.get_signature_runner()
+                self.names = sorted(interpreter.get_signature_list())
+                if not self.names:
+                    raise ValueError("it has no signature.")
+                chosen = name if name in self.names else self.names[0]
+                self._run = interpreter.get_signature_runner(chosen)
             except Exception as error:  # whatever it makes of a stranger's file
                 raise self._refusal("cannot be loaded by LiteRT", error) from error
         self._lock = Lock()  # while one batch is looked at, somebody may ask for more
@@ -106,7 +112,12 @@ class Graph:
 
 
 def open_graph(
-    kind: type[AnyGraph], folder: Path, name: str, threads: int, command: str
+    kind: type[AnyGraph],
+    folder: Path,
+    name: str,
+    threads: int,
+    command: str,
+    signature: str = "",
 ) -> AnyGraph:
     """Load a graph of a bundle.
 
@@ -116,13 +127,15 @@ def open_graph(
         name: of the file, as in the manifest.
         threads: processors to use.
         command: what exports a bundle again, for messages.
+        signature: see `Graph`.
 
     Raises:
         AppError: if it cannot be loaded.
     """
     path = locate(folder, name)
     again = f"Export the bundle again with `{command}`, or give --runtime keras."
-    return kind(path, threads, get_again(path, again))
+    more = [signature] if signature else []
+    return kind(path, threads, get_again(path, again), *more)
 
 
 class EncoderGraph(Graph):
@@ -198,8 +211,8 @@ def try_graph(path: Path) -> None:
     """
     _look_into(path.read_bytes())
     try:
-        graph = Graph(path, 1, "")
-        _use_twice(graph)
+        for name in Graph(path, 1, "").names:
+            _use_twice(Graph(path, 1, "", name))
     except AppError as error:
         raise ValueError(f"LiteRT says: {error.__cause__}") from error
 

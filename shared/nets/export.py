@@ -3,6 +3,7 @@
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Protocol, TypeVar
 
 import numpy as np
@@ -171,6 +172,7 @@ def write_litert(
     weights: Sequence[Any],
     images: np.ndarray,
     precision: str,
+    inside: Mapping[str, str] = MappingProxyType({}),
 ) -> Files:
     """Convert graphs to LiteRT.
 
@@ -179,18 +181,24 @@ def write_litert(
         weights: Keras variables that they use.
         images: uint8 (photos, H, W, 3), typical ones, for an encoder in int8.
         precision: of the encoder, "int8" or "float16".
+        inside: graphs that are a second signature in the file of another, with which
+            they share weights.
 
     Returns:
-        content of a .tflite file for each graph.
+        content of a .tflite file for each other graph.
     """
     files = {}
-    for name, graph in graphs.items():
+    for name in graphs:
+        if name in inside:
+            continue
+        chosen = {name: graphs[name]}
+        chosen |= {n: graphs[n] for n, file in inside.items() if file == name}
         # Each is saved alone: beside others its tensors would be numbered by them, and
         # siblings would not have the same bytes.
         with tempfile.TemporaryDirectory() as saved:
-            save_graphs({name: graph}, weights, Path(saved))
+            save_graphs(chosen, weights, Path(saved))
             converter = tf.lite.TFLiteConverter.from_saved_model(
-                saved, signature_keys=[name]
+                saved, signature_keys=[*chosen]
             )
             # Matrices in int8, what is multiplied with them in int8 on the fly.
             converter.optimizations = [tf.lite.Optimize.DEFAULT]
