@@ -29,6 +29,7 @@ KINDS = [
 ]
 KINDS += [{"attention_units": 7, "attention": "hard"}]
 KINDS += [{"attention_units": attention, "slots": 3} for attention in (0, 7)]
+KINDS += [{"attention_units": 7, "attention": "hard", "slots": 3}]
 # The fifth has two words; the last one has a word that is not known.
 CONCEPTS = ["w4", "w5", "person", "w6", "w7 w8", "w9", "unheard"]
 WORDS = Vocabulary([*SPECIAL_WORDS, *(f"w{i}" for i in range(4, V - 1)), "person"])

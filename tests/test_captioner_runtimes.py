@@ -34,6 +34,7 @@ KINDS = {
     "unattentive": {"attention_units": 0, "tied": False},
     "stacked": {"layers": 2},
 }
+HARD = {"hard": {"attention": "hard"}}
 SEARCHES = {
     "recipe": {},
     "greedy": {"beam_size": 1},
@@ -107,7 +108,7 @@ def bundle_of(small_net, tmp_path_factory):
     def bundle_of(kind, seed=2):
         if (kind, seed) not in made:
             folder = tmp_path_factory.mktemp("bundle") / kind
-            config = tiny_config(KINDS[kind])
+            config = tiny_config({**KINDS, **HARD}[kind])
             made[kind, seed] = add_part(
                 write_tiny(folder, config, tiny_model(config, seed))
             )
@@ -197,6 +198,20 @@ def test_both_runtimes_say_the_same(pair_of, kind, search):
     if search == "prefix":
         assert all(c.text.startswith("A zebra's dog") for one in second for c in one)
     assert len({c.text for captions in second for c in captions}) > 1
+
+
+@pytest.mark.parametrize(
+    "search", ["recipe", "diverse", "must of groups", "tame sample"]
+)
+def test_hard_attention_sees_one_region_a_word_in_every_search(pair_of, search):
+    sources = [photo(seed) for seed in range(4)]
+    found = [
+        flat(one.caption_all(sources, **SEARCHES[search])) for one in pair_of("hard")
+    ]
+    check_same(*found)
+    for caption in (caption for captions in found[0] for caption in captions):
+        np.testing.assert_array_equal(caption.attention.max(-1), 1)
+        np.testing.assert_array_equal(caption.attention.sum(-1), 1)
 
 
 @pytest.mark.parametrize("kind", KINDS)

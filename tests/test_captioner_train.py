@@ -117,6 +117,7 @@ def run(tmp_path, data):
 
 TOLD = {**FROZEN, "texts": 0.5, "blind": 0.3}
 WITH_CONCEPTS = TOP + "\n[concepts]\nslots = 3\nunits = 6\nalways = []\n"
+HARD = 'attention = "hard"'
 SHAPES = ("circle", "square", "red", "green", "blue")
 
 
@@ -262,6 +263,7 @@ CASES = {
     "reward": ([{**FROZEN, "epochs": 1}, CRITICAL], 7),
     "boundary": ([FROZEN, JOINT], 8),
     "told": ([TOLD], 9),
+    "hard": ([{**TOLD, "epochs": 1, "scheduled_sampling": 0.5}, CRITICAL], 10),
     "second stage": ([{**FROZEN, "epochs": 1}, {**JOINT, "average": 0.9}], 7),
 }
 
@@ -273,8 +275,11 @@ def test_a_run_broken_off_ends_as_one_that_was_not(
 ):
     stages, steps = CASES[case]
     given = {}
-    if case == "told":
+    if case in ("told", "hard"):
         given = {"top": WITH_CONCEPTS, "concepts": concepts, "texts": [texts]}
+    if case == "hard":  # with all that it could get in the way of
+        given["top"] = WITH_CONCEPTS.replace("[decoder]", f"[decoder]\n{HARD}")
+    monkeypatch.setattr(train_module, "finish", lambda *given: None)  # takes long
     run(*stages, out="whole", **given)
     monkeypatch.setattr(training, "CHECKPOINT_SECONDS", -1)  # after every step
     with pytest.raises(Killed):
@@ -863,6 +868,39 @@ def test_a_captioner_learns_new_words_and_keeps_the_old(run, tmp_path):
     assert recipe["decoder"]["units"] == 16
     with pytest.raises(AppError, match=r"encoder: unknown key"):
         run(FROZEN, from_bundle=bundle, out="third")
+
+
+@pytest.mark.slow
+def test_hard_attention_is_trained_further(run, tmp_path):
+    """First new words alone, which leave the rest as it is, and then all of it."""
+    bundle = run(
+        {**FROZEN, "epochs": 1}, top=TOP.replace("[decoder]", f"[decoder]\n{HARD}")
+    )
+    words, old = load_bundle(bundle)[1:]
+    photos = write_shapes(tmp_path / "photos", 20)
+    table = photos / "captions.csv"
+    table.write_text(table.read_text().replace("red", "scarlet"))
+    seen, prepare = [], CaptionTask.prepare
+
+    def remember(self, stage):
+        seen.append(values(self.model.decoder.weights))
+        prepare(self, stage)
+
+    config = tmp_path / "finetune.toml"
+    stages = [{**FROZEN, "name": "words", "epochs": 1, "learns": "new words"}, FROZEN]
+    config.write_text(
+        "[vocabulary]\nmin_count = 1\nmax_words = 5\n" + format_stages(stages)
+    )
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(CaptionTask, "prepare", remember)
+        tuned = run(config=str(config), data=photos, from_bundle=bundle, out="more")
+    for before, between in zip(values(old.decoder.weights), seen[1], strict=True):
+        np.testing.assert_array_equal(between[tuple(map(slice, before.shape))], before)
+    captioner = load_captioner(tuned)
+    assert captioner.vocabulary.words == (*words.words, "scarlet")
+    assert captioner.config.decoder.attention == "hard"
+    (caption, *_) = captioner.caption(photos / "0.png")
+    np.testing.assert_array_equal(caption.attention.max(-1), 1)
 
 
 @pytest.mark.slow
