@@ -1,6 +1,7 @@
 """Bundles as somebody could have changed them, and a process that uses them.
 
-Run by hand for more than the tests do: `python tests/hostile.py 1000`.
+Run by hand for more than the tests do: `python tests/hostile.py 1000`, or of one task
+alone, from a first number on: `python tests/hostile.py 150 0 rnn`.
 """
 
 import ctypes
@@ -27,6 +28,8 @@ import numpy as np
 ROOT = Path(__file__).parents[1]
 DETECTOR = ROOT / "shared" / "vision" / "yolox_nano.tflite"
 MEGABYTES, SECONDS = 1000, 10
+TASKS, RUNTIMES = ("captioner", "vqa", "rnn"), ("litert", "keras")
+TEXT = "text.txt"  # beside a bundle, for language models to read
 LARGE = 3 * 2**30
 
 # ---- what is done to one file
@@ -108,6 +111,7 @@ VALUES = [
     *("1979-05-27", "[" * 3000, "{a=" * 3000, "'" + "a" * 10**5 + "'", "0.5", "1e-320"),
     *("'efficientnet_v2_b0'", "'convnext_base'", "'sample'", "'boxes'", "'choices'"),
     *("'crop'", "'concat'", "'soft'", "'average'", "'mixed_bfloat16'", "'character'"),
+    *("'word'", "'gru'", "'fgr'", "'identity'", "'hard'"),
 ]
 
 
@@ -414,6 +418,8 @@ def use(folder, task, runtime, common):
         captioner.alternatives(photo, "a dog")
         if captioner.concept_words:
             captioner.concepts(photo)
+    elif task == "rnn":
+        read_and_write(folder, runtime)
     else:
         from vqa.predict import load_vqa
 
@@ -421,6 +427,22 @@ def use(folder, task, runtime, common):
         answerer.ask(photo, "is it red?", blind=True)
         answerer.ask(photo, "how many dogs are there?")
         answerer.ask(photo, "what color is it?", choices=("red", "blue"))
+
+
+def read_and_write(folder, runtime):
+    """Do what `rnn sample` does, with LiteRT, or `rnn inspect`, with Keras."""
+    from rnn.inspect_page import make_page
+    from rnn.inspecting import look_inside
+    from rnn.sampling import sample
+    from rnn.subjects import open_subject
+
+    if runtime == "litert":
+        for options in ({"seed": 1}, {"beam_size": 3}):
+            "".join(sample(folder, "", 20, **options)).encode(errors="surrogateescape")
+        return
+    text = [str(folder.parent / TEXT)]
+    subject = open_subject(folder, text, 1000, None, lambda line: None)
+    make_page(subject, look_inside(subject)).encode()
 
 
 def try_one(folder, **request):
@@ -500,13 +522,14 @@ class Watch:
             return False
 
 
-def run(bundles, count, folder, first=0):
+def run(bundles, count, folder, first=0, tasks=TASKS):
     """Use changed bundles.
 
     Args:
-        bundles: folders by task, and by task and "concepts".
+        bundles: folders by task, and of two by task and "concepts".
         count: of changed bundles.
         first: number of the first one; the same number is changed in the same way.
+        tasks: one after the other.
 
     Yields:
         Case.
@@ -525,15 +548,15 @@ def run(bundles, count, folder, first=0):
     )
     outside = folder / "outside"
     outside.mkdir()
+    (folder / TEXT).write_text('He said "one (or two)" here.\nThen "no".\n' * 40)
     (outside / "secret").write_text("what is nobody's business\n" * 400)
     try:
         for index in range(first, first + count):
             rng = random.Random(index)
-            task, runtime, concepts = (
-                ("captioner", "vqa")[index % 2],
-                ("litert", "keras")[index // 2 % 2],
-                ("", " concepts")[index // 4 % 2],
-            )
+            turn, task = index // len(tasks), tasks[index % len(tasks)]
+            runtime, concepts = RUNTIMES[turn % 2], ("", " concepts")[turn // 2 % 2]
+            if task == "rnn":
+                concepts = ""
             place, common = folder / "bundle", folder / "common"
             for old in (place, common):
                 shutil.rmtree(old, ignore_errors=True)
@@ -569,7 +592,7 @@ def run(bundles, count, folder, first=0):
 
 
 def make_bundles(folder):
-    """Write small bundles of both tasks, with concepts and without, for LiteRT too."""
+    """Write small bundles of all tasks, with concepts and without, for LiteRT too."""
     import conftest
 
     from captioner.export import FORMS
@@ -593,6 +616,8 @@ def make_bundles(folder):
         bundles[f"vqa{kind}"] = conftest.write_tiny_vqa(place, config, model)
         graphs = write_graphs(model, config.vocabulary.max_words, images, "float16")
         add_part(place, "litert", graphs, "## LiteRT\n")
+    place = folder / "rnn"
+    bundles["rnn"] = conftest.write_language_model(place, graph=True, layers=2)
     return bundles
 
 
@@ -604,8 +629,9 @@ def main():
     kinds, most_memory, most_used, failed = Counter(), 0, 0.0, 0
     with tempfile.TemporaryDirectory() as name:
         first = int(sys.argv[2]) if len(sys.argv) > 2 else 0
+        tasks = sys.argv[3:] or TASKS
         for done, result, most, used, wrong in run(
-            make_bundles(Path(name)), int(sys.argv[1]), Path(name), first
+            make_bundles(Path(name)), int(sys.argv[1]), Path(name), first, tasks
         ):
             kinds[result.partition(":")[0][:20]] += 1
             most_memory, most_used = max(most_memory, most), max(most_used, used)
