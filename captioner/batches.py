@@ -11,6 +11,7 @@ import numpy as np
 from shared.concepts.imagined import Imagined
 from shared.data.captioned import Record
 from shared.data.mixing import Batch, Look, choose_mirrored
+from shared.text.sentences import Sentences
 from shared.text.vocabulary import BOS, Vocabulary
 
 
@@ -36,17 +37,23 @@ class Captions:
     Args:
         records: photos; each has at least one caption.
         max_length: T, counting eos.
+        said: all captions of the records in their order, if they are split already.
+
+    Attributes:
+        rows: for each photo its captions, int32 (captions, T).
     """
 
     def __init__(
-        self, records: Sequence[Record], vocabulary: Vocabulary, max_length: int
+        self,
+        records: Sequence[Record],
+        vocabulary: Vocabulary,
+        max_length: int,
+        said: Sentences | None = None,
     ):
-        self.rows = [
-            np.stack(
-                [vocabulary.encode(vocabulary.split(c), max_length) for c in r.captions]
-            )
-            for r in records
-        ]
+        if said is None:
+            said = split_captions(records, vocabulary)
+        ends = np.cumsum([len(record.captions) for record in records])
+        self.rows = np.split(said.encode(vocabulary, max_length), ends[:-1])
 
     def draw(
         self, rows: np.ndarray, count: int, rng: np.random.Generator
@@ -65,6 +72,11 @@ class Captions:
             )
             drawn.append(captions[order[:count]])
         return np.stack(drawn)
+
+
+def split_captions(records: Iterable[Record], vocabulary: Vocabulary) -> Sentences:
+    """Split all captions of photos into words, one after the other."""
+    return Sentences(vocabulary.split(c) for r in records for c in r.captions)
 
 
 def shift(targets: np.ndarray) -> np.ndarray:

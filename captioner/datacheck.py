@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import get_args
 
 from captioner.config import VocabularyConfig
 from shared.console.progress import counted
@@ -128,12 +128,6 @@ class DatasetCheck(PhotoCheck):
         return self.report({"captions": self.captions}, "\n".join(filter(None, about)))
 
 
-class _Caption(NamedTuple):
-    name: str  # of the photo
-    text: str
-    words: list[str]
-
-
 def check_dataset(
     records: Sequence[Record],
     vocabulary: VocabularyConfig | None = None,
@@ -155,46 +149,45 @@ def check_dataset(
     wanted = vocabulary or VocabularyConfig()
     photos = check_photos(records, progress)
     unreadable = photos.unreadable
-    written: dict[Split, list[_Caption]] = {"train": [], "dev": [], "test": []}
-    for record in records:
-        written[record.split] += [
-            _Caption(record.name, text, split_words(text, wanted.units))
-            for text in record.captions
-            if any(map(str.isalnum, text))
-        ]
-    readable = {
-        split: [caption for caption in captions if caption.name not in unreadable]
-        for split, captions in written.items()
-    }
-    train, dev = ([c.words for c in readable[split]] for split in ("train", "dev"))
-    known = Vocabulary.from_sentences(train, wanted.min_count, first)
-    counts = Counter(word for sentence in train for word in sentence)
-    every = [caption for captions in written.values() for caption in captions]
-    captioned = {caption.name for caption in every}
+    written: Counter[Split] = Counter()
+    words: dict[Split, Counter[str]] = {split: Counter() for split in get_args(Split)}
+    every: list[str] = []
+    captioned: dict[str, Split] = {}
+    long: list[tuple[str, str]] = []
+    for record in records:  # words are counted and dropped: COCO's take half a gigabyte
+        texts = [text for text in record.captions if any(map(str.isalnum, text))]
+        written[record.split] += len(texts)
+        every += texts
+        if texts:
+            captioned[record.name] = record.split
+        for text in texts:
+            found = split_words(text, wanted.units)
+            if len(found) > wanted.max_words:
+                long.append((record.name, text))
+            if record.name not in unreadable:
+                words[record.split].update(found)
+    known = Vocabulary.from_counts(words["train"], wanted.min_count, first)
+    learnt = Counter(s for name, s in captioned.items() if name not in unreadable)
     return DatasetCheck(
         **vars(photos),
-        captions={split: len(captions) for split, captions in written.items()},
+        captions={split: written[split] for split in get_args(Split)},
         without_caption=tuple(r.name for r in records if r.name not in captioned),
         empty_captions=tuple(
             r.name
             for r in records
             if r.name in captioned and not all(map(str.strip, r.captions))
         ),
-        long_captions=tuple(
-            (caption.name, caption.text)
-            for caption in every
-            if len(caption.words) > wanted.max_words
-        ),
-        same_captions=_repeated([caption.text for caption in every]),
+        long_captions=tuple(long),
+        same_captions=_repeated(every),
         drawn=sum(record.is_drawn for record in records),
-        glued=find_glued([c.text for c in every]) if wanted.units == "word" else "",
-        learn=len({caption.name for caption in readable["train"]}),
-        choose=len({caption.name for caption in readable["dev"]}),
-        words=len(counts),
-        kept=sum(word in known for word in counts),
-        rare=count_rare(train, known.ids),
+        glued=find_glued(every) if wanted.units == "word" else "",
+        learn=learnt["train"],
+        choose=learnt["dev"],
+        words=len(words["train"]),
+        kept=sum(word in known for word in words["train"]),
+        rare=count_rare(words["train"], known.ids),
         vocabulary=wanted,
-        coverage=known.coverage(dev),
+        coverage=known.coverage(words["dev"]),
     )
 
 

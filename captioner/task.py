@@ -29,6 +29,7 @@ from shared.runs.folder import BEST
 from shared.runs.photos import Viewer, compile_with_encoder, look_up
 from shared.runs.trainer import Epochs, Validated
 from shared.runs.training import check_numbers, take_step
+from shared.text.sentences import Sentences
 from shared.text.vocabulary import Vocabulary
 from shared.vision.features import Features
 
@@ -50,6 +51,7 @@ class CaptionTask:
             the concept net, by their digests, see `shared.concepts.fitted`.
         texts: captions without photos, a list for each source.
         known: how many words of the vocabulary a model that is trained further had.
+        said: the captions of `learn`, see `captioner.batches.Captions`.
     """
 
     def __init__(
@@ -63,6 +65,7 @@ class CaptionTask:
         fitted: Mapping[str, ConceptProbs] | None = None,
         texts: Sequence[Sequence[str]] = (),
         known: int = 0,
+        said: Sentences | None = None,
     ):
         self.config = config
         self.model = model
@@ -77,7 +80,7 @@ class CaptionTask:
         self.dev_photos = [record.image for record in dev]
         self.turns = count_turns([record.source for record in learn], config.balance)
         self.longest = config.vocabulary.max_words + 1
-        self.captions = Captions(learn, vocabulary, self.longest)
+        self.captions = Captions(learn, vocabulary, self.longest, said)
         # Of each data set by itself: what words are rare depends on the set.
         self.dev_sets = [
             [i for i, record in enumerate(dev) if record.source == source]

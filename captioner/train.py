@@ -6,14 +6,14 @@ A run is a folder: `config.toml`, `vocabulary.txt` and `skipped.csv` written fir
 """
 
 import hashlib
-from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from itertools import chain
 from pathlib import Path
 from typing import Any
 
 import keras
 
+from captioner.batches import split_captions
 from captioner.config import CaptionerConfig, find_contradictions
 from captioner.cost import estimate_cost
 from captioner.finish import finish, score_model
@@ -41,6 +41,7 @@ from shared.runs.photos import Viewer
 from shared.runs.recipes import FEW, name_files, refuse
 from shared.runs.trainer import Trainer
 from shared.runs.training import grow
+from shared.text.sentences import Sentences
 from shared.text.vocabulary import SPECIAL_WORDS, Vocabulary, split_words
 
 ANOTHER = "<another>"  # stands for the words that will be learnt
@@ -134,12 +135,11 @@ def _train(start: CaptionerStart, run: Run) -> Path:
     resumed = open_run(run.folder, recipe, _data_hash(learn + dev), [VOCABULARY])
     learn, dev = leave_out_broken(run.folder, learn, dev, run.announce, run.memory)
     min_count = recipe.vocabulary.min_count
-    vocabulary = _choose_words(
-        run.folder, learn, texts, min_count, start.words, resumed
-    )
+    said = split_captions(learn, start.words)
+    vocabulary = _choose_words(run.folder, said, texts, min_count, start.words, resumed)
     make_rules(recipe.decoding, vocabulary)  # now that its words are known
     for line in (
-        *_summary(min_count, vocabulary, learn, dev),
+        *_summary(min_count, vocabulary, said, learn, dev),
         *name_clipped(recipe.stages, len(learn)),
     ):
         run.announce(line)
@@ -160,6 +160,7 @@ def _train(start: CaptionerStart, run: Run) -> Path:
         start.backbone.fitted,
         texts,
         len(start.words) if start.model else 0,
+        said,
     )
     signature = sign(
         [r.name for r in learn],
@@ -218,9 +219,7 @@ def _build(
         if concepts and len(learn) < FEW:
             mirrored = any(stage.augment for stage in recipe.stages)
             photos = [record.image for record in learn]
-            said = [
-                {w for words in _split([r], vocabulary) for w in words} for r in learn
-            ]
+            said = [{w for c in r.captions for w in vocabulary.split(c)} for r in learn]
             concepts, _ = teach_words(concepts, new, photos, said, viewer, mirrored)
     model = build_captioner(recipe, vocabulary, encoder, concepts)
     if start.model:
@@ -252,7 +251,7 @@ def _data_hash(records: Sequence[Record]) -> str:
 
 def _choose_words(
     out: Path,
-    learn: Sequence[Record],
+    said: Sentences,
     texts: Sequence[Sequence[str]],
     min_count: int,
     first: Vocabulary,
@@ -268,9 +267,10 @@ def _choose_words(
             f"{out} holds a run that started from another model, with other words. "
             "Give that one with --from, or another folder with --out."
         )
-    others = (first.split(text) for source in texts for text in source)
-    sentences = chain(_split(learn, first), others)
-    vocabulary = Vocabulary.from_sentences(sentences, min_count, first.words)
+    counts = said.count()
+    for text in chain.from_iterable(texts):
+        counts.update(first.split(text))
+    vocabulary = Vocabulary.from_counts(counts, min_count, first.words)
     if len(vocabulary) == len(SPECIAL_WORDS):
         raise AppError(
             f"No word occurs {min_count} times in the training captions, which is "
@@ -280,28 +280,22 @@ def _choose_words(
     return vocabulary.in_units(first.units)
 
 
-def _split(records: Sequence[Record], vocabulary: Vocabulary) -> Iterator[list[str]]:
-    """Split captions one by one: the words of COCO's take a gigabyte at once."""
-    for record in records:
-        yield from map(vocabulary.split, record.captions)
-
-
 def _summary(
     min_count: int,
     vocabulary: Vocabulary,
+    said: Sentences,
     learn: Sequence[Record],
     dev: Sequence[Record],
 ) -> list[str]:
     """Say what there is to learn."""
-    counts = Counter(chain.from_iterable(_split(learn, vocabulary)))
-    sentences = [list(counts.elements())]
+    counts = said.count()
     lines = [
         f"{counted(len(learn), 'photo')} to learn from, {len(dev)} to choose by. "
-        f"Vocabulary: {len(vocabulary)} words, {vocabulary.coverage(sentences):.1%} of "
+        f"Vocabulary: {len(vocabulary)} words, {vocabulary.coverage(counts):.1%} of "
         "those in the captions.",
         name_rare(
             "word",
-            count_rare(sentences, vocabulary.ids),
+            count_rare(counts, vocabulary.ids),
             f"seen less than {min_count} times",
         ),
         warn_of_few(len(dev)),

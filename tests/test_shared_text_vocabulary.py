@@ -1,6 +1,7 @@
 import random
 import re
 import unicodedata
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -303,8 +304,9 @@ def test_ids_are_read_up_to_eos_without_pad_and_bos():
 
 def test_coverage_counts_running_words():
     vocabulary = Vocabulary.from_sentences(SENTENCES, min_count=2)
-    assert vocabulary.coverage(SENTENCES) == pytest.approx(5 / 7)
-    assert vocabulary.coverage([]) == 1.0
+    counts = Counter(word for sentence in SENTENCES for word in sentence)
+    assert vocabulary.coverage(counts) == pytest.approx(5 / 7)
+    assert vocabulary.coverage({}) == 1.0
 
 
 @pytest.mark.parametrize(

@@ -162,7 +162,7 @@ def check_dataset(
     ]
     vocabulary = _vocabulary(learnt, answers, min_count)
     train = Counter(w for r in learnt if r.split == "train" for w in words.of[r.id])
-    dev = [words.of[r.id] for r in learnt if r.split == "dev"]
+    dev = Counter(w for r in learnt if r.split == "dev" for w in words.of[r.id])
     kept = sum(count >= min_count for count in train.values())
     questions = Counter(record.split for record in records)
     answered = Counter(r.split for r in records if r.id not in silent)
@@ -180,7 +180,7 @@ def check_dataset(
         balance=weigh_answers(records, words.openings, answers),
         words=len(train),
         kept=kept,
-        rare=count_rare([list(train.elements())], vocabulary.ids),
+        rare=count_rare(train, vocabulary.ids),
         vocabulary=len(vocabulary),
         min_count=min_count,
         coverage=vocabulary.coverage(dev),

@@ -6,7 +6,9 @@ for TensorBoard, and at the end `bundle/`, `run.json`, `curves.png` and `samples
 """
 
 import hashlib
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -378,12 +380,12 @@ def _summary(
             f"{len(words.space)} answers can be given; whoever always chose the best "
             f"of them would reach {best:.1f} % of the dev questions."
         )
-    asked = (split_words(record.question) for record in learn)
+    asked = Counter(chain.from_iterable(split_words(r.question) for r in learn))
     limits = recipe.vocabulary
     rare = count_rare(asked, words.vocabulary.ids)
     lines.append(name_rare("word", rare, f"seen less than {limits.min_count} times"))
     if words.space:
-        given = (most_common(record.answers) for record in learn)
+        given = Counter(chain.from_iterable(most_common(r.answers) for r in learn))
         rare = count_rare(given, words.space.ids)
         why = f"less than {limits.min_answers} times, or beyond {limits.answers}"
         lines.append(name_rare("answer", rare, why))

@@ -1,7 +1,7 @@
 """What somebody should know before a training run begins. Needs no Keras."""
 
 from collections import Counter
-from collections.abc import Container, Iterable, Sequence
+from collections.abc import Container, Iterable, Mapping
 from typing import Protocol
 
 from shared.console.progress import counted
@@ -22,13 +22,9 @@ def warn_of_few(photos: int) -> str:
     )
 
 
-def count_rare(
-    sentences: Iterable[Sequence[str]], known: Container[str]
-) -> Counter[str]:
-    """Count the words of split sentences that are not known."""
-    return Counter(
-        word for sentence in sentences for word in sentence if word not in known
-    )
+def count_rare(counts: Mapping[str, int], known: Container[str]) -> Counter[str]:
+    """Keep those of the counted words that are not known."""
+    return Counter({word: n for word, n in counts.items() if word not in known})
 
 
 def name_rare(what: str, counts: Counter[str], why: str) -> str:
