@@ -3,21 +3,19 @@
 import hashlib
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from itertools import chain
 from pathlib import Path
 from typing import Protocol, get_args
 
 from shared.console.progress import counted, plain
 from shared.data.reading import Split
 from shared.errors import AppError
+from shared.files.threads import map_in_threads
 from shared.vision.images import StoredImage, image_name, read_image
 
 EXAMPLES = 5
 THREADS = 2  # that decode photos
-AT_ONCE = 32
-SMALL = 32  # px; a JPEG is decoded to its end, but at an eighth of its size
+SMALL = 1  # px: a JPEG is decoded to its end, but at an eighth of its size
 
 
 class _HasPhoto(Protocol):
@@ -125,21 +123,16 @@ def check_photos(
         splits[record.name].add(record.split)
     missing, broken = list[tuple[str, str]](), list[tuple[str, str]]()
     same: defaultdict[str, list[str]] = defaultdict(list)  # names by what files hold
-    with ThreadPoolExecutor(THREADS) as pool:
-        # Some at a time: to hand one to a thread takes a tenth of the time to look.
-        names = list(images)
-        some = (names[at : at + AT_ONCE] for at in range(0, len(names), AT_ONCE))
-        looks = pool.map(lambda part: [_look_at(images[n]) for n in part], some)
-        looked_at = zip(images, chain.from_iterable(looks), strict=True)
-        for done, (name, (digest, error)) in enumerate(looked_at, 1):
-            if error is None:
-                same[digest].append(name)
-            else:
-                reason = str(error).removeprefix(f"{image_name(images[name])}: ")
-                is_missing = isinstance(error.__cause__, FileNotFoundError)
-                (missing if is_missing else broken).append((name, reason))
-            if progress:
-                progress(done, len(images))
+    looks = map_in_threads(_look_at, images.values(), THREADS)
+    for done, (name, (digest, error)) in enumerate(zip(images, looks, strict=True), 1):
+        if error is None:
+            same[digest].append(name)
+        else:
+            reason = str(error).removeprefix(f"{image_name(images[name])}: ")
+            is_missing = isinstance(error.__cause__, FileNotFoundError)
+            (missing if is_missing else broken).append((name, reason))
+        if progress:
+            progress(done, len(images))
     placed = [
         Counter(s for name in names for s in splits[name]) for names in same.values()
     ]

@@ -3,10 +3,11 @@
 import hashlib
 import os
 from collections.abc import Iterable
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 from typing import Protocol
+
+from shared.files.threads import map_in_threads
 
 # A photo of up to 256 KiB is read whole; of a larger one, as much in even steps.
 _SAMPLE, _SAMPLES = 1 << 14, 16
@@ -90,19 +91,18 @@ def digest_photos(photos: Iterable[File]) -> list[str]:
 
     Those of a photo that cannot be read are zeros.
     """
+    return list(map_in_threads(_digest_whole, photos, 4))
 
-    def digest(photo: File) -> str:
-        noted = _stat(photo) if isinstance(photo, Path) else []
-        known = _digests.get(photo) if noted and isinstance(photo, Path) else None
-        if known and known[0] == noted:
-            return known[1]
-        try:
-            found = hashlib.sha256(photo.read_bytes()).hexdigest()[:32]
-        except OSError:  # told, with its reason, when it is decoded
-            return UNREADABLE
-        if noted and isinstance(photo, Path):
-            _digests[photo] = noted, found
-        return found
 
-    with ThreadPoolExecutor(4) as pool:
-        return list(pool.map(digest, photos))
+def _digest_whole(photo: File) -> str:
+    noted = _stat(photo) if isinstance(photo, Path) else []
+    known = _digests.get(photo) if noted and isinstance(photo, Path) else None
+    if known and known[0] == noted:
+        return known[1]
+    try:
+        found = hashlib.sha256(photo.read_bytes()).hexdigest()[:32]
+    except OSError:  # told, with its reason, when it is decoded
+        return UNREADABLE
+    if noted and isinstance(photo, Path):
+        _digests[photo] = noted, found
+    return found

@@ -6,7 +6,6 @@ Needs no Keras. What is in the folder is told by `captioner.train` and `vqa.trai
 import csv
 import hashlib
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple, Protocol, TypeVar
@@ -14,10 +13,12 @@ from typing import NamedTuple, Protocol, TypeVar
 from shared.bundles.folder import check_replaceable
 from shared.config import Config, format_config, parse_config
 from shared.console.progress import counted
+from shared.data.checking import SMALL, THREADS
 from shared.errors import AppError
 from shared.files.atomic import replace_file, write_text
 from shared.files.fingerprints import UNREADABLE, digest_photos
 from shared.files.locks import ENDING, hold
+from shared.files.threads import map_in_threads
 from shared.vision.images import StoredImage, read_image
 
 CONFIG, CHECKPOINT, BEST = "config.toml", "checkpoint.npz", "best.npz"
@@ -266,7 +267,7 @@ def _find_broken(
 
     def problem(name: str) -> str | None:
         try:
-            read_image(photos[name], 32)
+            read_image(photos[name], SMALL)
         except AppError as error:
             return str(error)
         return None
@@ -274,8 +275,8 @@ def _find_broken(
     digests = dict(zip(photos, digest_photos(photos.values()), strict=True))
     known = _read_lines(memory) if memory else set()
     todo = [name for name, digest in digests.items() if digest not in known]
-    with ThreadPoolExecutor(2) as pool:
-        problems = dict(zip(todo, pool.map(problem, todo), strict=True))
+    found = map_in_threads(problem, todo, THREADS)
+    problems = dict(zip(todo, found, strict=True))
     new = {digests[name] for name, reason in problems.items() if not reason}
     if memory and new - {UNREADABLE}:
         memory.parent.mkdir(parents=True, exist_ok=True)
