@@ -118,8 +118,8 @@ class StageConfig(PhotoStageConfig):
             al. 2015, arXiv:1506.03099).
         sampling_schedule: how that share rises, a key of
             `captioner.chances.SCHEDULES`.
-        augment: whether photos are mirrored, and cropped and brightened if the
-            encoder is trained.
+        augment: whether photos are mirrored, and cropped and brightened where they
+            are read for each step.
         learns: "all", or "new words": of a model that is trained further, only the
             vectors of words that it did not have, all else staying as it was. Of fewer
             than 300 photos, its concepts learn them, too.

@@ -145,14 +145,14 @@ class CaptionTask:
 
     def _look(self, stage: StageConfig) -> Look:
         """How to see photos to learn from."""
-        if stage.encoder_rate:
+        if stage.reads_photos:
             return self.viewer.look_anew(self.photos, stage.augment)
         features = self.viewer.encode(self.photos, stage.augment)
         return look_up(features, self._predict_concepts(features), stage.blind)
 
     def _look_plainly(self, stage: StageConfig) -> Look:
         """How to see photos to choose by: as they are, and as those of users."""
-        if stage.encoder_rate:
+        if stage.reads_photos:
             return self.viewer.look_anew(self.dev_photos)
         return look_up(self.viewer.encode(self.dev_photos))
 

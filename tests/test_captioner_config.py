@@ -119,6 +119,18 @@ def test_new_words_are_those_that_a_model_did_not_have():
         find((change[0], f"{change[1]}\n{trained}"), whole=False)
 
 
+def test_photos_read_for_each_step_go_with_a_frozen_encoder_without_concepts():
+    online = ("epochs = 1", 'epochs = 1\nfeatures = "online"')
+    assert find(online) == []
+    trained = 'encoder_rate = 0.1\nencoder_from = "all"'
+    (found,) = find((online[0], f"{online[1]}\n{trained}"))
+    assert "wherever the encoder is trained. Leave it out" in found
+    (found,) = find(online, ("[decoder]", "[concepts]\n[decoder]"))
+    assert "stages.words.features: the concepts are read from features" in found
+    with pytest.raises(AppError, match=r"features: .*'cached' or 'online'"):
+        find((online[0], f'{online[0]}\nfeatures = "none"'))
+
+
 def test_a_model_without_attention_can_be_trained_further():
     penalty = ("epochs = 1", "epochs = 1\nattention_penalty = 0.1")
     assert find(penalty, ("attention_units = 4", ""), whole=False) == []

@@ -294,6 +294,20 @@ def test_a_run_broken_off_ends_as_one_that_was_not(
 
 
 @pytest.mark.slow
+def test_features_need_not_be_kept(run):
+    kept = {**FROZEN, "epochs": 1, "augment": False}
+    run(kept, out="kept")
+    run({**kept, "features": "online"}, out="online")
+    assert (run.folder / "kept" / "features").exists()
+    assert not (run.folder / "online" / "features").exists()
+    one, other = (
+        json.loads((run.folder / name / "run.json").read_text())["history"][0]
+        for name in ("kept", "online")
+    )
+    assert one["loss"] == pytest.approx(other["loss"], rel=0.005)  # float16 or not
+
+
+@pytest.mark.slow
 def test_a_run_killed_between_stages_starts_the_next_from_the_best(run, monkeypatch):
     stages = [{**FROZEN, "epochs": 1}, {**JOINT, "epochs": 1}]
     run(*stages, out="whole")

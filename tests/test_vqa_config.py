@@ -125,8 +125,14 @@ CONTRADICTIONS = [
         'objective = "choices"\n[vocabulary]\nanswers = 50\n[encoder]',
         "vocabulary.answers: .*choices",
     ),
-    ("epochs = 1", "epochs = 1\naugment = true", "stages.only.augment: .*frozen"),
+    ("epochs = 1", "epochs = 1\naugment = true", "stages.only.augment: .*features"),
 ]
+
+
+def test_photos_that_are_read_for_each_step_may_be_changed():
+    online = 'epochs = 1\naugment = true\nfeatures = "online"'
+    recipe = parse(TEXT.replace("epochs = 1", online, 1))
+    assert find_contradictions(recipe, whole=True) == []
 
 
 @pytest.mark.parametrize(("old", "new", "match"), CONTRADICTIONS)

@@ -230,10 +230,11 @@ def find_contradictions(recipe: VqaConfig, whole: bool) -> list[str]:
     for stage in recipe.stages:
         place = f"stages.{stage.name}"
         found += contradicts(place, stage, recipe.concepts)
-        if stage.augment and not stage.encoder_rate:
+        if stage.augment and not stage.reads_photos:
             found.append(
-                f"{place}.augment: photos change only where the encoder is trained, "
-                "and this stage leaves it frozen. Leave it out, or train the encoder."
+                f"{place}.augment: photos change only where they are read for each "
+                "step, and this stage keeps their features. Leave it out, or train the "
+                'encoder, or set features = "online".'
             )
         if stage.label_smoothing and recipe.soft:
             found.append(

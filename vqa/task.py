@@ -109,7 +109,7 @@ class AnswerTask:
     def _look(self, stage: StageConfig) -> Look:
         """How to see photos to learn from."""
         photos = [record.image for record in self.learn.photos]
-        if stage.encoder_rate:
+        if stage.reads_photos:
             return self.viewer.look_anew(photos, stage.augment)
         features = self.viewer.encode(photos, stage.mirror)
         return look_up(
@@ -119,7 +119,7 @@ class AnswerTask:
     def _look_plainly(self, stage: StageConfig) -> Look:
         """How to see photos to choose by: as they are, and as those of users."""
         photos = [record.image for record in self.dev.photos]
-        if stage.encoder_rate:
+        if stage.reads_photos:
             return self.viewer.look_anew(photos)
         features = self.viewer.encode(photos)
         # What is told of users' photos has not been learnt from them.

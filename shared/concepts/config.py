@@ -40,7 +40,7 @@ class ConceptsConfig(Config):
 def contradicts(
     place: str, stage: PhotoStageConfig, concepts: ConceptsConfig | None
 ) -> list[str]:
-    """Say what in a stage of training does not go with concepts, or without.
+    """Say what in a stage of training cannot be had together, with concepts or without.
 
     Args:
         place: of the stage, for messages.
@@ -50,6 +50,16 @@ def contradicts(
         return [
             f"{place}: `texts` and `blind` are about concepts, and the recipe has "
             "no [concepts]. Leave them out, or add it."
+        ]
+    if stage.features == "online" and stage.encoder_rate:
+        return [
+            f"{place}.features: photos are read for each step wherever the encoder is "
+            "trained. Leave it out."
+        ]
+    if concepts and stage.features == "online":
+        return [
+            f"{place}.features: the concepts are read from features that are kept. "
+            "Leave it out."
         ]
     if concepts and stage.encoder_rate:
         return [

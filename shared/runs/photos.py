@@ -1,14 +1,17 @@
 """Photos as a training sees them: in batches of pixels, or of features from a cache."""
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 from PIL import Image
 
+from shared.data.checking import THREADS
 from shared.data.mixing import Batch, Look
 from shared.errors import AppError
+from shared.files.threads import map_in_threads
 from shared.runs.recipes import PhotoStageConfig
 from shared.runs.training import compile_model
 from shared.vision.encoders import Encoder
@@ -39,8 +42,8 @@ class Viewer(NamedTuple):
         Raises:
             PhotosLost: if one cannot be read any more.
         """
-        size = self.encoder.image_size
-        return np.stack([read_again(photo, size, self.resize) for photo in photos])
+        read = partial(read_again, size=self.encoder.image_size, resize=self.resize)
+        return np.stack([*map_in_threads(read, photos, THREADS, at_once=4)])
 
     def encode(self, photos: Sequence[Photo], mirrored: bool = False) -> Features:
         """Give the features of photos, computed once.

@@ -130,9 +130,10 @@ class PhotoStageConfig(StageConfig):
     """A stage that learns from photos.
 
     Attributes:
-        encoder_rate: highest rate of the encoder; 0 leaves it frozen, and its
-            features are computed once.
+        encoder_rate: highest rate of the encoder; 0 leaves it frozen.
         encoder_from: what of the encoder is trained: all, none or its first layer.
+        features: of a frozen encoder: "cached" computes them once and keeps them on
+            disk; "online" reads the photos for each step, and computes them anew.
         blind: share of the photos whose regions are hidden, so that a net with
             concepts learns to listen to them.
         texts: share of what has no photos among all that the stage learns from.
@@ -140,8 +141,14 @@ class PhotoStageConfig(StageConfig):
 
     encoder_rate: float = Field(0.0, ge=0, le=1)
     encoder_from: str = "none"
+    features: Literal["cached", "online"] = "cached"
     blind: Rate = 0.0
     texts: Rate = 0.0
+
+    @property
+    def reads_photos(self) -> bool:
+        """Whether photos are read for each step, and no features are kept."""
+        return self.encoder_rate > 0 or self.features == "online"
 
     @model_validator(mode="after")
     def _encoder_is_trained_or_not(self) -> "PhotoStageConfig":
