@@ -5,7 +5,16 @@ import pytest
 from captioner.cost import estimate_cost as estimate_captioner
 from captioner.recipes import read_recipe
 from shared.config import read_config, revise_config
-from shared.runs.cost import REFERENCE_RATE, Cost, Epoch, measure_rate, report_cost
+from shared.runs.cost import (
+    REFERENCE_RATE,
+    Cost,
+    Epoch,
+    count_numbers,
+    measure_rate,
+    report_cost,
+)
+from shared.runs.recipes import EncoderConfig
+from shared.vision.encoders import Encoder
 from vqa.config import VqaConfig
 from vqa.cost import Sizes
 from vqa.cost import estimate_cost as estimate_vqa
@@ -63,8 +72,12 @@ def test_what_a_stage_does_more_takes_longer(change, least):
 
 def test_an_encoder_that_is_trained_is_looked_through_at_each_step():
     epoch = Epoch(steps=100, photos=8, forward=1e6, judging=0, weights=0)
-    frozen, joint = epoch.seconds(0.0, 50), epoch.seconds(0.02, 50)
-    assert joint - frozen > 100 * 8 * 0.02 + 50 * 0.02
+    frozen, online, joint = (
+        epoch.seconds(look, 50, trained)
+        for look, trained in ((0.0, False), (0.02, False), (0.02, True))
+    )
+    assert online - frozen == pytest.approx(100 * 8 * 0.02 + 50 * 0.02)
+    assert joint - online > 100 * 8 * 0.02
     tiny = recipe_of("vqa-tiny")  # trains its encoder
     cost = estimate_vqa(tiny, Sizes(192, 48, 190, 60, 20), REFERENCE_RATE)
     assert (cost.disk, cost.features) == (0, 0.0)
@@ -89,3 +102,48 @@ def test_a_report_names_what_takes_how_long():
 
 def test_a_computer_is_measured():
     assert 1e9 < measure_rate() < 1e12
+
+
+@pytest.mark.parametrize(("name", "size"), [("small", 96), ("vgg16", 64)])
+def test_features_have_as_many_numbers_as_said(name, size):
+    encoder = Encoder(name, size, None)
+    config = EncoderConfig(name=name, image_size=size)
+    assert count_numbers(config) == encoder.regions * encoder.feature_size
+
+
+def test_the_disk_holds_the_features_of_each_state_of_the_encoder():
+    recipe = read_recipe("captioner-coco", None)[0]
+    words, joint, metric = recipe.stages
+    photos, photo = 118_287 + 5_000, 49 * 2048 * 2
+
+    def disk(*stages):
+        changed = recipe.model_copy(update={"stages": stages})
+        sizes = 118_287, 5_000, 10_000, REFERENCE_RATE
+        return estimate_captioner(changed, *sizes).disk
+
+    def change(stage, **values):
+        return stage.model_copy(update=values)
+
+    assert disk(words) == disk(words, joint) == photos * photo
+    assert disk(words, change(metric, name="more")) == photos * photo
+    assert disk(words, joint, metric) == 2 * photos * photo
+    assert disk(joint, change(words, features="online")) == 0
+    both = (photos + 118_287) * photo
+    assert disk(change(words, augment=True)) == both
+
+
+def test_an_online_stage_takes_longer_and_a_joint_one_longer_still():
+    recipe = read_recipe("captioner-coco", None)[0]
+    stage = recipe.stages[0]
+    changes = (
+        {},
+        {"features": "online"},
+        {"encoder_rate": 1e-5, "encoder_from": "all"},
+    )
+    times = []
+    for change in changes:
+        stages = (stage.model_copy(update=change),)
+        changed = recipe.model_copy(update={"stages": stages})
+        cost = estimate_captioner(changed, 118_287, 5_000, 10_000, REFERENCE_RATE)
+        times.append(cost.stages[0][1])
+    assert times[0] < times[1] < times[2] / 1.5

@@ -4,6 +4,7 @@ A task says what an epoch of each of its stages computes, as an `Epoch`; the res
 the same for all.
 """
 
+import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -26,7 +27,21 @@ STEP = 0.04  # seconds of a step, whatever is in it
 READ = 0.004  # seconds to read a photo of a camera, made small
 RATE = 25e9  # multiplications a second in training and search
 BACKWARD = 3  # a step of training takes as long as so many forward passes
-REGIONS, FEATURES = 49, 1280  # of a photo, and numbers of each
+REGIONS, FEATURES = 49, 1280  # of a photo, and numbers of each, as most encoders
+# Numbers of a region, where they are not so many; by the names' starts.
+FEATURE_SIZES: Mapping[str, int] = {
+    "small": 128,
+    "vgg": 512,
+    "resnet": 2048,
+    "inception": 2048,
+    "mobilenet_v3_small": 576,
+    "mobilenet_v3_large": 960,
+    "efficientnet_v2_b2": 1408,
+    "efficientnet_v2_b3": 1536,
+    "convnext_base": 1024,
+    "convnext": 768,
+    "": FEATURES,
+}
 # Million multiplications for an image of 224 x 224 px; by the names' starts.
 ENCODERS: Mapping[str, int] = {
     "small": 60,
@@ -62,15 +77,16 @@ class Epoch(NamedTuple):
     weights: float
     waiting: float = 0.0
 
-    def seconds(self, look: float, dev: int) -> float:
+    def seconds(self, look: float, dev: int, trained: bool = False) -> float:
         """Give its time on the reference computer.
 
         Args:
-            look: seconds to look at a photo, if the encoder is trained, too; else 0.
+            look: seconds to look at a photo, if that is done in each step; else 0.
             dev: photos to choose by.
+            trained: whether the encoder is trained, too.
         """
-        photos = self.photos * (READ + (look - READ) * BACKWARD) if look else 0.0
-        step = STEP + self.forward * BACKWARD / RATE + photos
+        further = (BACKWARD - 1) * (look - READ) if trained else 0.0
+        step = STEP + self.forward * BACKWARD / RATE + self.photos * (look + further)
         after = self.judging / RATE + dev * look + SAVE * self.weights
         return self.steps * step + after + self.waiting
 
@@ -118,21 +134,43 @@ def estimate_cost(
         rate: of this computer, see `measure_rate`.
     """
     slower = REFERENCE_RATE / rate
-    frozen = [stage for stage in stages if not stage.encoder_rate]
-    views = dev + train * (2 if any(map(is_mirrored, frozen)) else 1)
+    views = _count_views(stages, train, dev, is_mirrored)
     look = READ + _encoder(encoder) / RATE
 
     def seconds(stage: Stage) -> float:
         joint = stage.encoder_rate > 0
-        epoch = epoch_of(stage).seconds(look if joint else 0.0, dev)
+        each = look if stage.reads_photos else 0.0
+        epoch = epoch_of(stage).seconds(each, dev, joint)
         return stage.epochs * epoch + (PREPARE_JOINT if joint else PREPARE)
 
     return Cost(
-        disk=views * REGIONS * FEATURES * 2 if frozen else 0,
-        features=slower * look * views if frozen else 0.0,
+        disk=views * count_numbers(encoder) * 2,
+        features=slower * look * views,
         stages=tuple((stage.name, slower * seconds(stage)) for stage in stages),
         start=slower * START,
     )
+
+
+def _count_views(
+    stages: Sequence[Stage], train: int, dev: int, is_mirrored: Callable[[Stage], bool]
+) -> int:
+    """Count the views of photos that are kept, anew after the encoder was trained."""
+    trained = 0
+    kept: set[tuple[int, bool]] = set()  # how the encoder is, whether both ways round
+    for stage in stages:
+        if stage.encoder_rate:
+            trained += 1
+        elif not stage.reads_photos:
+            kept.add((trained, is_mirrored(stage)))
+    to_learn = sum(2 if both else 1 for _, both in kept)
+    return train * to_learn + dev * len({encoder for encoder, _ in kept})
+
+
+def count_numbers(config: EncoderConfig) -> int:
+    """Count the numbers that an encoder turns a photo into, in all regions."""
+    start = next(start for start in FEATURE_SIZES if config.name.startswith(start))
+    side = 16 if start == "small" else 32  # of a region, px
+    return math.ceil(config.image_size / side) ** 2 * FEATURE_SIZES[start]
 
 
 def _encoder(config: EncoderConfig) -> float:
