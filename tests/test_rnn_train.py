@@ -90,6 +90,7 @@ def test_a_killed_run_ends_with_the_same_weights(steps, done, tmp_path, monkeypa
         run(STAGE, tick=kill_after(steps))
     run(STAGE)
     assert any(line.startswith("Going on with stage text") for line in run.said)
+    assert sum("will take about" in line for line in run.said) == 1  # at the start
     whole, broken = done.bundle.parent, tmp_path / "run"
     assert_same_end(whole, broken, ("checkpoint.npz", "best.npz"))
     samples = (folder / "samples.txt" for folder in (whole, broken))
