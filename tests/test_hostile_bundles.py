@@ -5,7 +5,7 @@ import os
 import pytest
 from hostile import make_bundles, run
 
-COUNT = int(os.environ.get("SIGHTREAD_HOSTILE", "80"))
+COUNT = int(os.environ.get("SIGHTREAD_HOSTILE", "48"))
 
 
 @pytest.mark.slow
