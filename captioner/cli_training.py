@@ -21,7 +21,7 @@ from shared.console.commands import (
     run_training,
 )
 from shared.console.progress import TrainingProgress, progress_bar, say
-from shared.console.quiet import muted
+from shared.console.quiet import importing_keras, muted
 
 # Heavy imports wait inside the commands: --help takes a tenth of a second.
 
@@ -103,13 +103,15 @@ def train(
     texts: options.Texts = None,
     from_bundle: options.FromBundle = None,
     cache: options.Cache = None,
+    devices: options.Devices = 1,
+    precision: options.TrainingPrecision = None,
 ) -> None:
     """Train a model, or go on where an interrupted run stopped.
 
     Prints the folder of the trained model.
     """
     start = read_start("captioner", config, from_bundle)
-    with muted():
+    with importing_keras():
         from captioner.train import train as run
     run_training(
         "captioner",
@@ -123,6 +125,8 @@ def train(
         encoder_weights=encoder_weights,
         from_bundle=start,
         cache=cache,
+        devices=devices,
+        precision=precision,
     )
 
 

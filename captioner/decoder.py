@@ -162,6 +162,7 @@ class Decoder(keras.layers.Layer):
                 shape=(),
                 initializer=keras.initializers.Constant(-np.log(self.vocab_size)),
                 trainable=False,
+                aggregation="mean",  # of several devices
             )
         if self.to_words is None:
             self.bias = self.add_weight(

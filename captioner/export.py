@@ -34,6 +34,7 @@ from shared.console.progress import counted
 from shared.data.captioned import Record, read_dataset, select
 from shared.errors import AppError
 from shared.files.locks import hold
+from shared.nets.backends import need_tensorflow
 from shared.nets.export import (
     Files,
     export_part,
@@ -161,6 +162,7 @@ def _check_request(form: str, precision: str) -> None:
             "Keras does. Leave it out, or export as litert."
         )
     _check_libraries(form)
+    need_tensorflow("`captioner export`")
 
 
 def _score(found: Sequence[dict[str, Any]], photos: Sequence[Record]) -> float:

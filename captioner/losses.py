@@ -9,7 +9,7 @@ from shared.text.vocabulary import PAD
 TINY = 1e-30  # the log of less breeds infinity
 
 
-def caption_loss(logits, targets, label_smoothing=0.0, weights=None):
+def caption_loss(logits, targets, label_smoothing=0.0, weights=None, words=None):
     """Cross-entropy per word, over the words that are not pad.
 
         loss = sum over words of weight * ((1 - s) * -log p(target)
@@ -20,6 +20,7 @@ def caption_loss(logits, targets, label_smoothing=0.0, weights=None):
         targets: int32 (B, K, T).
         label_smoothing: s, in [0, 1).
         weights: float (B, K), one a caption, or None for 1.
+        words: their number, if this is a part of a batch; None counts them.
 
     Returns:
         float scalar, nats per word.
@@ -33,13 +34,13 @@ def caption_loss(logits, targets, label_smoothing=0.0, weights=None):
     if label_smoothing:
         spread = ops.logsumexp(logits, axis=-1) - ops.mean(logits, axis=-1)
         loss = (1 - label_smoothing) * loss + label_smoothing * spread
-    words = ops.sum(mask)
+    words = ops.sum(mask) if words is None else words
     if weights is not None:
         mask = mask * ops.cast(weights, "float32")[..., None]
     return ops.sum(loss * mask) / ops.maximum(words, 1.0)
 
 
-def attention_loss(alpha, targets):
+def attention_loss(alpha, targets, captions=None):
     """Doubly stochastic regulariser: every region should be looked at in all.
 
         loss = mean over captions and regions of (1 - sum over t of alpha_tr)^2
@@ -47,16 +48,19 @@ def attention_loss(alpha, targets):
     Args:
         alpha: float (B, K, T, R).
         targets: int32 (B, K, T); attention at pad does not count.
+        captions: their number, if this is a part of a batch; None counts them.
 
     Source: Xu et al. 2015, arXiv:1502.03044, section 4.2.1 (there a sum over
         regions).
     """
     mask = ops.cast(ops.not_equal(targets, PAD), "float32")
     seen = ops.sum(alpha * mask[..., None], axis=2)  # (B, K, R)
-    return ops.mean(ops.square(1.0 - seen))
+    loss = ops.mean(ops.square(1.0 - seen))
+    count = targets.shape[1] * ops.cast(ops.shape(targets)[0], "float32")
+    return loss if captions is None else loss * count / captions
 
 
-def region_loss(logits, sampled: Sampled, targets, baseline, entropy=0.0):
+def region_loss(logits, sampled: Sampled, targets, baseline, entropy=0.0, words=None):
     """Teach hard attention where to look, by what came of looking there.
 
         q_t      = log p(target_t) - b
@@ -77,15 +81,16 @@ def region_loss(logits, sampled: Sampled, targets, baseline, entropy=0.0):
         targets: int32 (B, K, T).
         baseline: b, nats a word; it changes nothing but the noise of the gradient.
         entropy: e, at least 0.
+        words: see `caption_loss`.
 
     Returns:
-        the loss, float scalar; and the mean of log p(target), from which the baseline
-        is made.
+        the loss, float scalar; and the mean of log p(target) of these words, from which
+        the baseline is made.
 
     Source: Xu et al. 2015, arXiv:1502.03044, section 4.1; Williams 1992.
     """
     mask = ops.cast(ops.not_equal(targets, PAD), "float32")
-    words = ops.maximum(ops.sum(mask), 1.0)
+    own = ops.maximum(ops.sum(mask), 1.0)
     log_probs = -mask * keras.losses.sparse_categorical_crossentropy(
         targets, ops.stop_gradient(logits), from_logits=True
     )
@@ -95,5 +100,5 @@ def region_loss(logits, sampled: Sampled, targets, baseline, entropy=0.0):
     chosen = ops.sum(ops.stop_gradient(sampled.chosen) * logs, axis=-1)  # (B, K, T)
     score = gains * (chosen - ops.stop_gradient(chosen))
     unsure = -ops.sum(sampled.probs * logs, axis=-1)
-    loss = -ops.sum(mask * (score + entropy * unsure)) / words
-    return loss, ops.sum(log_probs) / words
+    loss = -ops.sum(mask * (score + entropy * unsure))
+    return loss / (own if words is None else words), ops.sum(log_probs) / own

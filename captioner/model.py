@@ -1,6 +1,7 @@
 """The captioner: an encoder, maybe a concept net, and a recurrent decoder, as one."""
 
 import keras
+import numpy as np
 
 from captioner.config import CaptionerConfig
 from captioner.decoder import Decoder
@@ -9,7 +10,8 @@ from shared.concepts.net import ConceptNet
 from shared.concepts.slots import ConceptSlots
 from shared.nets.attention import Sampled
 from shared.nets.precision import dtype_policy
-from shared.text.vocabulary import Vocabulary
+from shared.runs.devices import WHOLE
+from shared.text.vocabulary import PAD, Vocabulary
 from shared.vision.encoders import Encoder
 
 OTHERS = ("seen", "region_noise", "word_noise")  # inputs that go to the decoder
@@ -79,23 +81,33 @@ class Captioner(keras.Model):
         """Give the loss of a training step; see `caption_loss`.
 
         Args:
+            x: inputs; of a part of a batch, with what `count_whole` says of the whole.
             y: int32 (B, K, T), the word after each token.
             sample_weight: float (B, K) or None, the weight of each caption.
         """
         logits, alpha = y_pred
-        loss = caption_loss(logits, y, self.label_smoothing, sample_weight)
+        whole = x.get(WHOLE, {}) if x else {}
+        words = whole.get("words")
+        loss = caption_loss(logits, y, self.label_smoothing, sample_weight, words)
         if isinstance(alpha, Sampled):
-            loss += self._region_loss(logits, alpha, y)
+            loss += self._region_loss(logits, alpha, y, words)
             alpha = alpha.probs
         if self.attention_penalty and alpha.shape[-1] > 1:  # there are photos
-            loss += self.attention_penalty * attention_loss(alpha, y)
+            looked = attention_loss(alpha, y, whole.get("captions"))
+            loss += self.attention_penalty * looked
         return loss
 
-    def _region_loss(self, logits, sampled, targets):
+    @staticmethod
+    def count_whole(targets, weights):
+        """Say what the loss of a batch is divided by, see `divide_steps`."""
+        words = np.count_nonzero(targets != PAD)
+        return {"words": max(1, words), "captions": len(targets) * targets.shape[1]}
+
+    def _region_loss(self, logits, sampled, targets, words):
         """Give `region_loss`, and let its baseline follow."""
         baseline = self.decoder.baseline
         loss, reached = region_loss(
-            logits, sampled, targets, baseline, self.attention_entropy
+            logits, sampled, targets, baseline, self.attention_entropy, words
         )
         baseline.assign(FOLLOW * baseline + (1 - FOLLOW) * reached)
         return loss

@@ -36,9 +36,17 @@ from shared.files.atomic import write_text
 from shared.files.fingerprints import digest_photos
 from shared.runs.briefing import count_rare, name_clipped, name_rare, warn_of_few
 from shared.runs.cost import measure_rate, report_cost
+from shared.runs.devices import mirrored
 from shared.runs.folder import Run, Tick, hold_run, leave_out_broken, open_run, sign
 from shared.runs.photos import Viewer
-from shared.runs.recipes import FEW, name_files, refuse
+from shared.runs.recipes import (
+    FEW,
+    Precision,
+    check_batches,
+    name_files,
+    refuse,
+    set_precision,
+)
 from shared.runs.trainer import Trainer
 from shared.runs.training import grow
 from shared.text.sentences import Sentences
@@ -59,6 +67,8 @@ def train(
     texts: Sequence[str] = (),
     from_bundle: Path | None = None,
     cache: Path | None = None,
+    devices: int = 1,
+    precision: Precision | None = None,
     announce: Callable[[str], None] = print,
     tick: Tick = lambda *_: None,
 ) -> Path:
@@ -75,6 +85,8 @@ def train(
         from_bundle: a trained captioner to start from; the recipe is then a
             `FinetuneConfig`, the vocabulary grows, and old words keep their vectors.
         out, cache, announce, tick: see `shared.runs.folder.Run.of`.
+        devices: GPUs that share each batch, see `shared.runs.devices`.
+        precision: used instead of the recipe's.
 
     Returns:
         the bundle's folder.
@@ -83,24 +95,29 @@ def train(
         AppError: if the recipe, the data or the run's folder is refused.
     """
     named = Named(config, from_bundle, encoder_weights, concepts)
-    start = _read_start(named, texts)
-    run = Run.of(out, data, cache, announce, tick)
-    with hold_run(out, "`captioner train`", announce):
-        return _train(start, run)
+    with mirrored(devices):
+        start = _read_start(named, texts, devices, precision)
+        run = Run.of(out, data, cache, announce, tick)
+        with hold_run(out, "`captioner train`", announce):
+            return _train(start, run)
 
 
-def _read_start(named: Named, texts: Sequence[str]) -> CaptionerStart:
+def _read_start(
+    named: Named, texts: Sequence[str], devices: int, precision: Precision | None
+) -> CaptionerStart:
     """Read a recipe, and refuse all in it that cannot be trained."""
     named.check()
     source, known, model = named.config or FINETUNE, None, None
     words = Vocabulary(SPECIAL_WORDS)
     if named.from_bundle:
         known, words, model = load_bundle(named.from_bundle)
+        known = set_precision(known, precision)
         recipe = further(known, source)
     else:
         recipe = read_config(source, CaptionerConfig, "captioner-")
+        recipe = set_precision(recipe, precision)
     recipe = name_files(recipe, {"texts": texts})
-    _check_recipe(source, recipe, whole=model is None)
+    _check_recipe(source, recipe, devices, whole=model is None)
     keras.utils.set_random_seed(recipe.seed)
     backbone = load_backbone(
         source,
@@ -114,9 +131,12 @@ def _read_start(named: Named, texts: Sequence[str]) -> CaptionerStart:
     return Start(recipe, backbone, words, model, None if named.config else known)
 
 
-def _check_recipe(source: str, recipe: CaptionerConfig, whole: bool) -> None:
+def _check_recipe(
+    source: str, recipe: CaptionerConfig, devices: int, whole: bool
+) -> None:
     """Refuse what cannot be trained, whatever words will be learnt."""
-    refuse(source, find_contradictions(recipe, whole))
+    problems = find_contradictions(recipe, whole)
+    refuse(source, [*problems, *check_batches(recipe.stages, devices)])
     check_texts(source, recipe)
     decoding, units = recipe.decoding, recipe.vocabulary.units
     texts = [*decoding.must, *decoding.ban, decoding.prefix]

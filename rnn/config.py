@@ -71,8 +71,10 @@ class RnnConfig(RecipeConfig[ReadingConfig]):
         net, vocabulary: the parts.
         samples: steps after which the net writes something into the run's samples.txt.
         sample_length: symbols of each.
+        precision: as in `RecipeConfig`, but for float16.
     """
 
+    precision: Literal["float32", "mixed_bfloat16"] = "float32"
     net: NetConfig
     vocabulary: VocabularyConfig = Field(default_factory=VocabularyConfig)
     samples: tuple[Positive, ...] = (100, 300, 500, 700, 1200, 2000)

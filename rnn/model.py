@@ -8,6 +8,7 @@ import tensorflow as tf
 from keras import layers, ops
 
 from rnn.config import NetConfig
+from shared.nets.backends import need_tensorflow
 from shared.nets.cells import LSTMCell, side_by_side
 from shared.nets.lstm_along import lstm_along
 
@@ -32,6 +33,7 @@ class LanguageModel(keras.Model):
     """
 
     def __init__(self, config: NetConfig, vocab_size: int):
+        need_tensorflow("`rnn`")
         super().__init__(name="rnn")
         self.embedding = None
         if config.embed_dim:

@@ -854,9 +854,13 @@ def test_train_shows_where_it_stands(capsys, monkeypatch):
         "encoder_weights": "none",
         "from_bundle": None,
         "cache": Path("c"),
+        "devices": 1,
+        "precision": None,
     }
-    assert main(["train", "--from", "b", "--data", "d", "--out", "r"]) == 0
+    words = "train --from b --data d --out r --devices 2 --precision mixed_float16"
+    assert main(words.split()) == 0
     assert (asked["config"], asked["from_bundle"]) == (None, Path("b"))
+    assert (asked["devices"], asked["precision"]) == (2, "mixed_float16")
 
 
 def test_bars_are_shown_on_a_terminal(capsys, monkeypatch):

@@ -35,9 +35,9 @@ WITH_KERAS = {
         "shared": "bundles.weights concepts.examples concepts.fitting "
         "concepts.gathering concepts.net concepts.own_words concepts.slots "
         "concepts.teach concepts.cross_fitting concepts.starting nets.attention "
-        "nets.cells nets.export nets.gated nets.lstm_along nets.peepholes "
-        "nets.precision runs.checkpoints runs.clipping runs.photos runs.reports "
-        "runs.trainer runs.training "
+        "nets.backends nets.cells nets.export nets.gated nets.lstm_along "
+        "nets.peepholes nets.precision runs.checkpoints runs.clipping runs.devices "
+        "runs.photos runs.reports runs.trainer runs.training "
         "vision.efficientnet_lite vision.encoders vision.features vision.small "
         "vision.yolox",
         "captioner": "decoder export finish losses model reports reward "

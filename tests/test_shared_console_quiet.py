@@ -68,6 +68,22 @@ def test_a_missing_keras_is_told(name):
         raise ModuleNotFoundError(f"No module named {name!r}", name=name)
 
 
+@pytest.mark.parametrize("name", ["jax", "torch"])
+def test_a_missing_backend_is_told(name, monkeypatch):
+    monkeypatch.setenv("KERAS_BACKEND", name)
+    match = rf"is {name}, which is not installed\. .*\(pip install {name}\)"
+    with pytest.raises(AppError, match=match), importing_keras():
+        raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+
+
+@pytest.mark.parametrize("name", ["numpy", "theano"])
+def test_a_backend_that_cannot_train_is_refused(name, monkeypatch):
+    monkeypatch.setenv("KERAS_BACKEND", name)
+    match = f"KERAS_BACKEND is '{name}', .* set it to one of tensorflow, jax, torch"
+    with pytest.raises(AppError, match=match), importing_keras():
+        pass
+
+
 def test_other_modules_that_are_missing_are_not_blamed_on_keras():
     with pytest.raises(ModuleNotFoundError, match="vqa2"), importing_keras():
         raise ModuleNotFoundError("No module named 'vqa2'", name="vqa2")

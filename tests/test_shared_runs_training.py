@@ -14,10 +14,13 @@ from keras import ops
 from shared.errors import AppError
 from shared.runs import training
 from shared.runs.checkpoints import Progress, load_arrays, load_progress, save_arrays
+from shared.runs.clipping import lasting_variables, read_flow
 from shared.runs.photos import check_blocks
+from shared.runs.recipes import StageConfig
 from shared.runs.training import (
     Scalars,
     build_optimizer,
+    compile_model,
     interrupts_wait,
     run_epoch,
     take_step,
@@ -137,7 +140,7 @@ def test_frozen_variables_have_no_optimizer_state():
     model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(4)])
     model.trainable = False
     optimizer = build_optimizer(model, steps=2, learning_rate=0.1)
-    assert all(v.shape == () for v in optimizer.variables)
+    assert all(v.shape == () for v in lasting_variables(optimizer))
 
 
 @pytest.mark.parametrize("options", [{}, {"average": 0.9}, {"slow_rate": 0.001}])
@@ -292,3 +295,53 @@ def test_a_log_that_cannot_be_written_stops_nothing(tmp_path):
         (event.step, value.tag) for event in events for value in event.summary.value
     ]
     assert seen == [(0, "loss"), (1, "loss"), (2, "loss")]
+
+
+class Half(keras.Model):
+    """A product in float16, whose loss can be made so small, or large, as wanted."""
+
+    def __init__(self):
+        super().__init__()
+        self.dense = keras.layers.Dense(1, dtype="mixed_float16")
+        self.dense.build((None, 2))
+        self.built = True
+        self.times = 1.0
+
+    def call(self, x):
+        return self.dense(x)
+
+    def compute_loss(
+        self, x=None, y=None, y_pred=None, sample_weight=None, training=True
+    ):
+        return self.times * ops.mean(ops.cast(y_pred, "float32"))
+
+
+@pytest.mark.parametrize("times", [1e-8, 1e6])
+def test_float16_keeps_small_gradients_and_leaves_out_infinite_ones(times):
+    model = Half()
+    model.times = times
+    stage = StageConfig(name="only", epochs=1, learning_rate=0.1, warmup=0)
+    compile_model(model, stage, 10)
+    assert {v.dtype for v in model.trainable_variables} == {"float32"}
+    before = values(model.trainable_variables)
+    x = np.ones((2, 2), np.float32)
+    for _ in range(3):  # the first is of rate 0
+        take_step(model, x, np.zeros(2), None)
+    moved = [
+        bool((old != new).any())
+        for old, new in zip(before, values(model.trainable_variables), strict=True)
+    ]
+    scale = float(ops.convert_to_numpy(model.optimizer.dynamic_scale))
+    if times > 1:
+        assert (moved, scale) == ([False, False], 2.0**12)  # halved each time
+    else:
+        assert (moved, scale) == ([True, True], 2.0**15)
+        norm = times * math.sqrt(3)  # by both weights and the bias
+        assert read_flow(model.optimizer).norm == pytest.approx(norm, rel=1e-2)
+
+
+def test_what_a_checkpoint_keeps_has_no_figures_of_a_step():
+    _, optimizer = build(slow_rate=0.001)
+    kept = lasting_variables(optimizer)
+    assert len(optimizer.variables) == len(kept) + 2  # of both rates
+    assert not any(one is other.seen for one in kept for other in optimizer.optimizers)

@@ -453,6 +453,7 @@ def test_train_and_export_get_their_options(capsys, tmp_path, monkeypatch):
     assert err[-1].endswith("vqa export r/bundle --format litert --data d")
     own = {"encoder_weights": None, "from_bundle": SHIPPED, "cache": Path("c")}
     own |= {"concepts": None, "texts": (), "captions": ()}
+    own |= {"devices": 1, "precision": None}
     assert calls == [(("vqa-tiny", ["d"], Path("r")), own)]
     words += " --data e --concepts c --texts t --texts u --captions v"
     run(capsys, *words.split())

@@ -13,7 +13,7 @@ from shared.console.commands import (
     run_training,
 )
 from shared.console.progress import progress_bar, say
-from shared.console.quiet import muted
+from shared.console.quiet import importing_keras, muted
 from shared.errors import AppError
 
 # Heavy imports wait inside the commands: --help takes a tenth of a second.
@@ -141,13 +141,15 @@ def train(
     encoder_weights: options.EncoderWeights = None,
     from_bundle: options.FromBundle = None,
     cache: options.Cache = None,
+    devices: options.Devices = 1,
+    precision: options.TrainingPrecision = None,
 ) -> None:
     """Train a model, or go on where an interrupted run stopped.
 
     Prints the folder of the trained model.
     """
     start = read_start("vqa", config, from_bundle)
-    with muted():
+    with importing_keras():
         from vqa.train import train as run
     run_training(
         "vqa",
@@ -162,6 +164,8 @@ def train(
         encoder_weights=encoder_weights,
         from_bundle=start,
         cache=cache,
+        devices=devices,
+        precision=precision,
     )
 
 

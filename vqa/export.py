@@ -14,6 +14,7 @@ from shared.bundles import folder as bundles
 from shared.bundles.litert import PART
 from shared.concepts.table import ConceptProbs
 from shared.files.locks import hold
+from shared.nets.backends import need_tensorflow
 from shared.nets.export import (
     Files,
     export_part,
@@ -84,6 +85,7 @@ def export(
         AppError: if there is no bundle or no data, or the result answers too often
             what Keras does not; nothing is written then.
     """
+    need_tensorflow("`vqa export`")
     bundles.check_changeable(folder)
     with hold(folder, "`vqa export`", inside=False):
         return _export(folder, data, precision, max_loss, announce)

@@ -5,7 +5,7 @@ from keras import ops
 IMPOSSIBLE = -1e9  # score of a choice that only fills the others' row
 
 
-def answer_loss(scores, targets, soft, label_smoothing, weights=None):
+def answer_loss(scores, targets, soft, label_smoothing, weights=None, whole=None):
     """Cross-entropy per question.
 
     Args:
@@ -16,6 +16,7 @@ def answer_loss(scores, targets, soft, label_smoothing, weights=None):
         label_smoothing: share of the target spread over all possible answers, if not
             `soft`.
         weights: float (B, N), one a question, or None for 1.
+        whole: their sum, if this is a part of a batch; None adds them up.
 
     Returns:
         float scalar, nats per question of weight 1.
@@ -30,6 +31,7 @@ def answer_loss(scores, targets, soft, label_smoothing, weights=None):
         losses = ops.logsumexp(scores, axis=-1) * ops.sum(targets, axis=-1)
         losses = losses - ops.sum(targets * scores, axis=-1)
     if weights is None:
-        return ops.mean(losses)
+        weights = ops.ones_like(losses)
     weights = ops.cast(weights, "float32")
-    return ops.sum(losses * weights) / ops.maximum(ops.sum(weights), 1e-6)
+    whole = ops.sum(weights) if whole is None else whole
+    return ops.sum(losses * weights) / ops.maximum(whole, 1e-6)

@@ -3,10 +3,12 @@
 from collections.abc import Sequence
 
 import keras
+import numpy as np
 from keras import ops
 
 from shared.concepts.net import ConceptNet
 from shared.nets.precision import dtype_policy
+from shared.runs.devices import WHOLE
 from shared.text.vocabulary import Vocabulary
 from shared.vision.encoders import Encoder
 from vqa.answerer import Answerer
@@ -130,14 +132,23 @@ class Vqa(keras.Model):
         """Give the loss of a training step: of all nets, which share no weight.
 
         Args:
+            x: inputs; of a part of a batch, with what `count_whole` says of the whole.
             y: float (B, N, A or C), how right each answer is.
             sample_weight: float (B, N), the weight of each question.
         """
+        whole = x[WHOLE]["weights"] if x and WHOLE in x else None
+        smoothing = self.label_smoothing
         losses = [
-            answer_loss(scores, y, self.soft, self.label_smoothing, sample_weight)
+            answer_loss(scores, y, self.soft, smoothing, sample_weight, whole)
             for scores in y_pred
         ]
         return sum(losses)
+
+    @staticmethod
+    def count_whole(targets, weights):
+        """Say what the loss of a batch is divided by, see `divide_steps`."""
+        whole = np.sum(weights) if weights is not None else targets[..., 0].size
+        return {"weights": whole}
 
 
 def nothing(tokens):

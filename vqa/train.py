@@ -6,9 +6,7 @@ for TensorBoard, and at the end `bundle/`, `run.json`, `curves.png` and `samples
 """
 
 import hashlib
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -22,26 +20,33 @@ from shared.concepts.net import ConceptNet
 from shared.concepts.starting import Named, Start, load_backbone
 from shared.concepts.table import ConceptProbs
 from shared.config import read_config
-from shared.console.progress import counted
 from shared.data.mixing import count_turns
 from shared.data.splits import learn_from_all
 from shared.errors import AppError
 from shared.files.atomic import write_text
 from shared.files.fingerprints import digest_photos
 from shared.included import included_model
-from shared.runs.briefing import count_rare, name_clipped, name_rare, warn_of_few
-from shared.runs.cost import measure_rate, report_cost
+from shared.runs.briefing import name_clipped
+from shared.runs.devices import mirrored
 from shared.runs.folder import Run, Tick, hold_run, leave_out_broken, open_run, sign
 from shared.runs.photos import Viewer
-from shared.runs.recipes import FEW, adapt_recipe, name_files, refuse
+from shared.runs.recipes import (
+    FEW,
+    Precision,
+    adapt_recipe,
+    check_batches,
+    name_files,
+    refuse,
+    set_precision,
+)
 from shared.runs.trainer import Trainer
 from shared.text.vocabulary import SPECIAL_WORDS, Vocabulary, split_words
 from shared.vision.images import read_image
-from vqa.answers import AnswerSpace, most_common
+from vqa.answers import AnswerSpace
 from vqa.asked import Concepts
 from vqa.batches import Questions, Texts
+from vqa.briefing import estimate, summarize
 from vqa.config import FinetuneConfig, VqaConfig, find_contradictions
-from vqa.cost import Sizes, estimate_cost
 from vqa.data import Record, read_datasets, select
 from vqa.few import go_on, teach_answers
 from vqa.finish import finish
@@ -70,6 +75,8 @@ def train(
     encoder_weights: str | None = None,
     from_bundle: Path | None = None,
     cache: Path | None = None,
+    devices: int = 1,
+    precision: Precision | None = None,
     announce: Callable[[str], None] = print,
     tick: Tick = lambda *_: None,
 ) -> Path:
@@ -85,6 +92,8 @@ def train(
         from_bundle: a trained model to start from; the recipe is then a
             `FinetuneConfig`, words and answers are added, and old ones keep theirs.
         out, cache, announce, tick: see `shared.runs.folder.Run.of`.
+        devices: GPUs that share each batch, see `shared.runs.devices`.
+        precision: used instead of the recipe's.
 
     Returns:
         the bundle's folder.
@@ -93,25 +102,35 @@ def train(
         AppError: if the recipe, the data or the run's folder is refused.
     """
     named = Named(config, from_bundle, encoder_weights, concepts)
-    start = _read_start(named, {"texts": texts, "captions": captions})
-    run = Run.of(out, data, cache, announce, tick)
-    with hold_run(out, "`vqa train`", announce):
-        return _train(start, run)
+    files = {"texts": texts, "captions": captions}
+    with mirrored(devices):
+        start = _read_start(named, files, devices, precision)
+        run = Run.of(out, data, cache, announce, tick)
+        with hold_run(out, "`vqa train`", announce):
+            return _train(start, run)
 
 
-def _read_start(named: Named, files: Mapping[str, Sequence[str]]) -> VqaStart:
+def _read_start(
+    named: Named,
+    files: Mapping[str, Sequence[str]],
+    devices: int,
+    precision: Precision | None,
+) -> VqaStart:
     """Read a recipe, and refuse all in it that cannot be trained."""
     named.check()
     source, model, known = named.config or FINETUNE, None, None
     words = Words(Vocabulary(SPECIAL_WORDS), None)
     if named.from_bundle:
         known, vocabulary, space, model = load_bundle(named.from_bundle)
+        known = set_precision(known, precision)
         recipe = adapt_recipe(known, source, FinetuneConfig, FINETUNE)
         words = Words(vocabulary, space)
     else:
         recipe = read_config(source, VqaConfig, "vqa-")
+        recipe = set_precision(recipe, precision)
     recipe = name_files(recipe, files)
-    refuse(source, find_contradictions(recipe, whole=model is None))
+    problems = find_contradictions(recipe, whole=model is None)
+    refuse(source, [*problems, *check_batches(recipe.stages, devices)])
     check_texts(source, recipe)
     keras.utils.set_random_seed(recipe.seed)
     backbone = load_backbone(
@@ -145,12 +164,12 @@ def _train(start: VqaStart, run: Run) -> Path:
     fitted = start.backbone.fitted
     photos = {record.name for record in learn}
     for line in (
-        *_summary(recipe, words, learn, dev),
+        *summarize(recipe, words, learn, dev),
         *name_clipped(recipe.stages, len(photos)),
     ):
         run.announce(line)
     if not resumed:
-        run.announce(_estimate(recipe, words, learn, dev))
+        run.announce(estimate(recipe, words, learn, dev))
     sizes = _sizes(learn + dev) if recipe.objective == "boxes" else None
     viewer = Viewer(
         start.backbone.encoder, recipe.encoder.resize, run.cache, run.announce
@@ -352,42 +371,3 @@ def _sizes(records: Sequence[Record]) -> dict[str, tuple[int, int]]:
             height, width, _ = read_image(record.image).shape
             sizes[record.name] = (width, height)
     return sizes
-
-
-def _estimate(
-    recipe: VqaConfig, words: Words, learn: Sequence[Record], dev: Sequence[Record]
-) -> str:
-    """Say how long it will take."""
-    train, choose = (len({record.name for record in part}) for part in (learn, dev))
-    answers = len(words.space) if words.space else 0
-    sizes = Sizes(train, choose, len(dev), len(words.vocabulary), answers)
-    return report_cost(estimate_cost(recipe, sizes, measure_rate()), "this recipe")
-
-
-def _summary(
-    recipe: VqaConfig, words: Words, learn: Sequence[Record], dev: Sequence[Record]
-) -> list[str]:
-    """Say what there is to learn."""
-    photos = [len({record.name for record in part}) for part in (learn, dev)]
-    lines = [
-        f"{counted(len(learn), 'question')} about {counted(photos[0], 'photo')} to "
-        f"learn from, {len(dev)} about {photos[1]} to choose by. Vocabulary: "
-        f"{len(words.vocabulary)} words."
-    ]
-    if words.space:
-        best = 100 * words.space.ceiling(record.answers for record in dev)
-        lines.append(
-            f"{len(words.space)} answers can be given; whoever always chose the best "
-            f"of them would reach {best:.1f} % of the dev questions."
-        )
-    asked = Counter(chain.from_iterable(split_words(r.question) for r in learn))
-    limits = recipe.vocabulary
-    rare = count_rare(asked, words.vocabulary.ids)
-    lines.append(name_rare("word", rare, f"seen less than {limits.min_count} times"))
-    if words.space:
-        given = Counter(chain.from_iterable(most_common(r.answers) for r in learn))
-        rare = count_rare(given, words.space.ids)
-        why = f"less than {limits.min_answers} times, or beyond {limits.answers}"
-        lines.append(name_rare("answer", rare, why))
-    lines.append(warn_of_few(photos[1]))
-    return [line for line in lines if line]

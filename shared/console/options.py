@@ -51,6 +51,13 @@ Texts = Annotated[
     list[str] | None,
     typer.Option(metavar="FILE", help="Captions without photos; may be repeated."),
 ]
+Devices = Annotated[
+    int, typer.Option(metavar="N", min=1, help="GPUs that share each step's batch.")
+]
+TrainingPrecision = Annotated[
+    Literal["float32", "mixed_bfloat16", "mixed_float16"] | None,
+    typer.Option("--precision", help="Of the arithmetic, instead of the recipe's."),
+]
 
 # Of exporting.
 Bundle = Annotated[

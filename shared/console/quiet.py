@@ -8,6 +8,7 @@ from contextlib import contextmanager
 
 from shared.errors import AppError
 
+BACKENDS = ("tensorflow", "jax", "torch")  # that can train
 _lock = threading.Lock()
 _blocks = 0  # of `muted` that have begun and not ended
 _saved = -1  # standard error, meanwhile
@@ -78,12 +79,24 @@ def importing_keras() -> Iterator[None]:
     """Import what needs Keras inside the block, quietly.
 
     Raises:
-        AppError: if Keras is not installed; the message says what that means.
+        AppError: if Keras is not installed, or what computes for it; the message says
+            what that means.
     """
+    backend = os.environ.get("KERAS_BACKEND") or BACKENDS[0]
+    if backend not in BACKENDS:
+        raise AppError(
+            f"KERAS_BACKEND is {backend!r}, which cannot be used here. Leave it out, "
+            f"or set it to one of {', '.join(BACKENDS)}."
+        )
     try:
         with muted():
             yield
     except ModuleNotFoundError as error:
+        if error.name == backend != BACKENDS[0]:
+            raise AppError(
+                f"KERAS_BACKEND is {backend}, which is not installed. Leave "
+                f"KERAS_BACKEND out, or install it (pip install {backend})."
+            ) from error
         if error.name not in ("keras", "tensorflow", "h5py"):
             raise
         raise AppError(

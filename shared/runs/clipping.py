@@ -42,27 +42,44 @@ class ClippingAdamW(keras.optimizers.AdamW):
     ):
         super().__init__(*args, **kwargs)
         self._clip_norm, self._clip_value = clip_norm, clip_value
-        # Not a Keras variable: a checkpoint would hold it.
-        self.seen = tf.Variable([0.0, 0.0], trainable=False)  # squared norm, clipped
+        self.seen: keras.Variable | None = None  # squared norm, clipped
+
+    def build(self, variables: Sequence[keras.Variable]) -> None:
+        """Create what is kept of each variable."""
+        super().build(variables)
+        if self.seen is None:
+            self.seen = self.add_variable(
+                (2,), name="seen", aggregation="only_first_replica"
+            )
 
     def apply(self, grads: Sequence[Any], trainable_variables: Any = None) -> None:
         """Update variables by their gradients, which are clipped."""
+        share = 1 / _count_devices()  # of the gradient, see `shared.runs.devices`
         known = [_summed(gradient) for gradient in grads if gradient is not None]
         squared = ops.sum(ops.stack([ops.sum(ops.square(g)) for g in known]))
+        squared = squared / share**2
         if self._clip_value is None:
             scale = self._clip_norm / ops.maximum(ops.sqrt(squared), self._clip_norm)
             grads = [None if g is None else g * scale for g in grads]
             clipped = scale < 1
         else:
-            most = self._clip_value
+            most = self._clip_value * share
             grads = [
                 None if g is None else ops.clip(_summed(g), -most, most) for g in grads
             ]
             largest = ops.max(ops.stack([ops.max(ops.abs(g)) for g in known]))
             clipped = largest > most
         seen = [ops.cast(squared, "float32"), ops.cast(clipped, "float32")]
-        self.seen.assign(ops.stack(seen))
+        if self.seen is not None:  # as of any optimizer that is built
+            self.seen.assign(ops.stack(seen))
         super().apply(grads, trainable_variables)
+
+
+def _count_devices() -> int:
+    """Count the devices that take this step together."""
+    if keras.backend.backend() != "tensorflow":
+        return 1
+    return int(tf.distribute.get_strategy().num_replicas_in_sync)
 
 
 def _summed(gradient: Any) -> Any:
@@ -79,12 +96,25 @@ def read_flow(optimizer: keras.optimizers.Optimizer) -> Flow | None:
         optimizer: as `shared.runs.training.build_optimizer` gives it; of others nothing
             is known.
     """
-    parts = getattr(optimizer, "optimizers", [optimizer])
-    seen = [part.seen.numpy() for part in parts if isinstance(part, ClippingAdamW)]
+    seen = [ops.convert_to_numpy(variable) for variable in _all_seen(optimizer)]
     if not seen:
         return None
     squared, clipped = np.sum(seen, axis=0)
     return Flow(float(np.sqrt(squared)), bool(clipped))
+
+
+def lasting_variables(
+    optimizer: keras.optimizers.Optimizer,
+) -> list[keras.Variable]:
+    """Give what a checkpoint keeps of an optimizer: all but what `read_flow` reads."""
+    seen = {id(variable) for variable in _all_seen(optimizer)}
+    return [one for one in optimizer.variables if id(one) not in seen]
+
+
+def _all_seen(optimizer: keras.optimizers.Optimizer) -> list[keras.Variable]:
+    optimizer = getattr(optimizer, "inner_optimizer", optimizer)
+    parts = getattr(optimizer, "optimizers", [optimizer])
+    return [part.seen for part in parts if getattr(part, "seen", None) is not None]
 
 
 def summarize(flows: Sequence[Flow]) -> dict[str, float | None]:

@@ -20,6 +20,7 @@ Units = Annotated[int, Field(ge=1, le=8192)]  # of a layer
 MaybeUnits = Annotated[int, Field(ge=0, le=8192)]  # 0 is no such layer
 Layers = Annotated[int, Field(ge=1, le=16)]
 MaxWords = Annotated[int, Field(ge=1, le=200)]
+Precision = Literal["float32", "mixed_bfloat16", "mixed_float16"]
 FEW = 300  # photos; further training on fewer has to spare what a model knows
 Seed = Annotated[int, Field(ge=0, lt=2**32)]  # as NumPy takes it
 
@@ -173,8 +174,9 @@ class RecipeConfig(Config, Generic[S]):
             is as its size to this power, none less than once. 1 draws each example
             once, 0 as many from all sets.
         texts: files of captions without photos, see `shared.data.texts`.
-        precision: of the arithmetic in training; "mixed_bfloat16" is faster on
-            processors with AMX and on GPUs. Weights are always float32.
+        precision: of the arithmetic in training, but for the encoder's;
+            "mixed_bfloat16" is faster on processors with AMX and on GPUs,
+            "mixed_float16" on GPUs that lack bfloat16. Weights are always float32.
         stages: trained one after the other.
     """
 
@@ -182,7 +184,7 @@ class RecipeConfig(Config, Generic[S]):
     seed: Seed = 1
     balance: float = Field(0.5, ge=0, le=1)
     texts: tuple[str, ...] = ()
-    precision: Literal["float32", "mixed_bfloat16"] = "float32"
+    precision: Precision = "float32"
     stages: Annotated[tuple[S, ...], Field(min_length=1)]
 
     @model_validator(mode="after")
@@ -204,6 +206,11 @@ def name_files(recipe: R, files: Mapping[str, Sequence[str]]) -> R:
     """
     given = {key: tuple(paths) for key, paths in files.items() if paths}
     return recipe.model_copy(update=given) if given else recipe
+
+
+def set_precision(recipe: R, precision: Precision | None) -> R:
+    """Set the precision of a recipe to that which a command names, if it names one."""
+    return recipe.model_copy(update={"precision": precision}) if precision else recipe
 
 
 def adapt_recipe(known: R, source: str, schema: type[Config], prefix: str) -> R:
@@ -241,6 +248,16 @@ def check_choice(key: str, name: str, choices: Collection[str]) -> list[str]:
     if name in choices:
         return []
     return [f"{key}: there is no {name!r}. Give one of {', '.join(choices)}."]
+
+
+def check_batches(stages: Sequence[StageConfig], devices: int) -> list[str]:
+    """Say so if a step has fewer examples than there are devices to share them."""
+    return [
+        f"stages.{stage.name}.batch_size: {stage.batch_size} cannot be shared by "
+        f"{devices} devices. Raise it, or lower --devices."
+        for stage in stages
+        if stage.batch_size < devices
+    ]
 
 
 def refuse(source: str, problems: Sequence[str]) -> None:

@@ -12,7 +12,7 @@ from keras import ops
 
 from shared.runs.ahead import Waited, ahead
 from shared.runs.checkpoints import Progress, load_arrays, load_progress, save_arrays
-from shared.runs.clipping import Flow, read_flow, summarize
+from shared.runs.clipping import Flow, lasting_variables, read_flow, summarize
 from shared.runs.folder import BEST, CHECKPOINT, Run
 from shared.runs.recipes import RecipeConfig, StageConfig
 from shared.runs.training import Scalars, interrupts_wait, run_epoch
@@ -145,7 +145,7 @@ class Trainer(Generic[S]):
 
     def _variables(self) -> list[keras.Variable]:
         model = self.task.model
-        return [*model.variables, *model.optimizer.variables]
+        return [*model.variables, *lasting_variables(model.optimizer)]
 
     def _save(self) -> None:
         save_arrays(

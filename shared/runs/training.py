@@ -16,6 +16,7 @@ from keras import ops
 from shared.errors import AppError, DataLost
 from shared.runs.checkpoints import Progress
 from shared.runs.clipping import ClippingAdamW
+from shared.runs.devices import devices_of, divide_steps
 from shared.runs.recipes import StageConfig
 
 CHECKPOINT_SECONDS = 120
@@ -98,24 +99,38 @@ def compile_model(
 ) -> None:
     """Compile a model for a stage, with a new optimizer for what is trained in it.
 
+    In half precision, the loss is scaled by a factor that keeps gradients in its range
+    (Micikevicius et al. 2018, arXiv:1710.03740).
+
     Args:
         steps: of an epoch.
         slow_rate, slow: see `build_optimizer`.
     """
-    optimizer = build_optimizer(
-        model,
-        steps=stage.epochs * steps,
-        learning_rate=stage.learning_rate,
-        slow_rate=slow_rate,
-        slow=slow,
-        warmup=stage.warmup,
-        final_rate=stage.final_rate,
-        weight_decay=stage.weight_decay,
-        clip_norm=stage.clip_norm,
-        clip_value=stage.clip_value,
-        average=stage.average,
-    )
-    model.compile(optimizer=optimizer, jit_compile=False)
+    with devices_of(model):
+        optimizer = build_optimizer(
+            model,
+            steps=stage.epochs * steps,
+            learning_rate=stage.learning_rate,
+            slow_rate=slow_rate,
+            slow=slow,
+            warmup=stage.warmup,
+            final_rate=stage.final_rate,
+            weight_decay=stage.weight_decay,
+            clip_norm=stage.clip_norm,
+            clip_value=stage.clip_value,
+            average=stage.average,
+        )
+        if _computes_in_float16(model):
+            # Its smallest numbers are not small enough for many a gradient.
+            optimizer = keras.optimizers.LossScaleOptimizer(optimizer)
+            optimizer.build(model.trainable_variables)
+    # XLA is slow with small steps on a processor, but all that JAX is fast by.
+    model.compile(optimizer, jit_compile=keras.backend.backend() == "jax")
+    divide_steps(model)
+
+
+def _computes_in_float16(model: keras.Model) -> bool:
+    return any(layer.compute_dtype == "float16" for layer in model._flatten_layers())
 
 
 def grow(old: keras.Model, new: keras.Model) -> None:
