@@ -191,9 +191,10 @@ class DecodingConfig(_Options):
         neutral: the share of "man" in "man" and "woman" above which a man is called
             one, else a person; see `captioner.search.neutral`. 0 leaves it to the
             model.
-        people, animals, things: words for them are not said where what they name is
-            less surely there, 0 to 1; 0 allows them. This and `support` are for
-            models with concepts, see `captioner.grounding`.
+        people, animals, things: words for them are not said where animals and things
+            are less surely there, and where a caption would less surely mention people,
+            0 to 1; 0 allows them. This and `support` are for models with concepts, see
+            `captioner.grounding`.
         support: nats that a word costs for every nat of the logarithm of how surely
             what it names is there.
         hedge: whether a caption that is probably wrong gives way to one that claims

@@ -79,8 +79,9 @@ class Grounding:
     ) -> np.ndarray | None:
         """Tell a search what is there.
 
-        Words for people, animals and things that are less surely there than the search
-        asks for cost as much as a broken rule; things are those that detectors know.
+        Words for animals and things that are less surely there than the search asks
+        for, and words for people that a caption would mention less surely, cost as much
+        as a broken rule; things are those that detectors know.
         So do animals that are far less surely there than another one, and words that a
         few examples taught, of what looks like none of them.
         All words that name something cost `decoding.support` times the logarithm of
@@ -95,12 +96,7 @@ class Grounding:
             float32 (B, V), see `captioner.search.decoding.search`; None if it would
             be 0.
         """
-        least = {
-            PERSON: decoding.people,
-            ANIMAL: decoding.animals,
-            THING: decoding.things,
-            OWN: LEAST_OWN,
-        }
+        least = least_of(decoding)
         thresholds = np.array([least.get(kind, 0.0) for kind in self._kinds])
         if not (thresholds.any() or decoding.support):
             return None
@@ -111,10 +107,13 @@ class Grounding:
             thresholds = np.where(
                 animals, np.maximum(thresholds, RIVAL * surest), thresholds
             )
+        said = self._by_claim(seen.said)
+        people = np.array([kind == PERSON for kind in self._kinds])
         with np.errstate(invalid="ignore"):  # of what is NaN, nothing is known
-            found = np.where(there < thresholds, SELDOM, 0.0)
+            sure = np.where(people, np.fmin(there, said), there)
+            found = np.where(sure < thresholds, SELDOM, 0.0)
             if decoding.support:
-                surest = np.fmax(there, self._by_claim(seen.said))
+                surest = np.fmax(there, said)
                 found += decoding.support * np.log(np.fmax(surest, LEAST))
         found[:, 0] = 0.0
         bias = found.astype(np.float32)[:, self._claims]
@@ -151,6 +150,22 @@ class Grounding:
 
 
 Claim = tuple[str, tuple[int, ...]]  # a kind, and the places of concepts
+
+
+def least_of(decoding: DecodingConfig) -> dict[str, float]:
+    """Give by kind how sure a thing must be to be named, see `Grounding.bias`."""
+    return {
+        PERSON: decoding.people,
+        ANIMAL: decoding.animals,
+        THING: decoding.things,
+        OWN: LEAST_OWN,
+    }
+
+
+def kinds_of(concepts: Sequence[str]) -> list[str]:
+    """Give the kind of each concept: whether it is a person, an animal, or what."""
+    witnesses = _Witnesses(concepts)
+    return [witnesses.of(word)[0] for word in concepts]
 
 
 def _find_claims(words: Iterable[str], concepts: Sequence[str]) -> dict[str, Claim]:

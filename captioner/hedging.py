@@ -1,10 +1,12 @@
 """What to say of a photo where a caption is probably wrong: less, and more surely."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 
+from captioner.config import DecodingConfig
+from captioner.grounding import kinds_of, least_of
 from shared.concepts.words import PERSON, broader_words, read_concepts, widest_words
 from shared.text.english import article
 
@@ -45,26 +47,36 @@ class Hedging:
     """
 
     def __init__(self, concepts: Sequence[str]):
+        kinds = kinds_of(concepts)
         self._places = {
-            word: place for place, word in enumerate(concepts) if _can_be_said(word)
+            word: (place, kinds[place])
+            for place, word in enumerate(concepts)
+            if _can_be_said(word)
         }
 
     def hedge(
-        self, there: np.ndarray, said: np.ndarray, ban: Collection[str] = ()
+        self, there: np.ndarray, said: np.ndarray, decoding: DecodingConfig
     ) -> Hedge | None:
         """Say the least that can be said of a photo.
 
         Args:
             there, said: float (C,), how surely each concept is seen, and mentioned.
-            ban: words that must not be said.
+            decoding: what the search may not say is not said here, either.
 
         Returns:
             None if nothing is surely there.
         """
+        least, ban = least_of(decoding), {*decoding.ban}
+
+        def may_be_said(word: str, place: int, kind: str) -> bool:
+            sure = min(there[place], said[place]) if kind == PERSON else there[place]
+            enough = there[place] >= SEEN and sure >= least.get(kind, 0.0)
+            return bool(enough) and not ban & {*word.split(" ")}
+
         sure = {
             word: float(said[place])
-            for word, place in self._places.items()
-            if there[place] >= SEEN and not {*ban} & {*word.split(" ")}
+            for word, (place, kind) in self._places.items()
+            if may_be_said(word, place, kind)
         }
         if not sure:
             return None

@@ -73,7 +73,7 @@ class Judge:
         asked = decoding.strategy.draws or decoding.prefix or decoding.must
         if decoding.hedge and not asked:
             for found, photo in zip(judged, photos, strict=True):
-                found[0] = self._hedge(found[0], photo, decoding.ban)
+                found[0] = self._hedge(found[0], photo, decoding)
         return judged
 
     def _weigh(self, caption: Caption, seen: ConceptProbs) -> Caption:
@@ -94,7 +94,7 @@ class Judge:
         return caption._replace(unsure=caption.confidence < threshold)
 
     def _hedge(
-        self, caption: Caption, seen: ConceptProbs, ban: Sequence[str]
+        self, caption: Caption, seen: ConceptProbs, decoding: DecodingConfig
     ) -> Caption:
         """Claim less than a caption that is probably wrong, if that is surer.
 
@@ -104,7 +104,7 @@ class Judge:
             return caption
         if self.own & {*caption.words}:
             return caption
-        less = self.hedging.hedge(seen.there, seen.said, ban)
+        less = self.hedging.hedge(seen.there, seen.said, decoding)
         if less is None or less.right <= caption.right:
             return caption
         return caption._replace(text=less.text, right=less.right, original=caption)

@@ -49,6 +49,9 @@ def test_words_for_people_need_a_person(grounding):
     assert banned(grounding, nobody, people=0.35) == people
     assert banned(grounding, nobody, people=0.25) == set()
     assert banned(grounding, seen(person=0.5), people=0.35) == set()
+    # Of people whom nobody would mention, a caption does not speak, of dogs it may.
+    unmentioned = seen(said=0.3)
+    assert banned(grounding, unmentioned, people=0.35, animals=0.35) == people
 
 
 def test_words_of_ones_own_need_what_looks_like_their_examples():
