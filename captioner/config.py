@@ -169,9 +169,9 @@ _Options: Any = create_model("_Options", __base__=_Search, **_options)
 class DecodingConfig(_Options):
     """How captions are searched for, unless the user says otherwise.
 
-    Words are counted without the end of the sentence. `no_repeat`, `bad_endings`,
-    `neutral` and what is said of what is there give way where nothing else is left; the
-    other rules never do.
+    Words are counted without the end of the sentence. `no_repeat`, `once`,
+    `bad_endings`, `neutral` and what is said of what is there give way where nothing
+    else is left; the other rules never do.
 
     Attributes:
         method: a name in `captioner.search.strategies`: "beam" looks for likely
@@ -197,6 +197,8 @@ class DecodingConfig(_Options):
             `captioner.grounding`.
         support: nats that a word costs for every nat of the logarithm of how surely
             what it names is there.
+        once: whether each thing that is no person and no animal is named once at most;
+            for models with concepts.
         hedge: whether a caption that is probably wrong gives way to one that claims
             less, if that is surer; see `captioner.hedging`. Not where words are asked
             for, or captions are drawn at random.
@@ -219,6 +221,7 @@ class DecodingConfig(_Options):
     animals: float = Field(0.2, ge=0, le=1)
     things: float = Field(0.0, ge=0, le=1)
     support: float = Field(0.0, ge=0, le=10)
+    once: bool = True
     hedge: bool = True
     seed: Seed = 0
 

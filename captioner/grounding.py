@@ -40,12 +40,16 @@ class Grounding:
         concepts: the words of the concept net, in the order of its probabilities.
         own: those of them that a few examples taught, see `shared.concepts.examples`:
             they are about nothing but what looks like the examples.
+
+    Attributes:
+        things: for each thing that is no person and no animal, the ids of its names.
     """
 
     def __init__(
         self, words: Sequence[str], concepts: Sequence[str], own: Sequence[str] = ()
     ):
-        claims = _find_claims(words, concepts)
+        named = _find_named(words)
+        claims = _find_claims(named, concepts)
         places = {word: place for place, word in enumerate(concepts)}
         claims |= {word: (OWN, (places[word],)) for word in own if word in words}
         kinds = sorted(set(claims.values()))
@@ -59,6 +63,7 @@ class Grounding:
             np.int32,
         )  # (1 + K, places), filled up by repeating them
         self._kinds = ["", *(kind for kind, _ in kinds)]
+        self.things = _find_things(words, named, claims)
         things = {*coco_words()} - {PERSON}  # a photo with people may be of something
         found = [i for i, word in enumerate(concepts) if word in things]
         self._things = np.array(found, np.int32)
@@ -168,28 +173,49 @@ def kinds_of(concepts: Sequence[str]) -> list[str]:
     return [witnesses.of(word)[0] for word in concepts]
 
 
-def _find_claims(words: Iterable[str], concepts: Sequence[str]) -> dict[str, Claim]:
-    """Find for each word what it is about, and which concepts tell of that."""
+def _find_named(words: Iterable[str]) -> dict[str, str]:
+    """Find the concept that each word names alone, if any."""
     whole: dict[str, str] = dict.fromkeys(PRONOUNS, PERSON)
+    for word, concept in read_concepts().items():
+        for name in names_of(concept):
+            whole.setdefault(name, word)
+    return {word: whole[word] for word in words if word in whole}
+
+
+def _find_claims(named: dict[str, str], concepts: Sequence[str]) -> dict[str, Claim]:
+    """Find for each word what it is about, and which concepts tell of that.
+
+    Args:
+        named: of each word, the concept that it names alone.
+        concepts: see `Grounding`.
+    """
     parts: dict[str, set[str]] = {}  # words of longer names
     for word, concept in read_concepts().items():
         for name in names_of(concept):
-            if " " not in name:
-                whole.setdefault(name, word)
-                continue
-            for part in name.split(" "):
+            for part in name.split(" ") if " " in name else ():
                 parts.setdefault(part, set()).add(word)
     witnesses = _Witnesses(concepts)
     claims: dict[str, Claim] = {}
-    for word in words:
-        if word not in whole:
-            continue
-        kind, found = witnesses.of(whole[word])
+    for word, thing in named.items():
+        kind, found = witnesses.of(thing)
         if found and kind != PERSON:
             found = found.union(*(witnesses.of(o)[1] for o in parts.get(word, ())))
         if found:
             claims[word] = kind, tuple(sorted(witnesses.places[one] for one in found))
     return claims
+
+
+def _find_things(
+    words: Iterable[str], named: dict[str, str], claims: dict[str, Claim]
+) -> tuple[tuple[int, ...], ...]:
+    """Find `Grounding.things`; see `_find_claims` for the rest."""
+    names: dict[str, list[int]] = {}
+    for i, word in enumerate(words):
+        if word in claims and claims[word][0] != OWN:
+            concept = named[word]
+            if not {PERSON, ANIMAL} & {concept, *broader_words(concept)}:
+                names.setdefault(concept, []).append(i)
+    return tuple(map(tuple, names.values()))
 
 
 class _Witnesses:

@@ -40,6 +40,14 @@ class Judge:
             self.grounding = Grounding(vocabulary.words, concepts, own)
             self.hedging = Hedging(concepts)
 
+    def once(self, decoding: DecodingConfig) -> tuple[tuple[int, ...], ...]:
+        """Give the groups of words for things that a caption names once."""
+        ids = self.vocabulary.ids
+        own = tuple((ids[word],) for word in sorted(self.own) if word in ids)
+        if self.grounding is None or not decoding.once:
+            return own
+        return (*own, *self.grounding.things)
+
     def bias(
         self, seen: ConceptProbs | None, decoding: DecodingConfig, rules: Rules
     ) -> np.ndarray | None:

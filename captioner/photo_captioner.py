@@ -68,7 +68,7 @@ class PhotoCaptioner:
         self.vocabulary = vocabulary
         self.runtime = runtime
         self.batch_size = batch_size
-        self.concept_words, self.own = tuple(concepts), frozenset(own)
+        self.concept_words = tuple(concepts)
         self.judge = Judge(config, vocabulary, concepts, own)
         self.request()  # a bundle's own rules may be impossible
 
@@ -82,8 +82,7 @@ class PhotoCaptioner:
         if changes:
             decoding = revise_config(decoding, changes, "The request")
         rules = make_rules(decoding, self.vocabulary)
-        own = sorted(self.vocabulary.ids[w] for w in self.own if w in self.vocabulary)
-        return decoding, rules._replace(once_ids=tuple(own))
+        return decoding, rules._replace(once_ids=self.judge.once(decoding))
 
     def describe(self, source: ImageSource, **changes: Any) -> Caption:
         """Describe one photo by the best caption; see `caption` for the others."""

@@ -202,6 +202,24 @@ def test_a_captioner_says_only_what_is_there():
     assert caption(alone, prefix="a man") == "A man and a dog."
 
 
+def test_names_of_a_thing_are_found_together(grounding):
+    found = [{WORDS[i] for i in ids} for ids in grounding.things]
+    assert found == [{"trees"}, {"cars"}]  # no people, no animals
+    words = (*SPECIAL_WORDS, "sofa", "bike", "couches", "cars", "bicycle", "car")
+    found = Grounding(words, ("couch", "bike", "car")).things
+    assert {frozenset(words[i] for i in ids) for ids in found} == {
+        frozenset(names)
+        for names in ({"sofa", "couches"}, {"bike", "bicycle"}, {"cars", "car"})
+    }
+
+
+def test_a_captioner_names_a_thing_once():
+    sentences = {"a car on cars": 0.6, "the dog of dogs": 0.4}
+    captioner = concept_captioner(sentences, {"car": 0.9, "dog": 0.9})
+    assert captioner.caption(photo(1))[0].text == "The dog of dogs."
+    assert captioner.caption(photo(1), once=False)[0].text == "A car on cars."
+
+
 def test_a_captioner_prefers_what_is_surely_there():
     sentences = {"a car": 0.6, "a tree": 0.4}
     captioner = concept_captioner(sentences, {"car": 0.1, "tree": 0.9})

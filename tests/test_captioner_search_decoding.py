@@ -141,7 +141,7 @@ def breaches(rules, tokens):
         if count and i + count > len(rules.prefix_ids)
     ]
     repeats += [
-        word in rules.once_ids and word in words[:i]
+        said_once(rules, words[:i], word)
         for i, word in enumerate(words)
         if i >= len(rules.prefix_ids)
     ]
@@ -245,8 +245,13 @@ def price(rules, tokens, word):
     words = (*tokens, word)
     grams = [words[i : i + count] for i in range(len(words) - count + 1)]
     repeats = count > 0 and len(words) >= count and grams[-1] in grams[:-1]
-    repeats += word in rules.once_ids and word in tokens
+    repeats += said_once(rules, tokens, word)
     return repeats + (place == rules.max_words - 1 and word in rules.ending_ids)
+
+
+def said_once(rules, tokens, word):
+    """Whether a word names a thing that was named already."""
+    return any(word in ids and set(ids) & set(tokens) for ids in rules.once_ids)
 
 
 def said_of(rules, tokens):
@@ -417,7 +422,7 @@ def any_rules(draw, words, max_words=5, beam_size=3, groups=1, must=0):
         banned_ids=banned,
         ending_ids=draw(subsets(ids, 2)),
         no_repeat=draw(st.integers(0, 4)),
-        once_ids=draw(subsets(ids, 2)),
+        once_ids=(draw(subsets(ids, 2)), draw(subsets(ids, 1))),
         prefix_ids=tuple(prefix),
         must_ids=tuple(must_ids),
     )

@@ -43,7 +43,7 @@ class Rules(NamedTuple):
         banned_ids: tokens that never occur, ascending.
         ending_ids: not the last token before eos, ascending.
         no_repeat: so many tokens in a row do not occur twice; 0 allows it.
-        once_ids: tokens that do not occur twice.
+        once_ids: of each group, tokens for the same thing, one occurs once at most.
         prefix_ids: how every sequence starts; may hold unk although it is banned.
         must_ids: of each group, one token or more occurs, in any order.
         neutral: when people are named neutrally; None is as the model says.
@@ -60,7 +60,7 @@ class Rules(NamedTuple):
     banned_ids: tuple[int, ...] = ()
     ending_ids: tuple[int, ...] = ()
     no_repeat: int = 0
-    once_ids: tuple[int, ...] = ()
+    once_ids: tuple[tuple[int, ...], ...] = ()
     prefix_ids: tuple[int, ...] = ()
     must_ids: tuple[tuple[int, ...], ...] = ()
     neutral: Neutral | None = None

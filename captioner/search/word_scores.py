@@ -26,8 +26,7 @@ def rating(rules, vocab_size, bias, ops):
     alike = not (rules.ending_ids or rules.must_ids)
     table = table[:, 0, 1] if alike else table.reshape(-1, vocab_size)
     full = rules.strategy.complete(rules).astype(np.int32)
-    once = np.array(rules.once_ids, np.int32)
-    costs = (SELDOM * (once[:, None] == np.arange(vocab_size))).astype(np.float32)
+    once = _once_table(rules, vocab_size) if any(rules.once_ids) else None
     neutralise = neutralising(rules, vocab_size, ops) if rules.neutral else None
     if bias is not None:
         bias = ops.maximum(ops.cast(bias, "float32"), NEVER)[:, None]
@@ -47,8 +46,8 @@ def rating(rules, vocab_size, bias, ops):
         options = log_probs + ops.take(ops.convert_to_tensor(table), row, axis=0)
         if 0 < rules.no_repeat < rules.max_words:
             options = _lower_repeats(t, tokens, options, rules, ops)
-        if rules.once_ids:
-            options = options + _cost_of_more(t, tokens, once, costs, rules, ops)
+        if once is not None:
+            options = _lower_more(t, tokens, once, options, rules, ops)
         return options
 
     return rate
@@ -78,10 +77,22 @@ def _timetable(rules, vocab_size):
     return table, endings.astype(np.int32)
 
 
+@lru_cache(maxsize=8)
+def _once_table(rules, vocab_size):
+    """Int32 (V, W): the words that are not said after each word, filled up with pad."""
+    after: list[set[int]] = [set() for _ in range(vocab_size)]
+    for ids in rules.once_ids:
+        for word in ids:
+            after[word].update(ids)
+    table = np.full((vocab_size, max(map(len, after))), rules.pad_id, np.int32)
+    for row, words in zip(table, after, strict=True):
+        row[: len(words)] = sorted(words)
+    return table
+
+
 def _lower_repeats(t, tokens, options, rules, ops):
     """Lower the words (B, N, V) that would end an n-gram which is there already."""
     count, length = rules.no_repeat, tokens.shape[2]
-    rows, vocab_size = options.shape[1:]
     follows = tokens[:, :, count - 1 :]  # (B, N, windows)
     same = ops.not_equal(follows, rules.pad_id)
     for back in range(1, count):
@@ -89,23 +100,30 @@ def _lower_repeats(t, tokens, options, rules, ops):
         window = tokens[:, :, count - 1 - back : length - back]
         same = ops.logical_and(same, ops.equal(window, word[..., None]))
     words = ops.where(same, follows, rules.pad_id)  # pad cannot follow in any case
-    first = ops.arange(ops.shape(tokens)[0] * rows, dtype="int32") * vocab_size
-    index = ops.reshape(words, (-1, follows.shape[2])) + first[:, None]
-    index = ops.reshape(index, (-1,))
+    return _lower(t, words, options, rules, ops)
+
+
+def _lower_more(t, tokens, once, options, rules, ops):
+    """Lower the words (B, N, V) for things that were named already.
+
+    Args:
+        once: see `_once_table`.
+    """
+    words = ops.take(ops.convert_to_tensor(once), tokens, axis=0)  # (B, N, T, W)
+    count = tokens.shape[2] * once.shape[1]
+    words = ops.reshape(words, (-1, tokens.shape[1], count))
+    return _lower(t, words, options, rules, ops)
+
+
+def _lower(t, words, options, rules, ops):
+    """Lower words int32 (B, N, W) among the options (B, N, V), pad excepted."""
+    rows, vocab_size = options.shape[1:]
+    first = ops.arange(ops.shape(words)[0] * rows, dtype="int32") * vocab_size
+    words = ops.reshape(words, (-1, words.shape[2]))
+    index = ops.reshape(words + first[:, None], (-1,))
     flat = ops.reshape(options, (-1,))
-    cost = SELDOM * ops.cast(t >= len(rules.prefix_ids), "float32")
+    cost = ops.reshape(ops.cast(ops.not_equal(words, rules.pad_id), "float32"), (-1,))
+    cost = SELDOM * cost * ops.cast(t >= len(rules.prefix_ids), "float32")
     lowered = ops.take(flat, index, axis=0) + cost
     flat = ops.scatter_update(flat, index[:, None], lowered)
     return ops.reshape(flat, (-1, rows, vocab_size))
-
-
-def _cost_of_more(t, tokens, once, costs, rules, ops):
-    """Give what it costs to say words again that are said once, float32 (B, N, V).
-
-    Args:
-        once: int32 (W,), their ids.
-        costs: float32 (W, V), `SELDOM` for each in its own row.
-    """
-    said = ops.equal(tokens[..., None], ops.convert_to_tensor(once))
-    said = ops.logical_and(ops.any(said, axis=2), t >= len(rules.prefix_ids))
-    return ops.matmul(ops.cast(said, "float32"), ops.convert_to_tensor(costs))
