@@ -4,9 +4,9 @@ Beside `captioner.demo_page` the only room that knows of `vqa`, and only when as
 """
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import NamedTuple
 
+from captioner.stored import Photo
 from shared.concepts.words import PERSON, broader_words, concept_mentions, read_concepts
 from shared.errors import AppError
 from shared.files.formats import Record
@@ -28,7 +28,7 @@ class Doubt(NamedTuple):
     prob: float
 
 
-Ask = Callable[[Path, str], float]  # a photo and a question -> probability of "no"
+Ask = Callable[[Photo, str], float]  # a photo and a question -> probability of "no"
 
 
 def load_asker() -> Ask:
@@ -46,7 +46,7 @@ def load_asker() -> Ask:
             f"--check asks the VQA model about each caption. {error}"
         ) from error
 
-    def ask(photo: Path, question: str) -> float:
+    def ask(photo: Photo, question: str) -> float:
         answers = model.ask(photo, question, count=2).answers
         return sum(one.confidence for one in answers if one.text == "no")
 
@@ -63,7 +63,7 @@ class Checker:
     def __init__(self, ask: Ask):
         self._ask = ask
 
-    def doubts(self, photo: Path, caption: str) -> list[Doubt]:
+    def doubts(self, photo: Photo, caption: str) -> list[Doubt]:
         """Give the things in a caption to which the answer is no, in its order.
 
         People are asked for as persons.
@@ -79,7 +79,7 @@ class Checker:
                 found.append(Doubt(word, prob))
         return found
 
-    def check(self, photo: Path, record: Record) -> Record:
+    def check(self, photo: Photo, record: Record) -> Record:
         """Write into a record what of its best caption is doubted.
 
         Each doubt takes its part of the confidence, and makes the caption unsure.

@@ -1,6 +1,7 @@
 """Command line of the captioner, e.g. `captioner caption photos/`."""
 
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -60,6 +61,13 @@ def caption(
     output: Annotated[
         Path | None,
         options.output("Write .jsonl, .csv, .json (COCO's results) or .html."),
+    ] = None,
+    engine: options.Engine = "local",
+    address: options.Address = None,
+    parts: options.PartsForm = None,
+    column: Annotated[
+        str | None,
+        typer.Option(help="With --engine ray: of tables, where paths or bytes are."),
     ] = None,
     sidecar: Annotated[
         bool, typer.Option("--sidecar", help="Write a .txt beside each photo.")
@@ -189,28 +197,42 @@ def caption(
             f"--num-captions {num_captions} needs --beam-size {num_captions} or more, "
             f"not {beam_size}"
         )
-    if details and (output is None or output.suffix.lower() != ".jsonl"):
+    in_parts = engine == "ray"
+    options.check_engine(engine, output, address=address, parts=parts, column=column)
+    if in_parts and sidecar:
+        raise typer.BadParameter("--engine ray writes no --sidecar")
+    if details and not in_parts and (not output or output.suffix.lower() != ".jsonl"):
         raise typer.BadParameter("--details needs an --output that ends in .jsonl")
     from captioner.job import Captioning
-    from shared.files.jobs import Job
+    from shared.files.jobs import Job, Runnable
 
-    photos = _find_photos(paths, recursive, null)
     models = tuple(model or ())
     changes = _search_changes(context.params)
     work = Captioning(
         batch_size, num_captions, details, models, runtime, changes, verbose, check
     )
     rules: dict[str, Any] = {"resume": resume, "overwrite": overwrite}
-    file, target = None, None  # what only these need takes some milliseconds to import
-    if output:
-        from captioner.outputs import open_output
+    job: Runnable
+    if in_parts and output:
+        from captioner.parts import caption_in_parts
 
-        file = open_output(output, photos, work.settings, batch=batch_size, **rules)
-    if sidecar:
-        from captioner.sidecars import Sidecars
+        find = partial(_find_photos, recursive=recursive, null=null)
+        job = caption_in_parts(
+            paths, find, work, output, parts or "jsonl", address, column, **rules
+        )
+    else:
+        photos = _find_photos(paths, recursive, null)
+        # What only these need takes some milliseconds to import.
+        file, target = None, None
+        if output:
+            from captioner.outputs import open_output
 
-        target = Sidecars(photos, file, **rules)
-    job = Job(photos, work, target or file)
+            file = open_output(output, photos, work.settings, batch=batch_size, **rules)
+        if sidecar:
+            from captioner.sidecars import Sidecars
+
+            target = Sidecars(photos, file, **rules)
+        job = Job(photos, work, target or file)
     job.run()
     if job.errors:
         raise typer.Exit(1)

@@ -46,7 +46,7 @@ def find_photos(
         AppError: if there are no photos at all, a pattern matches nothing, a word
             is an address of the web, or a folder cannot be listed.
     """
-    photos: dict[str, Path] = {}
+    photos: list[Path] = []
     for word in words:
         for path in _expand(word, read_stdin, null):
             found = [path]
@@ -54,12 +54,19 @@ def find_photos(
                 found = _list_folder(path, recursive)
                 if not found and len(words) > 1:
                     announce(f"note: {_nothing_in(path, recursive)}")
-            for photo in found:
-                key = os.path.normcase(os.path.abspath(photo))  # noqa: PTH100
-                photos.setdefault(key, photo)
+            photos += found
     if not photos:
         raise AppError(_nothing_in(Path(words[0]), recursive))
-    return list(photos.values())
+    return distinct(photos)
+
+
+def distinct(photos: Iterable[Path]) -> list[Path]:
+    """Give each photo once, by its place, under the first of its names."""
+    found: dict[str, Path] = {}
+    for photo in photos:
+        key = os.path.normcase(os.path.abspath(photo))  # noqa: PTH100
+        found.setdefault(key, photo)
+    return list(found.values())
 
 
 def _expand(word: str, read_stdin: Callable[[], bytes], null: bool) -> Iterable[Path]:

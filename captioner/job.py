@@ -10,6 +10,7 @@ from captioner.concepts import LIKELY, MOST, Concept
 from captioner.formats import to_record
 from captioner.search.sample import Sampling
 from captioner.search.strategies import draws
+from captioner.stored import Photo
 from shared.bundles.runtimes import identify_models, say_runtime
 from shared.config import revise_config
 from shared.console.progress import plain, say
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from captioner.photo_captioner import Looked, PhotoCaptioner
     from shared.bundles.runtimes import RuntimeName
 
-Described = tuple[Path, "list[Caption] | AppError", list[Concept] | None]
+Described = tuple[Photo, "list[Caption] | AppError", list[Concept] | None]
 
 
 @dataclass(frozen=True)
@@ -75,7 +76,7 @@ class Captioning:
             **({"check": True} if self.check else {}),
         }
 
-    def load(self) -> Do[Path]:
+    def load(self) -> Do[Photo]:
         """Load the model, see `Work`."""
         from captioner.predict import SHIPPED, load_captioner
         from captioner.runtime_litert import EXPORT
@@ -92,7 +93,7 @@ class Captioning:
 
         checker = Checker(load_asker()) if self.check else None
 
-        def tell(photos: Iterable[Path]) -> Iterator[list[Record]]:
+        def tell(photos: Iterable[Photo]) -> Iterator[list[Record]]:
             for batch in self._describe(captioner, photos, changes):
                 records = [
                     to_record(
@@ -115,7 +116,7 @@ class Captioning:
     def _describe(
         self,
         captioner: "PhotoCaptioner",
-        photos: Iterable[Path],
+        photos: Iterable[Photo],
         changes: Mapping[str, Any],
     ) -> Iterator[list[Described]]:
         """Give captions, and with details the concepts of a model that has them."""

@@ -26,7 +26,18 @@ FLOORS = [
         "config",
         "console",
     ),
-    *("files", "text", "bundles", "vision", "data", "nets", "runs", "concepts", "web"),
+    *(
+        "files",
+        "text",
+        "bundles",
+        "vision",
+        "data",
+        "nets",
+        "runs",
+        "concepts",
+        "scale",
+        "web",
+    ),
 ]
 # All other rooms do without: what reads, checks and runs LiteRT starts at once.
 WITH_KERAS = {

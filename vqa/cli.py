@@ -97,6 +97,9 @@ def ask(
         Path | None,
         options.output("With --batch: write .jsonl, .csv or .json (VQA's results)."),
     ] = None,
+    engine: options.Engine = "local",
+    address: options.Address = None,
+    parts: options.PartsForm = None,
     server: Server = None,
     resume: options.Resume = False,
     overwrite: options.Overwrite = False,
@@ -115,8 +118,9 @@ def ask(
 
     work = Asking(top, blind, model, runtime, verbose)
     if batch is None:
+        options.check_engine("local", None, address=address, parts=parts)
         alone = {"--output": output, "--resume": resume, "--server": server}
-        _refuse(alone, "is about --batch")
+        _refuse(alone | {"--engine ray": engine == "ray"}, "is about --batch")
         if image is None or not question:
             raise typer.BadParameter("give IMAGE and QUESTION, or --batch FILE")
         if choices and len(set(choices)) < 2:
@@ -126,19 +130,28 @@ def ask(
     single = {"IMAGE": image, "--choices": choices, "--attention": attention}
     _refuse(single, "is about one question; --batch has them in its file")
     check_resume(resume, overwrite, bool(output))
+    options.check_engine(engine, output, address=address, parts=parts)
     check_server(server, output)
-    from shared.files.jobs import Job
+    from shared.files.jobs import Job, Runnable
     from vqa.inputs import read_questions
     from vqa.outputs import open_output
 
     questions = read_questions(batch)
     rules = {"resume": resume, "overwrite": overwrite}
-    file = (
-        open_output(output, questions, work.settings, server or "vqa", **rules)
-        if output
-        else None
-    )
-    job = Job(questions, work, file)
+    job: Runnable
+    if engine == "ray" and output:
+        from vqa.parts import ask_in_parts
+
+        job = ask_in_parts(
+            batch, questions, work, output, parts or "jsonl", address, **rules
+        )
+    else:
+        file = (
+            open_output(output, questions, work.settings, server or "vqa", **rules)
+            if output
+            else None
+        )
+        job = Job(questions, work, file)
     job.run()
     if job.errors:
         raise typer.Exit(1)

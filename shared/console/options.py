@@ -23,6 +23,22 @@ Resume = Annotated[
 ]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace files.")]
 
+# Of many photos.
+Engine = Annotated[
+    Literal["local", "ray"],
+    typer.Option(help="ray: workers on all processors, or on a cluster's."),
+]
+Address = Annotated[
+    str | None,
+    typer.Option(
+        metavar="auto|HOST:PORT", help="Of a cluster of Ray; default: start Ray here."
+    ),
+]
+PartsForm = Annotated[
+    Literal["jsonl", "parquet"] | None,
+    typer.Option(help="With --engine ray: what --output, a folder, is of; or jsonl."),
+]
+
 # Of training.
 Config = Annotated[str | None, typer.Option(metavar="NAME|FILE", help="The recipe.")]
 Out = Annotated[
@@ -79,3 +95,23 @@ def output(about: str) -> Any:
 def data(about: str) -> Any:
     """Give the option --data; `about` says what a data set of the command is."""
     return typer.Option("--data", metavar="DIR", help=about)
+
+
+def check_engine(engine: str, output: Path | None, **others: object) -> None:
+    """Refuse --engine ray without a folder to write, and what is about it without it.
+
+    Args:
+        others: options that are only for it, by name; None if they were not given.
+    """
+    if engine != "ray":
+        for name, value in others.items():
+            if value is not None:
+                raise typer.BadParameter(f"--{name} is about --engine ray: add that")
+        return
+    if output is None:
+        raise typer.BadParameter("--engine ray needs --output DIR, a folder for parts")
+    if output.suffix.lower() in (".jsonl", ".json", ".csv", ".html", ".parquet"):
+        raise typer.BadParameter(
+            f"--engine ray writes a folder of parts, not a file: --output {output} "
+            f"would be --output {output.with_suffix('')}"
+        )

@@ -4,7 +4,7 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import nullcontext
-from typing import ClassVar, Generic, Protocol, Self, TypeVar
+from typing import Any, ClassVar, Generic, Protocol, Self, TypeVar
 
 from shared.console.progress import counted, is_terminal, plain, progress_bar, say
 from shared.files.formats import Record
@@ -32,6 +32,13 @@ class Work(Protocol[T_contra]):
     @property
     def verbose(self) -> bool:
         """Whether to say what runs, and how fast."""
+
+    def settings(self) -> dict[str, Any]:
+        """Give all that records depend on, by option, without loading a model.
+
+        Raises:
+            AppError: if there is no model, or what is asked of it is impossible.
+        """
 
     def load(self) -> Do[T_contra]:
         """Load the model, and refuse what is impossible before photos are read.
@@ -77,6 +84,17 @@ class Target(Protocol):
 
     def finish(self) -> None:
         """Keep all of it for good."""
+
+
+class Runnable(Protocol):
+    """A job, here or elsewhere."""
+
+    @property
+    def errors(self) -> int:
+        """How many items have failed so far."""
+
+    def run(self) -> None:
+        """Do what is not done yet."""
 
 
 def in_order(tell: Callable[[Iterable[T]], Iterable[Sequence[Record]]]) -> Do[T]:

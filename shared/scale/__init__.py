@@ -1,0 +1,1 @@
+"""Jobs that outgrow one process: workers that write parts of an output."""

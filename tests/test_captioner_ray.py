@@ -1,0 +1,188 @@
+"""Captions by Ray: what one process would write, whatever is killed meanwhile."""
+
+import io
+import json
+import os
+import signal
+import subprocess
+import sys
+import tarfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from conftest import ROOT
+from PIL import Image
+
+from captioner.cli import main
+from shared.errors import AppError
+from shared.files.resuming import list_digest
+from shared.scale.output import PartedOutput
+from shared.scale.parts import Parts
+from shared.scale.run import ParallelJob
+from shared.scale.shares import Listed
+
+pytest.importorskip("ray", reason="ray is not installed: pip install 'sightread[ray]'")
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def cluster():
+    """Two nodes of one processor each, whose workers find this module."""
+    from ray.cluster_utils import Cluster
+
+    node = {"num_cpus": 1, "include_dashboard": False}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("RAY_USAGE_STATS_ENABLED", "0")
+        patch.setenv("PYTHONPATH", os.pathsep.join([str(ROOT / "tests"), str(ROOT)]))
+        found = Cluster(initialize_head=True, head_node_args=node)
+        found.add_node(num_cpus=1)
+        yield found
+        found.shutdown()
+
+
+@pytest.fixture(autouse=True)
+def here(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+
+def jpeg(number):
+    file = io.BytesIO()
+    color = (17 * number % 256, 91 * number % 256, 43 * number % 256)
+    Image.new("RGB", (48, 48), color).save(file, "JPEG")
+    return file.getvalue()
+
+
+def draw(count, folder="photos", broken=()):
+    Path(folder).mkdir()
+    for i in range(count):
+        data = b"nothing" if i in broken else jpeg(i)
+        Path(folder, f"{i}.jpg").write_bytes(data)
+
+
+def read(folder="out"):
+    lines = "".join(p.read_text() for p in sorted(Path(folder).glob("part-*")))
+    return [json.loads(line) for line in lines.splitlines()]
+
+
+def test_photos_of_all_sources_become_what_one_process_writes(cluster, capsys):
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    draw(20, broken=[7])
+    Path("more.csv").write_text("id,path\n1,photos/3.jpg\n2,gone.jpg\n")
+    with tarfile.open("shard-0.tar", "w") as tar:
+        for name in ("a.jpg", "a.txt", "b.jpg"):
+            info = tarfile.TarInfo(name)
+            info.size = len(jpeg(1))
+            tar.addfile(info, io.BytesIO(jpeg(1)))
+    rows = [{"bytes": jpeg(2), "path": "hf.jpg"}, {"bytes": None, "path": None}]
+    parquet.write_table(pa.table({"image": rows}), "rows.parquet")
+    assert (
+        main(["caption", "photos", "gone.jpg", "-o", "local.jsonl", "--details"]) == 1
+    )
+    sources = ["photos", "more.csv", "shard-*.tar", "rows.parquet"]
+    engine = ["--engine", "ray", "--address", cluster.address, "--parts", "parquet"]
+    assert main(["caption", *sources, "-o", "out", "--details", *engine]) == 1
+    said = capsys.readouterr().err
+    assert "gone.jpg: there is no such file" in said and "Traceback" not in said
+    found = [
+        {key: value for key, value in row.items() if value is not None}
+        for part in sorted(Path("out").glob("*.parquet"))
+        for row in parquet.read_table(part).to_pylist()
+    ]
+    local = [json.loads(line) for line in Path("local.jsonl").read_text().splitlines()]
+    without = [row | {"captions": None} for row in found]  # nulls are in there, too
+    assert without[:21] == [row | {"captions": None} for row in local]
+    captions = {row["image"]: row.get("caption") for row in found}
+    assert captions["shard-0.tar/a.jpg"] == captions["photos/1.jpg"]
+    assert captions["hf.jpg"] == captions["photos/2.jpg"]
+    assert [row["image"] for row in found if "error" in row] == [
+        *("photos/7.jpg", "gone.jpg", "rows.parquet#1")
+    ]
+
+
+@dataclass(frozen=True)
+class Fragile:
+    """Ends its process at some items, once or each time; takes a while for others."""
+
+    seconds: float = 0.0
+    unit, noun, verbose = "photo", "caption", False
+
+    def settings(self):
+        return {}
+
+    def load(self):
+        def do(items, todo, note):
+            for place in todo:
+                self.meet(items[place])
+                time.sleep(self.seconds)
+                yield [(place, {"image": items[place], "caption": "x"})]
+
+        return do
+
+    def meet(self, item):
+        if item == "once" and not Path("met").exists():
+            Path("met").touch()
+            os.kill(os.getpid(), signal.SIGKILL)
+        if item == "poison" and not Path("cured").exists():
+            os.kill(os.getpid(), signal.SIGKILL)
+
+
+def job(items, cluster, work, **rules):
+    shares = [Listed([one], list_digest([one]), []) for one in items]
+    parts = Parts(Path("out"), ".jsonl", {})
+    output = PartedOutput(parts, "test", "photos", shares, work.settings, **rules)
+    return ParallelJob(work, output, cluster.address)
+
+
+def test_a_worker_that_is_killed_loses_nothing(cluster):
+    items = ["a", "once", "b", "poison", "c", "d"]
+    with pytest.raises(AppError, match=r"1 part could not be done, part-00003\.jsonl"):
+        job(items, cluster, Fragile()).run()
+    assert Path("met").exists()
+    assert [row["image"] for row in read()] == ["a", "once", "b", "c", "d"]
+    Path("cured").touch()
+    job(items, cluster, Fragile(), resume=True).run()
+    assert [row["image"] for row in read()] == items
+
+
+def test_a_node_that_is_removed_loses_nothing(cluster):
+    node = cluster.add_node(num_cpus=1)
+    items = [str(i) for i in range(30)]
+    running = job(items, cluster, Fragile(0.3))
+    add = running.output.add
+
+    def remove_then_add(number):
+        if not running.output.done:
+            cluster.remove_node(node, allow_graceful=False)
+        return add(number)
+
+    running.output.add = remove_then_add
+    running.run()
+    assert [row["image"] for row in read()] == items
+
+
+def start(*options):
+    command = [sys.executable, "-m", "captioner", "caption", "photos", *options]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    return subprocess.Popen(command, stderr=subprocess.PIPE, env=environment, text=True)
+
+
+def test_a_run_that_is_killed_goes_on_without_a_word_of_ray():
+    draw(40, broken=[3])
+    begun = start("-o", "out", "--engine", "ray")
+    while not list(Path("out").glob("_sightread/part-*.json")):
+        assert begun.poll() is None, begun.stderr.read()
+        time.sleep(0.05)
+    begun.send_signal(signal.SIGKILL)
+    begun.communicate()
+    again = start("-o", "out", "--engine", "ray", "--resume")
+    said = again.communicate()[1]
+    assert again.returncode == 1
+    assert said.splitlines()[-1] == "39 captions, 1 error"
+    assert all("photos/3.jpg" in line for line in said.splitlines()[:-1])
+    assert main(["caption", "photos", "-o", "local.jsonl"]) == 1
+    parts = sorted(Path("out").glob("part-*"))
+    assert b"".join(p.read_bytes() for p in parts) == Path("local.jsonl").read_bytes()
