@@ -71,6 +71,9 @@ def connected(address: str | None) -> Iterator[None]:
     if address is None:
         os.environ.setdefault("RAY_AUTH_MODE", "token")
         os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))
+        # Else workers give way to all other programs, and the command stands still
+        # beside them.
+        os.environ.setdefault("RAY_worker_niceness", "0")
     elif address != "auto":
         _check_answers(address)
     import ray

@@ -1,4 +1,4 @@
-"""Captions by Ray: what one process would write, whatever is killed meanwhile."""
+"""Records by Ray: what one process would write, whatever is killed meanwhile."""
 
 import io
 import json
@@ -22,6 +22,7 @@ from shared.scale.output import PartedOutput
 from shared.scale.parts import Parts
 from shared.scale.run import ParallelJob
 from shared.scale.shares import Listed
+from vqa.cli import main as vqa
 
 pytest.importorskip("ray", reason="ray is not installed: pip install 'sightread[ray]'")
 pytestmark = pytest.mark.slow
@@ -35,6 +36,7 @@ def cluster():
     node = {"num_cpus": 1, "include_dashboard": False}
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("RAY_USAGE_STATS_ENABLED", "0")
+        patch.setenv("RAY_worker_niceness", "0")
         patch.setenv("PYTHONPATH", os.pathsep.join([str(ROOT / "tests"), str(ROOT)]))
         found = Cluster(initialize_head=True, head_node_args=node)
         found.add_node(num_cpus=1)
@@ -101,6 +103,23 @@ def test_photos_of_all_sources_become_what_one_process_writes(cluster, capsys):
     assert [row["image"] for row in found if "error" in row] == [
         *("photos/7.jpg", "gone.jpg", "rows.parquet#1")
     ]
+
+
+def test_questions_get_the_answers_of_one_process(cluster):
+    draw(6)
+    asked = [
+        {"image": f"photos/{i}.jpg", "question": question, "id": f"{question[:4]}{i}"}
+        for question in ("what color is it?", "is it red?")
+        for i in range(7)
+    ]
+    Path("asked.jsonl").write_text("\n".join(map(json.dumps, asked)))
+    assert vqa(["ask", "--batch", "asked.jsonl", "-o", "local.jsonl"]) == 1
+    engine = ["--engine", "ray", "--address", cluster.address]
+    assert vqa(["ask", "--batch", "asked.jsonl", "-o", "out", *engine]) == 1
+    local = [json.loads(line) for line in Path("local.jsonl").read_text().splitlines()]
+    found = {row["id"]: row for row in read()}
+    assert len(read()) == len(found) == 14
+    assert found == {row["id"]: row for row in local}
 
 
 @dataclass(frozen=True)
