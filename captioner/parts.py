@@ -64,5 +64,4 @@ def caption_in_parts(
         batch=work.batch_size,
         **rules,
     )
-    seen = [word for word in words if word != "-" and Path(word).exists()]
-    return ParallelJob(work, output, address, seen)
+    return ParallelJob(work, output, address)

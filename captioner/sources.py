@@ -12,7 +12,7 @@ from captioner.inputs import distinct
 from captioner.stored import Member, Stored, find_members
 from shared.errors import AppError
 from shared.files.resuming import list_digest
-from shared.scale.shares import Listed, Share, cut, files_state
+from shared.scale.shares import Listed, Share, cut
 
 if TYPE_CHECKING:
     from pyarrow import parquet
@@ -84,6 +84,11 @@ class RowGroup:
     count: int
 
     @property
+    def files(self) -> list[Path]:
+        """See `shared.scale.shares.Share`."""
+        return [self.file]
+
+    @property
     def digest(self) -> str:
         """See `shared.scale.shares.Share`."""
         where = (self.group, self.column, self.start, self.count)
@@ -98,10 +103,6 @@ class RowGroup:
                 cells = batch.column(0).to_pylist()
                 yield [self._photo(row + i, cell) for i, cell in enumerate(cells)]
                 row += len(cells)
-
-    def state(self) -> str:
-        """See `shared.scale.shares.Share`."""
-        return files_state([self.file])
 
     def _photo(self, row: int, cell: Any) -> Stored:
         cell = cell if isinstance(cell, dict) else {"bytes": cell}

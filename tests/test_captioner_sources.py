@@ -10,6 +10,7 @@ import pytest
 from captioner.sources import find_shares
 from captioner.stored import Member
 from shared.errors import AppError
+from shared.scale.shares import files_state
 from shared.vision.images import read_image
 
 pa = pytest.importorskip("pyarrow")
@@ -87,9 +88,9 @@ def test_members_of_archives_are_read_where_they_lie():
         AppError, match=re.escape("s-1.tar/b.png: this is not an image")
     ):
         read_image(bad)
-    before = share.state()
+    before = files_state(share.files)
     write_tar("s-1.tar", a__jpg=b"another")
-    assert share.state() != before
+    assert files_state(share.files) != before
     with pytest.raises(AppError, match="ends in the middle of it"):
         read_image(Member(Path("s-1.tar"), "a.jpg", 10**6, 5))
 

@@ -142,9 +142,7 @@ def ask(
     if engine == "ray" and output:
         from vqa.parts import ask_in_parts
 
-        job = ask_in_parts(
-            batch, questions, work, output, parts or "jsonl", address, **rules
-        )
+        job = ask_in_parts(questions, work, output, parts or "jsonl", address, **rules)
     else:
         file = (
             open_output(output, questions, work.settings, server or "vqa", **rules)

@@ -30,7 +30,6 @@ COLUMNS: dict[str, Any] = {
 
 
 def ask_in_parts(
-    file: Path,
     questions: Sequence[Question],
     work: Asking,
     folder: Path,
@@ -43,8 +42,7 @@ def ask_in_parts(
     All questions about a photo are in one part, unless there are many hundreds.
 
     Args:
-        file: where the questions are from.
-        questions: what it says.
+        questions: all of them.
         work: how they are asked.
         folder: for the parts.
         form: of the parts, "jsonl" or "parquet".
@@ -63,8 +61,7 @@ def ask_in_parts(
         work.settings,
         **rules,
     )
-    # Photos count from the file's folder, so that a worker needs to see that.
-    return ParallelJob(work, output, address, [str(file)])
+    return ParallelJob(work, output, address)
 
 
 def share_out(questions: Sequence[Question]) -> list[Listed[Question]]:

@@ -85,7 +85,7 @@ def connected(address: str | None) -> Iterator[None]:
             log_to_driver=aloud,
             logging_level=logging.INFO if aloud else logging.CRITICAL,
         )
-    except (ConnectionError, RuntimeError, ValueError, OSError) as error:
+    except Exception as error:  # of many kinds
         raise AppError(_why_not(address, error)) from error
     try:
         yield
@@ -105,6 +105,9 @@ def send_shares(
         shares: all of them.
         todo: numbers of those to do.
         worker: arguments of `Worker`.
+
+    Raises:
+        AppError: if the cluster is lost, or workers cannot be started on it.
     """
     import ray
     from ray.data import ActorPoolStrategy, DataContext
@@ -127,9 +130,14 @@ def send_shares(
         )
     if not is_debugging():
         _mute()
-    for batch in told.iter_batches(batch_size=None, prefetch_batches=0):
-        for number, text in zip(batch["number"], batch["told"], strict=True):
-            yield Done(int(number), **json.loads(text))
+    try:
+        for batch in told.iter_batches(batch_size=None, prefetch_batches=0):
+            for number, text in zip(batch["number"], batch["told"], strict=True):
+                yield Done(int(number), **json.loads(text))
+    except ray.exceptions.RayError as error:
+        raise AppError(
+            f"Ray cannot go on: {_first_line(error)}. What is written is kept."
+        ) from error
 
 
 def _mute() -> None:
@@ -155,8 +163,13 @@ def _check_answers(address: str) -> None:
         ) from error
 
 
+def _first_line(error: Exception) -> str:
+    lines = str(error).strip().split("\n")
+    return lines[0].rstrip(".:") or type(error).__name__
+
+
 def _why_not(address: str | None, error: Exception) -> str:
-    first = str(error).strip().split("\n")[0].rstrip(".")
+    first = _first_line(error)
     if address is None:
         return f"Ray cannot be started on this machine: {first}."
     if isinstance(error, ConnectionError) and address == "auto":

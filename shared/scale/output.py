@@ -11,7 +11,7 @@ from shared.files.atomic import cannot_write
 from shared.files.locks import Hold, hold
 from shared.files.resuming import check_header, list_digest
 from shared.scale.parts import ABOUT, Parts, Receipt
-from shared.scale.shares import Share
+from shared.scale.shares import Share, files_state
 
 FORMAT = 1
 
@@ -168,8 +168,10 @@ class PartedOutput:
         self.parts.sweep()
         changed, left = 0, set(self.todo)
         for number, receipt in self.parts.receipts().items():
+            if number not in left:
+                continue  # nobody's
             self.parts.check(number, receipt)
-            if self.shares[number].state() != receipt.state:
+            if files_state(self.shares[number].files) != receipt.state:
                 changed += 1
                 continue
             left.discard(number)

@@ -41,7 +41,7 @@ class Receipt(NamedTuple):
         errors: how many of them say why there is no result.
         bytes: size of its file.
         sha256: of the file.
-        state: of the photos when they were read, see `shared.scale.shares.Share`.
+        state: of the photos when they were read, see `shared.scale.shares.files_state`.
     """
 
     records: int

@@ -2,7 +2,6 @@
 
 import pickle
 import time
-from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
 
@@ -20,21 +19,13 @@ class ParallelJob:
         work: what is done with items; pickled for the workers.
         output: where the records go.
         address: of the cluster, see `connected`.
-        landmarks: files and folders that workers must see.
 
     Attributes:
         errors: how many items have failed.
     """
 
-    def __init__(
-        self,
-        work: Work,
-        output: PartedOutput,
-        address: str | None,
-        landmarks: Sequence[str] = (),
-    ):
+    def __init__(self, work: Work, output: PartedOutput, address: str | None):
         self.work, self.output, self.address = work, output, address
-        self.landmarks = [*landmarks, str(output.folder.absolute())]
         self._said: set[str] = set()
 
     @property
@@ -78,7 +69,7 @@ class ParallelJob:
                 parts=pickle.dumps(output.parts),
                 settings=output.settings,
                 home=str(Path.cwd()),
-                landmarks=self.landmarks,
+                landmarks=self._landmarks(),
             )
             with closing(told):  # ends what is under way
                 for number, problem, said in told:
@@ -100,6 +91,13 @@ class ParallelJob:
                 "worker was at it has ended, several times. Its memory may be too "
                 "small, or a photo may break it. --resume tries again."
             )
+
+    def _landmarks(self) -> list[str]:
+        """Name folders that a worker must see, else it would call photos missing."""
+        first = [share.files[0] for share in self.output.shares if share.files]
+        folders = dict.fromkeys(file.absolute().parent for file in first)
+        there = [str(folder) for folder in folders if folder.is_dir()]
+        return [*there, str(self.output.folder.absolute())]
 
     def _say_once(self, message: str) -> None:
         if message not in self._said:

@@ -34,8 +34,9 @@ class Share(Protocol[T_co]):
             AppError: if what they are in cannot be read.
         """
 
-    def state(self) -> str:
-        """Digest of what there is to read: another one once a photo has changed."""
+    @property
+    def files(self) -> Sequence[Path]:
+        """What is read for them."""
 
 
 @dataclass(frozen=True)
@@ -61,10 +62,6 @@ class Listed(Generic[T]):
         """Give all of them."""
         yield self.items
 
-    def state(self) -> str:
-        """See `Share`."""
-        return files_state(self.files)
-
 
 def cut(items: Sequence[T]) -> Iterator[Sequence[T]]:
     """Cut a list into shares, of a size that depends on its length alone."""
@@ -74,7 +71,7 @@ def cut(items: Sequence[T]) -> Iterator[Sequence[T]]:
 
 
 def files_state(files: Iterable[Path]) -> str:
-    """Digest of the sizes and times of files."""
+    """Digest of the sizes and times of files: another one once a photo has changed."""
     digest = hashlib.sha256()
     for file in files:
         told: tuple[int, ...] = ()

@@ -3,7 +3,7 @@
 import json
 import os
 import pickle
-import sys
+import socket
 from collections.abc import Iterator
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
@@ -12,6 +12,7 @@ from shared.console.progress import plain
 from shared.errors import AppError
 from shared.files.formats import Record
 from shared.processors import use_at_most
+from shared.scale.shares import files_state
 
 if TYPE_CHECKING:
     from shared.files.jobs import Do, Work
@@ -31,7 +32,7 @@ class Worker:
         work, parts: pickled, see `shared.files.jobs.Work` and `shared.scale.parts`.
         settings: what `work.settings()` must be on this machine, too.
         home: the folder from which relative paths count.
-        landmarks: files and folders that must be there.
+        landmarks: folders that must be there.
     """
 
     def __init__(
@@ -53,8 +54,8 @@ class Worker:
             self._parts: Parts = pickle.loads(parts)
             self._check(settings, landmarks)
             self._do: Do = self._work.load()
-        except AppError as error:
-            self._problem = str(error)
+        except Exception as error:
+            self._problem = _describe(error)
 
     def __call__(self, batch: dict[str, Any]) -> dict[str, Any]:
         """Do a share: a row of its number and of itself, pickled.
@@ -69,13 +70,13 @@ class Worker:
         if not problem:
             try:
                 self._write(number, pickle.loads(batch["share"][0]), said)
-            except (AppError, OSError, MemoryError) as error:
-                problem = str(error) or type(error).__name__
+            except Exception as error:
+                problem = _describe(error)
         told = {"problem": plain(problem), "said": said}
         return {"number": [number], "told": [json.dumps(told)]}
 
     def _write(self, number: int, share: "Share", said: list[tuple[str, str]]) -> None:
-        state = share.state()
+        state = files_state(share.files)
 
         def records() -> Iterator[Record]:
             for items in share.read():
@@ -89,7 +90,7 @@ class Worker:
 
     def _check(self, settings: dict[str, Any], landmarks: list[str]) -> None:
         """Make sure that this machine has what the one has that sends the work."""
-        host = os.uname().nodename if sys.platform != "win32" else "a worker"
+        host = socket.gethostname()
         for path in landmarks:
             if not os.path.lexists(path):
                 raise AppError(
@@ -105,6 +106,11 @@ class Worker:
                     "Install the same on all machines of the cluster, and put models "
                     "at the same path."
                 )
+
+
+def _describe(error: Exception) -> str:
+    told = str(error) or "nothing more is known"
+    return told if isinstance(error, AppError) else f"{type(error).__name__}: {told}."
 
 
 def _essence(value: Any) -> Any:
