@@ -19,6 +19,7 @@ from shared.scale.worker import Worker
 
 ATTEMPTS = 3  # more, at a share that ends its worker's process
 SECONDS = 10  # to wait for an address
+STARTS = 3  # Ray gives up what has not started in 30 s, as on a busy machine
 START = "Start one with `ray start --head`, or leave --address away to use this machine"
 
 
@@ -78,15 +79,19 @@ def connected(address: str | None) -> Iterator[None]:
         _check_answers(address)
     import ray
 
-    try:
-        ray.init(
-            address or "local",
-            include_dashboard=None if address else False,
-            log_to_driver=aloud,
-            logging_level=logging.INFO if aloud else logging.CRITICAL,
-        )
-    except Exception as error:  # of many kinds
-        raise AppError(_why_not(address, error)) from error
+    for left in reversed(range(1 if address else STARTS)):
+        try:
+            ray.init(
+                address or "local",
+                include_dashboard=None if address else False,
+                log_to_driver=aloud,
+                logging_level=logging.INFO if aloud else logging.CRITICAL,
+            )
+            break
+        except Exception as error:  # of many kinds
+            ray.shutdown()
+            if not left:
+                raise AppError(_why_not(address, error)) from error
     try:
         yield
     finally:
