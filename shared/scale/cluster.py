@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from importlib.util import find_spec
 from typing import Any, NamedTuple
 
-from shared.console.quiet import is_debugging
+from shared.console.quiet import is_debugging, muted
 from shared.errors import AppError
 from shared.scale.shares import Share
 from shared.scale.worker import Worker
@@ -81,12 +81,13 @@ def connected(address: str | None) -> Iterator[None]:
 
     for left in reversed(range(1 if address else STARTS)):
         try:
-            ray.init(
-                address or "local",
-                include_dashboard=None if address else False,
-                log_to_driver=aloud,
-                logging_level=logging.INFO if aloud else logging.CRITICAL,
-            )
+            with muted():  # its core says that it will say nothing
+                ray.init(
+                    address or "local",
+                    include_dashboard=None if address else False,
+                    log_to_driver=aloud,
+                    logging_level=logging.INFO if aloud else logging.CRITICAL,
+                )
             break
         except Exception as error:  # of many kinds
             ray.shutdown()
