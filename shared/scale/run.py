@@ -2,6 +2,7 @@
 
 import pickle
 import time
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
 
@@ -10,6 +11,10 @@ from shared.errors import AppError
 from shared.files.jobs import Work
 from shared.scale.cluster import connected, send_shares
 from shared.scale.output import PartedOutput
+
+# A node that is lost takes its share with it before Ray knows that it is gone; what is
+# left when all else is done is sent once more.
+PASSES = 2
 
 
 class ParallelJob:
@@ -62,24 +67,15 @@ class ParallelJob:
             f"{self.work.noun}s", output.total, first, unit=f"{self.work.unit}s"
         )
         with connected(self.address), bar as advance:
-            told = send_shares(
-                output.shares,
-                output.todo,
-                work=pickle.dumps(self.work),
-                parts=pickle.dumps(output.parts),
-                settings=output.settings,
-                home=str(Path.cwd()),
-                landmarks=self._landmarks(),
-            )
-            with closing(told):  # ends what is under way
-                for number, problem, said in told:
-                    if problem:
-                        raise AppError(problem)
-                    output.add(number)
+            for _ in range(PASSES):
+                before = len(left)
+                for number, said in self._send(sorted(left)):
                     left.remove(number)
                     for name, error in said:
                         self._say_once(f"error: {name}: {error}")
                     advance(output.done)
+                if not left or len(left) == before:
+                    break
         if self.work.verbose:
             count, seconds = output.done - first, time.monotonic() - started
             pace = f"{seconds:.2f} s, {count / seconds:.1f} a second"
@@ -91,6 +87,25 @@ class ParallelJob:
                 "worker was at it has ended, several times. Its memory may be too "
                 "small, or a photo may break it. --resume tries again."
             )
+
+    def _send(self, todo: Sequence[int]) -> Iterator[tuple[int, list[tuple[str, str]]]]:
+        """Have shares done; give each one's number and what has failed in it."""
+        output = self.output
+        told = send_shares(
+            output.shares,
+            todo,
+            work=pickle.dumps(self.work),
+            parts=pickle.dumps(output.parts),
+            settings=output.settings,
+            home=str(Path.cwd()),
+            landmarks=self._landmarks(),
+        )
+        with closing(told):  # ends what is under way
+            for number, problem, said in told:
+                if problem:
+                    raise AppError(problem)
+                output.add(number)
+                yield number, said
 
     def _landmarks(self) -> list[str]:
         """Name folders that a worker must see, else it would call photos missing."""
