@@ -14,6 +14,18 @@ from keras import layers, ops
 from shared.runs.checkpoints import save_arrays
 from shared.vision import names
 
+# Of recipes: the encoder below, and few words.
+ENCODER = """
+[encoder]
+name = "patches"
+weights = "none"
+image_size = 32
+
+[vocabulary]
+min_count = 1
+max_words = 5
+"""
+
 
 def patches(weights, include_top, input_shape):
     """Stand in for a net of `keras.applications`."""

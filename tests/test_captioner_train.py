@@ -20,6 +20,7 @@ from conftest import tiny_config, write_concepts, write_shapes
 from keras import ops
 from PIL import Image
 from short_runs import (
+    ENCODER,
     Killed,
     Run,
     add_patches,
@@ -63,18 +64,9 @@ from shared.runs.trainer import Trainer
 from shared.runs.training import grow
 from shared.text.vocabulary import SPECIAL_WORDS, Vocabulary
 
-TOP = """
+TOP = f"""
 seed = 3
-
-[encoder]
-name = "patches"
-weights = "none"
-image_size = 32
-
-[vocabulary]
-min_count = 1
-max_words = 5
-
+{ENCODER}
 [decoder]
 units = 16
 embed_dim = 12

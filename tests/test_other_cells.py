@@ -7,7 +7,7 @@ from importlib.util import find_spec
 
 import pytest
 from conftest import photo, write_shapes
-from short_runs import Killed, Run, add_patches, assert_same_end, kill_after
+from short_runs import ENCODER, Killed, Run, add_patches, assert_same_end, kill_after
 
 import captioner.export
 import captioner.train
@@ -24,16 +24,6 @@ pytestmark = [
 ]
 CELLS = ["gru", "peephole", "cifg"]
 HARD = 'attention = "hard"'
-ENCODER = """
-[encoder]
-name = "patches"
-weights = "none"
-image_size = 32
-
-[vocabulary]
-min_count = 1
-max_words = 5
-"""
 CAPTIONER = f"""{ENCODER}
 [decoder]
 HEAD

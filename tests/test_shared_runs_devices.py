@@ -160,18 +160,9 @@ def go_on(folder):
     run(*stages, out="broken")
 
 
-TOP = """
+TOP = f"""
 seed = 3
-
-[encoder]
-name = "patches"
-weights = "none"
-image_size = 32
-
-[vocabulary]
-min_count = 1
-max_words = 5
-
+{short_runs.ENCODER}
 [decoder]
 units = 16
 embed_dim = 12

@@ -19,6 +19,7 @@ from conftest import (
 from keras import ops
 from PIL import Image
 from short_runs import (
+    ENCODER,
     Killed,
     Run,
     add_patches,
@@ -64,18 +65,9 @@ from vqa.task import AnswerTask
 from vqa.train import train
 from vqa.words import Words
 
-TOP = """
+TOP = f"""
 seed = 3
-HEAD
-[encoder]
-name = "patches"
-weights = "none"
-image_size = 32
-
-[vocabulary]
-min_count = 1
-max_words = 5
-
+HEAD{ENCODER}
 [net]
 units = 12
 embed_dim = 10
