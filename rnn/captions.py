@@ -11,7 +11,7 @@ from captioner.predict import load_bundle
 from rnn.inspecting import Subject, of_sentences
 from rnn.reader import Piece
 from rnn.watching import to_piece, watching
-from rnn.word_probes import OF_CAPTIONS, Sentences
+from rnn.word_probes import OF_CAPTIONS, Sentences, first_sentences
 from shared.data.captioned import Record, read_dataset
 from shared.errors import AppError
 from shared.text.vocabulary import BOS, UNK, Vocabulary
@@ -48,8 +48,7 @@ def open_captions(
             words = vocabulary.split(caption)[: config.vocabulary.max_words]
             sentences.append(["", *words])
             seen.append(inputs)
-    kept = Sentences(sentences)
-    sentences = sentences[: len(np.unique(kept.starts[:most]))]
+    sentences = first_sentences(sentences, most)
     kept = Sentences(sentences)
     name = Path(source).name
     return of_sentences(

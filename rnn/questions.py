@@ -8,7 +8,7 @@ import numpy as np
 from rnn.inspecting import Subject, of_sentences
 from rnn.reader import Piece
 from rnn.watching import to_piece, watching
-from rnn.word_probes import OF_QUESTIONS, Sentences
+from rnn.word_probes import OF_QUESTIONS, Sentences, first_sentences
 from shared.text.vocabulary import UNK, Vocabulary, split_words
 from shared.utf8 import read_text
 from vqa.data import read_dataset
@@ -39,8 +39,7 @@ def open_questions(
         asked = [record.question for record in read_dataset(source)]
     longest = config.vocabulary.max_words
     sentences = [words[:longest] for words in map(split_words, asked) if words]
-    kept = Sentences(sentences)
-    sentences = sentences[: len(np.unique(kept.starts[:most]))]
+    sentences = first_sentences(sentences, most)
     kept = Sentences(sentences)
     name = Path(source).name
     return of_sentences(

@@ -113,6 +113,12 @@ class Sentences:
             yield bool(before)
 
 
+def first_sentences(sentences: list[list[str]], most: int) -> list[list[str]]:
+    """Give the first sentences, none of them empty, that begin within so many words."""
+    starts = Sentences(sentences).starts
+    return sentences[: len(np.unique(starts[:most]))]
+
+
 def _is_plural(word: str) -> bool:
     return word.endswith("s") and read_word(word).base != word
 

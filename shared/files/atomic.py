@@ -42,10 +42,24 @@ def replace_file(path: Path) -> Iterator[Path]:
         yield path
         return
     new = beside(path, ".part")
-    try:
+    with taking_place(new, path):
         yield new
         if path.exists():
             shutil.copymode(path, new)
+
+
+@contextmanager
+def taking_place(new: Path, path: Path) -> Iterator[None]:
+    """Put `new`, which the block writes, in the place of `path`, both in one folder.
+
+    At the end, content and name are on the disk; after an exception, `new` is gone and
+    `path` as it was.
+
+    Raises:
+        OSError: if it cannot be written.
+    """
+    try:
+        yield
         sync_file(new)
         new.replace(path)
     except BaseException:

@@ -19,13 +19,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
 from shared.errors import AppError
-from shared.files.atomic import (
-    beside,
-    cannot_write,
-    sync_file,
-    sync_folder,
-    write_text,
-)
+from shared.files.atomic import beside, cannot_write, taking_place, write_text
 from shared.files.formats import Record, to_json
 from shared.scale.tables import Columns, write_parquet
 
@@ -207,16 +201,8 @@ def _whole(path: Path) -> Iterator[BinaryIO]:
     given up may still be at it when another one does its share.
     """
     new = beside(path, f".{uuid.uuid4().hex[:8]}.part")
-    try:
-        with new.open("w+b") as file:
-            yield file
-        sync_file(new)
-        new.replace(path)
-    except BaseException:
-        with suppress(OSError):
-            new.unlink(missing_ok=True)
-        raise
-    sync_folder(path.parent)
+    with taking_place(new, path), new.open("w+b") as file:
+        yield file
 
 
 def _digest(path: Path) -> str:
