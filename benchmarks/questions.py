@@ -14,8 +14,9 @@ Prints, all from this one run:
 - what the graphs take, in this process: to look at a photo, and to answer 1 or 10
   questions about it.
 
-With --quick, 100 questions about large photos, where the start weighs more. Rates are
-of medians. Nothing else should run on the machine meanwhile.
+With --quick, no starts, and 200 and 100 questions about photos of the two sizes, where
+the start weighs more. Rates are of medians. Nothing else should run on the machine
+meanwhile.
 """
 
 import argparse
@@ -155,10 +156,11 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true")
     args = parser.parse_args()
     print(describe_machine())
-    print_starts(args.model)
+    if not args.quick:
+        print_starts(args.model)
     with tempfile.TemporaryDirectory() as name:
         small, large = Path(name, "small"), Path(name, "large")
-        draw_small(small, 1000)
+        draw_small(small, 200 if args.quick else 1000)
         print_batches(sorted(small.iterdir()), "224 x 224", args.model)
         draw_large(large, 100 if args.quick else 1000)
         print_batches(sorted(large.iterdir()), "12 megapixels", args.model)

@@ -1,14 +1,16 @@
 """How long it takes to start, against importing TensorFlow.
 
-    python benchmarks/startup.py
+    python benchmarks/startup.py [--quick]
 
 Each row is a whole process, from before its start until after its end: the page of
 help, and one photo described, by LiteRT and by Keras. A round runs every command once,
 so that a slow minute of the machine slows them alike; one round before them goes
 uncounted, after which all files are in memory. The ratios are of the fastest runs, and
-of the medians. Nothing else should run on the machine meanwhile.
+of the medians. With --quick, a third of the rounds, and not the last row. Nothing else
+should run on the machine meanwhile.
 """
 
+import argparse
 import sys
 from statistics import median
 
@@ -29,10 +31,16 @@ COMMANDS = {  # name -> command, rounds
 
 def main() -> None:
     """Measure and print."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--quick", action="store_true")
+    commands = COMMANDS
+    if parser.parse_args().quick:
+        commands = {name: (words, n // 3) for name, (words, n) in COMMANDS.items()}
+        del commands["the same, --runtime keras"]
     print(describe_machine())
-    seconds: dict[str, list[float]] = {name: [] for name in COMMANDS}
-    for number in range(1 + max(rounds for _, rounds in COMMANDS.values())):
-        for name, (command, rounds) in COMMANDS.items():
+    seconds: dict[str, list[float]] = {name: [] for name in commands}
+    for number in range(1 + max(rounds for _, rounds in commands.values())):
+        for name, (command, rounds) in commands.items():
             if number <= rounds:
                 ended = run(command)
                 seconds[name] += [ended.seconds] if number else []

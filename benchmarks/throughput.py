@@ -14,9 +14,9 @@ Prints, all from this one run:
 - both runtimes with beams and batches of some sizes, in a process each, after one
   batch that goes uncounted, start not included.
 
-With --quick, 200 small and 40 large photos, where the start weighs more, and not the
-last. Rates are medians over rounds. All files have just been written, so none is read
-from the disk. Nothing else should run on the machine meanwhile.
+With --quick, 200 small and 40 large photos, where the start weighs more, in one round,
+and not the last. Rates are medians over rounds. All files have just been written, so
+none is read from the disk. Nothing else should run on the machine meanwhile.
 """
 
 import argparse
@@ -100,10 +100,12 @@ def rate_in_process(photos: list[Path], runtime: Any, beam: int, batch: int) -> 
     return len(photos) / (time.perf_counter() - started)
 
 
-def report(photos: Path, what: str, start: float, base: Callable[[], float]) -> None:
-    """Caption a folder, print its rates, and their share of another rate."""
+def report(
+    photos: Path, what: str, start: float, base: Callable[[], float], times: int
+) -> None:
+    """Caption a folder some times, print its rates, and their share of another rate."""
     # By turns, so that a slow minute of the machine slows both.
-    rounds = [(base(), *caption_folder(photos)) for _ in range(ROUNDS)]
+    rounds = [(base(), *caption_folder(photos)) for _ in range(times)]
     bare, count = median(rate for rate, _, _ in rounds), rounds[0][2]
     seconds = median(ended.seconds for _, ended, _ in rounds)
     running = (count - 1) / (seconds - start)
@@ -142,14 +144,15 @@ def main() -> None:
             small = args.photos
         else:
             draw_small(small, 200 if args.quick else 1000)
+        rounds = 1 if args.quick else ROUNDS
         starts = [caption_folder(one, "--verbose")[0] for _ in range(ROUNDS)]
         start = median(ended.seconds for ended in starts)
         print(*starts[0].said.splitlines()[:2], sep="\n")
         print(f"{'one photo, start to end':36} {start:7.2f} s")
-        report(small, "bare encoder", start, lambda: alone(bare_encoder_rate))
+        report(small, "bare encoder", start, lambda: alone(bare_encoder_rate), rounds)
         paths = sorted(large.iterdir())
         what = "Pillow alone, 12 megapixels"
-        report(large, what, start, lambda: pillow_rate(paths, 224))
+        report(large, what, start, lambda: pillow_rate(paths, 224), rounds)
         if not args.quick:
             print_grid(sorted(small.iterdir())[:GRID_PHOTOS])
 
