@@ -57,6 +57,20 @@ VQA_VOCABULARY = Vocabulary(
 )
 CONCEPTS = ("person", "dog", "hat", "grass")
 ROOT = Path(__file__).parent.parent
+MORE = "SIGHTREAD_MORE" in os.environ  # try all, where a part says nearly as much
+
+# What takes longest comes first, lest one process be left with it at the end.
+LONG = (
+    *("shared_runs_devices", "hostile_bundles", "captioner_train", "vqa_train"),
+    *("app_limits", "ray", "captioner_runtimes", "captioner_export", "app_browser"),
+    *("vqa_predict", "other_cells", "vqa_finetune", "docs_extending"),
+)
+
+
+def pytest_collection_modifyitems(items):
+    """Sort the modules; `--dist loadfile` gives them out in this order."""
+    places = {f"test_{name}": place for place, name in enumerate(LONG)}
+    items.sort(key=lambda item: places.get(item.path.stem, len(LONG)))
 
 
 REALLY_TRY = trial._try
