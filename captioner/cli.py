@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from captioner.cli_training import COMMANDS
+from captioner import cli_archive, cli_training
 from captioner.demo import demo
 from captioner.options import (
     BatchSize,
@@ -15,13 +15,16 @@ from captioner.options import (
     LengthPenalty,
     Models,
     NoRepeat,
+    Null,
+    Paths,
+    Recursive,
     Settings,
+    find_photos_of,
     read_length_penalty,
     read_settings,
 )
 from shared.console import options
 from shared.console.commands import check_resume, new_app, run_app
-from shared.console.progress import say
 
 # Heavy imports wait inside the commands: --help takes a tenth of a second.
 
@@ -36,22 +39,6 @@ CLEAR = 0.8  # the margin of --neutral, see `DecodingConfig`
 app = new_app(
     "captioner", "Describe photos in a sentence, and train the model that does."
 )
-
-Paths = Annotated[
-    list[str],
-    typer.Argument(
-        metavar="PATH",
-        help="Photos, folders, quoted patterns such as 'in/*.jpg', or - for a list on "
-        "standard input.",
-    ),
-]
-Recursive = Annotated[
-    bool, typer.Option("--recursive", "-r", help="Also look into inner folders.")
-]
-Null = Annotated[
-    bool,
-    typer.Option("--null", "-0", help="The list is separated as by find -print0."),
-]
 
 
 @app.command()
@@ -216,12 +203,12 @@ def caption(
     if in_parts and output:
         from captioner.parts import caption_in_parts
 
-        find = partial(_find_photos, recursive=recursive, null=null)
+        find = partial(find_photos_of, recursive=recursive, null=null)
         job = caption_in_parts(
             paths, find, work, output, parts or "jsonl", address, column, **rules
         )
     else:
-        photos = _find_photos(paths, recursive, null)
+        photos = find_photos_of(paths, recursive, null)
         # What only these need takes some milliseconds to import.
         file, target = None, None
         if output:
@@ -274,7 +261,7 @@ def concepts(
     from captioner.outputs import open_output
     from shared.files.jobs import Job
 
-    photos = _find_photos(paths, recursive, null)
+    photos = find_photos_of(paths, recursive, null)
     layout = layout or ("table" if sys.stdout.isatty() else "tsv")
     work = Naming(top, model, runtime, layout, batch_size, verbose)
     rules: dict[str, Any] = {"resume": resume, "overwrite": overwrite}
@@ -287,17 +274,6 @@ def concepts(
     job.run()
     if job.errors:
         raise typer.Exit(1)
-
-
-def _find_photos(paths: list[str], recursive: bool, null: bool) -> list[Path]:
-    if null and "-" not in paths:
-        raise typer.BadParameter("--null is about a list on standard input: add -")
-    from captioner.inputs import find_photos
-
-    def read_input() -> bytes:
-        return sys.stdin.buffer.read() if sys.stdin else b""
-
-    return find_photos(paths, recursive, read_input, say, null)
 
 
 def _search_changes(given: dict[str, Any]) -> dict[str, Any]:
@@ -326,7 +302,7 @@ def _search_changes(given: dict[str, Any]) -> dict[str, Any]:
     return changes | settings
 
 
-for _command in (demo, *COMMANDS):
+for _command in (demo, *cli_archive.COMMANDS, *cli_training.COMMANDS):
     app.command()(_command)
 
 

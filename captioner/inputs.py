@@ -51,7 +51,7 @@ def find_photos(
         for path in _expand(word, read_stdin, null):
             found = [path]
             if os.path.isdir(path):  # noqa: PTH112  # pathlib raises for long names
-                found = _list_folder(path, recursive)
+                found = list_folder(path, recursive)
                 if not found and len(words) > 1:
                     announce(f"note: {_nothing_in(path, recursive)}")
             photos += found
@@ -116,7 +116,12 @@ def _match(pattern: str) -> Iterator[str]:
                 yield from (f"{folder}/{n}" for n in files if is_photo_name(n))
 
 
-def _list_folder(folder: Path, recursive: bool) -> list[Path]:
+def list_folder(folder: Path, recursive: bool) -> list[Path]:
+    """Give the photos in a folder, see `find_photos`.
+
+    Raises:
+        AppError: if it cannot be listed; inner folders that cannot be are given.
+    """
     found: list[Path] = []
 
     def lost(error: OSError) -> None:
@@ -144,6 +149,6 @@ def _natural_order(path: Path) -> tuple[list[list[str | int]], str]:
 def _nothing_in(folder: Path, recursive: bool) -> str:
     suffixes = ", ".join(sorted(suffix[1:] for suffix in IMAGE_SUFFIXES))
     message = f"{folder} holds no photos ({suffixes})"
-    if not recursive and _list_folder(folder, recursive=True):
+    if not recursive and list_folder(folder, recursive=True):
         return f"{message}, but the folders in it do: add --recursive."
     return f"{message}."

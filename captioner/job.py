@@ -76,8 +76,12 @@ class Captioning:
             **({"check": True} if self.check else {}),
         }
 
-    def load(self) -> Do[Photo]:
-        """Load the model, see `Work`."""
+    def open(self) -> "tuple[PhotoCaptioner, Mapping[str, Any]]":
+        """Load the model; give it and the changes to its way of searching.
+
+        Raises:
+            AppError: see `settings`.
+        """
         from captioner.predict import SHIPPED, load_captioner
         from captioner.runtime_litert import EXPORT
 
@@ -90,7 +94,11 @@ class Captioning:
         if self.verbose:
             say_runtime(captioner.runtime.name, folders, self.runtime, EXPORT)
             say(f"search: {decoding}")
+        return captioner, changes
 
+    def load(self) -> Do[Photo]:
+        """Load the model, see `Work`."""
+        captioner, changes = self.open()
         checker = Checker(load_asker()) if self.check else None
 
         def tell(photos: Iterable[Photo]) -> Iterator[list[Record]]:

@@ -1,5 +1,6 @@
 """Options that commands of the captioner share, as types of their parameters."""
 
+import sys
 import tomllib
 from collections.abc import Iterable
 from pathlib import Path
@@ -7,6 +8,21 @@ from typing import Annotated, Any
 
 import typer
 
+Paths = Annotated[
+    list[str],
+    typer.Argument(
+        metavar="PATH",
+        help="Photos, folders, quoted patterns such as 'in/*.jpg', or - for a list on "
+        "standard input.",
+    ),
+]
+Recursive = Annotated[
+    bool, typer.Option("--recursive", "-r", help="Also look into inner folders.")
+]
+Null = Annotated[
+    bool,
+    typer.Option("--null", "-0", help="The list is separated as by find -print0."),
+]
 Models = Annotated[
     list[Path] | None,
     typer.Option(
@@ -35,6 +51,9 @@ NoRepeat = Annotated[
     typer.Option(metavar="N", min=0, help="No N words in a row twice; 0 allows it."),
 ]
 
+Database = Annotated[
+    Path, typer.Option("--db", metavar="FILE", help="The archive, such as archive.db.")
+]
 Settings = Annotated[
     list[str] | None,
     typer.Option(
@@ -43,6 +62,19 @@ Settings = Annotated[
         help="Any other key of a recipe's [decoding]; may be repeated.",
     ),
 ]
+
+
+def find_photos_of(paths: list[str], recursive: bool, null: bool) -> list[Path]:
+    """Find the photos that `Paths` stand for, see `captioner.inputs.find_photos`."""
+    if null and "-" not in paths:
+        raise typer.BadParameter("--null is about a list on standard input: add -")
+    from captioner.inputs import find_photos
+    from shared.console.progress import say
+
+    def read_input() -> bytes:
+        return sys.stdin.buffer.read() if sys.stdin else b""
+
+    return find_photos(paths, recursive, read_input, say, null)
 
 
 def read_settings(given: Iterable[str]) -> dict[str, Any]:

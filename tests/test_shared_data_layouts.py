@@ -2,11 +2,14 @@
 
 import inspect
 import json
+import sqlite3
+from contextlib import closing
 
 import pytest
-from conftest import write_files
+from conftest import ROOT, write_files
 
 from shared.data import captioned
+from shared.data.archive import ARCHIVE, stored_path
 from shared.data.captioned import FILES
 from shared.data.captions.rows import Row
 from shared.data.layouts import Layout, Layouts, by_name, itself
@@ -84,6 +87,27 @@ COCO = {
 TOLD = {"file_name": "7.jpg", "text": "A dog"}
 DAQUAR = "what is on the desk in the image7 ?\nlamp\n"
 COCO_QA = {"questions": "is it ?", "answers": "yes", "img_ids": "7", "types": "0"}
+
+
+def archive():
+    """The bytes of an archive in which a person described a photo that is there."""
+    with closing(sqlite3.connect(":memory:")) as database:
+        database.executescript("".join(ARCHIVE.steps))
+        database.execute(f"PRAGMA application_id = {ARCHIVE.application_id}")
+        database.execute(f"PRAGMA user_version = {len(ARCHIVE.steps)}")
+        database.execute("INSERT INTO models VALUES (1, '{}', '', '0')")
+        database.execute(
+            "INSERT INTO photos VALUES (1, ?, 9, NULL, NULL, NULL, 'A cat', -1, 0.5, "
+            "0, 1, NULL, '')",
+            ("7" * 64,),
+        )
+        path = stored_path(ROOT / "examples/cat.jpg")
+        database.execute("INSERT INTO files VALUES (?, 1, 9, 0, NULL, NULL)", (path,))
+        database.execute("INSERT INTO edits VALUES (1, 'A dog', '')")
+        database.commit()
+        return database.serialize()
+
+
 # Files of each form, in several splits where there are any, without their photos.
 CAPTIONED = {
     "karpathy": {
@@ -108,6 +132,7 @@ CAPTIONED = {
         "b/8.caption": "A",
     },
     "own": {f"{word}/metadata.jsonl": json.dumps(TOLD) for word in ("train", "test")},
+    "archive": {"archive.db": archive()},
 }
 ASKED = {
     "official": {

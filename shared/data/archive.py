@@ -4,6 +4,9 @@ Programs and people may read an archive with `sqlite3`; docs/archive.md tells th
 A version is the number of steps that were taken, in `PRAGMA user_version`.
 """
 
+import os
+from pathlib import Path
+
 from shared.files.databases import Kind
 
 # Times are in UTC, `2026-01-31T12:00:00Z`, unless a line says otherwise.
@@ -99,3 +102,13 @@ FROM photos LEFT JOIN edits ON edits.photo = photos.id;
 
 STEPS = (_FIRST,)
 ARCHIVE = Kind("archive", "captioner index", 0x53474854, STEPS)  # "SGHT"
+
+
+def stored_path(path: Path) -> str | bytes:
+    """Give a file's path as archives have it; `os.fsdecode` leads back."""
+    name = os.path.abspath(path)  # noqa: PTH100
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return os.fsencode(name)
+    return name

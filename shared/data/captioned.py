@@ -5,10 +5,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from shared.data.captions import beside, coco, flickr, karpathy, own, tfds
+from shared.data.captions import archive, beside, coco, flickr, karpathy, own, tfds
 from shared.data.captions.rows import SPLITS, Row
 from shared.data.layouts import Layout, Layouts
-from shared.data.photos import find_photos, roots_of
+from shared.data.photos import Photo, find_photos, roots_of
 from shared.data.reading import Split
 from shared.data.splits import check_said, choose_split, draw_dev
 from shared.errors import AppError
@@ -20,6 +20,7 @@ LAYOUTS: tuple[Layout[Row], ...] = (
     flickr.LAYOUT,
     beside.LAYOUT,
     own.LAYOUT,
+    archive.LAYOUT,
 )
 FILES = Layouts("captions", LAYOUTS)
 KNOWN = f"{FILES.about}\n{tfds.ABOUT}"
@@ -144,7 +145,8 @@ def _records(path: Path, rows: Sequence[Row]) -> list[Record]:
             f"{unnamed.where} needs 'file_name': text. Training needs the photos; "
             "only `captioner score` does without."
         )
-    found = find_photos(path, roots_of(path), [row.files for row in rows])
+    found = [Photo(r.files[0], r.files[0], r.place) for r in rows if r.place]
+    found = found or find_photos(path, roots_of(path), [row.files for row in rows])
     for row, (name, _, file) in zip(rows, found, strict=True):
         files.setdefault(name, file)
         before = photos.setdefault(name, [])

@@ -24,6 +24,7 @@ class Row(NamedTuple):
         captions: as written.
         split: None if not said.
         id: of the photo, as the file numbers it; None if it does not.
+        place: the photo's file, if that is known; `files` has its name then.
     """
 
     where: str
@@ -31,6 +32,7 @@ class Row(NamedTuple):
     captions: Sequence[str]
     split: Split | None = None
     id: int | str | None = None
+    place: Path | None = None
 
     def moved(self, *folders: str) -> "Row":
         """Give a row whose photo may lie in any of these folders, with `/` or ""."""
