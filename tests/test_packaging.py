@@ -17,7 +17,8 @@ from shared.errors import AppError
 from shared.included import included
 
 OWN = ("captioner", "rnn", "shared", "vqa")
-SETUP = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]
+TABLE = tomllib.loads((ROOT / "pyproject.toml").read_text())
+SETUP = TABLE["tool"]["setuptools"]
 
 
 @pytest.fixture
@@ -150,3 +151,17 @@ def test_what_comes_along_is_beside_the_package_or_in_it(tmp_path, monkeypatch):
     inside.mkdir(parents=True)
     (tmp_path / "examples").mkdir()  # somebody else's, beside an installation
     assert included("examples") == inside
+
+
+def test_lists_of_requirements_ask_for_no_other_versions_than_the_package():
+    extras = TABLE["project"]["optional-dependencies"].values()
+    known = {
+        *TABLE["project"]["dependencies"],
+        *(one for some in extras for one in some),
+    }
+    for path in (ROOT / "requirements").glob("*.txt"):
+        for line in path.read_text().splitlines():
+            if line.startswith("-r "):
+                assert (path.parent / line[3:]).is_file()
+            elif not line.startswith(("#", "ai-edge-litert", "numpy")):  # see there
+                assert line in known
