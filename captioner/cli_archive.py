@@ -94,10 +94,10 @@ def edit(
     db: Database,
     photo: Annotated[
         str | None,
-        typer.Argument(metavar="[PHOTO]", help="Its path, or digits of its SHA-256."),
+        typer.Argument(metavar="PHOTO", help="Its path, or digits of its SHA-256."),
     ] = None,
     caption: Annotated[
-        str | None, typer.Argument(metavar="[CAPTION]", help="What it shows.")
+        str | None, typer.Argument(metavar="CAPTION", help="What it shows.")
     ] = None,
     remove: Annotated[
         bool, typer.Option("--remove", help="Leave the photo to the model again.")
@@ -165,10 +165,9 @@ def _say_edits(edits: "Edits", source: Path, db: Path) -> None:
         "the model again"
     )
     if edits.unknown:
-        named = counted(len(edits.unknown), "name")
         say(
-            f"note: {named} in {source} are no photos of {db}, such as "
-            f"{edits.unknown[0]}"
+            f"note: names in {source} that are no photos of {db}: "
+            f"{len(edits.unknown)}, such as {edits.unknown[0]}"
         )
 
 

@@ -1,3 +1,4 @@
+import os
 import sqlite3
 from contextlib import closing
 
@@ -30,6 +31,28 @@ def test_what_is_written_is_read(path):
         assert database.execute("PRAGMA application_id").fetchone() == (77,)
         assert database.execute("PRAGMA user_version").fetchone() == (1,)
         assert database.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+
+
+def test_who_reads_leaves_nothing_behind_and_changes_nothing(path):
+    rows(path)
+    assert [found.name for found in path.parent.iterdir()] == ["a.db"]
+    with (
+        pytest.raises(AppError, match="cannot be written"),
+        opened(path, OLD) as database,
+    ):
+        database.execute("DELETE FROM dogs")
+    assert rows(path) == [("Rex",)]
+
+
+def test_where_nothing_may_be_written_all_is_read(path, monkeypatch):
+    monkeypatch.setattr(os, "access", lambda place, mode: mode == os.R_OK)
+    assert rows(path) == [("Rex",)]
+    assert [found.name for found in path.parent.iterdir()] == ["a.db"]
+    with (
+        pytest.raises(AppError, match="no permission to write"),
+        opened(path, OLD, write=True),
+    ):
+        pass
 
 
 def test_an_older_one_is_brought_up_to_date_by_who_writes(path):

@@ -59,6 +59,7 @@ def opened(
         if write:
             _bring_up_to_date(database, path, kind)
         else:
+            database.execute("PRAGMA query_only = ON")
             _check_version(database, path, kind, create=False)
         yield database
 
@@ -126,7 +127,9 @@ def _check_place(path: Path, kind: Kind, write: bool, create: bool) -> None:
 
 
 def _connect(path: Path, write: bool) -> sqlite3.Connection:
-    options = "mode=rwc" if write else "mode=ro"
+    is_ours = all(os.access(place, os.W_OK) for place in (path.parent, path))
+    # Whoever may write tidies up at the end, also if nothing was written.
+    options = "mode=rwc" if write else f"mode={'rw' if is_ours else 'ro'}"
     log = path.with_name(f"{path.name}-wal")
     if not (write or os.access(path.parent, os.W_OK) or log.exists()):
         options += "&immutable=1"  # nobody can write there, not even whom to wait for
