@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from captioner import cli_archive, cli_training
+from captioner import cli_archive, cli_find, cli_training
 from captioner.demo import demo
 from captioner.options import (
     BatchSize,
@@ -302,7 +302,12 @@ def _search_changes(given: dict[str, Any]) -> dict[str, Any]:
     return changes | settings
 
 
-for _command in (demo, *cli_archive.COMMANDS, *cli_training.COMMANDS):
+for _command in (
+    demo,
+    *cli_archive.COMMANDS,
+    *cli_find.COMMANDS,
+    *cli_training.COMMANDS,
+):
     app.command()(_command)
 
 

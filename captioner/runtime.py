@@ -42,6 +42,32 @@ class Runtime(Protocol):
     def read(self, looked: Any, tokens: Sequence[int], rules: Rules) -> np.ndarray:
         """Tell what follows: log-probabilities float32 (B, len(tokens) + 1, V)."""
 
+    @property
+    def remembers(self) -> tuple[str, ...]:
+        """Names of what `remember` gives."""
+
+    def remember(self, looked: Any) -> dict[str, np.ndarray]:
+        """Give what the first model's decoder needs of photos to read sentences.
+
+        Returns:
+            by name: float32 (B, rows, size) what it reads at each step; (B, U) its
+            states before the first word.
+        """
+
+    def score(
+        self, memory: dict[str, np.ndarray], tokens: Sequence[int], rules: Rules
+    ) -> np.ndarray:
+        """Say how probable a sentence is for each photo.
+
+        Args:
+            memory: of `remember`, by the names in `remembers`; states as (B, 1, U).
+            tokens: T ids, without bos.
+            rules: bos and eos are taken of them.
+
+        Returns:
+            float32 (B, T + 1), natural logs, of each token and of the end.
+        """
+
     def watch(self, looked: Any, tokens: Sequence[int]) -> Iterator[Step]:
         """Read tokens about the first photo, and tell what the first model did at each.
 

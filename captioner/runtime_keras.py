@@ -11,6 +11,7 @@ import numpy as np
 from keras import ops
 
 from captioner.config import CaptionerConfig
+from captioner.decoder import Memory
 from captioner.model import Captioner, build_captioner
 from captioner.search import decoding
 from captioner.search.decoding import Sequences, ensemble, search
@@ -217,6 +218,45 @@ class KerasRuntime:
         step, state = ensemble([_start(*pair, 1) for pair in pairs], ops)
         found = decoding.read(step, state, tokens, rules)
         return np.stack([ops.convert_to_numpy(one) for one in found], axis=1)
+
+    @property
+    def remembers(self) -> tuple[str, ...]:
+        """Names of what `remember` gives."""
+        decoder = self.models[0].decoder
+        count = sum(cell.state_count for cell in decoder.cells)
+        return (
+            *(("regions", "keys") if decoder.attends else ()),
+            *(("concepts", "concept_keys") if decoder.slots else ()),
+            *(f"state_{index}" for index in range(count)),
+        )
+
+    def remember(self, looked: Looked) -> dict[str, np.ndarray]:
+        """Give what the first model's decoder reads of photos, and its states."""
+        given = {"features": ops.convert_to_tensor(looked.features[0])}
+        if looked.seen:
+            given["said"] = ops.convert_to_tensor(looked.seen.said)
+        features, said = self.models[0].look(given)
+        memory, state = self.models[0].decoder.start(features, 1, said=said)
+        states = {f"state_{index}": part[:, 0] for index, part in enumerate(state)}
+        found = memory._asdict() | states
+        return {name: ops.convert_to_numpy(found[name]) for name in self.remembers}
+
+    def score(
+        self, memory: dict[str, np.ndarray], tokens: Sequence[int], rules: Rules
+    ) -> np.ndarray:
+        """Give the log-probabilities float32 (B, T + 1) of a sentence and its end."""
+        decoder = self.models[0].decoder
+        given = {name: ops.convert_to_tensor(rows) for name, rows in memory.items()}
+        parts = [given.pop(name) for name in self.remembers if name[:6] == "state_"]
+        nothing = ops.zeros_like(parts[0])  # of a decoder that attends to no regions
+        kept = Memory(**({"regions": nothing, "keys": nothing} | given))
+
+        def step(tokens, state):
+            words = decoder.embedding(ops.convert_to_tensor(tokens))
+            hidden, state, alpha = decoder.step(words, state, kept)
+            return ops.log_softmax(decoder.predict(hidden)), alpha, state
+
+        return decoding.score(step, tuple(parts), tokens, rules)
 
     def watch(self, looked: Looked, tokens: Sequence[int]) -> Iterator[Step]:
         """Read tokens about the first photo, and tell what the first model did."""

@@ -54,6 +54,7 @@ FILES = tuple(f"{PART}/{graph}.tflite" for graph in GRAPHS)
 WHERE = f"{PART}/where.tflite"
 MORE = (CONCEPTS, WHERE)  # of models with concepts
 
+TOKENS = "tokens"
 MEMORY = ("regions", "keys", "concepts", "concept_keys")  # what each step reads
 Memory = dict[str, np.ndarray]  # what start.tflite gives, for a batch
 
@@ -169,6 +170,21 @@ class LiteRTRuntime:
         step, state = self._start(looked, 1)
         return np.stack(decoding.read(step, state, tokens, rules), axis=1)
 
+    @property
+    def remembers(self) -> tuple[str, ...]:
+        """Names of what `remember` gives."""
+        return tuple(name for name in self._nets[0].step.inputs if name != TOKENS)
+
+    def remember(self, looked: list[Memory]) -> Memory:
+        """Give what the first model's decoder reads of photos, and its states."""
+        return {name: looked[0][name] for name in self.remembers}
+
+    def score(self, memory: Memory, tokens: Sequence[int], rules: Rules) -> np.ndarray:
+        """Give the log-probabilities float32 (B, T + 1) of a sentence and its end."""
+        state = tuple(memory[name] for name in _state_names(memory))
+        step = _step(self._nets[0].step, memory)
+        return decoding.score(step, state, tokens, rules)
+
     def watch(self, looked: list[Memory], tokens: Sequence[int]) -> Iterator[Step]:
         """Read tokens about the first photo, and tell what the first model did."""
         graph, memory = self._looking(), {n: v[:1] for n, v in looked[0].items()}
@@ -276,7 +292,7 @@ def _check(net: _Net, config: CaptionerConfig, vocab_size: int, concepts: int) -
     states = {name: Spec("float32", (-1, -1, units)) for name in names}
     used = {n: spec for n, spec in memory(-1).items() if n in net.step.inputs}
     net.step.check(
-        {"tokens": Spec("int32", (-1, -1))} | used | states,
+        {TOKENS: Spec("int32", (-1, -1))} | used | states,
         {
             "log_probs": Spec("float32", (-1, -1, vocab_size)),
             "alpha": Spec("float32", (-1, -1, regions)),
@@ -290,6 +306,12 @@ def _check(net: _Net, config: CaptionerConfig, vocab_size: int, concepts: int) -
 
 
 def _start(graph: Graph, memory: Memory, sequences: int) -> Any:
+    names = _state_names(memory)
+    state = tuple(np.repeat(memory[n][:, None], sequences, axis=1) for n in names)
+    return _step(graph, memory), state
+
+
+def _step(graph: Graph, memory: Memory) -> Any:
     names, fixed = _state_names(memory), _fixed(graph, memory)
 
     def step(tokens: np.ndarray, state: tuple[np.ndarray, ...]) -> Any:
@@ -300,8 +322,7 @@ def _start(graph: Graph, memory: Memory, sequences: int) -> Any:
         )
         return found["log_probs"], found["alpha"], tuple(found[n] for n in names)
 
-    state = tuple(np.repeat(memory[n][:, None], sequences, axis=1) for n in names)
-    return step, state
+    return step
 
 
 def _fixed(graph: Graph, memory: Memory) -> Memory:

@@ -36,16 +36,22 @@ small { color: var(--quiet); overflow-wrap: anywhere }
 """
 
 
-def write_sheet(records: Iterable[dict[str, Any]], file: TextIO, folder: Path) -> None:
+def write_sheet(
+    records: Iterable[dict[str, Any]],
+    file: TextIO,
+    folder: Path,
+    title: str = "Captions",
+) -> None:
     """Write records as a page that needs nothing but itself.
 
     Args:
-        records: see `captioner.formats`.
+        records: see `captioner.formats`; a line to be shown with one is its "note".
         file: where to.
         folder: where the page will lie; links to the photos start there.
+        title: of the page.
     """
-    file.write(begin_page("Captions", _STYLE, images=True))
-    file.write("<main>\n<h1>Captions</h1>\n<ul>\n")
+    file.write(begin_page(title, _STYLE, images=True))
+    file.write(f"<main>\n<h1>{html.escape(title)}</h1>\n<ul>\n")
     records = iter(records)
     captions = errors = 0
     with ThreadPoolExecutor(2) as pool:
@@ -67,6 +73,8 @@ def _entry(record: dict[str, Any], folder: Path) -> str:
         reason = html.escape(record["error"])
         return f'<li><p class="error">{reason}</p>{link}</li>\n'
     captions = "".join(map(_caption, record["captions"]))
+    if note := record.get("note"):
+        captions += f"<p><small>{html.escape(note)}</small></p>"
     photo = "".join(_photo(record))
     return (
         f"<li><figure>{photo}<figcaption>{captions}{link}</figcaption></figure></li>\n"
@@ -75,6 +83,8 @@ def _entry(record: dict[str, Any], folder: Path) -> str:
 
 def _caption(found: dict[str, Any]) -> str:
     doubt = " <small>(not sure)</small>" if found.get("unsure") else ""
+    if found.get("by_person"):
+        doubt = " <small>(a person's words)</small>"
     return f"<p>{html.escape(found['caption'])}{doubt}</p>"
 
 

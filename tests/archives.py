@@ -23,6 +23,8 @@ from shared.errors import AppError
 from shared.files.databases import opened
 from shared.vision.images import read_image
 
+PACKED = features.Features(b"", 0.0, b"seen")
+
 
 class FakeCaptioner:
     """Says how light a photo is.
@@ -75,7 +77,7 @@ def faked(monkeypatch, seconds=0.0):
     captioner = FakeCaptioner(seconds)
     monkeypatch.setattr(Captioning, "open", lambda self: (captioner, {}))
     monkeypatch.setattr(
-        features, "pack", lambda c, looked: [b"seen"] * len(looked.images)
+        features, "pack", lambda c, looked: [PACKED] * len(looked.images)
     )
     return captioner
 
@@ -90,7 +92,7 @@ def index_slowly(folder, path):
     """Index a folder in a process that can be killed."""
     captioner = FakeCaptioner(0.005)
     Captioning.open = lambda self: (captioner, {})
-    features.pack = lambda c, looked: [None] * len(looked.images)
+    features.pack = lambda c, looked: [PACKED] * len(looked.images)
     with opened(path, ARCHIVE, write=True, create=True) as database:
         Indexer(database, Captioning(models=[SHIPPED])).run(sorted(folder.iterdir()))
 

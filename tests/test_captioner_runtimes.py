@@ -18,6 +18,7 @@ import pytest
 from conftest import VOCABULARY, photo, tiny_config, tiny_model, write_tiny
 from PIL import Image
 
+from captioner.archive.features import pack, unpack_memory
 from captioner.predict import load_bundle, load_captioner
 from captioner.runtime_litert import EXPORT, FILES, LOOK, PART, STEP, WHERE
 from shared.bundles import folder as bundles
@@ -26,7 +27,7 @@ from shared.bundles.manifests import digest
 from shared.concepts.graph import CONCEPTS
 from shared.console.quiet import muted
 from shared.errors import AppError
-from shared.text.vocabulary import BOS, SPECIAL_WORDS, Vocabulary
+from shared.text.vocabulary import BOS, EOS, SPECIAL_WORDS, Vocabulary
 
 ROOT = Path(__file__).parents[1]
 KINDS = {
@@ -357,6 +358,30 @@ def test_both_runtimes_go_on_alike(pair_of, kind, words):
         assert [one.prob for one in first] == pytest.approx(
             [one.prob for one in second], abs=1e-4
         )
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_both_runtimes_score_what_they_remember_as_they_read_it(pair_of, kind):
+    tokens, found = [5, 4, 6], []
+    for captioner in pair_of(kind):
+        images = [captioner.read(photo(seed)) for seed in range(2)]
+        looked, (_, rules) = captioner.look(np.stack(images)), captioner.request()
+        runtime = captioner.runtime
+        log_probs = runtime.read(looked.found, tokens, rules)[:2]
+        wanted = np.stack([log_probs[:, t, i] for t, i in enumerate([*tokens, EOS])], 1)
+        memory = {
+            name: rows[:2] for name, rows in runtime.remember(looked.found).items()
+        }
+        states = {
+            name: rows[:, None] for name, rows in memory.items() if rows.ndim == 2
+        }
+        said = runtime.score(memory | states, tokens, rules)
+        np.testing.assert_allclose(said, wanted, atol=1e-5)
+        packed = [one.memory for one in pack(captioner, looked)]
+        about = runtime.score(unpack_memory(runtime, packed), tokens, rules)
+        found.append((said, about))
+    for first, second, most in zip(*found, (1e-4, 0.3), strict=True):
+        np.testing.assert_allclose(first, second, atol=most)
 
 
 @pytest.mark.parametrize("search", ["recipe", "diverse", "must", "sample"])

@@ -10,6 +10,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from captioner.archive.features import Features
 from captioner.archive.looking import Seen, State
 from captioner.archive.words import words_of
 from shared.data.archive import stored_path
@@ -27,12 +28,12 @@ class Told(NamedTuple):
     Attributes:
         captions: the best first, never none.
         concepts: those that are likely there.
-        features: bytes to rank it by, or None.
+        features: to rank it by.
     """
 
     captions: "Sequence[Caption]"
     concepts: "Sequence[Concept]"
-    features: bytes | None
+    features: Features
 
 
 class Store:
@@ -155,7 +156,11 @@ class Store:
             "indexed = excluded.indexed RETURNING id",
             *(seen.sha256, seen.state.bytes if seen.state else 0, *seen.exif),
             *(best.text, round(best.log_prob, 4), round(best.confidence, 4)),
-            *(best.unsure, self._model_id(), told.features, utc_now()),
+            *(best.unsure, self._model_id(), told.features.memory, utc_now()),
+        )
+        self._run(
+            "INSERT OR REPLACE INTO glances VALUES (?, ?, ?, ?)",
+            *(photo, self._model, told.features.left_out, told.features.odds),
         )
         for table in ("candidates", "concepts"):
             self._run(f"DELETE FROM {table} WHERE photo = ?", photo)

@@ -127,6 +127,21 @@ def read(step, state, tokens, rules):
     return found
 
 
+def score(step, state, tokens, rules):
+    """Say how probable some tokens are, and the end after them.
+
+    Args:
+        step, state, tokens: see `read`.
+        rules: bos and eos are taken of them.
+
+    Returns:
+        float32 (B, T + 1) in NumPy, natural logs.
+    """
+    found = read(step, state, tokens, rules)
+    said = zip(found, (*tokens, rules.eos_id), strict=True)
+    return np.stack([np.asarray(row)[:, token] for row, token in said], axis=1)
+
+
 def ensemble(started, ops):
     """Make one search's step function and state of several, by their mean probability.
 

@@ -33,7 +33,7 @@ CREATE TABLE photos (
     confidence REAL NOT NULL,     -- 0 to 1
     unsure INTEGER,               -- 1 if it should not be relied on; NULL: not known
     model INTEGER NOT NULL REFERENCES models,
-    features BLOB,                -- see models.features
+    features BLOB,                -- what the decoder reads, see models.features
     indexed TEXT NOT NULL         -- when it was captioned
 );
 CREATE INDEX photos_by_model ON photos (model);
@@ -48,6 +48,7 @@ CREATE TABLE files (
     vanished TEXT                 -- when it was first found missing; NULL: it is there
 ) WITHOUT ROWID;
 CREATE INDEX files_by_photo ON files (photo);
+CREATE INDEX photos_there ON files (photo) WHERE vanished IS NULL;
 
 -- All captions that the search found, best first; the first is what the model wrote,
 -- which photos.caption may replace by one that claims less.
@@ -69,6 +70,14 @@ CREATE TABLE concepts (
     PRIMARY KEY (photo, word)
 ) WITHOUT ROWID;
 CREATE INDEX concepts_by_word ON concepts (word, there);
+
+-- What all photos are first judged by when one is sought: little, to be read at once.
+CREATE TABLE glances (
+    photo INTEGER PRIMARY KEY REFERENCES photos,
+    model INTEGER NOT NULL REFERENCES models,
+    left_out REAL NOT NULL,       -- sum of log(1 + exp(log-odds)) over all concepts
+    odds BLOB NOT NULL            -- log-odds of each concept, see models.features
+);
 
 -- What people wrote; no run of `captioner index` writes here.
 CREATE TABLE edits (

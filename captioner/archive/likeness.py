@@ -1,0 +1,82 @@
+"""How much photos show the same, by their features. Pure: knows no database.
+
+Axes: N photos, C concepts, F numbers of a photo.
+"""
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+from captioner.archive.features import ODDS
+
+SKETCH = 64  # numbers by which pairs are sought
+SKETCHED, SAME = 0.9, 0.95  # least cosines: of sketches, and then of regions
+AT_ONCE = 1024  # photos compared with all others
+
+
+def to_unit(rows: np.ndarray) -> np.ndarray:
+    """Give float32 (N, F) rows of length 1; what is all 0 stays so."""
+    length = np.sqrt(np.einsum("nf,nf->n", rows, rows))[:, None]
+    return (rows / np.maximum(length, 1e-9)).astype(np.float32)
+
+
+def sketch(odds: np.ndarray) -> np.ndarray:
+    """Sketch what photos show: cosines of sketches come near those of their odds.
+
+    Args:
+        odds: uint8 (N, C), see `captioner.archive.features`.
+
+    Returns:
+        float32 (N, `SKETCH`), of length 1, of odds about their mean.
+
+    Source: Johnson & Lindenstrauss 1984, for random directions.
+    """
+    directions = np.random.default_rng(0).standard_normal((odds.shape[1], SKETCH))
+    directions = directions.astype(np.float32)
+    found = np.concatenate(
+        [np.zeros((0, SKETCH), np.float32)]
+        + [ODDS[some] @ directions for some in _parts(odds)]
+    )
+    return to_unit(found - found.mean(axis=0, keepdims=True)) if len(found) else found
+
+
+def pairs(sketches: np.ndarray) -> Iterator[tuple[int, int]]:
+    """Yield the pairs of photos whose sketches are alike, the lower place first."""
+    for start in range(0, len(sketches), AT_ONCE):
+        some = sketches[start : start + AT_ONCE]
+        rows, columns = np.nonzero(some @ sketches[start:].T >= SKETCHED)
+        later = columns > rows
+        yield from zip(
+            (rows[later] + start).tolist(),
+            (columns[later] + start).tolist(),
+            strict=True,
+        )
+
+
+def group(count: int, alike: Sequence[tuple[int, int]]) -> list[list[int]]:
+    """Join pairs to groups of two and more, by their first members.
+
+    Args:
+        count: photos, of which the pairs are places.
+        alike: the pairs.
+    """
+    first = list(range(count))
+
+    def find(place: int) -> int:
+        while first[place] != place:
+            first[place] = first[first[place]]
+            place = first[place]
+        return place
+
+    for pair in alike:
+        low, high = sorted(map(find, pair))
+        first[high] = low
+    groups: dict[int, list[int]] = {}
+    for place in sorted({place for pair in alike for place in pair}):
+        groups.setdefault(find(place), []).append(place)
+    return list(groups.values())
+
+
+def _parts(rows: np.ndarray) -> Iterator[np.ndarray]:
+    for start in range(0, len(rows), AT_ONCE):
+        yield rows[start : start + AT_ONCE]

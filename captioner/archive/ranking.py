@@ -1,0 +1,142 @@
+"""How well photos fit a sentence. Pure: knows no database.
+
+First all photos are judged by their concepts, as by naive Bayes: with o_c the log-odds
+that a caption of the photo mentions the concept c,
+
+    sum over c that the sentence mentions of o_c - sum over all c of log(1 + exp o_c)
+
+where "dog" mentions its broader words, too. The second sum, of what the sentence leaves
+out, counts less of a sentence of few words, which leaves out more. To that what the
+words of the photo say is added, see `captioner.archive.finding`. The best few are then
+ranked by
+
+    + `LIKELIHOOD` log P(sentence | photo)
+
+which the captioner's decoder gives. How much likelier the sentence is than with photos
+in general, log P(sentence | photo) - log mean P(sentence | others), is told beside it.
+
+Axes: N photos, C concepts.
+
+Source: Vinyals et al. 2015, arXiv:1411.4555, for ranking by log P(sentence | photo).
+"""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from captioner.archive.features import ODDS, unpack_memory
+from shared.concepts.words import Mentions
+from shared.errors import AppError
+from shared.text.vocabulary import UNK, Vocabulary, split_words
+
+if TYPE_CHECKING:
+    from captioner.photo_captioner import PhotoCaptioner
+
+LIKELIHOOD = 2.0
+WORDS, TOKENS = 200, 30  # of a query, that are looked for, and that the decoder reads
+WHOLE = 8  # words of a sentence that says as much as captions do
+AT_ONCE = 64  # photos for which the decoder reads
+
+# fmt: off
+COMMON = frozenset("""
+a about above across after against all along am among an and another any are around as
+at away back be because been before behind being below beside between both but by can do
+does doing down each few for from front get has have having he her hers him his how i if
+in inside into is it its just like many me more most my near next no not of off on one
+onto or other our out outside over own she so some such than that the their them then
+there these they this those through to together too toward towards under up us very was
+we were what when where which while who whom whose why will with within without you your
+""".split())  # noqa: SIM905
+# fmt: on
+"""Words that say too little of a photo to be looked for."""
+
+
+class Query(NamedTuple):
+    """A sentence to find photos by.
+
+    Attributes:
+        words: in lower case.
+        wanted: those of them to look for in the words of photos; never none.
+        tokens: ids for the decoder; empty if it knows none of the words.
+        named: concepts that it mentions, most of them narrow.
+        mentioned: numbers of those, and of their broader words.
+    """
+
+    words: tuple[str, ...]
+    wanted: tuple[str, ...]
+    tokens: tuple[int, ...]
+    named: tuple[str, ...]
+    mentioned: tuple[int, ...]
+
+
+def read_query(text: str, vocabulary: Vocabulary, concepts: Sequence[str]) -> Query:
+    """Read a sentence; of a very long one, its beginning.
+
+    Args:
+        text: anything.
+        vocabulary: the model's.
+        concepts: the C words of its concept net.
+
+    Raises:
+        AppError: if there is no word in it.
+    """
+    words = split_words(text)[:WORDS]
+    if not words:
+        raise AppError(f"There is no word in {text[:80]!r}. Say what to look for.")
+    wanted = [word for word in words if word not in COMMON] or words
+    tokens = [vocabulary.ids.get(word, UNK) for word in vocabulary.split(text)[:TOKENS]]
+    if not any(token > UNK for token in tokens):
+        tokens = []
+    mentions, places = Mentions(concepts), {word: i for i, word in enumerate(concepts)}
+    return Query(
+        tuple(words),
+        tuple(dict.fromkeys(wanted)),
+        tuple(tokens),
+        tuple(sorted(mentions.named(words))),
+        tuple(sorted(places[word] for word in mentions.find(words))),
+    )
+
+
+def judge(query: Query, odds: np.ndarray, left_out: np.ndarray) -> np.ndarray:
+    """Judge all photos by their concepts.
+
+    Args:
+        query: of a sentence.
+        odds: uint8 (N, C), see `captioner.archive.features`.
+        left_out: float32 (N,), see `captioner.archive.features`.
+
+    Returns:
+        float32 (N,), log-probabilities; 0 if the sentence mentions no concept.
+    """
+    found = np.zeros(len(odds), np.float32)
+    if query.mentioned:
+        for place in query.mentioned:
+            found += ODDS[odds[:, place]]
+        found -= min(1.0, len(query.words) / WHOLE) * left_out
+    return found
+
+
+def read_likelihoods(
+    captioner: "PhotoCaptioner", query: Query, photos: Sequence[bytes]
+) -> np.ndarray:
+    """Let the decoder read the sentence.
+
+    Args:
+        captioner: the model that looked at the photos.
+        query: with tokens.
+        photos: their memories, see `captioner.archive.features`.
+
+    Returns:
+        float32 (N,), log P(sentence | photo), natural.
+
+    Raises:
+        ValueError: if a memory is damaged, or that of another model.
+    """
+    _, rules = captioner.request()
+    found = [np.zeros(0, np.float32)]
+    for start in range(0, len(photos), AT_ONCE):
+        memory = unpack_memory(captioner.runtime, photos[start : start + AT_ONCE])
+        said = captioner.runtime.score(memory, query.tokens, rules)
+        found.append(said.sum(axis=1))
+    return np.concatenate(found)

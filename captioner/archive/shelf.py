@@ -1,0 +1,221 @@
+"""What is read of an archive to find photos: glances, memories, words, entries."""
+
+import json
+import os
+import re
+import sqlite3
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from captioner.archive.features import FORMAT
+from shared.concepts.words import concept_mentions, names_of, read_concepts
+from shared.errors import AppError
+from shared.text.vocabulary import split_words
+
+AT_ONCE = 500  # values in a statement
+_SINCE = re.compile(r"\d{4}(-\d\d(-\d\d)?)?")
+
+
+class Glances(NamedTuple):
+    """What all photos of an archive that are there are first judged by.
+
+    Axes: N photos, C concepts.
+
+    Attributes:
+        photos: int64 (N,), their numbers, ascending.
+        left_out: float32 (N,), see `captioner.archive.features`.
+        odds: uint8 (N, C), see `captioner.archive.features`.
+    """
+
+    photos: np.ndarray
+    left_out: np.ndarray
+    odds: np.ndarray
+
+    def spread(self, points: Mapping[int, float]) -> np.ndarray:
+        """Give float32 (N,), what photos have by their numbers; 0 of others."""
+        found = np.zeros(len(self.photos), np.float32)
+        if points and len(found):
+            numbers = np.fromiter(points, np.int64)
+            places = np.searchsorted(self.photos, numbers).clip(max=len(found) - 1)
+            known = self.photos[places] == numbers
+            values = np.fromiter(points.values(), np.float32)
+            found[places[known]] = values[known]
+        return found
+
+    def mark(self, photos: Iterable[int]) -> np.ndarray:
+        """Give bool (N,): which of them are among some."""
+        return np.isin(self.photos, np.fromiter(photos, np.int64))
+
+
+class Entry(NamedTuple):
+    """What is shown of a photo.
+
+    Attributes:
+        path: where it lies.
+        caption: a person's, or the model's.
+        by_person: which of the two.
+        words: all that are searched: captions, concepts, what people wrote.
+    """
+
+    path: Path
+    caption: str
+    by_person: bool
+    words: str
+
+
+def find_models(database: sqlite3.Connection, path: Path, sha256: str) -> list[int]:
+    """Find a model among those that captioned an archive: its numbers there.
+
+    Args:
+        path: of the archive, for messages.
+        sha256: tells the model, see `shared.bundles.manifests.identify`.
+
+    Raises:
+        AppError: if it captioned none of the photos.
+    """
+    rows = database.execute("SELECT id, settings, features FROM models").fetchall()
+    if not rows:
+        raise AppError(
+            f"{path} holds no photos yet. Add some with `captioner index PHOTOS --db "
+            f"{path}`."
+        )
+    ids = [
+        row["id"]
+        for row in rows
+        if row["features"] == FORMAT and _model(row["settings"]) == sha256
+    ]
+    if not ids:
+        raise AppError(
+            f"The photos of {path} were captioned by another model, or by another "
+            "version of this program. Name that model with --model, or caption them "
+            f"anew: `captioner index PHOTOS --db {path} --again`."
+        )
+    return ids
+
+
+def _model(settings: str) -> str:
+    try:
+        return str(json.loads(settings)["model"])
+    except (ValueError, KeyError, TypeError):
+        return ""
+
+
+def read_glances(
+    database: sqlite3.Connection, models: Sequence[int], concepts: int
+) -> Glances:
+    """Read the glances of all photos that are there.
+
+    Args:
+        models: numbers of the one that captioned them.
+        concepts: C.
+    """
+    rows = database.execute(
+        "SELECT photo, left_out, odds FROM glances "
+        f"WHERE model IN ({_places(models)}) AND length(odds) = ? "
+        "AND photo IN (SELECT photo FROM files WHERE vanished IS NULL) ORDER BY photo",
+        (*models, concepts),
+    ).fetchall()
+    photos, left_out, odds = zip(*rows, strict=True) if rows else ((), (), ())
+    return Glances(
+        np.array(photos, np.int64),
+        np.array(left_out, np.float32),
+        np.frombuffer(b"".join(odds), np.uint8).reshape(len(rows), concepts),
+    )
+
+
+def read_memories(
+    database: sqlite3.Connection, photos: Sequence[int]
+) -> Mapping[int, bytes]:
+    """Read what the decoder needs of photos, see `captioner.archive.features`."""
+    return {
+        row["id"]: row["features"]
+        for some in _some(photos)
+        for row in database.execute(
+            f"SELECT id, features FROM photos WHERE id IN ({_places(some)})", some
+        )
+    }
+
+
+def read_entries(
+    database: sqlite3.Connection, photos: Sequence[int]
+) -> Mapping[int, Entry]:
+    """Read what is shown of photos that are there."""
+    sql = (
+        "SELECT library.*, s.caption || ' ' || candidates || ' ' || concepts || ' ' || "
+        "edit AS words FROM library JOIN search AS s ON s.rowid = library.photo "
+        "WHERE library.path IS NOT NULL AND library.photo IN ({})"
+    )
+    return {
+        row["photo"]: Entry(
+            Path(os.fsdecode(row["path"])),
+            row["caption"],
+            bool(row["by_person"]),
+            row["words"],
+        )
+        for some in _some(photos)
+        for row in database.execute(sql.format(_places(some)), some)
+    }
+
+
+def match(
+    database: sqlite3.Connection, words: Iterable[str], column: str = ""
+) -> Mapping[int, float]:
+    """Give the photos whose words have any of some, each with its points by BM25.
+
+    Args:
+        words: or phrases.
+        column: of the table `search`, to look at no other; empty is all.
+    """
+    said = " OR ".join('"{}"'.format(word.replace('"', '""')) for word in words)
+    rows = database.execute(
+        "SELECT rowid, -bm25(search) FROM search WHERE search MATCH ?",
+        (f"{column} : ({said})" if column else said,),
+    )
+    return dict(map(tuple, rows))
+
+
+def names_for(words: Sequence[str]) -> list[str]:
+    """Give words, and of the concepts among them the words by which they are known."""
+    return list(dict.fromkeys((*words, *sorted(concept_mentions().named(words)))))
+
+
+def find_excluded(database: sqlite3.Connection, word: str) -> set[int]:
+    """Find the photos that show or mention what a word names.
+
+    Raises:
+        AppError: if there is no word in it.
+    """
+    words = split_words(word)
+    if not words:
+        raise AppError(f"--without {word!r}: there is no word in it. Name one thing.")
+    phrases = {" ".join(words)}
+    for name in concept_mentions().named(words):
+        phrases |= names_of(read_concepts()[name])
+    return set(match(database, phrases))
+
+
+def find_since(database: sqlite3.Connection, since: str) -> set[int]:
+    """Find the photos taken in a year, month or day, or later.
+
+    Raises:
+        AppError: if it is none of these.
+    """
+    if not _SINCE.fullmatch(since):
+        raise AppError(
+            f"--since {since[:40]!r} is no date. Give a year, month or day: 2019, "
+            "2019-07, 2019-07-14."
+        )
+    rows = database.execute("SELECT id FROM photos WHERE taken >= ?", (since,))
+    return {row[0] for row in rows}
+
+
+def _places(values: Sequence[int]) -> str:
+    return ", ".join("?" * len(values))
+
+
+def _some(values: Sequence[int]) -> Iterable[list[int]]:
+    ints = list(map(int, values))
+    return (ints[i : i + AT_ONCE] for i in range(0, len(ints), AT_ONCE))
