@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from captioner import cli_archive, cli_find, cli_training
+from captioner import cli_alt, cli_archive, cli_find, cli_training
 from captioner.demo import demo
 from captioner.options import (
     BatchSize,
@@ -303,6 +303,7 @@ def _search_changes(given: dict[str, Any]) -> dict[str, Any]:
 
 
 for _command in (
+    cli_alt.alt,
     demo,
     *cli_archive.COMMANDS,
     *cli_find.COMMANDS,

@@ -4,7 +4,7 @@ import base64
 import html
 import io
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
 from pathlib import Path
@@ -75,7 +75,7 @@ def _entry(record: dict[str, Any], folder: Path) -> str:
     captions = "".join(map(_caption, record["captions"]))
     if note := record.get("note"):
         captions += f"<p><small>{html.escape(note)}</small></p>"
-    photo = "".join(_photo(record))
+    photo = embed_photo(record["image"], record["caption"])
     return (
         f"<li><figure>{photo}<figcaption>{captions}{link}</figcaption></figure></li>\n"
     )
@@ -88,19 +88,25 @@ def _caption(found: dict[str, Any]) -> str:
     return f"<p>{html.escape(found['caption'])}{doubt}</p>"
 
 
-def _photo(record: dict[str, Any]) -> Iterator[str]:
+def embed_photo(photo: str, alt: str) -> str:
+    """Write an <img> that holds a small copy of a photo, or that there is none.
+
+    Args:
+        photo: path of the file.
+        alt: the alternative text.
+    """
     try:
-        photo = Image.fromarray(read_image(record["image"]))
+        small = Image.fromarray(read_image(photo))
     except AppError:  # gone since it was captioned
-        yield '<p class="error">The photo cannot be shown.</p>'
-        return
-    photo.thumbnail((THUMBNAIL, THUMBNAIL))
+        return '<p class="error">The photo cannot be shown.</p>'
+    small.thumbnail((THUMBNAIL, THUMBNAIL))
     stored = io.BytesIO()
-    photo.save(stored, "JPEG", quality=70)
+    small.save(stored, "JPEG", quality=70)
     data = base64.b64encode(stored.getvalue()).decode()
-    alt = html.escape(record["caption"])
-    yield f'<img alt="{alt}" width="{photo.width}" height="{photo.height}" '
-    yield f'src="data:image/jpeg;base64,{data}">'
+    return (
+        f'<img alt="{html.escape(alt)}" width="{small.width}" height="{small.height}" '
+        f'src="data:image/jpeg;base64,{data}">'
+    )
 
 
 def _address(name: str, folder: Path) -> str:

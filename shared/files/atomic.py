@@ -122,6 +122,16 @@ def check_target(path: Path, endings: Collection[str], overwrite: bool = True) -
             raise AppError(f"{path}: no permission to write {place}.")
 
 
+def check_writable(path: Path) -> None:
+    """Refuse to replace a file that is marked as read-only, though its folder is not.
+
+    Raises:
+        PermissionError: if it is.
+    """
+    if not path.stat().st_mode & 0o222 or not os.access(path, os.W_OK):
+        raise PermissionError(errno.EACCES, "it is read-only", str(path))
+
+
 def sync_file(path: Path) -> None:
     """Wait until the content of a file is on the disk."""
     # Only Windows needs the right to write for it.

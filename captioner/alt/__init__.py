@@ -1,0 +1,1 @@
+"""Alternative texts for the images of a site."""
