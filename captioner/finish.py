@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -13,6 +14,7 @@ from captioner.calibration import (
     names_main_thing,
 )
 from captioner.captions import Caption
+from captioner.changes import choose_photos, tell_changes
 from captioner.config import CaptionerConfig, ConfidenceConfig
 from captioner.metrics.cider import CiderD
 from captioner.metrics.report import Report, score_captions
@@ -28,6 +30,7 @@ from shared.config import format_config
 from shared.data.captioned import Record
 from shared.errors import AppError
 from shared.runs.checkpoints import Progress
+from shared.runs.figures import choose_samples
 from shared.runs.folder import BUNDLE, Run, read_part
 from shared.runs.reports import write_reports
 from shared.text.vocabulary import SPECIAL_WORDS, Vocabulary
@@ -40,13 +43,20 @@ def score_model(
     recipe: CaptionerConfig,
     vocabulary: Vocabulary,
     dev: Sequence[Record],
-) -> Report:
-    """Score a model that is not in a bundle, with the search of a recipe."""
+) -> dict[str, Any]:
+    """Score a model that is not in a bundle, with the search of a recipe.
+
+    Returns:
+        for JSON: its scores on dev, and its "captions" of some photos, by their names,
+        see `captioner.changes`.
+    """
     table = model.concepts.table if model.concepts else ()
     concepts, own = words_of(table), own_words_of(table)
     runtime = KerasRuntime([model], BATCH_SIZE)
     captioner = PhotoCaptioner(recipe, vocabulary, runtime, BATCH_SIZE, concepts, own)
-    return _score(_caption(captioner, dev), dev, vocabulary)
+    captions = _caption(captioner, dev)
+    scores = _score(captions, dev, vocabulary).to_dict()
+    return {**scores, "captions": _show(captioner, captions, choose_photos(dev))}
 
 
 def finish(
@@ -87,18 +97,35 @@ def finish(
 
     # What is scored is what was written, rounded weights and all.
     write(recipe, "Not scored yet.\n")
-    captions = _caption(load_captioner(bundle), dev)
+    captioner = load_captioner(bundle)
+    captions = _caption(captioner, dev)
     report = _score(captions, dev, vocabulary)
     recipe = _rely(recipe, captions, learn, dev, vocabulary)
     described = describe(recipe, learn, dev, run.data, origin, progress, report)
+    before = (progress.before or {}).get("captions")
+    shown = choose_samples(dev) if before is None else choose_photos(dev)
+    texts = _show(captioner, captions, shown)
+    described["changes"] = tell_changes(shown, before or {}, texts)
+    for line in described["changes"]:
+        run.announce(line)
     write(recipe, write_card(described, recipe, len(vocabulary) - len(SPECIAL_WORDS)))
-    texts = {name: caption.text for name, caption in captions.items()}
     pictures = {
         "curves.png": partial(draw_curves, progress.history, recipe.choose_by),
-        "samples.png": partial(draw_samples, dev, texts),
+        "samples.png": partial(draw_samples, shown, texts, before or {}),
     }
     write_reports(run.folder, described, pictures)
     return bundle
+
+
+def _show(
+    captioner: PhotoCaptioner,
+    captions: Mapping[str, Caption],
+    photos: Sequence[Record],
+) -> dict[str, str]:
+    """Give what is said of photos, with captions of some of them made already."""
+    more = _caption(captioner, [p for p in photos if p.name not in captions])
+    found = {**captions, **more}
+    return {p.name: found[p.name].text for p in photos if p.name in found}
 
 
 def _score(

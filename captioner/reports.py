@@ -62,6 +62,7 @@ captions; chosen by its captions of {chosen_by}.
 
 {_score_table(scores["scores"], (run["scores_before"] or {}).get("scores"))}
 
+{_changes(run.get("changes", ()))}\
 {_by_set(run, recipe.choose_by)}{warn_boldly(scores["images"])}\
 {scores["images"]} photos, {scores["distinct_captions"]} different captions. \
 Search: {recipe.decoding}. \
@@ -74,6 +75,10 @@ says the nearest thing that it knows. What it says of people, their age and sex 
 all, is a guess from their looks and can be wrong and hurt. Nobody should act on a \
 caption alone.
 """
+
+
+def _changes(lines: Sequence[str]) -> str:
+    return "".join(f"- {line}\n" for line in lines) + "\n" * bool(lines)
 
 
 def _by_set(run: Mapping[str, Any], metric: str) -> str:
@@ -114,11 +119,23 @@ def draw_curves(history: Sequence[Mapping[str, Any]], metric: str, path: Path) -
     )
 
 
-def draw_samples(dev: Sequence[Record], texts: Mapping[str, str], path: Path) -> None:
-    """Draw a sheet of dev photos with their captions and a human one, as a PNG."""
-    shown = [record for record in dev if record.name in texts]
-    samples = [
-        (record.image, [texts[record.name], f"({record.captions[0]})"])
-        for record in figures.choose_samples(shown)
-    ]
+def draw_samples(
+    photos: Sequence[Record],
+    texts: Mapping[str, str],
+    before: Mapping[str, str],
+    path: Path,
+) -> None:
+    """Draw a sheet of photos with their captions and a human one, as a PNG.
+
+    Args:
+        texts: by the photos' names, those that could be read.
+        before: the same of the model that was started from, if any.
+    """
+    samples = []
+    for photo in photos:
+        if photo.name in texts:
+            lines = [texts[photo.name], f"({photo.captions[0]})"]
+            if photo.name in before:
+                lines.insert(0, f"Before: {before[photo.name]}")
+            samples.append((photo.image, lines))
     figures.draw_samples(samples, path)

@@ -254,12 +254,12 @@ def _score_start(
 ) -> dict[str, Any]:
     """Score the model to start from, so that one sees what the training changes."""
     assert start.model
-    report = score_model(start.model, start.recipe, start.words, dev)
+    found = score_model(start.model, start.recipe, start.words, dev)
     announce(
-        f"The model to start from reaches CIDEr-D {report.scores['CIDEr-D']:.1f} on "
-        f"{counted(report.images, 'photo')} to choose by."
+        f"The model to start from reaches CIDEr-D {found['scores']['CIDEr-D']:.1f} on "
+        f"{counted(found['images'], 'photo')} to choose by."
     )
-    return report.to_dict()
+    return found
 
 
 def _data_hash(records: Sequence[Record]) -> str:

@@ -39,6 +39,7 @@ from captioner import finish as finish_module
 from captioner import train as train_module
 from captioner.batches import Texts, shift
 from captioner.captions import Caption
+from captioner.changes import choose_photos, tell_changes
 from captioner.confidence import Evidence, judge
 from captioner.config import CaptionerConfig
 from captioner.export import export
@@ -54,7 +55,7 @@ from shared.concepts.imagined import Imagined
 from shared.concepts.net import load_concepts
 from shared.concepts.table import TABLE, read_table
 from shared.config import parse_config
-from shared.data.captioned import read_dataset, select
+from shared.data.captioned import Record, read_dataset, select
 from shared.data.shapes import COLOURS, draw_shape
 from shared.errors import AppError
 from shared.runs import training
@@ -957,6 +958,27 @@ def test_what_a_run_starts_from_is_scored_with_what_is_there(concepts, monkeypat
         finish_module.score_model(model, None, None, [])
 
 
+def test_what_a_training_forgets_is_said():
+    own = [
+        Record(f"{i}.jpg", Path(f"{i}.jpg"), (caption,), "dev")
+        for i, caption in enumerate(["A cat sleeps.", "A red train.", "Hm.", "A dog."])
+    ]
+    photos = choose_photos(own)
+    along = [photo.name for photo in photos[len(own) :]]
+    assert "examples/cat.jpg" in along and len(along) == 8
+    said = {photo.name: photo.captions[-1] for photo in photos}
+    before = {**said, "0.jpg": "A bus."}
+    after = {**said, "1.jpg": "A bus.", "examples/cat.jpg": "A dog."}
+    del after["3.jpg"]  # went bad meanwhile
+    lines = tell_changes(photos, before, after)
+    assert "Of 2 photos of yours" in lines[0] and "of 1; before this" in lines[0]
+    assert lines[1] == 'No longer named: 1.jpg, "A red train.", is now "A bus."'
+    assert "that come along" in lines[2]
+    assert lines[3].startswith("No longer named: examples/cat.jpg")
+    assert len(lines) == 4
+    assert tell_changes(photos, {}, after) == []
+
+
 def test_a_run_from_another_model_is_not_gone_on_with(begun):
     words = Vocabulary([*SPECIAL_WORDS, "horse"])
     with pytest.raises(AppError, match=r"started from another model"):
@@ -975,7 +997,7 @@ def test_samples_are_drawn_whatever_the_captions_hold(tmp_path, own_shapes):
     odd = [r"costs $\frac$ a$b^^c$", "", "$", "狗" * 300]
     texts = {r.name: text for r, text in zip(dev, odd, strict=True)}
     spoil(own_shapes, [dev[0].name])
-    draw_samples(dev, texts, tmp_path / "samples.png")
+    draw_samples(dev, texts, {dev[1].name: "狗 $"}, tmp_path / "samples.png")
     with Image.open(tmp_path / "samples.png") as image:
         image.load()
 
