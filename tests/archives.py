@@ -17,7 +17,6 @@ from captioner.captions import Caption
 from captioner.concepts import Concept
 from captioner.job import Captioning
 from captioner.predict import SHIPPED
-from shared.concepts.words import concept_mentions
 from shared.data.archive import ARCHIVE
 from shared.errors import AppError
 from shared.files.databases import opened
@@ -130,7 +129,6 @@ def _count(path):
 
 if __name__ == "__main__":
     where = Path(sys.argv[1]), Path(sys.argv[2])
-    concept_mentions()  # what takes longer than all else, once
-    Captioning(models=[SHIPPED]).settings()
+    Captioning(models=[SHIPPED]).settings()  # reads much, once
     print(*kill_often(*where, 8))
     index_slowly(*where)

@@ -239,6 +239,24 @@ def test_a_kill_at_any_moment_loses_nothing(tmp_path):
     assert len({caption for _, caption in shown}) == 200
 
 
+def test_an_interruption_says_what_is_kept(tmp_path, captioner, monkeypatch, capfd):
+    monkeypatch.chdir(tmp_path)
+    draw(*(f"in/{i}.png" for i in range(9)))
+    write, calls = captioner.write, iter([1, 2])
+
+    def interrupt(looked):
+        if next(calls, None) is None:
+            raise KeyboardInterrupt
+        return write(looked)
+
+    monkeypatch.setattr(captioner, "write", interrupt)
+    assert index("in") == 130
+    assert "note: 8 of 9 photos are kept; the same command" in capfd.readouterr().err
+    monkeypatch.setattr(captioner, "write", write)
+    assert index("in") == 0
+    assert "1 captioned, 8 unchanged" in capfd.readouterr().err
+
+
 def test_watching_takes_what_is_whole_and_ends_cleanly(
     photos, captioner, monkeypatch, capfd
 ):

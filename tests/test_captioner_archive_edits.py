@@ -90,6 +90,8 @@ def test_another_photo_in_the_place_is_another_photo(archive, capfd):
         (["abcdefabcdef", "A horse."], "is no photo of a.db"),
         (["in/a.png", "?!"], "is a sentence of up to 1000 characters"),
         (["in/a.png", "x" * 1001], "is a sentence of up to 1000 characters"),
+        (["in/a.png", "half \ud83d"], "is a sentence of up to 1000 characters"),
+        (["\ud83d.png", "A horse."], "is no photo of a.db"),
         (["in/a.png"], "give PHOTO and CAPTION"),
         (["in/a.png", "A.", "--remove"], "give PHOTO and CAPTION"),
         (["--remove"], "give PHOTO and CAPTION"),

@@ -91,6 +91,14 @@ def test_what_is_no_such_database_is_refused(path, tmp_path):
         database.execute("CREATE TABLE a (b)")
     text = tmp_path / "text.db"
     text.write_text("These are words, and not a database. " * 50)
+    (tmp_path / "empty.db").touch()
+    with (
+        pytest.raises(AppError, match=r"is empty. `kennel open` fills it"),
+        opened(tmp_path / "empty.db", OLD),
+    ):
+        pass
+    with opened(tmp_path / "empty.db", OLD, write=True, create=True):
+        pass
     for place, words in (
         (other, "of another program"),
         (text, "is no database"),

@@ -55,8 +55,12 @@ def find_photo(database: sqlite3.Connection, name: str) -> int | None:
         AppError: if several photos begin with these digits.
     """
     path = Path(name)
+    try:
+        stored = stored_path(path)
+    except UnicodeEncodeError:  # no name that a file can have
+        return None
     known = database.execute(
-        "SELECT photo, bytes, mtime_ns FROM files WHERE path = ?", (stored_path(path),)
+        "SELECT photo, bytes, mtime_ns FROM files WHERE path = ?", (stored,)
     ).fetchone()
     state = look_up(path)
     if known and known["photo"] and state in (None, tuple(known)[1:]):
@@ -165,7 +169,8 @@ def _write(database: sqlite3.Connection, photo: int, text: str | None) -> bool:
     ).fetchone()
     if text is not None:
         text = " ".join(text.split())
-        if not any(map(str.isalnum, text)) or len(text) > LONGEST:
+        is_text = text.encode(errors="ignore").decode() == text  # no halves of emoji
+        if not (is_text and any(map(str.isalnum, text)) and len(text) <= LONGEST):
             raise AppError(
                 f"A caption is a sentence of up to {LONGEST} characters. Received: "
                 f"{text!r:.80}."

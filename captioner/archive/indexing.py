@@ -87,12 +87,18 @@ class Indexer:
             return
         done, started = 0, time.monotonic()
         with progress_bar("photos", len(todo)) as advance:
-            for batch in self._tell(todo):
-                checked = [(seen, _check(seen, found)) for seen, found in batch]
-                self.store.put(checked)
-                self._count(checked)
-                done += len(batch)
-                advance(done)
+            try:
+                for batch in self._tell(todo):
+                    checked = [(seen, _check(seen, found)) for seen, found in batch]
+                    self.store.put(checked)
+                    self._count(checked)
+                    done += len(batch)
+                    advance(done)
+            except BaseException:
+                if done:
+                    kept = f"{done} of {counted(len(todo), 'photo')}"
+                    say(f"note: {kept} are kept; the same command goes on")
+                raise
         if self._captioning.verbose:
             seconds = time.monotonic() - started
             pace = f"{seconds:.2f} s, {done / seconds:.1f} a second"

@@ -1,9 +1,10 @@
 """The words by which a photo of an archive is found, see the table `search`."""
 
 from collections.abc import Iterable
+from functools import cache
 from typing import NamedTuple
 
-from shared.concepts.words import broader_words, concept_mentions
+from shared.concepts.words import LONGEST, broader_words, names_of, read_concepts
 from shared.text.vocabulary import split_words
 
 
@@ -45,4 +46,30 @@ def words_of(
 
 
 def _mentions(text: str) -> set[str]:
-    return concept_mentions().find(split_words(text))
+    """Give the things that a sentence names, with what they are a kind of.
+
+    `shared.concepts.words.Mentions` knows deeds, too, by a lexicon that takes half a
+    second to read; full text finds the forms of words by itself.
+    """
+    said, names = split_words(text), _names()
+    found: set[str] = set()
+    start = 0
+    while start < len(said):
+        for length in range(LONGEST, 0, -1):  # "a hot dog" is no dog
+            word = names.get(" ".join(said[start : start + length]))
+            if word is not None:
+                found |= {word, *broader_words(word)}
+                start += length - 1
+                break
+        start += 1
+    return found
+
+
+@cache
+def _names() -> dict[str, str]:
+    """Give the words for things by all their names, in the singular and the plural."""
+    return {
+        name: concept.word
+        for concept in read_concepts().values()
+        for name in names_of(concept)
+    }

@@ -123,7 +123,7 @@ def _check_place(path: Path, kind: Kind, write: bool, create: bool) -> None:
     if write:
         for place in (path.parent, path):
             if place.exists() and not os.access(place, os.W_OK):
-                raise AppError(f"{path}: no permission to write {place}.")
+                raise AppError(f"{path}: no permission to write {place.absolute()}.")
 
 
 def _connect(path: Path, write: bool) -> sqlite3.Connection:
@@ -144,8 +144,10 @@ def _check_version(
     (id_,) = database.execute("PRAGMA application_id").fetchone()
     (version,) = database.execute("PRAGMA user_version").fetchone()
     (tables,) = database.execute("SELECT count(*) FROM sqlite_schema").fetchone()
-    if create and not (id_ or version or tables):
-        return 0
+    if not (id_ or version or tables):
+        if create:
+            return 0
+        raise AppError(f"{path} is empty. `{kind.by}` fills it.")
     if id_ != kind.application_id:
         raise AppError(
             f"{path} is a database of another program. Name one that `{kind.by}` "
