@@ -20,6 +20,7 @@ from shared.bundles.weights import load_weights
 from shared.concepts.net import read_net
 from shared.concepts.table import ConceptProbs
 from shared.errors import AppError
+from shared.nets.backends import predict
 from shared.nets.traces import Step
 from shared.text.vocabulary import Vocabulary
 
@@ -286,7 +287,7 @@ def _fill(rows: np.ndarray, count: int) -> np.ndarray:
 
 def _run(model: keras.Model, inputs: Any, batch_size: int) -> Any:
     try:
-        return model.predict_on_batch(inputs)
+        return predict(model, inputs)
     except Exception as error:
         if type(error).__name__ != "ResourceExhaustedError":  # TensorFlow's
             raise

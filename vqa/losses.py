@@ -21,6 +21,7 @@ def answer_loss(scores, targets, soft, label_smoothing, weights=None, whole=None
     Returns:
         float scalar, nats per question of weight 1.
     """
+    targets = ops.cast(targets, "float32")
     if soft:
         likely = ops.maximum(scores, 0.0) - scores * targets
         losses = ops.sum(likely + ops.log1p(ops.exp(-ops.abs(scores))), axis=-1)

@@ -9,6 +9,7 @@ from keras import ops
 
 from shared.bundles.weights import load_weights
 from shared.concepts.net import ConceptNet, read_net
+from shared.nets.backends import predict
 from shared.text.vocabulary import Vocabulary
 from shared.vision.encoders import Encoder
 from vqa.answerer import Answerer
@@ -76,7 +77,7 @@ class KerasRuntime:
 
     def look(self, image: np.ndarray) -> np.ndarray:
         """Give the features float32 (R, D) of an image uint8 (H, W, 3)."""
-        return ops.convert_to_numpy(self.model.encoder.predict_on_batch(image[None]))[0]
+        return ops.convert_to_numpy(predict(self.model.encoder, image[None]))[0]
 
     def answer(
         self,
@@ -119,7 +120,7 @@ class KerasRuntime:
         return first, second
 
     def _run(self, scorer: Scorer, tokens: np.ndarray, **features: Any) -> Scores:
-        found = scorer.predict_on_batch({"tokens": _fill(tokens)[None], **features})
+        found = predict(scorer, {"tokens": _fill(tokens)[None], **features})
         found = (ops.convert_to_numpy(part)[0, : len(tokens)] for part in found)
         return Scores(*found)
 
