@@ -22,7 +22,7 @@ from shared.errors import AppError
 from shared.files.databases import opened
 from shared.vision.images import read_image
 
-PACKED = features.Features(b"", 0.0, b"seen")
+PACKED = features.Features(b"", 0.0, b"", b"seen")
 
 
 class FakeCaptioner:

@@ -5,7 +5,8 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 from archives import caption
-from conftest import draw
+from conftest import ROOT, draw
+from PIL import Image
 
 from captioner.archive import finding, likeness, ranking
 from captioner.archive.features import (
@@ -13,6 +14,7 @@ from captioner.archive.features import (
     ODDS,
     Features,
     leave_out,
+    outline,
     pack_memory,
     parts_of,
     pool,
@@ -69,12 +71,14 @@ def make_captioner():
 
 
 def make_features(shown, level=0.0, regions=(1.0, 0.0)):
+    rng = np.random.default_rng(int(10 * level))
+    image = rng.integers(0, 256, (30, 40, 3), np.uint8)
     odds = to_odds(np.array([0.9 if word in shown else 0.02 for word in CONCEPTS]))
     memory = {
         "regions": np.array([regions], np.float32),
         "state_0": np.array([level, 1.0], np.float32),
     }
-    return Features(odds, leave_out(odds), pack_memory(memory))
+    return Features(odds, leave_out(odds), outline(image), pack_memory(memory))
 
 
 def add(store, folder, text, features, taken=None):
@@ -154,8 +158,9 @@ def test_the_ranking_is_that_of_its_equations(archive, finder, monkeypatch):
         [[0.9 if w in shown else 0.02 for w in CONCEPTS] for _, shown in PHOTOS]
     )
     odds = np.log(probs) - np.log1p(-probs)
-    mentioned = [CONCEPTS.index(word) for word in ("dog", "animal", "snow")]
-    first = odds[:, mentioned].sum(1) + 5 / 8 * np.log1p(-probs).sum(1)
+    dog, animal, snow = (CONCEPTS.index(word) for word in ("dog", "animal", "snow"))
+    first = odds[:, dog] + odds[:, snow] + ranking.BROADER * odds[:, animal]
+    first += 5 / 8 * ranking.LEFT_OUT * np.log1p(-probs).sum(1)
     tokens = np.array([VOCABULARY.ids[word] for word in text.split()] + [3])
     levels = np.arange(5, 9)[:, None] / 10
     log_probs = -np.abs(levels - tokens / 10).sum(1)
@@ -243,30 +248,47 @@ def test_a_query_without_words_is_refused(finder, text):
 
 def test_alike_photos_are_found(archive, finder, tmp_path, monkeypatch):
     shown = {"dog", "animal", "snow"}
-    for regions in ((1.0, 0.02), (0.0, 1.0)):
-        add(archive.store, tmp_path, "A dog.", make_features(shown, 0.1, regions))
-    same, other = 5, 6
-    groups = finder.near_duplicates()
-    numbers = [[int(one.path.stem) for one in group] for group in groups]
-    assert [1, same] in numbers
-    assert other not in [number for group in numbers for number in group]
+    for level, regions in ((0.5, (1.0, 0.02)), (0.1, (0.0, 1.0))):
+        add(archive.store, tmp_path, "A dog.", make_features(shown, level, regions))
+    (group,) = finder.near_duplicates()
+    assert [one.path.name for one in group] == ["1.png", "5.png"]
+    assert finder.near_duplicates(since="2016") == []
+    assert finder.near_duplicates(since="2030") == []
     wanted = make_features(shown, 0.3)
     monkeypatch.setattr(finding, "pack", lambda *_: [wanted])
     finder.captioner.read = lambda photo: np.zeros((1, 1, 3), np.uint8)
     finder.captioner.look = lambda images: None
     found = finder.like(archive.photos[0], 3)
     assert archive.photos[0] not in names(found)
+    assert found[0].path.name == "5.png"
     assert found[0].score > 0.9 > found[-1].score
 
 
-def test_groups_join_pairs():
+def test_outlines_tell_copies_from_others():
+    paths = (ROOT / "examples").glob("*.jpg")
+    photos = [Image.open(path).convert("RGB") for path in paths]
+    outlines = [outline(np.asarray(one)) for one in photos]
+    for copy in (
+        lambda one: one.resize((200, 150)),
+        lambda one: one.point(lambda level: level * 3 // 4),
+        lambda one: one.convert("L").convert("RGB"),
+    ):
+        copies = [outline(np.asarray(copy(one))) for one in photos]
+        every = np.frombuffer(b"".join(outlines + copies), np.uint8)
+        found = likeness.pairs(every.reshape(2 * len(photos), -1))
+        assert sorted(found) == [(i, i + len(photos)) for i in range(len(photos))]
+
+
+def test_pairs_are_those_of_brute_force_and_groups_join_them():
     assert likeness.group(6, [(3, 4), (0, 5), (1, 4)]) == [[0, 5], [1, 3, 4]]
-    rng = np.random.default_rng(0)
-    sketches = likeness.to_unit(rng.normal(size=(2500, 8)).astype(np.float32))
-    sketches[2400] = sketches[3]
-    dots = np.triu(sketches @ sketches.T, 1) >= likeness.SKETCHED
-    found = sorted(likeness.pairs(sketches))
-    assert found == [*map(tuple, np.argwhere(dots).tolist())]
+    outlines = np.random.default_rng(0).integers(0, 256, (2500, 2), np.uint8)
+    bits = np.unpackbits(outlines, axis=1)[:, None]
+    found = [
+        (i, j)
+        for i in range(len(bits))
+        for j in i + 1 + np.flatnonzero((bits[i] != bits[i + 1 :, 0]).sum(1) <= 2)
+    ]
+    assert sorted(likeness.pairs(outlines)) == found
 
 
 def test_what_was_not_captioned_by_the_model_is_told(tmp_path, capfd):
@@ -306,7 +328,7 @@ def test_the_command_finds_what_it_indexed(tmp_path, monkeypatch, capfd):
     assert main([*words, "-o", "found.html"]) == 0
     page = Path("found.html").read_text()
     assert "<h1>Found</h1>" in page
-    assert "the sentence fits by" in page
+    assert "likelier by" in page
     capfd.readouterr()
     assert main(["find", "--near-duplicates", "--db", "a.db"]) == 0
     assert capfd.readouterr().out.count("\t") in (0, 4)

@@ -203,28 +203,18 @@ class Finder:
             without, since: see `find`.
 
         Returns:
-            groups of two and more, those that came into the archive first before
-            others; the score is the cosine to the first of the group.
+            groups of two and more, in the order in which the photos came in.
 
         Raises:
             AppError: if the archive cannot be read.
         """
         with explained(self._path, ARCHIVE):
-            places = np.flatnonzero(self._allowed(without, since))
-            found = list(likeness.pairs(likeness.sketch(self._glances.odds[places])))
-            named = sorted({place for pair in found for place in pair})
-            rows = {place: row for row, place in enumerate(named)}
-            regions = self._regions(places[named])
-            cosines = {
-                pair: float(regions[rows[pair[0]]] @ regions[rows[pair[1]]])
-                for pair in found
-            }
-            alike = [pair for pair, one in cosines.items() if one >= likeness.SAME]
+            photos = self._glances.photos[self._allowed(without, since)]
+            outlines = shelf.read_outlines(self._database, photos)
+            alike = list(likeness.pairs(outlines))
             groups = []
-            for group in likeness.group(len(places), alike):
-                first = regions[rows[group[0]]]
-                scores = np.array([first @ regions[rows[place]] for place in group])
-                ranked = Ranked(self._glances.photos[places[group]], scores, {})
+            for group in likeness.group(len(photos), alike):
+                ranked = Ranked(photos[group], np.ones(len(group)), {})
                 groups.append([one for _, one, _ in self._show(ranked, len(group))])
         return [group for group in groups if len(group) > 1]
 
@@ -251,9 +241,7 @@ class Finder:
             scores = ranking.judge(query, glances.odds, glances.left_out)
             scores += TEXT * glances.spread(points) + EDIT * glances.spread(edited)
             places = np.flatnonzero(self._allowed(without, since))
-            if not (query.mentioned or points) and (
-                len(places) > READ or not query.tokens
-            ):
+            if not (query.named or points) and (len(places) > READ or not query.tokens):
                 places = places[:0]  # nothing tells for which of them to read it
             order = places[np.argsort(-scores[places], kind="stable")]
             best, rest = order[:READ], order[READ:]
@@ -263,7 +251,7 @@ class Finder:
         best = best[np.argsort(-scores[best], kind="stable")]
         read = glances.photos[order[:READ]].tolist() if query.tokens else []
         order = np.concatenate([best, rest])
-        likelihoods = dict(zip(read, gains.tolist(), strict=False))
+        likelihoods = dict(zip(read, gains.round(4).tolist(), strict=False))
         return Ranked(glances.photos[order], scores[order], likelihoods)
 
     def _gains(self, query: Query, best: np.ndarray) -> np.ndarray:
@@ -331,9 +319,10 @@ class Finder:
 
     def _probs(self, query: Query, photo: int) -> dict[str, float]:
         words, glances = self.captioner.concept_words, self._glances
-        row = glances.odds[np.searchsorted(glances.photos, photo)]
-        odds = {name: float(ODDS[row[words.index(name)]]) for name in query.named}
-        return {name: round(1 / (1 + math.exp(-one)), 4) for name, one in odds.items()}
+        row = ODDS[glances.odds[np.searchsorted(glances.photos, photo)]]
+        return {
+            words[one]: round(1 / (1 + math.exp(-row[one])), 4) for one in query.named
+        }
 
 
 def _shared_words(query: Query, words: str) -> tuple[str, ...]:

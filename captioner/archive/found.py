@@ -37,7 +37,7 @@ def say_why(record: Record) -> str:
         reasons.append(f"in its words: {', '.join(record['words'])}")
     reasons += [f"{word} {prob:.0%}" for word, prob in record["concepts"].items()]
     if record["likelihood"] is not None:
-        reasons.append(f"the sentence fits by {record['likelihood']:+.1f} nats")
+        reasons.append(f"likelier by {record['likelihood']:.1f} nats")
     else:
         reasons.append(f"score {record['score']:.2f}")
     return " · ".join(reasons)

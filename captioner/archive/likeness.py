@@ -9,8 +9,8 @@ import numpy as np
 
 from captioner.archive.features import ODDS
 
-SKETCH = 64  # numbers by which pairs are sought
-SKETCHED, SAME = 0.9, 0.95  # least cosines: of sketches, and then of regions
+SKETCH = 64  # numbers by which photos are compared first
+SAME = 0.75  # least cosine of the outlines of photos that are the same
 AT_ONCE = 1024  # photos compared with all others
 
 
@@ -40,11 +40,16 @@ def sketch(odds: np.ndarray) -> np.ndarray:
     return to_unit(found - found.mean(axis=0, keepdims=True)) if len(found) else found
 
 
-def pairs(sketches: np.ndarray) -> Iterator[tuple[int, int]]:
-    """Yield the pairs of photos whose sketches are alike, the lower place first."""
-    for start in range(0, len(sketches), AT_ONCE):
-        some = sketches[start : start + AT_ONCE]
-        rows, columns = np.nonzero(some @ sketches[start:].T >= SKETCHED)
+def pairs(outlines: np.ndarray) -> Iterator[tuple[int, int]]:
+    """Yield the pairs of photos that are the same, the lower place first.
+
+    Args:
+        outlines: uint8 (N, bytes), see `captioner.archive.features`.
+    """
+    signs = to_unit(np.unpackbits(outlines, axis=1) * np.float32(2) - 1)
+    for start in range(0, len(signs), AT_ONCE):
+        some = signs[start : start + AT_ONCE]
+        rows, columns = np.nonzero(some @ signs[start:].T >= SAME)
         later = columns > rows
         yield from zip(
             (rows[later] + start).tolist(),

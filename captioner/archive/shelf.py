@@ -126,6 +126,15 @@ def read_glances(
     )
 
 
+def read_outlines(database: sqlite3.Connection, photos: np.ndarray) -> np.ndarray:
+    """Read uint8 (N, bytes), the outlines of photos, int64 (N,) ascending."""
+    rows = database.execute("SELECT photo, outline FROM glances ORDER BY photo")
+    wanted = {*photos.tolist()}
+    found = [outline for photo, outline in rows if photo in wanted]
+    size = len(found[0]) if found else 0
+    return np.frombuffer(b"".join(found), np.uint8).reshape(len(found), size)
+
+
 def read_memories(
     database: sqlite3.Connection, photos: Sequence[int]
 ) -> Mapping[int, bytes]:

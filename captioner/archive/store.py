@@ -159,8 +159,9 @@ class Store:
             *(best.unsure, self._model_id(), told.features.memory, utc_now()),
         )
         self._run(
-            "INSERT OR REPLACE INTO glances VALUES (?, ?, ?, ?)",
+            "INSERT OR REPLACE INTO glances VALUES (?, ?, ?, ?, ?)",
             *(photo, self._model, told.features.left_out, told.features.odds),
+            told.features.outline,
         )
         for table in ("candidates", "concepts"):
             self._run(f"DELETE FROM {table} WHERE photo = ?", photo)

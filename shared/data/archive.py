@@ -76,7 +76,8 @@ CREATE TABLE glances (
     photo INTEGER PRIMARY KEY REFERENCES photos,
     model INTEGER NOT NULL REFERENCES models,
     left_out REAL NOT NULL,       -- sum of log(1 + exp(log-odds)) over all concepts
-    odds BLOB NOT NULL            -- log-odds of each concept, see models.features
+    odds BLOB NOT NULL,           -- log-odds of each concept, see models.features
+    outline BLOB NOT NULL         -- bits, alike of copies in other sizes
 );
 
 -- What people wrote; no run of `captioner index` writes here.
