@@ -58,9 +58,11 @@ def rank(data: Path, archive: Path, count: int) -> None:
             query = read_query(text, captioner.vocabulary, captioner.concept_words)
             photos = finder.rank(query).photos
             wanted = numbers[Path(name).name]
-            ranks.append(1 + np.flatnonzero(photos == wanted)[0])
+            # Of a sentence of which nothing is known, none is found.
+            places = np.flatnonzero(photos == wanted)
+            ranks.append(1 + places[0] if len(places) else len(numbers))
             if done % 100 == 0 or done == len(drawn):
-                _say(ranks, len(photos))
+                _say(ranks, len(numbers))
 
 
 def _say(ranks: list[int], photos: int) -> None:

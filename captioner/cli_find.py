@@ -63,6 +63,9 @@ def find(
         held = claim(output, found.FORMATS, "`captioner find`", overwrite)
     conditions = tuple(without or ()), since
     with held, open_archive(db, tuple(model or ()), runtime) as finder:
+        if others := finder.count_others():
+            said = counted(others, "photo was", "photos were")
+            say(f"note: {said} captioned by another model, and cannot be found")
         if near_duplicates:
             groups = finder.near_duplicates(*conditions)
             records = list(found.to_grouped_records(groups))

@@ -307,6 +307,14 @@ def test_what_was_not_captioned_by_the_model_is_told(tmp_path, capfd):
     assert main(["find", "--db", str(path)]) == 2
 
 
+def test_photos_of_other_models_are_counted_and_left_out(archive, finder, tmp_path):
+    assert finder.count_others() == 0
+    other = Store(archive.database, {"model": {"sha256": "another"}}, FORMAT)
+    path = add(other, tmp_path, "A dog in the snow.", make_features({"dog", "snow"}))
+    assert path not in names(finder.find("a dog in the snow"))
+    assert finder.count_others() == 1
+
+
 def test_the_command_finds_what_it_indexed(tmp_path, monkeypatch, capfd):
     monkeypatch.chdir(tmp_path)
     draw("in/a.png", "in/b.png", level=60)

@@ -6,14 +6,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, get_args
 
 import numpy as np
 
 from captioner.archive import likeness, ranking, shelf
 from captioner.archive.features import ODDS, pack, unpack_regions
 from captioner.archive.ranking import LIKELIHOOD, Query
-from shared.bundles.runtimes import identify_models
+from shared.bundles.manifests import identify
+from shared.bundles.runtimes import RuntimeName
 from shared.data.archive import ARCHIVE
 from shared.errors import AppError
 from shared.files.databases import explained, opened
@@ -22,7 +23,6 @@ from shared.text.vocabulary import split_words
 
 if TYPE_CHECKING:
     from captioner.photo_captioner import PhotoCaptioner
-    from shared.bundles.runtimes import RuntimeName
 
 TOP = 20
 READ = 100  # photos for which the decoder reads a sentence
@@ -73,7 +73,7 @@ class Ranked(NamedTuple):
 def open_archive(
     path: str | Path,
     model: Path | Sequence[Path] = (),
-    runtime: "RuntimeName | None" = None,
+    runtime: RuntimeName | None = None,
 ) -> Iterator["Finder"]:
     """Open an archive for the block, to find photos in it.
 
@@ -86,13 +86,13 @@ def open_archive(
             such model or it did not caption them.
     """
     from captioner.predict import SHIPPED, load_captioner
-    from captioner.runtime_litert import EXPORT
 
     folders = ([model] if isinstance(model, Path) else list(model)) or [SHIPPED]
     path = Path(path)
     with opened(path, ARCHIVE) as database:
-        sha256 = identify_models(folders, runtime, EXPORT)["model"]["sha256"]
-        numbers = shelf.find_models(database, path, sha256)
+        # What one runtime remembers of a photo, the others can read.
+        same = {identify(folders, name)["sha256"] for name in get_args(RuntimeName)}
+        numbers = shelf.find_models(database, path, same)
         yield Finder(database, path, load_captioner(folders, runtime=runtime), numbers)
 
 
@@ -217,6 +217,11 @@ class Finder:
                 ranked = Ranked(photos[group], np.ones(len(group)), {})
                 groups.append([one for _, one, _ in self._show(ranked, len(group))])
         return [group for group in groups if len(group) > 1]
+
+    def count_others(self) -> int:
+        """Count the photos that another model has captioned: they are not found."""
+        with explained(self._path, ARCHIVE):
+            return shelf.count_others(self._database, self._models)
 
     def rank(
         self, query: Query, without: Sequence[str] = (), since: str | None = None
