@@ -12,13 +12,17 @@ from captioner.demo import demo
 from captioner.options import (
     BatchSize,
     BeamSize,
+    KeepTimes,
     LengthPenalty,
     Models,
     NoRepeat,
     Null,
     Paths,
     Recursive,
+    ReplaceDescriptions,
     Settings,
+    WriteMetadata,
+    XmpSidecar,
     find_photos_of,
     read_length_penalty,
     read_settings,
@@ -59,6 +63,10 @@ def caption(
     sidecar: Annotated[
         bool, typer.Option("--sidecar", help="Write a .txt beside each photo.")
     ] = False,
+    write_metadata: WriteMetadata = False,
+    xmp_sidecar: XmpSidecar = False,
+    replace_descriptions: ReplaceDescriptions = False,
+    keep_times: KeepTimes = False,
     recursive: Recursive = False,
     null: Null = False,
     resume: options.Resume = False,
@@ -172,8 +180,8 @@ def caption(
 ) -> None:
     """Describe photos.
 
-    Prints `path<TAB>caption`, a line for each caption, unless --output or
-    --sidecar says where to write. Photos that cannot be read are reported and
+    Prints `path<TAB>caption`, a line for each caption, unless --output, --sidecar
+    or --write-metadata says where to write. Photos that cannot be read are reported and
     left out, and the exit status is then 1. How captions are searched for is the
     model's own choice unless an option says otherwise.
     """
@@ -188,10 +196,17 @@ def caption(
     options.check_engine(engine, output, address=address, parts=parts, column=column)
     if in_parts and sidecar:
         raise typer.BadParameter("--engine ray writes no --sidecar")
+    if in_parts and write_metadata:
+        raise typer.BadParameter("--engine ray writes nothing into photos")
+    if not write_metadata and (xmp_sidecar or replace_descriptions or keep_times):
+        raise typer.BadParameter(
+            "--xmp-sidecar, --replace-descriptions and --keep-times are about "
+            "--write-metadata: add that"
+        )
     if details and not in_parts and (not output or output.suffix.lower() != ".jsonl"):
         raise typer.BadParameter("--details needs an --output that ends in .jsonl")
     from captioner.job import Captioning
-    from shared.files.jobs import Job, Runnable
+    from shared.files.jobs import Job, Runnable, Target
 
     models = tuple(model or ())
     changes = _search_changes(context.params)
@@ -219,7 +234,18 @@ def caption(
             from captioner.sidecars import Sidecars
 
             target = Sidecars(photos, file, **rules)
-        job = Job(photos, work, target or file)
+        keep: Target | None = target or file
+        if write_metadata:
+            from captioner.metadata.target import Described
+
+            keep = Described(
+                photos,
+                target or file,
+                replace=replace_descriptions,
+                sidecar=xmp_sidecar,
+                keep_times=keep_times,
+            )
+        job = Job(photos, work, keep)
     job.run()
     if job.errors:
         raise typer.Exit(1)

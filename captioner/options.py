@@ -77,6 +77,32 @@ def find_photos_of(paths: list[str], recursive: bool, null: bool) -> list[Path]:
     return find_photos(paths, recursive, read_input, say, null)
 
 
+# Of words inside photos.
+WriteMetadata = Annotated[
+    bool,
+    typer.Option(
+        "--write-metadata", help="Put captions into the photos, as XMP and IPTC."
+    ),
+]
+XmpSidecar = Annotated[
+    bool,
+    typer.Option("--xmp-sidecar", help="With --write-metadata: beside them, in .xmp."),
+]
+ReplaceDescriptions = Annotated[
+    bool,
+    typer.Option(
+        "--replace-descriptions",
+        help="With --write-metadata: replace also what people wrote.",
+    ),
+]
+KeepTimes = Annotated[
+    bool,
+    typer.Option(
+        "--keep-times", help="With --write-metadata: keep the times of the files."
+    ),
+]
+
+
 def read_settings(given: Iterable[str]) -> dict[str, Any]:
     """Read what --set takes: values as in TOML, where text needs no quotes."""
     found: dict[str, Any] = {}

@@ -1,7 +1,7 @@
 """Text files beside photos, with their captions."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, suppress
 from pathlib import Path
@@ -106,18 +106,27 @@ class Sidecars:
         if self.output:
             self.output.note(place)
 
-    def append(self, batch: Batch) -> Batch:
+    def renew(self, place: int) -> None:
+        """Look again at a photo that we have changed since it was read."""
+        if self.output:
+            self.output.renew(place)
+
+    def append(self, batch: Batch, again: Collection[int] = ()) -> Batch:
         """Write the files of photos that have captions, each whole or not at all.
 
         Then keep the records in the output, where there is one, so that a record in it
         means that both are there.
+
+        Args:
+            batch: places of photos, each with its record.
+            again: places of those that `resume` is to do once more.
 
         Returns:
             the batch, with errors for photos whose file cannot be written.
         """
         with ThreadPoolExecutor(WRITERS_AT_ONCE) as pool:  # disks take them together
             failed = list(pool.map(self._write, (record for _, record in batch)))
-        kept, again = [], []
+        kept, again = [], list(again)
         for (place, record), error in zip(batch, failed, strict=True):
             if error:
                 again.append(place)

@@ -39,6 +39,10 @@ class Fingerprints:
         """Look at a photo that is about to be read."""
         self._noted.setdefault(photo, _stat(photo))
 
+    def renew(self, photo: Path) -> None:
+        """Look again at a photo into which words were written since it was read."""
+        self._noted[photo] = _stat(photo)
+
     def take(self, photo: Path) -> Fingerprint | None:
         """Give the fingerprint of what was read; None if it has changed meanwhile."""
         noted = self._noted.get(photo)

@@ -183,6 +183,10 @@ class Output:
         """Look at the photo of an item, which is about to be read."""
         self._photos.note(self.items[place].photo)
 
+    def renew(self, place: int) -> None:
+        """Look again at the photo of an item, which we have changed since."""
+        self._photos.renew(self.items[place].photo)
+
     def append(
         self, batch: Sequence[tuple[int, Record]], again: Collection[int] = ()
     ) -> Sequence[tuple[int, Record]]:

@@ -1,0 +1,1 @@
+"""Words inside photos: descriptions as other programs read them."""
