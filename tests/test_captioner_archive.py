@@ -48,7 +48,7 @@ def test_each_content_is_captioned_once(photos, captioner, capfd):
     assert index(photos) == 1
     error = capfd.readouterr().err
     assert "broken.png: this is not an image" in error
-    assert "a.db: 2 photos; 3 captioned, 1 error" in error
+    assert "a.db: 2 photos; 2 captioned, 1 moved or copied, 1 error" in error
     assert captioner.told == 2
     ((sha256, bytes_, text, log_prob, confidence, unsure, packed),) = rows(
         "a.db",
@@ -280,7 +280,9 @@ def test_watching_takes_what_is_whole_and_ends_cleanly(
     assert index(photos, "--watch") == 0
     error = capfd.readouterr().err
     assert error.count("error:") == 1  # of broken.png
-    assert "a.db: 2 photos; 4 captioned, 1 vanished, 1 error" in error
+    assert (
+        "a.db: 2 photos; 3 captioned, 1 moved or copied, 1 vanished, 1 error" in error
+    )
     shown = dict(rows("a.db", SHOWN))
     assert shown[str(photos / "new.png")] == "A dog of shade 7."
 

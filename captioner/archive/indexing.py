@@ -142,15 +142,17 @@ class Indexer:
             sorter.known.clear()
 
     def _count(self, batch: Batch) -> None:
+        contents: set[str] = set()
         for seen, found in batch:
             if isinstance(found, AppError):
                 self.tally.errors += 1
                 reason = str(found).removeprefix(f"{seen.path}: ")
                 say(plain(f"error: {seen.path}: {reason}"))
-            elif isinstance(found, int):
+            elif isinstance(found, int) or seen.sha256 in contents:
                 self.tally.known += 1
             else:
                 self.tally.captioned += 1
+                contents.add(seen.sha256)
 
 
 class _Sorter:

@@ -17,6 +17,8 @@ from shared.data.archive import stored_path
 from shared.errors import AppError
 from shared.files.databases import transaction
 
+MOST_COPIES = 100  # of a photo that was moved, looked after at once
+
 if TYPE_CHECKING:
     from captioner.captions import Caption
     from captioner.concepts import Concept
@@ -97,7 +99,7 @@ class Store:
             batch: each file with what the model tells of it, with the photo that is
                 known to lie there, or with the reason why it cannot be read.
         """
-        now = utc_now()
+        now, photos = utc_now(), dict[str, int]()
         with transaction(self._database):
             for seen, found in batch:
                 if seen.state is None:  # it was named, and is not there
@@ -106,13 +108,17 @@ class Store:
                 photo, error = None, None
                 if isinstance(found, AppError):
                     error = str(found).removeprefix(f"{seen.path}: ")
-                else:
-                    photo = found if isinstance(found, int) else self._add(seen, found)
-                    self._mark(filter(_is_gone, self._paths_of(photo)), now)
+                elif isinstance(found, int):
+                    photo = photos[seen.sha256] = found
+                else:  # new, or a copy in the same batch
+                    photo = photos.get(seen.sha256) or self._add(seen, found)
+                    photos[seen.sha256] = photo
                 self._run(
                     "INSERT OR REPLACE INTO files VALUES (?, ?, ?, ?, ?, NULL)",
                     *(stored_path(seen.path), photo, *seen.state, error),
                 )
+            for photo in photos.values():  # those that were moved
+                self._mark(filter(_is_gone, self._paths_of(photo)), now)
 
     def mark_vanished(
         self, folder: Path, recursive: bool, found: Collection[Path]
@@ -197,7 +203,8 @@ class Store:
 
     def _paths_of(self, photo: int) -> list[Path]:
         rows = self._run(
-            "SELECT path FROM files WHERE photo = ? AND vanished IS NULL", photo
+            "SELECT path FROM files WHERE photo = ? AND vanished IS NULL LIMIT ?",
+            *(photo, MOST_COPIES),
         )
         return [Path(os.fsdecode(path)) for (path,) in rows]
 
