@@ -41,9 +41,13 @@ from vqa.config import VocabularyConfig as VqaVocabularyConfig
 
 # Keras waits inside the functions: most tests do without.
 
+MORE = "SIGHTREAD_MORE" in os.environ  # try all, where a part says nearly as much
+
 # The same inputs in every run: a change is judged by what it changes. Others are tried
 # with `pytest --hypothesis-profile default`, and by `tests/fuzz.py`.
-hypothesis.settings.register_profile("repeatable", derandomize=True, deadline=None)
+hypothesis.settings.register_profile(
+    "repeatable", derandomize=True, deadline=None, max_examples=100 if MORE else 40
+)
 hypothesis.settings.load_profile("repeatable")
 
 VOCABULARY = Vocabulary([*SPECIAL_WORDS, "a", "dog", "'s", "hat", "on", "grass"])
@@ -57,7 +61,6 @@ VQA_VOCABULARY = Vocabulary(
 )
 CONCEPTS = ("person", "dog", "hat", "grass")
 ROOT = Path(__file__).parent.parent
-MORE = "SIGHTREAD_MORE" in os.environ  # try all, where a part says nearly as much
 
 # What takes longest comes first, lest one process be left with it at the end.
 LONG = (

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
+from conftest import MORE
 from PIL import Image
 
 pytest.importorskip("playwright", reason="pip install 'playwright>=1.60,<2'")
@@ -834,7 +835,7 @@ def walk(page: Page) -> Iterator[str]:
     yield "about"
 
 
-@pytest.fixture(scope="module", params=LOOKS)
+@pytest.fixture(scope="module", params=LOOKS if MORE else ("light", "phone-dark"))
 def states(
     request: pytest.FixtureRequest, browser: Browser, address: str
 ) -> tuple[list[State], list[str]]:

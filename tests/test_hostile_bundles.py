@@ -5,7 +5,7 @@ import os
 import pytest
 from hostile import make_bundles, run
 
-COUNT = int(os.environ.get("SIGHTREAD_HOSTILE", "48"))
+COUNT = int(os.environ.get("SIGHTREAD_HOSTILE", "24"))
 
 
 @pytest.mark.slow

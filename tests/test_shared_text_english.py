@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from conftest import MORE
 
 from shared.text.english import (
     forms,
@@ -108,12 +109,15 @@ def test_links_of_the_included_vocabularies(path):
     if not path.is_file():
         pytest.skip("no model comes along")
     known = set(Vocabulary.load(path).words[len(SPECIAL_WORDS) :])
-    found = {word: forms(word, known) for word in known}
+    some = sorted(known) if MORE else sorted(known)[::7]
+    found = {word: forms(word, known) for word in some}
     assert all(word in same for word, same in found.items())
-    assert all(word in found[form] for word, same in found.items() for form in same)
+    assert all(
+        word in forms(form, known) for word, same in found.items() for form in same
+    )
     assert max(map(len, found.values())) <= 7  # those of "be"
-    assert found["dogs"] == {"dog", "dogs"}
-    bases = {word: {read_word(form).base for form in found[word]} for word in known}
+    assert forms("dogs", known) == {"dog", "dogs"}
+    bases = {word: {read_word(form).base for form in found[word]} for word in some}
     assert all(len(base - {"", word}) <= 2 for word, base in bases.items())
 
 

@@ -5,6 +5,7 @@ from itertools import chain
 from pathlib import Path
 
 import pytest
+from conftest import MORE
 from hypothesis import given
 from hypothesis import strategies as st
 from lemminflect import getAllLemmas
@@ -221,7 +222,7 @@ def test_words_of_captions_are_read_as_themselves_or_in_another_form():
             words |= {word for line in lines for word in re.findall("[a-z'-]+", line)}
     assert len(words) > 20_000
     crossed = set()
-    for word in words:
+    for word in sorted(words)[:: 1 if MORE else 6]:
         form = known_form(word, vocabulary)
         if form not in (word, word + "s") and word != form + "s":
             bases = [set(chain(*getAllLemmas(w).values())) for w in (word, form)]
