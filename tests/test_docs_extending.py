@@ -47,6 +47,6 @@ def test_the_examples_work(tmp_path):
         if block not in scripts:
             follow(tmp_path, block)
     assert len(scripts) >= 3
-    for script in scripts:
-        code = f"import sys; sys.path.insert(0, {str(tmp_path)!r})\n{script}"
-        subprocess.run([sys.executable, "-c", code], check=True, cwd=tmp_path)
+    code = f"import sys; sys.path.insert(0, {str(tmp_path)!r})\n"
+    code += "".join(f"exec({script!r}, {{}})\n" for script in scripts)
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=tmp_path)

@@ -1,9 +1,7 @@
 import io
 import json
-import os
 import subprocess
 import sys
-import time
 from collections import Counter
 from pathlib import Path
 
@@ -495,34 +493,6 @@ def test_a_bundle_answers_by_keras(capsys, tmp_path, monkeypatch, small_net):
     ask_file({"image": "a.png", "question": "what color is it?"})
     status, line, _ = run(capsys, "ask", "--batch", "q.jsonl", *words[1:])
     assert line[0].split("\t")[2:] == out[0].split("\t")
-
-
-@pytest.mark.slow
-@pytest.mark.skipif(not SHIPPED.is_dir(), reason="vqa/bundle is not there yet")
-def test_the_shipped_model_answers_and_is_fast(tmp_path):
-    """1,000 questions about 100 photos, against as many about 1,000."""
-    rng = np.random.default_rng(0)
-    for i in range(300):
-        photo = Image.fromarray(rng.integers(0, 255, (12, 16, 3), np.uint8))
-        photo.resize((640, 480)).save(tmp_path / f"{i}.jpg")
-
-    def seconds(photos):
-        rows = [
-            {"image": f"{i % photos}.jpg", "question": "what color is the dog?"}
-            for i in range(300)
-        ]
-        (tmp_path / "q.jsonl").write_text("".join(json.dumps(r) + "\n" for r in rows))
-        started = time.monotonic()
-        words = ["ask", "--batch", "q.jsonl", "-o", "a.jsonl", "--overwrite"]
-        subprocess.run(
-            [sys.executable, "-m", "vqa.cli", *words],
-            cwd=tmp_path,
-            check=True,
-            env={**os.environ, "PYTHONPATH": str(ROOT)},
-        )
-        return time.monotonic() - started
-
-    assert seconds(300) > 1.5 * seconds(30)
 
 
 def test_standard_streams_may_be_closed(monkeypatch, fake):
