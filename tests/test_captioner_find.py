@@ -28,6 +28,7 @@ from captioner.archive.ranking import read_query
 from captioner.archive.store import Store, Told, write_search
 from captioner.cli import main
 from captioner.concepts import Concept
+from captioner.predict import load_captioner
 from shared.data.archive import ARCHIVE
 from shared.errors import AppError
 from shared.files.databases import opened
@@ -174,6 +175,22 @@ def test_the_ranking_is_that_of_its_equations(archive, finder, monkeypatch):
     np.testing.assert_allclose(gains, log_probs - usual, atol=0.1)
 
 
+def test_models_without_concepts_find_by_words_and_decoder(tmp_path):
+    with opened(tmp_path / "a.db", ARCHIVE, write=True, create=True) as database:
+        store = Store(database, {"model": {"sha256": "one"}}, FORMAT)
+        features = make_features(()), make_features((), 0.2)
+        paths = [
+            add(store, tmp_path, text, one._replace(odds=b"", left_out=0.0))
+            for text, one in zip(("A dog.", "A cat."), features, strict=True)
+        ]
+        captioner = make_captioner()
+        captioner.concept_words = ()
+        finder = Finder(database, tmp_path / "a.db", captioner, [1])
+        found = {one.path: one.words for one in finder.find("a dog")}
+        assert found == {paths[0]: ("dog",), paths[1]: ()}
+        assert {*names(finder.find("pink"))} == {*paths}  # so few are all read
+
+
 def test_those_that_the_decoder_has_not_read_stay_behind(finder, monkeypatch):
     monkeypatch.setattr(finding, "READ", 2)
     ranked = finder.rank(read_query("a dog", VOCABULARY, CONCEPTS))
@@ -275,20 +292,27 @@ def test_outlines_tell_copies_from_others():
     ):
         copies = [outline(np.asarray(copy(one))) for one in photos]
         every = np.frombuffer(b"".join(outlines + copies), np.uint8)
-        found = likeness.pairs(every.reshape(2 * len(photos), -1))
-        assert sorted(found) == [(i, i + len(photos)) for i in range(len(photos))]
+        found = likeness.find_same(every.reshape(2 * len(photos), -1))
+        assert sorted(found) == [[i, i + len(photos)] for i in range(len(photos))]
 
 
-def test_pairs_are_those_of_brute_force_and_groups_join_them():
-    assert likeness.group(6, [(3, 4), (0, 5), (1, 4)]) == [[0, 5], [1, 3, 4]]
-    outlines = np.random.default_rng(0).integers(0, 256, (2500, 2), np.uint8)
-    bits = np.unpackbits(outlines, axis=1)[:, None]
-    found = [
-        (i, j)
-        for i in range(len(bits))
-        for j in i + 1 + np.flatnonzero((bits[i] != bits[i + 1 :, 0]).sum(1) <= 2)
-    ]
-    assert sorted(likeness.pairs(outlines)) == found
+def test_the_same_photos_are_those_of_brute_force():
+    rng = np.random.default_rng(0)
+    outlines = rng.integers(0, 256, (1500, 4), np.uint8)
+    outlines[::50], outlines[1::300] = outlines[7], 0
+    bits = np.unpackbits(outlines, axis=1)
+    group = np.arange(len(bits))
+    while True:  # each takes the least group of those that are the same
+        near = [(bits != one).sum(1) <= 4 for one in bits]
+        new = np.array([group[one].min() for one in near])
+        if (new == group).all():
+            break
+        group = new
+    plain = ~outlines.any(axis=1)
+    wanted = [np.flatnonzero((group == g) & ~plain).tolist() for g in np.unique(group)]
+    found = likeness.find_same(outlines)
+    assert sorted(found) == [one for one in wanted if len(one) > 1]
+    assert len(found) > 3
 
 
 def test_what_was_not_captioned_by_the_model_is_told(tmp_path, capfd):
@@ -340,5 +364,11 @@ def test_the_command_finds_what_it_indexed(tmp_path, monkeypatch, capfd):
     capfd.readouterr()
     assert main(["find", "--near-duplicates", "--db", "a.db"]) == 0
     assert capfd.readouterr().out.count("\t") in (0, 4)
+    captioner = load_captioner(batch_size=2)
+    with open_archive("a.db", captioner=captioner) as finder:
+        assert finder.captioner is captioner
+        assert [str(path) for path in names(finder.find("a white wall"))] == [
+            line.split("\t")[0] for line in lines
+        ]
     assert main(["find", "--like", "in/a.png", "--db", "a.db"]) == 0
     assert capfd.readouterr().out.startswith(str(tmp_path / "in/b.png"))

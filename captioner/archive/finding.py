@@ -74,12 +74,15 @@ def open_archive(
     path: str | Path,
     model: Path | Sequence[Path] = (),
     runtime: RuntimeName | None = None,
+    captioner: "PhotoCaptioner | None" = None,
 ) -> Iterator["Finder"]:
     """Open an archive for the block, to find photos in it.
 
     Args:
         path: its file.
         model, runtime: what captioned it, see `captioner.predict.load_captioner`.
+        captioner: that model, if it is loaded already, for those who open an archive
+            again and again, each thread for itself.
 
     Raises:
         AppError: if there is none, it is damaged or holds no photos, or there is no
@@ -93,7 +96,8 @@ def open_archive(
         # What one runtime remembers of a photo, the others can read.
         same = {identify(folders, name)["sha256"] for name in get_args(RuntimeName)}
         numbers = shelf.find_models(database, path, same)
-        yield Finder(database, path, load_captioner(folders, runtime=runtime), numbers)
+        captioner = captioner or load_captioner(folders, runtime=runtime)
+        yield Finder(database, path, captioner, numbers)
 
 
 class Finder:
@@ -211,9 +215,8 @@ class Finder:
         with explained(self._path, ARCHIVE):
             photos = self._glances.photos[self._allowed(without, since)]
             outlines = shelf.read_outlines(self._database, photos)
-            alike = list(likeness.pairs(outlines))
             groups = []
-            for group in likeness.group(len(photos), alike):
+            for group in likeness.find_same(outlines):
                 ranked = Ranked(photos[group], np.ones(len(group)), {})
                 groups.append([one for _, one, _ in self._show(ranked, len(group))])
         return [group for group in groups if len(group) > 1]

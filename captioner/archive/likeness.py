@@ -3,7 +3,7 @@
 Axes: N photos, C concepts, F numbers of a photo.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 import numpy as np
 
@@ -40,46 +40,47 @@ def sketch(odds: np.ndarray) -> np.ndarray:
     return to_unit(found - found.mean(axis=0, keepdims=True)) if len(found) else found
 
 
-def pairs(outlines: np.ndarray) -> Iterator[tuple[int, int]]:
-    """Yield the pairs of photos that are the same, the lower place first.
+def find_same(outlines: np.ndarray) -> list[list[int]]:
+    """Find the photos that are the same: groups of two and more, by their places.
+
+    Whoever is the same as one of a group belongs to it.
 
     Args:
-        outlines: uint8 (N, bytes), see `captioner.archive.features`.
+        outlines: uint8 (N, bytes), see `captioner.archive.features`; those of plain
+            photos, all 0, are like no others.
     """
-    signs = to_unit(np.unpackbits(outlines, axis=1) * np.float32(2) - 1)
+    kinds, inverse = np.unique(outlines, axis=0, return_inverse=True)
+    first = list(range(len(kinds)))
+
+    def find(kind: int) -> int:
+        while first[kind] != kind:
+            first[kind] = first[first[kind]]
+            kind = first[kind]
+        return kind
+
+    for pair in _pairs(kinds):
+        low, high = sorted(map(find, pair))
+        first[high] = low
+    groups: dict[int, list[int]] = {}
+    for place, kind in enumerate(inverse.tolist()):
+        if kinds[kind].any():
+            groups.setdefault(find(kind), []).append(place)
+    return [group for group in groups.values() if len(group) > 1]
+
+
+def _pairs(kinds: np.ndarray) -> Iterator[tuple[int, int]]:
+    """Yield the places of outlines that are nearly the same."""
+    signs = np.unpackbits(kinds, axis=1) * np.float32(2) - 1  # products are whole
+    least = SAME * signs.shape[1]
     for start in range(0, len(signs), AT_ONCE):
         some = signs[start : start + AT_ONCE]
-        rows, columns = np.nonzero(some @ signs[start:].T >= SAME)
+        rows, columns = np.nonzero(some @ signs[start:].T >= least)
         later = columns > rows
         yield from zip(
             (rows[later] + start).tolist(),
             (columns[later] + start).tolist(),
             strict=True,
         )
-
-
-def group(count: int, alike: Sequence[tuple[int, int]]) -> list[list[int]]:
-    """Join pairs to groups of two and more, by their first members.
-
-    Args:
-        count: photos, of which the pairs are places.
-        alike: the pairs.
-    """
-    first = list(range(count))
-
-    def find(place: int) -> int:
-        while first[place] != place:
-            first[place] = first[first[place]]
-            place = first[place]
-        return place
-
-    for pair in alike:
-        low, high = sorted(map(find, pair))
-        first[high] = low
-    groups: dict[int, list[int]] = {}
-    for place in sorted({place for pair in alike for place in pair}):
-        groups.setdefault(find(place), []).append(place)
-    return list(groups.values())
 
 
 def _parts(rows: np.ndarray) -> Iterator[np.ndarray]:
