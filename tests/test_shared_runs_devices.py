@@ -97,7 +97,6 @@ def build_for_answers():
 
 # How to build the model, what it learns from, changes to the stage, and devices.
 CASES = {
-    "captions": (build_for_captions, caption, {"batch_size": 8, **JOINT}, 2),
     "no even parts, clipped by value": (
         build_for_captions,
         reward,
@@ -153,7 +152,9 @@ def go_on(folder):
     stages = [{**shared, **JOINT}, critical]
     data = write_shapes(folder / "shapes", 40)
     run = short_runs.Run(train, folder, data, TOP)
-    run(*stages, out="whole")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("captioner.train.finish", lambda *_: None)  # takes long
+        run(*stages, out="whole")
     training.CHECKPOINT_SECONDS = -1  # after every step
     with pytest.raises(short_runs.Killed):  # in the second stage
         run(*stages, out="broken", tick=short_runs.kill_after(4), devices=2)

@@ -120,6 +120,12 @@ def run(tmp_path, data):
 
 
 @pytest.fixture
+def unfinished(monkeypatch):
+    """End runs with the model, before its bundle and reports, which take long."""
+    monkeypatch.setattr(train_module, "finish", lambda task, *_: task.model)
+
+
+@pytest.fixture
 def own(tmp_path):
     """Shapes that a test may spoil."""
     return write_asked_shapes(tmp_path / "own", 20)
@@ -191,9 +197,9 @@ def yes_or_no(folder, photos=42):
 
 
 @pytest.mark.slow
-def test_without_the_photo_yes_and_no_are_a_coin(run, tmp_path):
+def test_without_the_photo_yes_and_no_are_a_coin(run, unfinished, tmp_path):
     run(LEARNING, data=yes_or_no(tmp_path / "coin"), top=without_dropout())
-    history = json.loads((run.folder / "run" / "run.json").read_text())["history"]
+    history = progress_of(run.folder / "run")["history"]
     assert max(epoch["dev_accuracy"] for epoch in history) > 95
     for epoch in history:
         assert epoch["dev_blind"] == pytest.approx(50, abs=5)
@@ -207,7 +213,6 @@ def without_dropout():
 
 
 CASES = {
-    "frozen": ([FROZEN], "", 6),
     "joint": ([{**JOINT, "average": 0.9}], 'loss = "soft"', 5),
     "boundary": ([{**FROZEN, "epochs": 1}, JOINT], "", 4),
     "told": ([TOLD], "", 5),
@@ -217,7 +222,7 @@ CASES = {
 @pytest.mark.slow
 @pytest.mark.parametrize("case", CASES)
 def test_a_run_broken_off_ends_as_one_that_was_not(
-    run, monkeypatch, case, concepts, captions, texts
+    run, monkeypatch, unfinished, case, concepts, captions, texts
 ):
     stages, head, steps = CASES[case]
     given = {"head": head}
@@ -228,7 +233,6 @@ def test_a_run_broken_off_ends_as_one_that_was_not(
     monkeypatch.setattr(training, "CHECKPOINT_SECONDS", -1)  # after every step
     with pytest.raises(Killed):
         run(*stages, out="broken", tick=kill_after(steps), **given)
-    assert not (run.folder / "broken" / "bundle").exists()
     run.said.clear()
     run(*stages, out="broken", **given)
     assert any(text.startswith("Going on with stage") for text in run.said)
@@ -273,38 +277,42 @@ def test_a_finished_run_writes_its_reports_again(run):
 
 
 @pytest.mark.slow
-def test_another_metric_can_choose(run):
+def test_another_metric_can_choose(run, unfinished):
     run({**FROZEN, "epochs": 1}, head='choose_by = "balanced_accuracy"')
-    best = progress_of(run.folder / "run")["best"]
-    (epoch,) = json.loads((run.folder / "run" / "run.json").read_text())["history"]
+    progress = progress_of(run.folder / "run")
+    best, (epoch,) = progress["best"], progress["history"]
     assert epoch["dev_balanced_accuracy"] == round(best["best.npz"], 3)
     assert epoch["dev_blind"] == round(best["best_blind.npz"], 3)
 
 
 @pytest.mark.slow
-def test_only_a_joint_stage_trains_the_encoder(run):
+def test_only_a_joint_stage_trains_the_encoder(run, unfinished):
     ticks = []
-    run({**FROZEN, "epochs": 1}, out="frozen", tick=lambda *args: ticks.append(args))
-    run({**JOINT, "epochs": 1}, out="joint")
-    assert [args[:4] for args in ticks] == [("frozen", 0, i, 4) for i in (1, 2, 3, 4)]
+
+    def tick(*args):
+        ticks.append(args)
+
     frozen, joint = (
-        load_bundle(run.folder / out / "bundle")[3].encoder.backbone
-        for out in ("frozen", "joint")
+        run({**stage, "epochs": 1}, out=stage["name"], tick=tick).encoder.backbone
+        for stage in (FROZEN, JOINT)
     )
+    assert [args[:4] for args in ticks] == [
+        (name, 0, i, 4) for name in ("frozen", "joint") for i in (1, 2, 3, 4)
+    ]
     for name, moved in (("conv", False), ("norm", True)):
         for old, new in zip(
-            values(frozen.get_layer(name).trainable_variables),
-            values(joint.get_layer(name).trainable_variables),
+            values(frozen.get_layer(name).weights[:2]),  # not its statistics
+            values(joint.get_layer(name).weights[:2]),
             strict=True,
         ):
             assert np.array_equal(old, new) is not moved
 
 
 @pytest.mark.slow
-def test_a_stage_ends_when_the_score_no_longer_rises(run):
+def test_a_stage_ends_when_the_score_no_longer_rises(run, unfinished):
     stage = {**FROZEN, "epochs": 9, "patience": 2, "learning_rate": 1e-9}
     run({**stage, "average": 0.0}, {**JOINT, "epochs": 1})
-    history = json.loads((run.folder / "run" / "run.json").read_text())["history"]
+    history = progress_of(run.folder / "run")["history"]
     assert [(epoch["stage"], epoch["epoch"]) for epoch in history] == [
         *(("frozen", i) for i in (1, 2, 3)),  # the first is the best
         ("joint", 1),
