@@ -20,8 +20,9 @@ ROOT = Path(__file__).parents[1]
 TARGETS = ["out.jsonl", "out.csv", "out.json", "out.html"]
 
 
-@pytest.mark.parametrize("target", TARGETS)
-@pytest.mark.parametrize("stop", [1, None])
+@pytest.mark.parametrize(
+    ("target", "stop"), [*zip(TARGETS, (1, None, 1, None), strict=True)]
+)
 @pytest.mark.parametrize(
     ("options", "message"),
     [
@@ -157,8 +158,7 @@ def lines(path):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("target", TARGETS)
-@pytest.mark.parametrize("moment", [1, 6])
+@pytest.mark.parametrize(("target", "moment"), [("out.csv", 6), ("out.html", 1)])
 def test_kill_9_of_the_command(target, moment, photos):
     words = ["in", "--batch-size", "2", "--resume", "-o"]
     begin(*words, f"whole_{target}").communicate()
@@ -179,7 +179,7 @@ def test_kill_9_of_the_command(target, moment, photos):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("words", [*(["-o", name] for name in TARGETS), ["--sidecar"]])
+@pytest.mark.parametrize("words", [["-o", "out.jsonl"], ["--sidecar"]])
 def test_two_processes_on_one_output(words, photos):
     Path("in/2.jpg").unlink()
     both = [begin("in", *words) for _ in range(2)]

@@ -7,7 +7,6 @@ For proofs a bundle's part is converted here without rounding anything; how
 import importlib.util
 import json
 import os
-import shutil
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -35,7 +34,7 @@ KINDS = {
     "unattentive": {"attention_units": 0, "tied": False},
     "stacked": {"layers": 2},
 }
-HARD = {"hard": {"attention": "hard"}}
+MORE = {"hard": {"attention": "hard"}, "told": {}}
 SEARCHES = {
     "recipe": {},
     "greedy": {"beam_size": 1},
@@ -109,7 +108,8 @@ def bundle_of(small_net, tmp_path_factory):
     def bundle_of(kind, seed=2):
         if (kind, seed) not in made:
             folder = tmp_path_factory.mktemp("bundle") / kind
-            config = tiny_config({**KINDS, **HARD}[kind])
+            concepts = {"slots": 3, "units": 6} if kind == "told" else None
+            config = tiny_config({**KINDS, **MORE}[kind], concepts=concepts)
             made[kind, seed] = add_part(
                 write_tiny(folder, config, tiny_model(config, seed))
             )
@@ -172,7 +172,7 @@ def test_other_grids_and_cells_need_a_line_each(unusual_net, tmp_path):
 
 def test_models_of_any_cells_say_and_vote_alike(tmp_path):
     folders = []
-    for cell in ("gru", "peephole", "cifg", "fgr", "mut1"):
+    for cell in ("gru", "fgr"):  # `test_rnn_train` exports more
         config = tiny_config({"cell": cell, "layers": 2})
         model = tiny_model(config)
         folders.append(add_part(write_tiny(tmp_path / cell / "b", config, model)))
@@ -182,8 +182,12 @@ def test_models_of_any_cells_say_and_vote_alike(tmp_path):
         check_same(*(flat(one.caption_all(photos)) for one in (first, second)))
 
 
-@pytest.mark.parametrize("search", SEARCHES)
-@pytest.mark.parametrize("kind", KINDS)
+# A search does not know what net it asks: each once, and some of each net.
+PAIRS = [("tied", search) for search in SEARCHES]
+PAIRS += [(kind, s) for kind in ("unattentive", "stacked") for s in ("recipe", "must")]
+
+
+@pytest.mark.parametrize(("kind", "search"), PAIRS)
 def test_both_runtimes_say_the_same(pair_of, kind, search):
     keras, litert = pair_of(kind)
     assert (keras.runtime.name, litert.runtime.name) == ("keras", "litert")
@@ -201,9 +205,7 @@ def test_both_runtimes_say_the_same(pair_of, kind, search):
     assert len({c.text for captions in second for c in captions}) > 1
 
 
-@pytest.mark.parametrize(
-    "search", ["recipe", "diverse", "must of groups", "tame sample"]
-)
+@pytest.mark.parametrize("search", ["diverse", "tame sample"])
 def test_hard_attention_sees_one_region_a_word_in_every_search(pair_of, search):
     sources = [photo(seed) for seed in range(4)]
     found = [
@@ -289,10 +291,8 @@ def test_both_runtimes_name_people_neutrally(tmp_path):
     assert said & {"man", "woman", "his", "her"}
 
 
-def test_both_runtimes_tell_the_same_concepts_and_where_they_are(tmp_path):
-    config = tiny_config(concepts={"slots": 3, "units": 6})
-    folder = tmp_path / "bundle"
-    add_part(write_tiny(folder, config, tiny_model(config)))
+def test_both_runtimes_tell_the_same_concepts_and_where_they_are(bundle_of, tmp_path):
+    folder = copy(bundle_of("told"), tmp_path / "bundle")
     try_graph(folder / WHERE)
     keras, litert = (
         load_captioner(folder, runtime=name, batch_size=3)
@@ -325,11 +325,9 @@ def test_both_runtimes_tell_the_same_concepts_and_where_they_are(tmp_path):
         load_captioner(folder)
 
 
-def test_exports_that_have_the_concept_net_inside_say_the_same(tmp_path):
-    config = tiny_config(concepts={"slots": 3, "units": 6})
-    new = write_tiny(tmp_path / "new", config, tiny_model(config))
-    old = shutil.copytree(new, tmp_path / "old")
-    assert (add_part(new) / CONCEPTS).exists()
+def test_exports_that_have_the_concept_net_inside_say_the_same(bundle_of, tmp_path):
+    new, old = (copy(bundle_of("told"), tmp_path / name) for name in ("new", "old"))
+    assert (new / CONCEPTS).exists()
     assert not (add_part(old, put_inside) / CONCEPTS).exists()
     models = [load_captioner(folder, runtime="litert") for folder in (new, old)]
     models.append(load_captioner([old, new], runtime="litert"))
@@ -384,8 +382,10 @@ def test_both_runtimes_score_what_they_remember_as_they_read_it(pair_of, kind):
         np.testing.assert_allclose(first, second, atol=most)
 
 
-@pytest.mark.parametrize("search", ["recipe", "diverse", "must", "sample"])
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(
+    ("kind", "search"),
+    [("tied", "diverse"), ("tied", "sample"), ("unattentive", "must")],
+)
 def test_litert_does_not_see_batches(bundle_of, kind, search):
     sources, changes = [photo(seed) for seed in range(7)], SEARCHES[search]
 
@@ -418,7 +418,7 @@ def test_models_vote_alike_on_both_runtimes(bundle_of):
         for name in ("keras", "litert")
     )
     sources = [photo(seed) for seed in range(6)]
-    for search in ("recipe", "diverse", "must", "sample"):
+    for search in ("recipe", "sample"):
         first, second = (
             flat(captioner.caption_all(sources, **SEARCHES[search]))
             for captioner in (keras, litert)

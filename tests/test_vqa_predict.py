@@ -580,12 +580,20 @@ def written(answerer, folder, change=lambda graphs: None):
     return LiteRTRuntime(folder, 1, answerer.config, count, known)
 
 
+@pytest.fixture(scope="module")
+def told_written(told, tmp_path_factory):
+    return written(told, tmp_path_factory.mktemp("told") / "new")
+
+
 @pytest.mark.slow
 @pytest.mark.skipif(not find_spec("ai_edge_litert"), reason="LiteRT is not installed")
 @pytest.mark.parametrize("name", ["answerer", "chooser", "pointer", "told", "unusual"])
 def test_litert_answers_as_keras_does(name, request, tmp_path):
     answerer = request.getfixturevalue(name)
-    light = written(answerer, tmp_path)
+    if name == "told":
+        light = request.getfixturevalue("told_written")
+    else:
+        light = written(answerer, tmp_path)
     grid = (2, 4) if name == "unusual" else (4, 4)
     assert light.grid == answerer.runtime.grid == grid
     other = PhotoAnswerer(
@@ -616,13 +624,14 @@ def test_litert_answers_as_keras_does(name, request, tmp_path):
 
 @pytest.mark.slow
 @pytest.mark.skipif(not find_spec("ai_edge_litert"), reason="LiteRT is not installed")
-def test_exports_that_have_the_concept_net_inside_answer_the_same(told, tmp_path):
-    new = written(told, tmp_path / "new")
+def test_exports_that_have_the_concept_net_inside_answer_the_same(
+    told, told_written, tmp_path
+):
     old = written(told, tmp_path / "old", put_inside)
     assert not (tmp_path / "old" / CONCEPTS).exists()
     first, second = (
         PhotoAnswerer(told.config, VQA_VOCABULARY, told.space, runtime, told.concepts)
-        for runtime in (new, old)
+        for runtime in (told_written, old)
     )
     for seed in range(3):
         for question in (COLOR, IS_IT):
