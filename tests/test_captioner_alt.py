@@ -295,7 +295,6 @@ def test_pages_that_cannot_be_changed_are_told_and_the_others_go_on(site, monkey
     for name in names:
         (site / name).write_text(html)
     (site / "large.html").write_text(html + " " * 1000)
-    (site / "odd.html").write_bytes(b"\xff\xfe<\0i")
     (site / "odd.html").write_bytes(b"\xff\xfe<\0i\0\0\xd8")
     (site / "read-only.html").chmod(0o444)
     before = {name: (site / name).read_bytes() for name in names}
@@ -306,6 +305,19 @@ def test_pages_that_cannot_be_changed_are_told_and_the_others_go_on(site, monkey
     assert "read-only" in errors["read-only.html"]
     assert "too many for a page" in errors["large.html"]
     assert outcome.errors == len(errors)
+
+
+def test_rubbish_takes_no_time(site):
+    for unit in ("<a ", '<img a="', "<!--", "</", "{{", "<?", "![](", "["):
+        (site / "rubbish.html").write_text(unit * 20_000)
+        assert describe_site(site, describe, write=True).errors == 0
+
+
+def test_a_page_with_half_a_character_stays(site):
+    html = "<img src=a.png>".encode("utf-16") + b"\x9c"
+    found, (record,) = added(site, html)
+    assert found == html
+    assert "cannot be changed safely" in record["error"]
 
 
 def test_pages_elsewhere_hidden_or_of_packages_are_not_touched(site, tmp_path):

@@ -18,6 +18,7 @@ from captioner.metadata.xmp import ALT, DESCRIPTION, Packet
 from captioner.outputs import open_output
 from shared.errors import AppError
 
+pytestmark = pytest.mark.filterwarnings("ignore::UserWarning:PIL")
 TEXT = 'A dog & a "cat" <on> a bed.'
 PERSONS = "Zoë and Rex ]]> 狗."
 XMP = (
@@ -53,7 +54,7 @@ def save(path, mode="RGB", xmp=None, camera=None, **options):
     elif xmp and path.suffix in (".tif", ".tiff"):
         options["tiffinfo"] = {700: xmp.encode()}
     elif xmp:
-        options["xmp"] = xmp.encode()
+        options["xmp"] = xmp if isinstance(xmp, bytes) else xmp.encode()
     picture(mode).save(path, **options)
     return path
 
@@ -294,6 +295,18 @@ def test_raw_photos_are_not_touched(tmp_path):
     assert write_description(path, TEXT) == "sidecar"
 
 
+def test_a_text_may_be_anything_that_people_type(tmp_path):
+    path = save(tmp_path / "a.png")
+    for typed, text in (
+        ("\0a\x0b b\udc80", "a b"),
+        ("two\nlines ]]>", "two\nlines ]]>"),
+    ):
+        assert write_description(path, typed, by_person=True, replace=True) == "photo"
+        assert packet_of(path).texts[DESCRIPTION] == text
+    with pytest.raises(AppError, match="the description is empty"):
+        write_description(path, " \n")
+
+
 def test_times_and_permissions_are_kept(tmp_path):
     path = save(tmp_path / "a.jpg")
     os.utime(path, (1, 2))
@@ -328,6 +341,8 @@ def test_broken_photos_are_refused_and_stay(tmp_path, name):
     ("xmp", "message"),
     [
         ("<x", "its XMP is damaged"),
+        (XMP.format("").replace("5", "\xfc").encode("latin-1"), "its XMP is damaged"),
+        (XMP.format("").encode("utf-16"), "its XMP is damaged"),
         ("<!DOCTYPE x [<!ENTITY a 'b'>]><x>&a;</x>", "document type"),
         ("<x/>", "cannot be added to"),
         (

@@ -12,6 +12,7 @@ from captioner.alt.wording import to_alt
 from shared.console.progress import counted
 from shared.errors import AppError
 from shared.files.formats import Record
+from shared.files.locks import hold
 from shared.vision.image_files import open_image
 
 UNSURE = "not sure"
@@ -88,11 +89,12 @@ def describe_site(
     told = _tell(images.values(), describe)
     if write:
         alts = {photo: one["alt"] for photo, one in told.items() if not one["left"]}
-        for path in images:
-            try:
-                write_page(path, site, alts, lang)
-            except AppError as error:
-                failed[path] = str(error)
+        with hold(site, "`captioner alt --write`"):
+            for path in images:
+                try:
+                    write_page(path, site, alts, lang)
+                except AppError as error:
+                    failed[path] = str(error)
     unread = sum("unread" in one for one in told.values())
     records = list(_records(site, pages, images, told, failed))
     return Outcome(records, described, len(pages), len(failed) + unread)

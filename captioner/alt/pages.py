@@ -148,11 +148,14 @@ def add_texts(page: Page, texts: Mapping[Path, str], lang: bool) -> bytes:
     old: list[bytes] = []
     new: list[bytes] = []
     start = 0
-    for end, inserted in [*_insertions(page, texts, lang), (len(page.text), "")]:
-        kept = page.text[start:end].encode(page.encoding, "surrogateescape")
-        old.append(kept)
-        new += [kept, inserted.encode(page.encoding, "xmlcharrefreplace")]
-        start = end
+    try:
+        for end, inserted in [*_insertions(page, texts, lang), (len(page.text), "")]:
+            kept = page.text[start:end].encode(page.encoding, "surrogateescape")
+            old.append(kept)
+            new += [kept, inserted.encode(page.encoding, "xmlcharrefreplace")]
+            start = end
+    except UnicodeEncodeError:  # a broken character that is not decoded both ways
+        old.clear()
     if b"".join(old) != page.data:
         raise AppError(f"{page.path} cannot be changed safely: it is {page.encoding}.")
     return b"".join(new)

@@ -32,7 +32,8 @@ def find_tags(text: str) -> Found:
     """
     text = without_templates(text)
     finder = _Finder(text)
-    finder.feed(text)
+    # What no `>` follows is no tag; the parser would look for one again and again.
+    finder.feed(text[: text.rfind(">") + 1])
     finder.close()
     return Found(finder.places, finder.described, finder.base)
 

@@ -40,6 +40,8 @@ _BY_CAMERA = re.compile(
     re.IGNORECASE | re.DOTALL,
 )
 
+_NO_TEXT = re.compile("[\0-\x08\x0b-\x1f\ud800-\udfff\ufffe\uffff]")  # not in XML
+
 
 def sidecar_of(photo: Path) -> Path:
     """Name the sidecar of a photo: `dog.heic` has `dog.heic.xmp`."""
@@ -77,8 +79,12 @@ def write_description(
         description was.
 
     Raises:
-        AppError: if the photo or the file cannot be read or written, or is damaged.
+        AppError: if the photo or the file cannot be read or written, or is damaged, or
+            the text is empty.
     """
+    text = _NO_TEXT.sub("", text).strip()
+    if not text:
+        raise AppError(f"{path}: the description is empty.")
     words = _Words(text, by_person, replace)
     try:
         if not path.is_file():
@@ -113,7 +119,10 @@ class _Words(NamedTuple):
         if not is_other(packet.texts.get(ALT, "")):
             texts[ALT] = to_alt(self.text)
         lang = "" if self.by_person else "en"
-        return packet.with_texts(texts, lang, ours=not self.by_person)
+        new = packet.with_texts(texts, lang, ours=not self.by_person)
+        if Packet(new).texts.get(DESCRIPTION) != self.text:
+            raise AppError("its XMP is written in a way that cannot be added to.")
+        return new
 
 
 def _write(path: Path, words: _Words, sidecar: bool, keep_times: bool) -> Written:

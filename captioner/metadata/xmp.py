@@ -103,7 +103,7 @@ class Packet:
         return b"".join([*parts, new.encode(), self.data[place:]])
 
     def _parse(self) -> None:
-        parser = self._parser = expat.ParserCreate(namespace_separator=" ")
+        parser = self._parser = expat.ParserCreate("utf-8", " ")
         parser.buffer_text, parser.buffer_size = True, 1 << 20
         parser.StartElementHandler = self._begin
         parser.EndElementHandler = self._finish
