@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from captioner.model import Captioner
 
 SHIPPED = Path(__file__).parent / "bundle"
+FUSED = True  # searches of Keras, see `captioner.runtime_keras.KerasRuntime`
 # Bundles of version 0.1 do not hold `unsure`. SHA-256 of the weights -> what it is: of
 # those that come with the package, a fifth of Flickr8k's dev photos are below it; their
 # captions reach a CIDEr-D of 24, those of all photos 56.
@@ -182,4 +183,4 @@ def _load_keras(
         load_net(folder, texts.config, texts.vocabulary)
         for folder, texts in zip(folders, read, strict=True)
     ]
-    return KerasRuntime(models, batch_size, fused=True)
+    return KerasRuntime(models, batch_size, fused=FUSED)

@@ -1,5 +1,6 @@
 """Pictures and captions that the tests draw for themselves."""
 
+import gc
 import json
 import os
 import signal
@@ -76,7 +77,26 @@ def pytest_collection_modifyitems(items):
     items.sort(key=lambda item: places.get(item.path.stem, len(LONG)))
 
 
+# Tracing makes many objects and little garbage: to look for it took a sixth as long.
+gc.set_threshold(100_000, 20, 100)
+
+
+def pytest_collection_finish():
+    """Leave graphs as they are traced: tests run them too seldom to gain by more."""
+    if tensorflow := sys.modules.get("tensorflow"):
+        options = {"disable_meta_optimizer": True}
+        tensorflow.config.optimizer.set_experimental_options(options)
+
+
 REALLY_TRY = trial._try
+
+
+@pytest.fixture(scope="session", autouse=True)
+def unfused():
+    """Leave out XLA, which compiles a search for three times as long as TensorFlow."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("captioner.predict.FUSED", False)
+        yield
 
 
 @pytest.fixture(autouse=True)

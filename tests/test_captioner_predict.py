@@ -192,17 +192,22 @@ def test_a_mistake_in_the_program_is_not_hidden(captioner):
         list(captioner.caption_all([np.zeros((3, 3, 7), np.uint8)]))
 
 
-def test_captions_do_not_depend_on_the_batch(model):
+@pytest.mark.parametrize(
+    "changes", [{}, {"method": "sample", "seed": 5}], ids=["beam", "sample"]
+)
+def test_captions_depend_neither_on_the_batch_nor_on_xla(model, changes):
     sources = [photo(seed) for seed in range(7)]
-    results = []
-    for size in (1, 3, 5):
-        captioner = with_keras(model, size)
-        results.append([c for _, c in flat(captioner.caption_all(sources))])
-    for other in results[1:]:
-        for first, second in zip(results[0], other, strict=True):
-            assert texts(first) == texts(second)
+    halves = KerasRuntime([model], 4, fused=True)  # side by side
+    whole = PhotoCaptioner(tiny_config(), VOCABULARY, halves, 4)
+    first, *others = (
+        [c for _, c in flat(captioner.caption_all(sources, **changes))]
+        for captioner in (with_keras(model, 1), with_keras(model, 3), whole)
+    )
+    for other in others:
+        for one, another in zip(first, other, strict=True):
+            assert texts(one) == texts(another)
             np.testing.assert_allclose(
-                [c.log_prob for c in first], [c.log_prob for c in second], atol=1e-4
+                [c.log_prob for c in one], [c.log_prob for c in another], atol=1e-4
             )
 
 
