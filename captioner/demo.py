@@ -148,6 +148,15 @@ def demo(
         list[Path] | None,
         typer.Option(metavar="DIR", help="The same for a language model to look into."),
     ] = None,
+    db: Annotated[
+        Path | None,
+        typer.Option(
+            "--db",
+            metavar="FILE",
+            help="An archive of `captioner index`: visitors can search its photos and "
+            "see them.",
+        ),
+    ] = None,
     host: Annotated[
         str,
         typer.Option(metavar="ADDRESS", help="0.0.0.0 opens the page to the network."),
@@ -217,6 +226,7 @@ def demo(
         proxy or (),
         read_root_path(root_path),
         rnn or (),
+        db,
     )
     try:
         serve(settings)

@@ -3,10 +3,10 @@
 The only room that imports all of `captioner`, `vqa` and `rnn`.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     import gradio as gr
     from fastapi import FastAPI
 
+    from captioner.archive.album import Album
     from captioner.photo_captioner import PhotoCaptioner
     from rnn.page_tab import Writer
     from shared.web.turns import Turns
@@ -32,6 +33,7 @@ INCLUDED = "included"
 AT_ONCE = 8
 SESSIONS = 256  # of which Gradio keeps what each sees; nothing depends on it
 BATCH = 16  # photos of one upload; the Folder tab sends half as many
+LOCAL = ("127.0.0.1", "::1", "localhost")  # hosts that only this computer reaches
 
 
 @dataclass(frozen=True)
@@ -49,6 +51,7 @@ class Settings:
         proxies: addresses of servers before it, which say whom they ask for.
         root_path: below which it is, behind another server, such as "/captions".
         writers: folders of language models, for the tab that looks inside; as above.
+        archive: whose photos can be searched; None is none, and no tab for it.
     """
 
     captioners: Sequence[Path] = ()
@@ -63,6 +66,17 @@ class Settings:
     proxies: Sequence[str] = ()
     root_path: str = ""
     writers: Sequence[Path] = ()
+    archive: Path | None = None
+
+    @property
+    def may_edit(self) -> bool:
+        """Whether visitors are people who may change what the archive says.
+
+        Those who have logged in, or whoever sits at this computer: not if a server
+        before the page, or a name for it, tells that others come.
+        """
+        others = self.proxies or self.host_names or self.root_path
+        return bool(self.users) or (self.host in LOCAL and not others)
 
 
 @dataclass(frozen=True)
@@ -74,6 +88,7 @@ class Models:
     encoders: dict[str, str]  # answerer -> name of what it finds in a photo
     cards: dict[str, str]  # heading -> Markdown
     writers: "dict[str, Writer]"
+    album: "Album | None" = None
 
 
 def load_models(settings: Settings) -> Models:
@@ -94,6 +109,7 @@ def load_models(settings: Settings) -> Models:
         "Answers": _names(settings.answerers or [VQA]),
         "Texts": _names(settings.writers or [find_bundle(INCLUDED)]),
     }
+    album = _find_album(settings, [*folders["Captions"].values()])
     captioners = {
         name: load_captioner(folder) for name, folder in folders["Captions"].items()
     }
@@ -108,7 +124,25 @@ def load_models(settings: Settings) -> Models:
         for name, one in answerers.items()
     }
     writers = {name: _load_writer(folder) for name, folder in folders["Texts"].items()}
-    return Models(captioners, answerers, encoders, cards, writers)
+    own = album and album([*captioners.values()])
+    return Models(captioners, answerers, encoders, cards, writers, own)
+
+
+def _find_album(
+    settings: Settings, folders: Sequence[Path]
+) -> "Callable[[Sequence[PhotoCaptioner]], Album] | None":
+    """Refuse an archive that cannot be used at once, before models load.
+
+    Returns:
+        makes the album, given the captioners of these folders; None without archive.
+    """
+    from captioner.archive.album import Album, find_captioner
+
+    path = settings.archive
+    if path is None:
+        return None
+    place, sha256 = find_captioner(path, folders)
+    return lambda loaded: Album(path, loaded[place], sha256, settings.may_edit)
 
 
 def _load_writer(folder: Path) -> "Writer":
@@ -200,6 +234,7 @@ def build_page(models: Models, settings: Settings, turns: "Turns") -> "gr.Blocks
     from captioner.folder import FolderTab
     from captioner.page import DescribeTab
     from captioner.photo_column import PhotoColumn
+    from captioner.search_tab import SearchTab
     from rnn.page_tab import LookTab
     from shared.vision.photo_cache import Photos, view_of
     from shared.web.api import publish
@@ -213,16 +248,21 @@ def build_page(models: Models, settings: Settings, turns: "Turns") -> "gr.Blocks
     ask = AskTab(models.answerers, photos, models.encoders)
     look = LookTab(models.writers, describe.trace)
     column = PhotoColumn(photos, describe)
+    search = SearchTab(models.album) if models.album else None
+    tabs: Any = {"elem_id": "tabs", "elem_classes": ["sr-six"] if search else []}
     with gr.Blocks(title="Sightread", fill_width=True) as page:
         gr.HTML(TITLE, elem_id="title", js_on_load=None)
         with gr.Row(elem_id="workspace"):
             with gr.Column(scale=5, min_width=320, elem_id="photo-column"):
                 column.build(settings.largest)
-            with gr.Column(scale=6, min_width=320), gr.Tabs(elem_id="tabs"):
+            with gr.Column(scale=6, min_width=320), gr.Tabs(**tabs):
                 with gr.Tab("Describe", elem_id="describe-tab"):
                     describe.build(turns)
                 with gr.Tab("Ask", elem_id="ask-tab"):
                     ask.build(turns)
+                if search:
+                    with gr.Tab("Search", elem_id="search-tab"):
+                        search.build(turns)
                 with gr.Tab("Folder", elem_id="folder-tab"):
                     FolderTab(models.captioners, settings.largest).build()
                 with gr.Tab("Look inside", elem_id="look-tab"):
@@ -233,6 +273,8 @@ def build_page(models: Models, settings: Settings, turns: "Turns") -> "gr.Blocks
                         with gr.Accordion(heading, open=False):
                             gr.Markdown(card_text(card))
         column.listen(ask.answers, turns)
+        if search:
+            search.listen(column, turns)
         api = CaptionApi(models.captioners, photos)
         answer = AskApi(models.answerers, photos).ask
         publish(api.caption, api.caption_candidates, api.alternatives, answer)

@@ -1,5 +1,6 @@
 """The page's column for the photo: how one comes, is shown, and is described."""
 
+from collections.abc import Callable
 from itertools import count
 from typing import Any
 
@@ -42,11 +43,33 @@ class PhotoColumn:
         Args:
             answers: about the last photo, which go.
         """
-        outputs = [self._field, self._stage, self.describe.caption, answers]
+        self._outputs = [self._field, self._stage, self.describe.caption, answers]
         inputs = [self._field, *self.describe.inputs]
-        self._field.upload(turns.taking(self.arrive), inputs, outputs, **QUIETLY)
+        self._field.upload(turns.taking(self.arrive), inputs, self._outputs, **QUIETLY)
         show = turns.taking(self.show_example)
-        self._gallery.select(show, self.describe.inputs, outputs, **QUIETLY)
+        self._gallery.select(show, self.describe.inputs, self._outputs, **QUIETLY)
+
+    def take(
+        self, chooser: gr.HTML, read: Callable[[dict[str, Any]], bytes], turns: Turns
+    ) -> None:
+        """Have photos described that are chosen elsewhere; after `listen`.
+
+        Args:
+            chooser: where one is chosen, by its event `select`.
+            read: gives the photo's file by what came with the event, which may be
+                anything; what is wrong with it is an `AppError`.
+        """
+
+        def show(visitor: gr.Request, event: gr.EventData, *rest: Any) -> Any:
+            try:
+                source = read(event_data(event))
+            except Exception as error:
+                told = problem(error) | {"turn": next(self._numbers)}
+                return None, told, gr.skip(), gr.skip()
+            return self.arrive(visitor, source, *rest)
+
+        act = turns.taking(show)
+        chooser.select(act, self.describe.inputs, self._outputs, **QUIETLY)
 
     def arrive(self, visitor: gr.Request, source: Any, *rest: Any) -> tuple[Any, ...]:
         """Read a new photo and describe it.

@@ -47,15 +47,26 @@ MAN, CAT, COFFEE = (
     ROOT / "examples" / f"{name}.jpg" for name in ("photographer", "cat", "coffee")
 )
 DESKTOP, PHONE = {"width": 1280, "height": 900}, {"width": 390, "height": 844}
-TABS = ("Describe", "Ask", "Folder", "Look inside", "About")
+TABS = ("Describe", "Ask", "Search", "Folder", "Look inside", "About")
 RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa"]
 CAMERA = ("--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream")
 HARMLESS = "Method not implemented."  # Gradio's, a warning
 
 
 @pytest.fixture(scope="module")
-def address() -> Iterator[str]:
-    command = [sys.executable, "app.py", "--port", "0"]
+def archived(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of photos in an archive, `photos.db` beside them."""
+    folder = tmp_path_factory.mktemp("archived")
+    for path in (ROOT / "examples").glob("*.jpg"):
+        shutil.copy(path, folder)
+    command = [sys.executable, "-m", "captioner", "index", str(folder)]
+    subprocess.run([*command, "--db", f"{folder}/photos.db"], cwd=ROOT, check=True)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def address(archived: Path) -> Iterator[str]:
+    command = [sys.executable, "app.py", "--port", "0", "--db", f"{archived}/photos.db"]
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as app:
         assert app.stdout is not None
         try:
@@ -511,6 +522,90 @@ def test_questions_make_a_list(page: Page) -> None:
     )
 
 
+def search(page: Page, text: str) -> Locator:
+    """Search the archive, and give the photos that are shown."""
+    page.get_by_role("tab", name="Search").click()
+    fill(page, "query", text)
+    heading = page.get_by_role("heading", name=f"for “{text}”, the best first")
+    heading.wait_for()
+    return page.locator(".sr-found > li")
+
+
+def test_photos_are_found_described_and_asked_about(page: Page) -> None:
+    found = search(page, "a cat looking up")
+    expect(found.first).to_contain_text("cat.jpg")
+    expect(found.first).to_contain_text(re.compile(r"cat \d\d%.*likelier by \d"))
+    describe(page, found.first.get_by_role("button", name="Describe cat.jpg").click)
+    expect(page.get_by_role("tab", name="Describe")).to_be_focused()
+    first = photo_shown(page)
+    page.get_by_role("tab", name="Search").click()
+    man = page.get_by_role("button", name="Ask about photographer.jpg")
+    describe(page, man.click)
+    expect(page.get_by_role("tab", name="Ask")).to_be_focused()
+    assert photo_shown(page) != first
+    fill(page, "question", "what is the man holding?")
+    expect(page.locator(".sr-answer")).to_have_text("camera")
+    page.get_by_role("tab", name="Search").click()
+    page.get_by_role("button", name="Similar to cat.jpg").click()
+    heading = page.get_by_role("heading", name="for a photo like it, the best first")
+    expect(heading).to_be_focused()
+    expect(page.get_by_role("button", name="Describe cat.jpg")).to_have_count(0)
+    page.get_by_role("button", name="Conditions").click()
+    fill(page, "without", "?")
+    alert = page.locator("#found").get_by_role("alert")
+    expect(alert).to_contain_text("Without '?': there is no word in it")
+    fill(page, "without", "man, woman, cat")
+    fill(page, "query", "a man " * 2000)
+    expect(alert).to_contain_text("This is a text of 12,000 letters.")
+    assert page.get_by_role("button", name="Describe cat.jpg").count() == 0
+
+
+def test_a_caption_is_corrected_by_keyboard_and_found(page: Page) -> None:
+    found = search(page, "a rocket")
+    correct = page.get_by_role("button", name="Correct the caption of rocket.jpg")
+    correct.focus()
+    page.keyboard.press("Enter")
+    field = page.get_by_label("Caption of rocket.jpg", exact=True)
+    expect(field).to_be_focused()
+    field.fill("?!")
+    page.keyboard.press("Control+Enter")
+    expect(found.get_by_role("alert")).to_contain_text("A caption is a sentence")
+    expect(field).to_be_focused()
+    field.fill("Zebulon's <b>lander</b>.")
+    page.keyboard.press("Control+Enter")
+    expect(correct).to_be_focused()
+    found = search(page, "Zebulon")
+    expect(found.first.locator(".sr-says")).to_have_text("Zebulon's <b>lander</b>.")
+    expect(found.first.get_by_role("status")).to_have_text("in a person's words")
+    expect(found.first).to_contain_text("in its words: zebulon")
+    found.first.get_by_role("button", name="Correct").click()
+    page.keyboard.press("Control+a")
+    page.keyboard.press("Delete")
+    page.get_by_role("button", name="Save").click()
+    expect(found.first.get_by_role("status")).to_be_empty(timeout=15_000)
+    expect(found.first.locator(".sr-says")).not_to_be_empty()
+
+
+def test_only_photos_of_the_archive_can_be_reached(
+    page: Page, address: str, archived: Path
+) -> None:
+    for path in (archived / "cat.jpg", archived / "photos.db"):
+        reply = page.request.get(f"{address}/gradio_api/file={path}")
+        assert reply.status in (403, 404) and str(archived) not in reply.text()
+    found = search(page, "a cat")
+    hidden = archived / "cat.moved"
+    (archived / "cat.jpg").rename(hidden)
+    try:
+        found.first.get_by_role("button", name="Ask about cat.jpg").click()
+        alert = page.locator("#stage").get_by_role("alert")
+        expect(alert).to_contain_text("This photo is no longer where it was")
+        again = search(page, "the cat")
+        expect(again.first).to_contain_text("This photo is no longer where it was")
+        expect(again.first.get_by_role("button")).to_have_text(["Correct"])
+    finally:
+        hidden.rename(archived / "cat.jpg")
+
+
 def look_inside(page: Page) -> Locator:
     """Open the tab that looks inside, and give the colored text."""
     page.get_by_role("tab", name="Look inside").click()
@@ -671,8 +766,10 @@ def test_all_can_be_done_by_keyboard(page: Page) -> None:
     describe(page, lambda: choose(page, MAN))
     page.get_by_role("button", name="How it is written").click()
     expect(page.get_by_label("It starts with")).to_be_visible()
-    for tab in ("Describe", "Ask", "Look inside"):
+    for tab in ("Describe", "Ask", "Search", "Look inside"):
         page.get_by_role("tab", name=tab).click()
+        if tab == "Search":
+            search(page, "a cat")
         if tab == "Look inside":
             look_inside(page)
         page.evaluate("document.activeElement.blur(); scrollTo(0, 0)")
@@ -820,6 +917,10 @@ def walk(page: Page) -> Iterator[str]:
     page.get_by_role("button", name="Take the photo").wait_for()
     yield "camera"
     page.keyboard.press("Escape")
+    search(page, "a cat")
+    page.get_by_role("button", name="Conditions").click()
+    page.get_by_role("button", name=re.compile("^Correct")).first.click()
+    yield "found"
     page.get_by_role("tab", name="Describe").click()
     describe(page, lambda: fill(page, "must", ""))
     look_inside(page).focus()

@@ -68,6 +68,7 @@ WITH_GRADIO = {
     "captioner.folder",
     "captioner.page",
     "captioner.photo_column",
+    "captioner.search_tab",
     "rnn.page_tab",
     "shared.web.components",
     "shared.web.connections",

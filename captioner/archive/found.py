@@ -36,8 +36,8 @@ def say_why(record: Record) -> str:
     if record["words"]:
         reasons.append(f"in its words: {', '.join(record['words'])}")
     reasons += [f"{word} {prob:.0%}" for word, prob in record["concepts"].items()]
-    if record["likelihood"] is not None:
-        reasons.append(f"likelier by {record['likelihood']:.1f} nats")
+    if (gain := record["likelihood"]) is not None:
+        reasons.append(f"{'' if gain >= 0 else 'un'}likelier by {abs(gain):.1f} nats")
     else:
         reasons.append(f"score {record['score']:.2f}")
     return " · ".join(reasons)

@@ -27,6 +27,10 @@ QUALITY = 85  # of its JPEG; about 150 kB
 # A JPEG of about that size is its own preview. To make one takes 14 ms of a processor
 # where all that is done for a new photo of 1 megapixel took 60.
 SMALL, FEW = 1280, 400_000  # longer side, px; bytes
+PLAIN = {
+    "APP0",
+    "APP14",
+}  # parts that say nothing of when and where it was taken
 
 MOST_PIXELS = 52_000_000  # 8192 x 6144: what phones call 50 megapixels
 MANY_PIXELS = 13_000_000  # more take half a second to two, and up to 1 GB
@@ -261,7 +265,8 @@ def _is_preview(content: bytes) -> bool:
     if len(content) > FEW or not content.startswith(b"\xff\xd8\xff"):
         return False
     with Image.open(io.BytesIO(content), formats=("JPEG",)) as image:
-        return max(image.size) <= SMALL and image.mode in ("L", "RGB")
+        plain = {name for name, _ in getattr(image, "applist", ())} <= PLAIN
+        return plain and max(image.size) <= SMALL and image.mode in ("L", "RGB")
 
 
 def _shrink(source: ImageSource) -> bytes:

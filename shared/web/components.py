@@ -10,7 +10,7 @@ from typing import Any
 
 import gradio as gr
 
-from shared.vision.images import read_preview
+from shared.vision.images import ImageSource, read_preview
 from shared.web.shell import ASSETS
 from shared.web.shell import ASSETS_URL as MOUNTED
 
@@ -20,7 +20,7 @@ os.environ.setdefault("MPLBACKEND", "agg")
 
 ASSETS_URL = f".{MOUNTED}"  # from the page, wherever it is
 # The later ones use the first.
-SCRIPTS = ("page", "heat", "caption", "answers", "folder", "cells", "look")
+SCRIPTS = ("page", "heat", "caption", "answers", "folder", "found", "cells", "look")
 STYLES = ("page.css", "cells.css")
 HEAD = "".join(f'<script src="{ASSETS_URL}/{name}.js"></script>' for name in SCRIPTS)
 HELP = "{ trigger, watch, server, upload }"  # what Gradio lends a part of the page
@@ -155,13 +155,24 @@ def card_text(card: str) -> str:
 
 def previews(photos: Sequence[Path]) -> list[dict[str, str]]:
     """Give small pictures of photos, with their names."""
-    found = []
-    for photo in photos:
-        stored = io.BytesIO()
-        read_preview(photo, THUMBNAIL).save(stored, "JPEG", quality=80)
-        data = base64.b64encode(stored.getvalue()).decode()
-        found.append({"name": photo.stem, "preview": f"data:image/jpeg;base64,{data}"})
-    return found
+    return [
+        {"name": photo.stem, "preview": preview(photo, THUMBNAIL)} for photo in photos
+    ]
+
+
+def preview(photo: ImageSource, longest: int) -> str:
+    """Give a small picture of a photo as a `data:` URL, with nothing but its pixels.
+
+    Args:
+        longest: its longer side, px.
+
+    Raises:
+        AppError: if it cannot be read.
+    """
+    stored = io.BytesIO()
+    read_preview(photo, longest).save(stored, "JPEG", quality=80)
+    data = base64.b64encode(stored.getvalue()).decode()
+    return f"data:image/jpeg;base64,{data}"
 
 
 def model_choice(names: Sequence[str], elem_id: str) -> gr.Dropdown:

@@ -211,7 +211,7 @@ globalThis.sightread ??= (() => {
       stage.refuse(`${photo.name} has ${size} MB; photos of up to ${most} MB can be taken.`);
       return;
     }
-    if (selected("about-tab") || selected("look-tab")) tab("describe-tab").click();
+    if (["search-tab", "look-tab", "about-tab"].some(selected)) tab("describe-tab").click();
     const chosen = new DataTransfer();
     chosen.items.add(photo);
     stage.wait();
