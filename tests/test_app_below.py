@@ -9,6 +9,7 @@ import socket
 import subprocess
 import threading
 import time
+from functools import cache
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from importlib import util
 
@@ -220,42 +221,49 @@ def behind_nginx(target, strips, folder):
             nginx.terminate()
 
 
-WAYS = [("python", True), ("python", False), ("nginx", True)]
+# What is in front of the page, whether it strips the path, and whether there are users.
+WAYS = [("python", True, False), ("python", False, True), ("nginx", True, True)]
 
 
-@pytest.fixture(scope="module", params=[False, True], ids=["open", "guarded"])
-def target(request, tmp_path_factory):
-    """The page's own address, and the options of who may use it."""
-    folder = tmp_path_factory.mktemp("below")
-    options = ["--root-path", PATH]
-    if util.find_spec("mcp"):
-        options += ["--mcp"]
-    if request.param:
-        (folder / "users").write_text("ann:secret\n")
-        options += ["--auth", str(folder / "users")]
-    with serve_page(folder, *options) as (_, where):
-        assert where.endswith(f"{PATH}/")
-        yield where.removesuffix(f"{PATH}/"), request.param
+@pytest.fixture(scope="module")
+def pages(tmp_path_factory):
+    """Give the page's own address, by whether it has users."""
+    with contextlib.ExitStack() as stack:
+
+        @cache
+        def serve(guarded):
+            folder = tmp_path_factory.mktemp("below")
+            options = ["--root-path", PATH]
+            if util.find_spec("mcp"):
+                options += ["--mcp"]
+            if guarded:
+                (folder / "users").write_text("ann:secret\n")
+                options += ["--auth", str(folder / "users")]
+            _, where = stack.enter_context(serve_page(folder, *options))
+            assert where.endswith(f"{PATH}/")
+            return where.removesuffix(f"{PATH}/")
+
+        yield serve
 
 
 @pytest.fixture(
     scope="module",
     params=WAYS,
-    ids=lambda way: f"{way[0]}-{'strips' if way[1] else 'keeps'}",
+    ids=["python strips", "python keeps, guarded", "nginx strips, guarded"],
 )
-def address(request, target, tmp_path_factory):
-    """The address that visitors know."""
-    kind, strips = request.param
+def address(request, pages, tmp_path_factory):
+    """The address that visitors know, and whether the page has users."""
+    kind, strips, guarded = request.param
     if kind == "nginx" and not shutil.which("nginx"):
         pytest.skip("apt-get install nginx-light")
-    folder = tmp_path_factory.mktemp("proxy")
+    folder, page = tmp_path_factory.mktemp("proxy"), pages(guarded)
     behind = (
-        behind_nginx(target[0], strips, folder)
+        behind_nginx(page, strips, folder)
         if kind == "nginx"
-        else behind_python(target[0], strips)
+        else behind_python(page, strips)
     )
     with behind as where:
-        yield where, target[1]
+        yield where, guarded
 
 
 @pytest.mark.slow
