@@ -61,14 +61,14 @@ def main() -> None:
     print(describe_machine())
     own = [sys.executable, str(Path(__file__)), "--own"]
     sides = {"rnn train": own}
-    if torch := _find_torch():
+    if torch := find_torch():
         sides["torch.nn.LSTM"] = [torch, "-c", TORCH]
     else:
         print("PyTorch is not here (give --torch PYTHON): nothing to compare with.")
     seconds: dict[str, list[float]] = {name: [] for name in sides}
     for _ in range(TURNS):
         for name, command in sides.items():
-            seconds[name] += map(float, _output(command).split())
+            seconds[name] += map(float, output_of(command).split())
     print("| training | fastest | median | of PyTorch: fastest | median |")
     print("|---|---|---|---|---|")
     base = seconds.get("torch.nn.LSTM")
@@ -97,7 +97,7 @@ def _start() -> None:
         )
 
 
-def _find_torch() -> str:
+def find_torch() -> str:
     """Give an interpreter that has PyTorch; empty if there is none."""
     words = sys.argv[1:]
     python = words[1] if words[:1] == ["--torch"] and words[1:] else sys.executable
@@ -105,7 +105,8 @@ def _find_torch() -> str:
     return "" if found.returncode else python
 
 
-def _output(command: list[str]) -> str:
+def output_of(command: list[str]) -> str:
+    """Run a command, and give what it prints."""
     ended = subprocess.run(
         command, capture_output=True, text=True, check=True, env={**os.environ}
     )
