@@ -21,7 +21,7 @@ def load_model(
 
     >>> from captioner import load_model
     >>> print(load_model().describe("examples/cat.jpg"))
-    A cat is sitting on top of a tree.
+    A cat laying on top of a tree.
 
     Args:
         model: folder of a bundle, or several, which vote; None is the model that
