@@ -2,7 +2,6 @@
 
 import inspect
 import json
-import sqlite3
 from contextlib import closing
 
 import pytest
@@ -15,6 +14,7 @@ from shared.data.captions.rows import Row
 from shared.data.layouts import Layout, Layouts, by_name, itself
 from shared.data.reading import SPLITS, each_item, read_json
 from shared.errors import AppError
+from shared.files.sqlite import sqlite3
 from vqa import data as questions
 
 FITS, NAMED = by_name(r"caps_(?P<word>train|val)\.json", "train", "val")

@@ -1,11 +1,14 @@
 import os
-import sqlite3
+import subprocess
+import sys
 from contextlib import closing
 
 import pytest
+from conftest import ROOT
 
 from shared.errors import AppError
 from shared.files.databases import Kind, opened, transaction
+from shared.files.sqlite import sqlite3
 
 FIRST = "CREATE TABLE dogs (name TEXT); -- a remark;\nCREATE TABLE cats (name TEXT);\n"
 SECOND = "ALTER TABLE dogs ADD COLUMN age INTEGER;\nUPDATE dogs SET age = 3;\n"
@@ -164,3 +167,12 @@ def test_any_name_can_be_opened(tmp_path, name):
         pass
     assert (tmp_path / name).is_file()
     assert rows(tmp_path / name) == []
+
+
+def test_texts_are_searched_beside_tensorflow_whose_sqlite_cannot():
+    code = """
+import tensorflow
+from shared.files.sqlite import sqlite3
+sqlite3.connect(":memory:").execute("CREATE VIRTUAL TABLE t USING fts5(text)")
+"""
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT)

@@ -2,7 +2,6 @@
 
 import os
 import re
-import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -18,6 +17,7 @@ from shared.files.atomic import beside
 from shared.files.databases import transaction
 from shared.files.formats import Record, table
 from shared.files.journal import Journal
+from shared.files.sqlite import sqlite3
 
 LONGEST = 1000  # characters of a caption
 _HASH = re.compile(r"[0-9a-f]{8,64}", re.IGNORECASE)

@@ -1,7 +1,6 @@
 """Find photos of an archive: by a sentence, by a photo, those that show the same."""
 
 import math
-import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cached_property
@@ -18,6 +17,7 @@ from shared.bundles.runtimes import RuntimeName
 from shared.data.archive import ARCHIVE
 from shared.errors import AppError
 from shared.files.databases import explained, opened
+from shared.files.sqlite import sqlite3
 from shared.text.english import read_word
 from shared.text.vocabulary import split_words
 

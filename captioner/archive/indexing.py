@@ -1,7 +1,6 @@
 """What `captioner index` does: what is new among photos is captioned and kept."""
 
 import os
-import sqlite3
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from captioner.concepts import LIKELY, MOST
 from captioner.job import Captioning
 from shared.console.progress import counted, plain, progress_bar, say
 from shared.errors import AppError
+from shared.files.sqlite import sqlite3
 
 if TYPE_CHECKING:
     from captioner.photo_captioner import Looked, PhotoCaptioner

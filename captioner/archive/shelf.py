@@ -3,7 +3,6 @@
 import json
 import os
 import re
-import sqlite3
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -13,6 +12,7 @@ import numpy as np
 from captioner.archive.features import FORMAT
 from shared.concepts.words import concept_mentions, names_of, read_concepts
 from shared.errors import AppError
+from shared.files.sqlite import sqlite3
 from shared.text.vocabulary import split_words
 
 AT_ONCE = 500  # values in a statement

@@ -2,7 +2,6 @@
 
 import json
 import os
-import sqlite3
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -16,6 +15,7 @@ from captioner.archive.words import words_of
 from shared.data.archive import stored_path
 from shared.errors import AppError
 from shared.files.databases import transaction
+from shared.files.sqlite import sqlite3
 
 MOST_COPIES = 100  # of a photo that was moved, looked after at once
 

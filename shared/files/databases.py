@@ -1,7 +1,6 @@
 """SQLite databases: opened, brought up to date, and what goes wrong in a sentence."""
 
 import os
-import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -9,6 +8,7 @@ from typing import NamedTuple
 from urllib.parse import quote
 
 from shared.errors import AppError
+from shared.files.sqlite import sqlite3
 
 PATIENCE = 10.0  # seconds to wait for another process that is writing
 
@@ -87,7 +87,10 @@ def explained(path: Path, kind: Kind) -> Iterator[None]:
         for start, words in _TROUBLES.items():
             if name.startswith(start):
                 raise AppError(f"{path} {words.format(*kind)}") from error
-        raise AppError(f"{path} cannot be used: {error}.") from error
+        hint = ""
+        if "no such module" in str(error):  # see `shared.files.sqlite`
+            hint = " Import sqlite3 before TensorFlow, whose SQLite searches no texts."
+        raise AppError(f"{path} cannot be used: {error}.{hint}") from error
 
 
 _TROUBLES = {  # by the beginnings of SQLite's names for them
