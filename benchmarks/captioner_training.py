@@ -14,15 +14,12 @@ and of the medians.
 
 import sys
 import time
-from pathlib import Path
-from statistics import median
 
+from beside_torch import TAKEN, compare
 from photos import describe_machine
-from recurrent import find_torch, output_of
 
 PHOTOS, CAPTIONS, WORDS, REGIONS, FEATURES, VOCABULARY = 25, 5, 16, 49, 1280, 4000
 UNITS, EMBED, PROJECTED, ATTENTION = 512, 300, 384, 128
-TURNS, TAKEN = 3, 8  # processes of each side, and steps that are timed in each
 
 TORCH = f"""
 import time, torch
@@ -80,26 +77,8 @@ def main() -> None:
         _learn()
         return
     print(describe_machine())
-    sides = {"captioner train": [sys.executable, str(Path(__file__)), "--own"]}
-    if torch := find_torch():
-        sides["PyTorch, plainly"] = [torch, "-c", TORCH]
-    else:
-        print("PyTorch is not here (give --torch PYTHON): nothing to compare with.")
-    seconds: dict[str, list[float]] = {name: [] for name in sides}
-    for _ in range(TURNS):
-        for name, command in sides.items():
-            seconds[name] += map(float, output_of(command).split())
-    print("| training | fastest | median | of PyTorch: fastest | median |")
-    print("|---|---|---|---|---|")
-    base = seconds.get("PyTorch, plainly")
-    for name, took in seconds.items():
-        best, usual = (PHOTOS / of(took) for of in (min, median))
-        ratios = "| |"
-        if base:
-            ratios = (
-                f"{min(base) / min(took):.2f} | {median(base) / median(took):.2f} |"
-            )
-        print(f"| {name} | {best:.0f} photos/s | {usual:.0f} | {ratios}")
+    sides = "captioner train", "PyTorch, plainly"
+    compare(__file__, *sides, TORCH, PHOTOS, "photos/s")
 
 
 def _learn() -> None:

@@ -11,17 +11,14 @@ its first character, against importing TensorFlow. Both sides take turns, so tha
 minute of the machine slows them alike; ratios are of the fastest and of the medians.
 """
 
-import os
-import subprocess
 import sys
 import time
-from pathlib import Path
 from statistics import median
 
+from beside_torch import TAKEN, compare
 from photos import describe_machine, run
 
 UNITS, STREAMS, STEPS, SYMBOLS = 512, 64, 64, 87
-TURNS, TAKEN = 3, 8  # processes of each side, and steps that are timed in each
 SAMPLE = [sys.executable, "-m", "rnn", "sample", "--length", "1", "--seed", "1"]
 IMPORT = [sys.executable, "-c", "import tensorflow"]
 
@@ -59,27 +56,8 @@ def main() -> None:
         _learn()
         return
     print(describe_machine())
-    own = [sys.executable, str(Path(__file__)), "--own"]
-    sides = {"rnn train": own}
-    if torch := find_torch():
-        sides["torch.nn.LSTM"] = [torch, "-c", TORCH]
-    else:
-        print("PyTorch is not here (give --torch PYTHON): nothing to compare with.")
-    seconds: dict[str, list[float]] = {name: [] for name in sides}
-    for _ in range(TURNS):
-        for name, command in sides.items():
-            seconds[name] += map(float, output_of(command).split())
-    print("| training | fastest | median | of PyTorch: fastest | median |")
-    print("|---|---|---|---|---|")
-    base = seconds.get("torch.nn.LSTM")
-    for name, took in seconds.items():
-        best, usual = (STREAMS * STEPS / of(took) for of in (min, median))
-        ratios = "| |"
-        if base:
-            ratios = (
-                f"{min(base) / min(took):.2f} | {median(base) / median(took):.2f} |"
-            )
-        print(f"| {name} | {best:,.0f} characters/s | {usual:,.0f} | {ratios}")
+    count = STREAMS * STEPS
+    compare(__file__, "rnn train", "torch.nn.LSTM", TORCH, count, "characters/s")
     _start()
 
 
@@ -95,22 +73,6 @@ def _start() -> None:
             f"{name}: {min(each):.2f} s, {min(each) / min(base):.3f} of the import "
             f"(medians: {median(each) / median(base):.3f})"
         )
-
-
-def find_torch() -> str:
-    """Give an interpreter that has PyTorch; empty if there is none."""
-    words = sys.argv[1:]
-    python = words[1] if words[:1] == ["--torch"] and words[1:] else sys.executable
-    found = subprocess.run([python, "-c", "import torch"], capture_output=True)
-    return "" if found.returncode else python
-
-
-def output_of(command: list[str]) -> str:
-    """Run a command, and give what it prints."""
-    ended = subprocess.run(
-        command, capture_output=True, text=True, check=True, env={**os.environ}
-    )
-    return ended.stdout
 
 
 def _learn() -> None:

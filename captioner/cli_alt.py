@@ -49,9 +49,12 @@ def alt(
     from captioner.job import Captioning
     from shared.files.outputs import claim, write_file
 
-    changes = read_settings(settings or ())
     work = Captioning(
-        batch_size, 1, False, tuple(model or ()), runtime, changes, verbose
+        batch_size,
+        models=tuple(model or ()),
+        runtime=runtime,
+        changes=read_settings(settings or ()),
+        verbose=verbose,
     )
     work.settings()  # refuses what is impossible before pages are read
 

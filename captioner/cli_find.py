@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from captioner.options import Models
+from captioner.options import Database, Models
 from shared.console import options
 from shared.console.progress import counted, plain, say
 
@@ -14,7 +14,7 @@ from shared.console.progress import counted, plain, say
 
 
 def find(
-    db: Annotated[Path, typer.Option("--db", metavar="FILE", help="The archive.")],
+    db: Database,
     text: Annotated[
         str | None,
         typer.Argument(metavar="[TEXT]", help="What the photos show, in English."),
