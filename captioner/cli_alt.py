@@ -49,12 +49,9 @@ def alt(
     from captioner.job import Captioning
     from shared.files.outputs import claim, write_file
 
+    changes = read_settings(settings or ())
     work = Captioning(
-        batch_size,
-        models=tuple(model or ()),
-        runtime=runtime,
-        changes=read_settings(settings or ()),
-        verbose=verbose,
+        batch_size, 1, False, tuple(model or ()), runtime, changes, verbose
     )
     work.settings()  # refuses what is impossible before pages are read
 
