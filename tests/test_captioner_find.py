@@ -8,7 +8,7 @@ from archives import caption
 from conftest import ROOT, draw
 from PIL import Image
 
-from captioner.archive import finding, likeness, ranking
+from captioner.archive import finding, likeness, ranking, shelf
 from captioner.archive.features import (
     FORMAT,
     ODDS,
@@ -217,6 +217,35 @@ def test_a_persons_words_count_most(archive, finder):
     assert found.caption == "A dog in pink snow."
     with pytest.raises(AppError, match="no photo"):
         finder.find("zzz")
+
+
+def test_glances_are_those_of_the_photos_that_are_there(archive, monkeypatch):
+    rng = np.random.default_rng(0)
+    database, count = archive.database, 300
+    odds = rng.integers(0, 256, (count, 64), np.uint8)  # 0 and all other bytes
+    database.execute("DELETE FROM glances")
+    database.execute("UPDATE files SET vanished = 'now' WHERE photo = 3")
+    for number, row in enumerate(odds, start=5):
+        database.execute(
+            "INSERT INTO photos SELECT ?, ?, bytes, taken, latitude, longitude, "
+            "caption, log_prob, confidence, unsure, model, features, indexed "
+            "FROM photos WHERE id = 1",
+            (number, f"{number:064}"),
+        )
+        file = f"{number}.png", number, None if number % 3 else "now"
+        database.execute("INSERT INTO files VALUES (?, ?, 0, 0, NULL, ?)", file)
+        glance = number, 1, number / 7, row.tobytes(), b""
+        database.execute("INSERT INTO glances VALUES (?, ?, ?, ?, ?)", glance)
+    database.execute("UPDATE glances SET odds = x'00' WHERE photo = 10")
+    wanted = [n for n in range(5, count + 5) if n % 3 and n != 10]
+    for at_once in (1, 7, 4096):
+        monkeypatch.setattr(shelf, "AT_A_GLANCE", at_once)
+        found = shelf.read_glances(database, [1])
+        assert found.photos.tolist() == wanted
+        assert found.left_out == pytest.approx(np.array(wanted) / 7)
+        assert np.array_equal(found.odds, odds[np.array(wanted) - 5])
+    assert shelf.read_glances(database, [1], 1).photos.tolist() == [10]
+    assert shelf.read_glances(database, [2]).odds.shape == (0, 0)
 
 
 def test_conditions_leave_out(archive, finder):

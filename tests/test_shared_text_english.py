@@ -6,7 +6,9 @@ from pathlib import Path
 
 import pytest
 from conftest import MORE
+from lemminflect import getAllLemmas
 
+from shared.text import lexicon
 from shared.text.english import (
     forms,
     is_doubled_plural,
@@ -175,3 +177,11 @@ def test_the_lexicon_waits_until_it_is_needed():
         "assert not {'lemminflect', 'difflib', 'numpy'} & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_bases_are_those_of_the_lexicon():
+    lines, own = lexicon._read()
+    words = {line.split(",")[0] for line in lines[:: 1 if MORE else 20]} | {*own}
+    words |= {"okay", "cyclops", "saws", "seagulls", "", "é", "'m", "zzz"}
+    for word in filter(str.islower, words):
+        assert list(lexicon.bases_of(word).items()) == [*getAllLemmas(word).items()]

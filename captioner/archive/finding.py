@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
@@ -18,6 +19,7 @@ from shared.data.archive import ARCHIVE
 from shared.errors import AppError
 from shared.files.databases import explained, opened
 from shared.files.sqlite import sqlite3
+from shared.included import included_model
 from shared.text.english import read_word
 from shared.text.vocabulary import split_words
 
@@ -88,16 +90,23 @@ def open_archive(
         AppError: if there is none, it is damaged or holds no photos, or there is no
             such model or it did not caption them.
     """
-    from captioner.predict import SHIPPED, load_captioner
-
-    folders = ([model] if isinstance(model, Path) else list(model)) or [SHIPPED]
+    folders = [model] if isinstance(model, Path) else list(model)
+    folders = folders or [included_model("captioner")]
     path = Path(path)
     with opened(path, ARCHIVE) as database:
         # What one runtime remembers of a photo, the others can read.
         same = {identify(folders, name)["sha256"] for name in get_args(RuntimeName)}
         numbers = shelf.find_models(database, path, same)
-        captioner = captioner or load_captioner(folders, runtime=runtime)
-        yield Finder(database, path, captioner, numbers)
+        with ThreadPoolExecutor(1) as pool:  # the model comes while glances are read
+            loading = pool.submit(lambda: captioner or _load(folders, runtime))
+            glances = shelf.read_glances(database, numbers)
+        yield Finder(database, path, loading.result(), numbers, glances)
+
+
+def _load(folders: Sequence[Path], runtime: RuntimeName | None) -> "PhotoCaptioner":
+    from captioner.predict import load_captioner
+
+    return load_captioner(folders, runtime=runtime)
 
 
 class Finder:
@@ -110,6 +119,7 @@ class Finder:
         path: its file, for messages.
         captioner: the model that captioned its photos.
         models: the numbers that this has there.
+        glances: what was read of the photos; None reads them when they are needed.
     """
 
     def __init__(
@@ -118,8 +128,10 @@ class Finder:
         path: Path,
         captioner: "PhotoCaptioner",
         models: Sequence[int],
+        glances: shelf.Glances | None = None,
     ):
         self.captioner = captioner
+        self._read = glances
         self._database, self._path, self._models = database, path, models
 
     def find(
@@ -314,6 +326,8 @@ class Finder:
     @cached_property
     def _glances(self) -> shelf.Glances:
         concepts = len(self.captioner.concept_words)
+        if self._read and self._read.odds.shape[1] == concepts:
+            return self._read
         return shelf.read_glances(self._database, self._models, concepts)
 
     def _show(self, ranked: Ranked, top: int) -> Iterator[tuple[int, Found, str]]:

@@ -16,6 +16,7 @@ from shared.files.sqlite import sqlite3
 from shared.text.vocabulary import split_words
 
 AT_ONCE = 500  # values in a statement
+AT_A_GLANCE = 4096  # photos of which glances are read by a statement
 _SINCE = re.compile(r"\d{4}(-\d\d(-\d\d)?)?")
 
 
@@ -115,27 +116,43 @@ def count_others(database: sqlite3.Connection, models: Sequence[int]) -> int:
 
 
 def read_glances(
-    database: sqlite3.Connection, models: Sequence[int], concepts: int
+    database: sqlite3.Connection, models: Sequence[int], concepts: int | None = None
 ) -> Glances:
     """Read the glances of all photos that are there.
 
+    Many are read by one statement, which keeps other threads from nothing.
+
     Args:
         models: numbers of the one that captioned them.
-        concepts: C.
+        concepts: C; None is as many as the first of them has.
     """
-    rows = _tuples(
-        database,
-        "SELECT photo, left_out, odds FROM glances "
-        f"WHERE model IN ({_places(models)}) AND length(odds) = ? "
-        "AND photo IN (SELECT photo FROM files WHERE vanished IS NULL) ORDER BY photo",
-        (*models, concepts),
-    ).fetchall()
-    photos, left_out, odds = zip(*rows, strict=True) if rows else ((), (), ())
-    return Glances(
-        np.array(photos, np.int64),
-        np.array(left_out, np.float32),
-        np.frombuffer(b"".join(odds), np.uint8).reshape(len(rows), concepts),
+    if concepts is None:
+        sql = f"SELECT length(odds) FROM glances WHERE model IN ({_places(models)})"
+        (concepts,) = database.execute(sql, models).fetchone() or (0,)
+    sql = (
+        "SELECT max(photo), group_concat(photo), group_concat(left_out), "
+        "CAST(group_concat(odds, '') AS BLOB) FROM (SELECT * FROM glances "
+        f"WHERE photo > ? AND model IN ({_places(models)}) AND length(odds) = ? "
+        "AND EXISTS (SELECT 1 FROM files WHERE photo = glances.photo "
+        f"AND vanished IS NULL) ORDER BY photo LIMIT {AT_A_GLANCE})"
     )
+    photos, left_out, odds = [""], [""], [b""]
+    last = -1
+    while last is not None:
+        values = (last, *models, concepts)
+        last, *some = _tuples(database, sql, values).fetchone()
+        for found, part in zip((photos, left_out, odds), some, strict=True):
+            found.append(part or found[0])
+    numbers = _to_array(photos, np.int64)
+    return Glances(
+        numbers,
+        _to_array(left_out, np.float32),
+        np.frombuffer(b"".join(odds), np.uint8).reshape(len(numbers), concepts),
+    )
+
+
+def _to_array(parts: Iterable[str], dtype: type) -> np.ndarray:
+    return np.fromstring(",".join(filter(None, parts)), dtype, sep=",")
 
 
 def read_outlines(database: sqlite3.Connection, photos: np.ndarray) -> np.ndarray:
