@@ -136,13 +136,17 @@ def read_glances(
         "AND EXISTS (SELECT 1 FROM files WHERE photo = glances.photo "
         f"AND vanished IS NULL) ORDER BY photo LIMIT {AT_A_GLANCE})"
     )
-    photos, left_out, odds = [""], [""], [b""]
+    photos: list[str] = []
+    left_out: list[str] = []
+    odds: list[bytes] = []
     last = -1
     while last is not None:
         values = (last, *models, concepts)
         last, *some = _tuples(database, sql, values).fetchone()
-        for found, part in zip((photos, left_out, odds), some, strict=True):
-            found.append(part or found[0])
+        if last is not None:
+            photos.append(some[0])
+            left_out.append(some[1])
+            odds.append(some[2])
     numbers = _to_array(photos, np.int64)
     return Glances(
         numbers,
@@ -152,7 +156,7 @@ def read_glances(
 
 
 def _to_array(parts: Iterable[str], dtype: type) -> np.ndarray:
-    return np.fromstring(",".join(filter(None, parts)), dtype, sep=",")
+    return np.fromstring(",".join(parts), dtype, sep=",")
 
 
 def read_outlines(database: sqlite3.Connection, photos: np.ndarray) -> np.ndarray:
