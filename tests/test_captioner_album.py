@@ -1,5 +1,6 @@
 import hashlib
 import io
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -11,7 +12,7 @@ from conftest import draw
 from PIL import Image
 
 from captioner import demo_page
-from captioner.archive import album, finding
+from captioner.archive import album, finding, keeping
 from captioner.archive.album import GONE, UNKNOWN, Album, find_captioner
 from captioner.demo_page import Settings
 from captioner.search_tab import SearchTab
@@ -48,6 +49,31 @@ def refused(act, *given):
 
 def numbers(shown):
     return [one.photo for one in shown]
+
+
+def test_glances_are_read_again_only_if_the_archive_changes(kept, archive, monkeypatch):
+    read, times = keeping.read_glances, []
+
+    def count(*given):
+        times.append(given)
+        return read(*given)
+
+    monkeypatch.setattr(keeping, "read_glances", count)
+    with ThreadPoolExecutor(8) as pool:  # as visitors of the page come
+        found = list(pool.map(lambda _: numbers(kept.find("a dog", 2, ())), range(16)))
+    assert found == [found[0]] * 16 and len(times) == 1
+    kept.describe(1, "Rex.")  # by a connection of its own
+    archive.database.execute("UPDATE files SET vanished = 'now' WHERE photo = 4")
+    assert 4 in found[0] and 4 not in numbers(kept.find("a dog", 2, ()))
+    assert len(times) == 2
+    whole = archive.path.with_name("copy.db")
+    archive.database.execute("UPDATE files SET vanished = NULL")
+    archive.database.execute("VACUUM INTO ?", (str(whole),))
+    for odd in ("-wal", "-shm"):
+        archive.path.with_name(f"a.db{odd}").unlink()
+    whole.replace(archive.path)  # another file, as of a backup that is put back
+    assert 4 in numbers(kept.find("a dog", 2, ()))
+    assert len(times) == 3
 
 
 def test_photos_are_found_by_their_numbers(kept, archive):

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 from captioner.archive import shelf
 from captioner.archive.editing import write_edit
 from captioner.archive.finding import Finder, Found
+from captioner.archive.keeping import Kept
 from captioner.archive.looking import look_up
 from captioner.photo_captioner import PhotoCaptioner
 from shared.bundles.runtimes import identify_models
@@ -38,6 +39,8 @@ class Shown(NamedTuple):
 class Album:
     """An archive as the page has it; each call opens it anew, so that it is up to date.
 
+    What all photos are first judged by is kept as long as nobody writes.
+
     Args:
         path: its file.
         captioner: the model that captioned its photos.
@@ -50,6 +53,7 @@ class Album:
     ):
         self._path = path.absolute()
         self._captioner, self._sha256 = captioner, sha256
+        self._kept = Kept(self._path)
         self.is_open = is_open
 
     def find(self, text: str, top: int, without: Sequence[str]) -> list[Shown]:
@@ -118,8 +122,10 @@ class Album:
     def _ask(self, search: Callable[[Finder], list[Found]]) -> list[Shown]:
         """Search, and number what is found."""
         with self._explained(), opened(self._path, ARCHIVE) as database:
-            models = shelf.find_models(database, self._path, self._sha256)
-            found = search(Finder(database, self._path, self._captioner, models))
+            models = shelf.find_models(database, self._path, {self._sha256})
+            glances = self._kept.read(models)
+            finder = Finder(database, self._path, self._captioner, models, glances)
+            found = search(finder)
             sql = "SELECT photo FROM files WHERE path = ?"
             rows = (
                 (database.execute(sql, (stored_path(one.path),)).fetchone(), one)
@@ -178,7 +184,7 @@ def find_captioner(path: Path, folders: Sequence[Path]) -> tuple[int, str]:
         for place, folder in enumerate(folders):
             model = identify_models([folder], None, EXPORT)["model"]["sha256"]
             try:
-                shelf.find_models(database, path, model)
+                shelf.find_models(database, path, {model})
             except AppError as error:
                 refused = error
             else:

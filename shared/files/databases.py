@@ -137,7 +137,10 @@ def _connect(path: Path, write: bool) -> sqlite3.Connection:
     if not (write or os.access(path.parent, os.W_OK) or log.exists()):
         options += "&immutable=1"  # nobody can write there, not even whom to wait for
     name = f"file:{quote(os.fsencode(path.absolute()))}?{options}"
-    return sqlite3.connect(name, PATIENCE, uri=True, isolation_level=None)
+    # Threads may share it, one at a time; that is up to them.
+    return sqlite3.connect(
+        name, PATIENCE, uri=True, isolation_level=None, check_same_thread=False
+    )
 
 
 def _check_version(
