@@ -64,11 +64,14 @@ class Ranked(NamedTuple):
         photos: int64 (N,), their numbers.
         scores: float32 (N,).
         likelihoods: of those that the decoder has read, see `Found.likelihood`.
+        fits: bool (N,), whether anything tells that it shows what is sought: a word, a
+            concept, or a likelihood above that of photos in general.
     """
 
     photos: np.ndarray
     scores: np.ndarray
     likelihoods: Mapping[int, float]
+    fits: np.ndarray
 
 
 @contextmanager
@@ -145,7 +148,7 @@ class Finder:
 
         Args:
             text: in English. What looks like SQL or a search language is text, too.
-            top: how many, at least 1.
+            top: how many at most, at least 1.
             without: words for what must not be there.
             since: a year, month or day, 2019-07-14; only photos taken then or later.
 
@@ -158,7 +161,7 @@ class Finder:
             text, self.captioner.vocabulary, self.captioner.concept_words
         )
         ranked = self.rank(query, without, since)
-        if not len(ranked.photos):
+        if not ranked.fits.any():
             raise AppError(
                 f"{self._path}: no photo is found by {text[:80]!r}. Say it in English, "
                 "in other words, or with fewer conditions."
@@ -169,7 +172,9 @@ class Finder:
                 concepts=self._probs(query, photo),
                 likelihood=ranked.likelihoods.get(photo),
             )
-            for photo, found, words in self._show(ranked, top)
+            for photo, found, words in self._show(
+                ranked.photos[ranked.fits], ranked.scores[ranked.fits], top
+            )
         ]
 
     def like(
@@ -202,8 +207,7 @@ class Finder:
             regions = self._regions(order, wanted.memory)
             scores = (scores[order] + regions[1:] @ regions[0]) / 2
             best = np.argsort(-scores, kind="stable")
-            ranked = Ranked(glances.photos[order][best], scores[best], {})
-            found = self._show(ranked, top + 1)
+            found = self._show(glances.photos[order][best], scores[best], top + 1)
         here = photo.absolute()
         others = [one for _, one, _ in found if one.path != here][:top]
         if not others:
@@ -229,8 +233,8 @@ class Finder:
             outlines = shelf.read_outlines(self._database, photos)
             groups = []
             for group in likeness.find_same(outlines):
-                ranked = Ranked(photos[group], np.ones(len(group)), {})
-                groups.append([one for _, one, _ in self._show(ranked, len(group))])
+                alike = self._show(photos[group], np.ones(len(group)), len(group))
+                groups.append([one for _, one, _ in alike])
         return [group for group in groups if len(group) > 1]
 
     def count_others(self) -> int:
@@ -260,6 +264,7 @@ class Finder:
             edited = shelf.match(self._database, words, "edit")
             scores = ranking.judge(query, glances.odds, glances.left_out)
             scores += TEXT * glances.spread(points) + EDIT * glances.spread(edited)
+            fits = ranking.shows(query, glances.odds) | glances.mark(points)
             places = np.flatnonzero(self._allowed(without, since))
             if not (query.named or points) and (len(places) > READ or not query.tokens):
                 places = places[:0]  # nothing tells for which of them to read it
@@ -268,11 +273,12 @@ class Finder:
             gains = self._gains(query, best)
         scores[best] += LIKELIHOOD * gains
         scores[rest] += LIKELIHOOD * gains.min(initial=0)
+        fits[best] |= gains > 0
         best = best[np.argsort(-scores[best], kind="stable")]
         read = glances.photos[order[:READ]].tolist() if query.tokens else []
         order = np.concatenate([best, rest])
         likelihoods = dict(zip(read, gains.round(4).tolist(), strict=False))
-        return Ranked(glances.photos[order], scores[order], likelihoods)
+        return Ranked(glances.photos[order], scores[order], likelihoods, fits[order])
 
     def _gains(self, query: Query, best: np.ndarray) -> np.ndarray:
         """Let the decoder read a sentence for some photos, and for photos in general.
@@ -330,11 +336,13 @@ class Finder:
             return self._read
         return shelf.read_glances(self._database, self._models, concepts)
 
-    def _show(self, ranked: Ranked, top: int) -> Iterator[tuple[int, Found, str]]:
-        """Yield the best: number, what is shown, and the words that are searched."""
-        photos = ranked.photos[:top].tolist()
-        entries = shelf.read_entries(self._database, photos)
-        for photo, score in zip(photos, ranked.scores.tolist(), strict=False):
+    def _show(
+        self, photos: np.ndarray, scores: np.ndarray, top: int
+    ) -> Iterator[tuple[int, Found, str]]:
+        """Yield the first: number, what is shown, and the words that are searched."""
+        first = photos[:top].tolist()
+        entries = shelf.read_entries(self._database, first)
+        for photo, score in zip(first, scores.tolist(), strict=False):
             if photo in entries:  # and has not vanished since
                 path, caption, by_person, words = entries[photo]
                 yield photo, Found(path, caption, by_person, round(score, 4)), words

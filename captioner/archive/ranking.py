@@ -39,6 +39,7 @@ if TYPE_CHECKING:
 BROADER, LEFT_OUT, LIKELIHOOD = 0.6, 0.9, 2.0
 WORDS, TOKENS = 200, 30  # of a query, that are looked for, and that the decoder reads
 WHOLE = 8  # words of a sentence that says as much as captions do
+SHOWN = -2.2  # least log-odds of what a photo may show: a caption in 10 mentions it
 AT_ONCE = 64  # photos for which the decoder reads
 
 # fmt: off
@@ -119,6 +120,21 @@ def judge(query: Query, odds: np.ndarray, left_out: np.ndarray) -> np.ndarray:
             for concept in concepts:
                 found += weight * ODDS[odds[:, concept]]
         found -= LEFT_OUT * min(1.0, len(query.words) / WHOLE) * left_out
+    return found
+
+
+def shows(query: Query, odds: np.ndarray) -> np.ndarray:
+    """Tell which photos seem to show anything that the sentence names.
+
+    Args:
+        query, odds: see `judge`.
+
+    Returns:
+        bool (N,).
+    """
+    found = np.zeros(len(odds), bool)
+    for concept in query.named:
+        found |= ODDS[odds[:, concept]] >= SHOWN
     return found
 
 
