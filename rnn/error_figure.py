@@ -6,7 +6,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from rnn.error_tables import distance, show
-from rnn.errors import LONG, NET, PAPER_NOTE, PAPER_SHARES, ErrorReport
+from rnn.errors import LONG, NET, ErrorReport
 from shared.runs.figures import save_figure
 
 COLOURS = {  # of the kinds of oracle
@@ -45,19 +45,9 @@ def _draw_shares(report: ErrorReport, axes: Axes) -> None:
         xlabel="share of the errors; each has what those above it left",
         title=f"{report.errors[NET]:,} errors in {report.judged:,} {report.unit}",
     )
-    legend = []
-    for kind, errors in kinds.items():
-        paper = f", paper {PAPER_SHARES[kind]:.0%}" if kind in PAPER_SHARES else ""
-        legend.append(f"{kind}: {errors / total:.1%}{paper}")
+    legend = [f"{kind}: {errors / total:.1%}" for kind, errors in kinds.items()]
     handles = [axes.barh(0, 0, color=COLOURS[kind]) for kind in kinds]
-    axes.legend(
-        handles,
-        legend,
-        loc="center right",
-        fontsize=9,
-        title=f"paper: {PAPER_NOTE}",
-        title_fontsize=8,
-    )
+    axes.legend(handles, legend, loc="center right", fontsize=9)
 
 
 def _draw_overlap(report: ErrorReport, axes: Axes) -> None:

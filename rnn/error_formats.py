@@ -7,13 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from rnn.error_tables import Table, make_tables
-from rnn.errors import (
-    PAPER,
-    PAPER_ERRORS,
-    PAPER_NOTE,
-    PAPER_SHARES,
-    ErrorReport,
-)
+from rnn.errors import PAPER, ErrorReport
 from shared.files.atomic import writing
 
 ENDINGS = (".html", ".json", ".png")
@@ -54,13 +48,7 @@ def as_json(report: ErrorReport, title: str) -> dict[str, Any]:
         return [spell(part) for part in value] if isinstance(value, list) else value
 
     found = {key: value for key, value in spell(report).items() if key != "shown"}
-    paper = {
-        "source": PAPER,
-        "note": PAPER_NOTE,
-        "errors": PAPER_ERRORS,
-        "shares": PAPER_SHARES,
-    }
-    return {"title": title, **found, "paper": paper}
+    return {"title": title, **found, "method": PAPER}
 
 
 def as_text(report: ErrorReport) -> str:

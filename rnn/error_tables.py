@@ -5,15 +5,7 @@ from itertools import groupby
 from typing import NamedTuple
 
 from rnn.braces import Closing
-from rnn.errors import (
-    LONG,
-    NET,
-    PAPER,
-    PAPER_ERRORS,
-    PAPER_NOTE,
-    PAPER_SHARES,
-    ErrorReport,
-)
+from rnn.errors import LONG, NET, PAPER, ErrorReport
 from shared.console.progress import plain
 
 PAIRS = ("number", NET, LONG)
@@ -92,18 +84,15 @@ def _share_table(report: ErrorReport) -> Table:
     widest = max(kinds.values())
     rows = []
     for kind, shares in groupby(report.shares, key=lambda share: share.kind):
-        paper = f"{PAPER_SHARES[kind]:.0%}" if kind in PAPER_SHARES else ""
-        parts = [(s.name, s.errors, "", False) for s in shares if s.name]
-        for name, errors, beside, is_sum in [(kind, kinds[kind], paper, True), *parts]:
-            cells = (name, _percent(errors, total), beside)
+        parts = [(s.name, s.errors, False) for s in shares if s.name]
+        for name, errors, is_sum in [(kind, kinds[kind], True), *parts]:
+            cells = (name, _percent(errors, total))
             rows.append(Row(cells, ((kind, errors / widest),), is_sum))
     return Table(
         title,
         f"The net makes {total:,}. Each oracle takes away those that it would have "
-        f"known, of what the ones before it left. Beside them is what {PAPER} found "
-        f"for their best LSTM on War and Peace, with {PAPER_ERRORS:.0%} errors "
-        f"({PAPER_NOTE}).",
-        ("oracle", "share", "paper"),
+        f"known, of what the ones before it left; after {PAPER}.",
+        ("oracle", "share"),
         rows,
         "share of the errors",
     )

@@ -16,15 +16,6 @@ COMPARED = 16  # symbols that are shown with both models' probabilities
 PASSAGE = 3000  # symbols of the text that are shown with their errors
 
 PAPER = "Karpathy, Johnson & Fei-Fei 2016 (arXiv:1506.02078)"
-# These are quoted from memory, and say so wherever they are shown.
-PAPER_NOTE = "quoted from memory, not checked"
-PAPER_ERRORS = 0.42  # of the characters of War and Peace, by its best LSTM
-PAPER_SHARES = {  # of these errors, by the kind of oracle; section 4.4
-    "n-gram": 0.18,
-    "memory": 0.06,
-    "rare word": 0.09,
-    "word start": 0.37,
-}
 
 
 class Text(NamedTuple):
