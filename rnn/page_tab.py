@@ -108,7 +108,9 @@ class LookTab:
             worth=WORTH,
         )
         inside.select(turns.taking(self._look), captioner, inside, **QUIETLY)
-        goes_on = component("showGoesOn", elem_id="goes-on", hottest=HOTTEST)
+        goes_on = component(
+            "showGoesOn", elem_id="goes-on", hottest=HOTTEST, seeds=MOST_SEED
+        )
         goes_on.select(turns.taking(self._write), None, goes_on, **QUIETLY)
 
     def _look(

@@ -666,28 +666,53 @@ def test_a_text_is_colored_as_it_is_typed(page: Page) -> None:
 def test_the_model_goes_on_with_the_text(page: Page) -> None:
     look_inside(page)
     written, slider = page.locator(".sr-goes-on"), page.get_by_label("Temperature")
+    done = page.locator(".sr-goes-on[aria-busy=false]")
     expect(written).to_contain_text(re.compile(r"in French\. .{9}", re.DOTALL))
+    expect(done).to_be_visible()
     first = written.inner_text()
-    seed = page.locator("#goes-on").get_by_text("Seed")
-    drawn = seed.inner_text()
+    seed = page.get_by_label("Seed")
+    drawn = seed.input_value()
     slider.focus()
     for _ in range(20):
         slider.press("ArrowRight")
     expect(written).not_to_have_text(first)
-    expect(seed).to_have_text(drawn)
+    expect(seed).to_have_value(drawn)
     for _ in range(20):
         slider.press("ArrowLeft")
     expect(written).to_have_text(first, use_inner_text=True)  # the same seed again
     page.get_by_role("button", name="Write another").click()
-    expect(written).not_to_have_text(first)
-    expect(seed).not_to_have_text(drawn)
+    expect(done).not_to_have_text(first)
+    expect(seed).not_to_have_value(drawn)
+    seed.fill("")
+    alert = page.locator("#goes-on").get_by_role("alert")
+    expect(alert).to_contain_text("The seed is a whole number")
+    seed.fill(drawn)
+    expect(done).to_have_text(first, use_inner_text=True)
     field = page.get_by_label("Text", exact=True)
     field.fill("Prince Andrew ")
     expect(written).to_contain_text(re.compile(r"^Prince Andrew .{9}", re.DOTALL))
     field.fill("naïve")
-    alert = page.locator("#goes-on").get_by_role("alert")
     expect(alert).to_contain_text("The text has characters that the model does not")
     expect(written).to_be_hidden()
+
+
+def test_what_is_written_appears_letter_by_letter(page: Page) -> None:
+    page.evaluate(
+        """() => {
+          globalThis.lengths = [];
+          new MutationObserver(() => {
+            const shown = document.querySelector(".sr-goes-on");
+            if (shown) lengths.push(shown.lastChild.data.length);
+          }).observe(document.body, { characterData: true, subtree: true });
+        }"""
+    )
+    look_inside(page)
+    done = page.locator(".sr-goes-on[aria-busy=false]")
+    expect(done).to_be_visible()
+    lengths = page.evaluate("lengths")
+    assert lengths == sorted(lengths)
+    assert lengths[-1] == 300
+    assert len(set(lengths)) > 10
 
 
 def test_the_cells_that_wrote_the_caption_are_shown(page: Page) -> None:

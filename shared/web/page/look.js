@@ -10,7 +10,8 @@ Object.assign(
     const PAUSE = 200; // ms without a key after which a text is read
     const LATE = 10000; // ms after which an answer is waited for no longer
     const TAIL = 80; // letters of the text before what is written
-    const SEEDS = 1e6;
+    const SEEDS = 1e6; // that are drawn here; others can be typed
+    const LETTER = 6; // ms until the next letter of what is written
 
     // What both halves of the tab are about; `listeners` hear when it changes.
     const inside = { text: "", model: null, ofCaption: false, listeners: [] };
@@ -316,34 +317,65 @@ Object.assign(
 
     // ---- how it goes on
 
+    // A text that appears letter by letter. What it shares with the one before stays.
+    class Writing {
+      constructor() {
+        this.before = html`<span class="sr-before"></span>`;
+        this.letters = document.createTextNode("");
+        this.root = html`<p class="sr-goes-on">${this.before}</p>`;
+        this.root.append(this.letters);
+      }
+
+      show(before, written) {
+        const all = [...written]; // no half of a character
+        const shown = this.before.textContent === before ? [...this.letters.data] : [];
+        const differs = all.findIndex((letter, at) => letter !== shown[at]);
+        const kept = differs < 0 ? all.length : differs;
+        const still = matchMedia("(prefers-reduced-motion: reduce)").matches;
+        const [since, step] = [performance.now(), still ? 0 : LETTER];
+        this.before.textContent = before;
+        cancelAnimationFrame(this.frame);
+        const draw = () => {
+          const count = step ? kept + Math.floor((performance.now() - since) / step) : all.length;
+          this.letters.data = all.slice(0, count).join("");
+          this.root.ariaBusy = String(count < all.length);
+          if (count < all.length) this.frame = requestAnimationFrame(draw);
+        };
+        draw();
+      }
+    }
+
     function showGoesOn(element, props, { trigger, watch }) {
       const { ask, answered, drop } = asking(trigger);
       const slider = make("input", {
         ...{ type: "range", id: "sr-heat", min: 0, max: props.hottest, step: 0.05, value: 0.6 },
       });
       const heat = html`<output for="sr-heat"></output>`;
-      const text = html`<p class="sr-goes-on"></p>`;
+      const writing = new Writing();
       const said = html`<span class="sr-hidden" role="status"></span>`;
       const trouble = html`<div></div>`;
-      const seedShown = html`<span class="sr-note"></span>`;
-      let seed = Math.floor(SEEDS * Math.random());
+      const draw = () => Math.floor(SEEDS * Math.random());
+      const seed = make("input", {
+        ...{ type: "number", id: "sr-seed", min: 0, max: props.seeds, step: 1, value: draw() },
+      });
       let wanted = false; // to be read aloud
       const again = (pause = 0) => {
         root.hidden = inside.ofCaption;
         heat.textContent = slider.valueAsNumber.toFixed(2);
-        seedShown.textContent = `Seed ${seed}`;
         if (root.hidden || !inside.model) {
           drop();
           return;
         }
         const { text, model } = inside;
-        ask({ text, model, temperature: slider.valueAsNumber, seed }, pause);
+        const how = { temperature: slider.valueAsNumber, seed: seed.valueAsNumber };
+        ask({ text, model, ...how }, pause);
       };
       const another = button("Write another", () => {
-        seed = Math.floor(SEEDS * Math.random());
+        seed.value = draw();
         wanted = true;
         again();
       });
+      seed.addEventListener("input", () => again(PAUSE));
       slider.addEventListener("input", () => again(PAUSE / 2));
       const root = html`<section class="sr-on" aria-labelledby="sr-on-head">
         <h2 id="sr-on-head">How the model goes on</h2>
@@ -352,9 +384,10 @@ Object.assign(
           what is likeliest, a high one dares more.
         </p>
         <div class="sr-actions">
-          <label for="sr-heat">Temperature</label>${slider}${heat}${another}${seedShown}
+          <label for="sr-heat">Temperature</label>${slider}${heat}
+          <label for="sr-seed">Seed</label>${seed}${another}
         </div>
-        ${said}${trouble}${text}
+        ${said}${trouble}${writing.root}
       </section>`;
       element.append(root);
       watch("value", () => {
@@ -362,11 +395,11 @@ Object.assign(
         const value = props.value;
         if (!value) return;
         trouble.replaceChildren(...(value.problem ? [problem(value.problem)] : []));
-        text.hidden = Boolean(value.problem);
+        writing.root.hidden = Boolean(value.problem);
         if (value.problem) return;
         const before = value.prime.slice(-TAIL);
         const cut = before.length < value.prime.length ? "…" : "";
-        text.replaceChildren(html`<span class="sr-before">${cut + before}</span>`, value.written);
+        writing.show(cut + before, value.written);
         said.textContent = wanted ? value.written : "";
         wanted = false;
       });
