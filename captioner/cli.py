@@ -24,6 +24,7 @@ from captioner.options import (
     WriteMetadata,
     XmpSidecar,
     find_photos_of,
+    metadata_rules,
     read_length_penalty,
     read_settings,
 )
@@ -198,11 +199,9 @@ def caption(
         raise typer.BadParameter("--engine ray writes no --sidecar")
     if in_parts and write_metadata:
         raise typer.BadParameter("--engine ray writes nothing into photos")
-    if not write_metadata and (xmp_sidecar or replace_descriptions or keep_times):
-        raise typer.BadParameter(
-            "--xmp-sidecar, --replace-descriptions and --keep-times are about "
-            "--write-metadata: add that"
-        )
+    inside = metadata_rules(
+        write_metadata, xmp_sidecar, replace_descriptions, keep_times
+    )
     if details and not in_parts and (not output or output.suffix.lower() != ".jsonl"):
         raise typer.BadParameter("--details needs an --output that ends in .jsonl")
     from captioner.job import Captioning
@@ -238,13 +237,7 @@ def caption(
         if write_metadata:
             from captioner.metadata.target import Described
 
-            keep = Described(
-                photos,
-                target or file,
-                replace=replace_descriptions,
-                sidecar=xmp_sidecar,
-                keep_times=keep_times,
-            )
+            keep = Described(photos, target or file, **inside)
         job = Job(photos, work, keep)
     job.run()
     if job.errors:

@@ -1,5 +1,7 @@
 """Commands about an archive of photos."""
 
+from collections import Counter
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -8,12 +10,17 @@ import typer
 from captioner.options import (
     BatchSize,
     Database,
+    KeepTimes,
     Models,
     Null,
     Paths,
     Recursive,
+    ReplaceDescriptions,
     Settings,
+    WriteMetadata,
+    XmpSidecar,
     find_photos_of,
+    metadata_rules,
     read_settings,
 )
 from shared.console import options
@@ -21,6 +28,7 @@ from shared.console.progress import counted, plain, say
 
 if TYPE_CHECKING:
     from captioner.archive.editing import Edits
+    from shared.files.sqlite import sqlite3
 
 # Heavy imports wait inside the commands: --help takes a tenth of a second.
 
@@ -116,13 +124,23 @@ def edit(
             "caption`.",
         ),
     ] = None,
+    write_metadata: WriteMetadata = False,
+    xmp_sidecar: XmpSidecar = False,
+    replace_descriptions: ReplaceDescriptions = False,
+    keep_times: KeepTimes = False,
 ) -> None:
     """Describe photos of an archive in your own words.
 
     No later run replaces them; they are shown and searched instead of the model's, and
-    `captioner train --from included --data FILE` learns from them. Without anything
-    else, prints `path<TAB>caption` of all photos that people described.
+    `captioner train --from included --data FILE` learns from them. Without PHOTO and
+    --from, prints `path<TAB>caption` of all photos that people described.
+    --write-metadata also puts the words into the photos that are described, or listed.
     """
+    inside = metadata_rules(
+        write_metadata, xmp_sidecar, replace_descriptions, keep_times
+    )
+    if write_metadata and (remove or output):
+        raise typer.BadParameter("--write-metadata goes with words for photos")
     said = caption is not None or remove
     ways = [photo is not None, output is not None, source is not None]
     if sum(ways) > 1 or (photo is not None) != said or (caption and remove):
@@ -143,7 +161,8 @@ def edit(
         ):
             write_file(output, editing.list_library(database), editing.SHEET)
         return
-    with opened(db, ARCHIVE, write=any(ways)) as database:
+    with opened(db, ARCHIVE, write=any(ways) or write_metadata) as database:
+        changed: Mapping[int, str]
         if photo is not None:
             found = editing.find_photo(database, photo)
             if found is None:
@@ -151,19 +170,42 @@ def edit(
                     f"{photo} is no photo of {db}. Add it with `captioner index`, or "
                     "give 8 digits of its SHA-256, or more."
                 )
+            changed = {found: editing.words_of_person(database, found)}
             editing.write_edit(database, found, caption)
         elif source:
-            _say_edits(editing.read_edits(database, source), source, db)
+            edits = editing.read_edits(database, source)
+            _say_edits(edits, source, db)
+            changed = edits.changed
         else:
-            for path, text in editing.list_edits(database):
+            listed = list(editing.list_edits(database))
+            for _, path, text in listed:
                 print(f"{plain(path)}\t{plain(text)}")
+            changed = {number: "" for number, *_ in listed}
+        if write_metadata:
+            _put_into_photos(database, changed, inside)
+
+
+def _put_into_photos(
+    database: "sqlite3.Connection", changed: Mapping[int, str], rules: dict[str, bool]
+) -> None:
+    """Put words of people into photos, and say what is left."""
+    from captioner.archive.describing import describe_photos
+    from captioner.metadata.target import say_rest
+    from shared.errors import AppError
+
+    counts = Counter[str]()
+    for _, came in describe_photos(database, changed, **rules):
+        counts["error" if isinstance(came, AppError) else came] += 1
+        if isinstance(came, AppError):
+            say(plain(f"error: {came}"))
+    say_rest(counts)
+    if counts["error"]:
+        raise typer.Exit(1)
 
 
 def _say_edits(edits: "Edits", source: Path, db: Path) -> None:
-    say(
-        f"{counted(edits.changed, 'photo')} described anew, {edits.removed} left to "
-        "the model again"
-    )
+    changed = counted(len(edits.changed), "photo")
+    say(f"{changed} described anew, {edits.removed} left to the model again")
     if edits.unknown:
         say(
             f"note: names in {source} that are no photos of {db}: "

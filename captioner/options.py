@@ -103,6 +103,22 @@ KeepTimes = Annotated[
 ]
 
 
+def metadata_rules(
+    write_metadata: bool, sidecar: bool, replace: bool, keep_times: bool
+) -> dict[str, bool]:
+    """Check the options of words inside photos, and name them as what writes does.
+
+    Raises:
+        BadParameter: if some are given, and --write-metadata is not.
+    """
+    if not write_metadata and (sidecar or replace or keep_times):
+        raise typer.BadParameter(
+            "--xmp-sidecar, --replace-descriptions and --keep-times are about "
+            "--write-metadata: add that"
+        )
+    return {"sidecar": sidecar, "replace": replace, "keep_times": keep_times}
+
+
 def read_settings(given: Iterable[str]) -> dict[str, Any]:
     """Read what --set takes: values as in TOML, where text needs no quotes."""
     found: dict[str, Any] = {}

@@ -1,4 +1,5 @@
 import csv
+import shutil
 from pathlib import Path
 
 import pytest
@@ -6,6 +7,9 @@ from archives import faked, rows
 from conftest import draw
 
 from captioner.cli import main
+from captioner.metadata.containers import Png
+from captioner.metadata.writing import write_description
+from captioner.metadata.xmp import DESCRIPTION, Packet
 from captioner.outputs import open_output
 from shared.data.captioned import read_dataset
 from shared.errors import AppError
@@ -161,6 +165,68 @@ def test_a_table_is_taken_over_whole_or_not_at_all(archive, capfd):
     assert edit("--from", "b.csv") == 1
     assert "should name the columns image and caption" in capfd.readouterr().err
     assert rows("a.db", EDITS) == []
+
+
+def inside(name):
+    return Packet(Png(Path(name).read_bytes()).xmp).texts.get(DESCRIPTION)
+
+
+def test_words_are_put_into_photos_which_stay_the_same_photos(archive, capfd):
+    shutil.copy("in/a.png", "in/copy.png")
+    index = ["index", "in", "--db", "a.db"]
+    assert main(index) == 0
+    assert edit("in/a.png", "Rex  barks.", "--write-metadata", "--keep-times") == 0
+    assert inside("in/a.png") == inside("in/copy.png") == "Rex barks."
+    assert inside("in/b.png") is None
+    capfd.readouterr()
+    Path("in/copy.png").rename("in/moved.png")  # known by its new content
+    assert main(index) == 0
+    assert "1 moved or copied, 3 unchanged" in capfd.readouterr().err
+    assert rows("a.db", "SELECT count(*) FROM photos") == [(3,)]
+    assert rows("a.db", EDITS) == [(1, "Rex barks.")]
+    assert edit("in/a.png", "Rex sleeps.", "--write-metadata") == 0
+    assert inside("in/a.png") == inside("in/moved.png") == "Rex sleeps."
+    write_csv("c.csv", [["image", "caption"], ["in/a.png", ""], ["in/b.png", "A fox."]])
+    assert edit("--from", "c.csv", "--write-metadata") == 0
+    assert inside("in/b.png") == "A fox."
+    assert edit("in/c.png", "A hen.") == 0 and inside("in/c.png") is None
+    capfd.readouterr()
+    assert edit("--write-metadata") == 0
+    assert inside("in/c.png") == "A hen."
+    assert capfd.readouterr().out.count("\t") == 2
+
+
+def test_words_of_others_and_other_photos_are_left(archive, capfd):
+    write_description(Path("in/a.png"), "Zoë's own.", by_person=True)
+    assert edit("in/b.png", "A fox.", "--write-metadata", "--xmp-sidecar") == 0
+    assert Path("in/b.png.xmp").exists() and inside("in/b.png") is None
+    assert "in a file beside them" in capfd.readouterr().err
+    digits = rows("a.db", "SELECT sha256 FROM photos WHERE id = 1")[0][0]
+    assert edit(digits, "Rex.", "--write-metadata") == 1
+    assert "in/a.png has changed since it was captioned" in capfd.readouterr().err
+    assert main(["index", "in", "--db", "a.db"]) == 0  # it is another photo now
+    assert edit("in/a.png", "Rex.", "--write-metadata") == 0
+    assert inside("in/a.png") == "Zoë's own."
+    assert "1 photo described by a person" in capfd.readouterr().err
+    words = ("--write-metadata", "--replace-descriptions")
+    assert edit("in/a.png", "Rex.", *words) == 0
+    assert inside("in/a.png") == "Rex."
+    Path("in/a.png").unlink()
+    assert edit("--write-metadata") == 1
+    assert "there is no such file" in capfd.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("in/a.png", "--remove", "--write-metadata"),
+        ("--output", "x.csv", "--write-metadata"),
+        ("in/a.png", "A cow.", "--keep-times"),
+    ],
+)
+def test_what_puts_no_words_into_photos_is_refused(archive, words, capfd):
+    assert edit(*words) == 2
+    assert "--write-metadata" in capfd.readouterr().err
 
 
 def test_training_learns_from_what_people_wrote(archive):

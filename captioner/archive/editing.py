@@ -2,7 +2,7 @@
 
 import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -35,12 +35,13 @@ class Edits(NamedTuple):
     """What came of a file of captions.
 
     Attributes:
-        changed: photos that a person has described in it anew.
+        changed: photos that a person has described in it anew, with what a person
+            had written before, or nothing.
         removed: photos whose description by a person was emptied.
         unknown: names that are no photos of the archive.
     """
 
-    changed: int
+    changed: Mapping[int, str]
     removed: int
     unknown: Sequence[str]
 
@@ -90,13 +91,20 @@ def write_edit(database: sqlite3.Connection, photo: int, text: str | None) -> bo
         return _write(database, photo, text)
 
 
-def list_edits(database: sqlite3.Connection) -> Iterator[tuple[str, str]]:
-    """Give the photos that people described, by path or else by SHA-256."""
-    for path, sha256, caption in database.execute(
-        "SELECT path, sha256, caption FROM library WHERE by_person "
+def words_of_person(database: sqlite3.Connection, photo: int) -> str:
+    """Give what a person wrote about a photo; empty if nobody did."""
+    sql = "SELECT caption FROM edits WHERE photo = ?"
+    found = database.execute(sql, (photo,)).fetchone()
+    return found[0] if found else ""
+
+
+def list_edits(database: sqlite3.Connection) -> Iterator[tuple[int, str, str]]:
+    """Give the photos that people described: number, path or else SHA-256, caption."""
+    for photo, path, sha256, caption in database.execute(
+        "SELECT photo, path, sha256, caption FROM library WHERE by_person "
         "ORDER BY path, sha256"
     ):
-        yield os.fsdecode(path) if path else sha256, caption
+        yield photo, os.fsdecode(path) if path else sha256, caption
 
 
 def list_library(database: sqlite3.Connection) -> Iterator[Record]:
@@ -131,7 +139,7 @@ def read_edits(database: sqlite3.Connection, path: Path) -> Edits:
         AppError: if it cannot be read, or a caption is no sentence; nothing is changed.
     """
     written = _written_by_model(path)
-    changed: set[int] = set()
+    changed: dict[int, str] = {}
     removed: set[int] = set()
     unknown: dict[str, None] = {}
     with transaction(database):
@@ -151,22 +159,24 @@ def read_edits(database: sqlite3.Connection, path: Path) -> Edits:
             text = " ".join(caption.split())
             before = record.get("before")
             known = {before} if isinstance(before, str) else written.get(name, set())
-            if photo in changed | removed or text in (
+            if photo in {*changed, *removed} or text in (
                 known or _captions_of(database, photo)
             ):
                 continue
+            own = words_of_person(database, photo)
             try:
-                if _write(database, photo, text or None):
-                    (changed if text else removed).add(photo)
+                if not _write(database, photo, text or None):
+                    continue
             except AppError as error:
                 raise AppError(f"{where}: {error}") from error
-    return Edits(len(changed), len(removed), list(unknown))
+            if text:
+                changed[photo] = own
+            else:
+                removed.add(photo)
+    return Edits(changed, len(removed), list(unknown))
 
 
 def _write(database: sqlite3.Connection, photo: int, text: str | None) -> bool:
-    old = database.execute(
-        "SELECT caption FROM edits WHERE photo = ?", (photo,)
-    ).fetchone()
     if text is not None:
         text = " ".join(text.split())
         is_text = text.encode(errors="ignore").decode() == text  # no halves of emoji
@@ -175,7 +185,7 @@ def _write(database: sqlite3.Connection, photo: int, text: str | None) -> bool:
                 f"A caption is a sentence of up to {LONGEST} characters. Received: "
                 f"{text!r:.80}."
             )
-    if text == (old and old[0]):
+    if (text or "") == words_of_person(database, photo):
         return False
     if text is None:
         database.execute("DELETE FROM edits WHERE photo = ?", (photo,))

@@ -19,6 +19,17 @@ from shared.files.outputs import Output
 _UNSURE = "unsure"
 
 
+def say_rest(counts: Counter[str]) -> None:
+    """Say how many photos do not have their words inside, by what came of them."""
+    for result, what in (
+        ("kept", "described by a person, left as they are; --replace-descriptions"),
+        ("sidecar", "described in a file beside them, PHOTO.xmp"),
+        (_UNSURE, "not described: the model is not sure"),
+    ):
+        if count := counts[result]:
+            say(f"note: {counted(count, 'photo')} {what}")
+
+
 class Described:
     """Photos that get their captions, see `shared.files.jobs.Target`.
 
@@ -97,13 +108,7 @@ class Described:
         """Write the output, where there is one, and say what is not in the photos."""
         if self._target:
             self._target.finish()
-        for result, what in (
-            ("kept", "described by a person, left as they are; --replace-descriptions"),
-            ("sidecar", "described in a file beside them, PHOTO.xmp"),
-            (_UNSURE, "not described: the model is not sure"),
-        ):
-            if count := self._counts[result]:
-                say(f"note: {counted(count, 'photo')} {what}")
+        say_rest(self._counts)
 
     def _write(self, item: tuple[int, Record]) -> str | AppError:
         place, record = item

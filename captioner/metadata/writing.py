@@ -3,7 +3,7 @@
 import os
 import re
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from contextlib import suppress
 from io import BytesIO
 from pathlib import Path
@@ -53,6 +53,7 @@ def write_description(
     text: str,
     *,
     by_person: bool = False,
+    known: Collection[str] = (),
     replace: bool = False,
     sidecar: bool = False,
     keep_times: bool = False,
@@ -70,6 +71,7 @@ def write_description(
         path: the photo.
         text: a sentence.
         by_person: whether a person wrote it; the next run then keeps it.
+        known: what a person wrote before, and may be replaced.
         replace: whether to replace what a person wrote, but in EXIF.
         sidecar: whether to write into a sidecar in any case.
         keep_times: whether the file keeps the time of its last change.
@@ -85,7 +87,7 @@ def write_description(
     text = _NO_TEXT.sub("", text).strip()
     if not text:
         raise AppError(f"{path}: the description is empty.")
-    words = _Words(text, by_person, replace)
+    words = _Words(text, by_person, replace, {*known, *map(to_alt, known)})
     try:
         if not path.is_file():
             raise AppError(f"{path}: there is no such file.")
@@ -100,6 +102,7 @@ class _Words(NamedTuple):
     text: str
     by_person: bool
     replace: bool
+    known: Collection[str]
 
     def into(self, xmp: bytes | None, caption: str) -> bytes | None:
         """Give a packet of XMP with the words; None if a person's are there.
@@ -111,7 +114,8 @@ class _Words(NamedTuple):
         packet = Packet(xmp)
 
         def is_other(text: str) -> bool:
-            return bool(text) and not self.replace and not packet.is_ours(text)
+            may = self.replace or text in self.known or packet.is_ours(text)
+            return bool(text) and not may
 
         if is_other(packet.texts.get(DESCRIPTION, "")) or is_other(caption):
             return None
