@@ -17,7 +17,8 @@ from shared.files.formats import Record
 
 def alt(
     site: Annotated[
-        Path, typer.Argument(metavar="SITE", help="A folder of HTML and Markdown.")
+        Path,
+        typer.Argument(metavar="SITE", help="A folder of HTML, templates, Markdown."),
     ],
     write: Annotated[
         bool, typer.Option("--write", help="Insert the texts into the pages.")
@@ -39,10 +40,11 @@ def alt(
     """Describe the images of a site that have no alternative text.
 
     Changes nothing unless --write is given, and then only adds alt="…" to <img> tags
-    and to ![](…) in Markdown. Prints `page:line<TAB>image<TAB>text<TAB>why it is left`
-    for each image without a text, unless --output says where to write. Images that are
-    decorative, elsewhere, or of which the model is not sure are left. The exit status
-    is 1 if a page or a photo cannot be read, or a page cannot be written.
+    and to ![](…) in Markdown; code in templates (PHP, Twig, Vue, …) stays. Prints
+    `page:line<TAB>image<TAB>text<TAB>why it is left` for each image without a text,
+    unless --output says where to write. Images that are decorative, elsewhere, or of
+    which the model is not sure are left. The exit status is 1 if a page or a photo
+    cannot be read, or a page cannot be written.
     """
     from captioner.alt.job import describe_site
     from captioner.alt.report import FORMATS, to_line

@@ -189,6 +189,74 @@ def test_a_comment_or_template_without_an_end_hides_no_images(site):
         assert found.decode() == f'{begin}<img alt="{ALT}" src="a.png"> > '
 
 
+# In each, in/d.png is in code, and a.png is an image of the page, once.
+TEMPLATES = {
+    "a.php": r"""<?php
+/* don't */ $a = "?><img src='in/d.png'>"; # it's ?>
+<html><?php // that's it ?><img class="<?= $a['b'] ? "x" : 'y' ?>" src="in/d.png">
+<?php $b = <<<"END"
+  it's ?> <img src="in/d.png">
+  END; if ($b): ?>
+<p title="<?php echo '\\'?>'; ?>"><img src="a.png"></p>
+<?php endif; echo `x ?> <img src="in/d.png">`; #[A("?>")]
+echo "<img src=\\"in/d.png\\">";""",
+    "b.vue": """<template>
+  <textarea v-model="x" />
+  <img src="a.png" :class="a > b ? 'x' : ''" @click="() => go()">
+  <img :src="photo" alt="x"><Img src="in/d.png" /><img v-bind="$attrs" src="in/d.png">
+  <img src="in/d.png" :alt="text"><img src="in/d.png" v-bind:[name]="text">
+  <img v-bind:src="require('./in/d.png')"><img src="in/d.png" :="more">
+  {{ html('<img src="in/d.png">') }}
+</template>
+<script setup lang="ts">const a = "<img src='in/d.png'>"</script>
+<style scoped>.a { content: '<img src="in/d.png">' }</style>""",
+    "c.svelte": """<script>let a = "{<img src='in/d.png'>" // don't
+</script>
+<!-- { --><img src="a.png" class="big">
+{#if a > `${b ? `}` : ''}`}<p on:click={() => say({a: "}<img src='in/d.png'>"})}>x</p>
+{:else if /* } */ c}{@html "<img src='in/d.png'>"}{/if}
+<img {src} {...rest}><img src="in/d.png" alt={text}><Img src="in/d.png" />
+<img src="in/d.png" on:load={() => go()}><style>p { color: red }</style>
+{unclosed <img src="in/d.png">""",
+    "d.twig": """---
+title: "<img src='in/d.png'>"
+---
+{% set x = '<img src="in/d.png">' %}{{ include('<img src="in/d.png">') }}
+{%- if a > 1 -%}<img src="/a.png">{% endif %}{# <img src="in/d.png"> #}
+<img src="{{ asset('in/d.png') }}"><img src="in/d.png" {{ attributes }}>
+{% trans %}See <img src="in/d.png">{% endtrans %}{% trans 'x' %}""",
+    "e.liquid": """{% schema %}{"a": "<img src='in/d.png'>"}{% endschema %}
+{%- comment -%} <img src="in/d.png"> {%- endcomment -%}
+{% raw %}<img src="a.png">{% endraw %}<img src="{{ 'in/d.png' | asset_url }}">
+{% liquid
+  echo '<img src="in/d.png">' %}{% javascript %}"<img src='in/d.png'>"
+{% endjavascript %}{% highlight html %}<img src="in/d.png">{% endhighlight %}""",
+    "f.erb": """<%= image_tag "x", data: "<img src='in/d.png'>" %>
+<% x.each do |y| %><img src="a.png" /><img src="<%= y %>"><% end -%>""",
+    "g.hbs": """{{#if x}}<img src="a.png">{{/if}}{{{raw "<img src='in/d.png'>"}}}
+{{!-- <img src="in/d.png"> --}}<img src="in/d.png" {{bind-attr alt=x}}>""",
+    "h.html": """{!! "<img src='in/d.png'>" !!}<img src="a.png">""",
+}
+
+
+@pytest.mark.parametrize("name", TEMPLATES)
+def test_code_in_templates_stays(site, name):
+    text = TEMPLATES[name].replace("\\\\", "\\")
+    found, records = added(site, text, name)
+    at = re.search("<img(?=[^<>]* src=[\"']/?a.png)", text).end()
+    assert found.decode() == f'{text[:at]} alt="{ALT}"{text[at:]}'
+    left = [record for record in records if record["left"]]
+    assert len(left) == len(records) - 1
+    assert all("a template makes it" in record["left"] for record in left)
+    assert len(left) == {"a.php": 1, "b.vue": 6, "c.svelte": 3}.get(name, len(left))
+
+
+def test_templates_whose_code_has_no_ends_are_no_pages(site):
+    text = """@lang("<img src='a.png'>") <img src="a.png">"""
+    (site / "a.html").touch()
+    assert added(site, text, "a.blade.php") == (text.encode(), [])
+
+
 MARKDOWN_ALT = (
     r"A dog's "
     r'"ball" \& \<hat\> {x} on a table'
@@ -308,8 +376,18 @@ def test_pages_that_cannot_be_changed_are_told_and_the_others_go_on(site, monkey
 
 
 def test_rubbish_takes_no_time(site):
-    for unit in ("<a ", '<img a="', "<!--", "</", "{{", "<?", "![](", "["):
+    units = ("<a ", '<img a="', "<!--", "</", "{{", "<?", "![](", "[", "{% trans %}")
+    for unit in (
+        *units,
+        "<?php ",
+        "<?php '",
+        "<?php /*",
+        "<?= <<<A\n",
+        "{`",
+        "<script ",
+    ):
         (site / "rubbish.html").write_text(unit * 20_000)
+        (site / "rubbish.svelte").write_text(unit * 20_000)
         assert describe_site(site, describe, write=True).errors == 0
 
 
@@ -567,7 +645,7 @@ def test_reports_are_written_as_tables(site, command):
     [
         (["nowhere"], "nowhere is no folder. Give the folder of a site."),
         (["outside.png"], "outside.png is no folder"),
-        (["site"], "site holds no pages (.html, .htm, .xhtml, .md, .markdown)."),
+        (["site"], "site holds no pages (.html, .htm, .xhtml, .php, "),
         (["site", "-o", "x.txt"], "no output format goes by '.txt'"),
     ],
 )

@@ -5,8 +5,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from captioner.alt.islands import BLANK
 from captioner.alt.pages import FINDERS, Image, find_pages, read_page, write_page
-from captioner.alt.places import BLANK
 from captioner.alt.tags import SMALL
 from captioner.alt.wording import to_alt
 from shared.console.progress import counted

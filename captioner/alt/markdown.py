@@ -4,10 +4,10 @@ import re
 from collections.abc import Iterator
 from html import unescape
 
-from captioner.alt.places import BLANK, Found, Place, without_templates
+from captioner.alt.islands import BLANK, blank, without_front, without_islands
+from captioner.alt.places import Found, Place
 from captioner.alt.tags import find_tags
 
-_FRONT = re.compile(r"\ufeff?(---|\+\+\+)[ \t]*\r?\n.*?^\1[ \t]*\r?$", re.S | re.M)
 _NEWLINE = re.compile(r"\r\n?|\n")
 _CODE = re.compile(r"(?<!`)(`+)(?!`).*?(?<!`)\1(?!`)", re.S)
 # ![](address "title"), where the address may stand in < > or hold pairs of ( ).
@@ -26,17 +26,16 @@ def find_in_markdown(text: str) -> Found:
 
     Front matter, code, and images by reference (`![][name]`) are left alone.
     """
-    if front := _FRONT.match(text):
-        text = _blank(front) + text[front.end() :]
+    text = without_front(text)
     places: list[Place] = []
     described = 0
     for start, end, is_html in dict.fromkeys(_blocks(text)):  # cells share a line
         block = text[start:end]
         if not is_html:
-            block = without_templates(_CODE.sub(_blank, block))
+            block = without_islands(_CODE.sub(blank, block))
             places += [_place(image, start) for image in _IMAGE.finditer(block)]
             described += len(_DESCRIBED.findall(block))
-        found = find_tags(block)
+        found = find_tags(without_islands(block))
         described += found.described
         places += [p._replace(offset=p.offset + start) for p in found.places]
     return Found(sorted(places), described)
@@ -64,7 +63,3 @@ def _place(image: re.Match[str], start: int) -> Place:
     linked = image.string[: image.start("alt") - 2].endswith("[")
     offset = start + image.start("alt")
     return Place(offset, (address.strip(),), left, linked, lang=False, is_tag=False)
-
-
-def _blank(match: re.Match[str]) -> str:
-    return re.sub(r"[^\r\n]", " ", match[0])

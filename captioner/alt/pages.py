@@ -16,15 +16,20 @@ from typing import NamedTuple
 from captioner.alt.addresses import find_photo
 from captioner.alt.markdown import find_in_markdown
 from captioner.alt.places import Place
-from captioner.alt.tags import find_tags
+from captioner.alt.tags import find_in_html, find_in_svelte
 from shared.data.walking import walk
 from shared.errors import AppError
 from shared.files.atomic import cannot_write, check_writable, replace_file
 
 FINDERS = {
-    **dict.fromkeys((".html", ".htm", ".xhtml"), find_tags),
+    **dict.fromkeys((".html", ".htm", ".xhtml"), find_in_html),
+    **dict.fromkeys((".php", ".phtml", ".erb", ".ejs", ".vue"), find_in_html),
+    **dict.fromkeys((".twig", ".njk", ".liquid"), find_in_html),
+    **dict.fromkeys((".hbs", ".handlebars", ".mustache"), find_in_html),
+    ".svelte": find_in_svelte,
     **dict.fromkeys((".md", ".markdown"), find_in_markdown),
 }
+NO_PAGES = ".blade.php"  # whose @directives are code of which no mark tells the end
 LARGEST = 20_000_000  # bytes of a page
 _MARKS = {
     codecs.BOM_UTF8: "utf-8",
@@ -81,6 +86,8 @@ def find_pages(site: Path) -> list[Path]:
         for name in names:
             path = Path(folder, name)
             if path.suffix.lower() not in FINDERS or name.startswith("."):
+                continue
+            if name.lower().endswith(NO_PAGES):
                 continue
             real = Path(os.path.realpath(path))
             if real.is_relative_to(home) and real.is_file():

@@ -1,17 +1,6 @@
 """Where the images of a text without alternative texts are: what is found in a page."""
 
-import re
 from typing import NamedTuple
-
-BLANK = "\ufdd0"  # stands for a character of a template; it is in no text
-
-# What templates stand for, by how it begins: Jinja, Liquid, Handlebars, PHP, ERB, ASP.
-# Comments and declarations of HTML as well: what is in them is not shown.
-_ENDS = {
-    **{"{{": "}}", "{%": "%}", "{#": "#}", "<%": "%>", "<?": "?>"},
-    **{"<!--": "-->", "<!": ">"},
-}
-_BEGINS = re.compile("|".join(map(re.escape, _ENDS)))
 
 
 class Place(NamedTuple):
@@ -46,27 +35,3 @@ class Found(NamedTuple):
     places: list[Place]
     described: int
     base: str = ""
-
-
-def without_templates(text: str) -> str:
-    """Blank templates and comments, so that nothing in them is taken for markup.
-
-    Returns:
-        a text of the same length. Of what begins and does not end, only the beginning
-        is blanked, but that of PHP goes on to the end of the file.
-    """
-    parts, place, endless = [], 0, set()
-    while begin := _BEGINS.search(text, place):
-        start, opening = begin.start(), begin[0]
-        end = -1
-        if opening not in endless:
-            end = text.find(_ENDS[opening], start + 2)  # `<!-->` is a whole comment
-        if end >= 0:
-            end += len(_ENDS[opening])
-        else:
-            endless.add(opening)
-            is_php = text.startswith(("<?php", "<?="), start)
-            end = len(text) if is_php else begin.end()
-        parts += [text[place:start], BLANK * (end - start)]
-        place = end
-    return "".join([*parts, text[place:]])

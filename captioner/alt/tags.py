@@ -4,7 +4,13 @@ import re
 from html.parser import HTMLParser
 from itertools import accumulate
 
-from captioner.alt.places import BLANK, Found, Place, without_templates
+from captioner.alt.islands import (
+    BLANK,
+    without_braces,
+    without_front,
+    without_islands,
+)
+from captioner.alt.places import Found, Place
 
 SMALL = 32  # px; what is shown with a side of less is an icon or a spacer
 
@@ -14,7 +20,8 @@ _LAZY_SETS = ("data-srcset", "data-lazy-srcset")
 _IN_SET = re.compile(r"[\s,]*(\S+?),*(?:\s|$)")
 # An attribute that sets others when the page is built: of Vue, Angular, Thymeleaf, …
 _DYNAMIC = re.compile(
-    r"(?:.*[:.\[]|ng-(?:attr-)?|data-th-)(?:alt|src|attr)\]?|[vx]-bind|tal:attributes"
+    r"(?:.*[:.\[]|ng-(?:attr-)?|data-th-)(?:alt|src|attr)\]?|[vx]-bind(?:\..*)?|"
+    r"(?:[vx]-bind)?:(?:\[.*)?|tal:attributes"
 )
 _TEMPLATE = re.compile(rf"[{{}}{BLANK}]|\[\[|\[%|(?<!^)<")
 # Elements in which tags are text; the parser knows `script` and `style`.
@@ -25,12 +32,21 @@ _PIXELS = re.compile(r"\s*(\d+)(?:\.\d*)?\s*(?:px)?\s*")
 Attributes = dict[str, str | None]
 
 
-def find_tags(text: str) -> Found:
-    """Find the images of HTML.
+def find_in_html(text: str) -> Found:
+    """Find the images of a page of HTML, or of a template that is HTML with code in it.
 
-    Templates, comments, and elements that hold no tags are left alone.
+    Code, comments, front matter, and elements that hold no tags are left alone.
     """
-    text = without_templates(text)
+    return find_tags(without_islands(without_front(text)))
+
+
+def find_in_svelte(text: str) -> Found:
+    """Find the images of a component of Svelte, as `find_in_html`."""
+    return find_tags(without_braces(text))
+
+
+def find_tags(text: str) -> Found:
+    """Find the images of HTML of which what is no markup was blanked."""
     finder = _Finder(text)
     # What no `>` follows is no tag; the parser would look for one again and again.
     finder.feed(text[: text.rfind(">") + 1])
@@ -109,7 +125,12 @@ def _sources(given: Attributes) -> tuple[str, ...]:
 
 
 def _why_left(given: Attributes, raw: str, sources: tuple[str, ...]) -> str:
-    if _TEMPLATE.search(raw) or any(map(_DYNAMIC.fullmatch, given)):
+    # <Img> is a component of Vue or Svelte, which may have no alt.
+    if (
+        raw[1:4] not in ("img", "IMG")
+        or _TEMPLATE.search(raw)
+        or any(map(_DYNAMIC.fullmatch, given))
+    ):
         return "a template makes it, or its tag is broken"
     if "alt" in given:
         return 'decorative: alt=""'
