@@ -1,4 +1,6 @@
 import json
+import subprocess
+import sys
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -395,6 +397,9 @@ def test_the_command_finds_what_it_indexed(tmp_path, monkeypatch, capfd):
     words = ["find", "a white wall", "--db", "a.db"]
     assert main(words) == 0
     lines = capfd.readouterr().out.splitlines()
+    script = [sys.executable, "-m", "captioner.cli", *words]
+    alone = subprocess.run(script, capture_output=True, text=True, check=True)
+    assert (alone.stdout.splitlines(), alone.stderr) == (lines, "")
     assert sorted(line.split("\t")[0] for line in lines) == [
         str(tmp_path / "in/a.png"),
         str(tmp_path / "in/b.png"),

@@ -15,6 +15,7 @@ from captioner.archive.features import ODDS, pack, unpack_regions
 from captioner.archive.ranking import LIKELIHOOD, Query
 from shared.bundles.manifests import identify
 from shared.bundles.runtimes import RuntimeName
+from shared.console.quiet import muted
 from shared.data.archive import ARCHIVE
 from shared.errors import AppError
 from shared.files.databases import explained, opened
@@ -100,7 +101,8 @@ def open_archive(
         # What one runtime remembers of a photo, the others can read.
         same = {identify(folders, name)["sha256"] for name in get_args(RuntimeName)}
         numbers = shelf.find_models(database, path, same)
-        with ThreadPoolExecutor(1) as pool:  # the model comes while glances are read
+        # The model comes while glances are read; its libraries announce themselves.
+        with muted(), ThreadPoolExecutor(1) as pool:
             loading = pool.submit(lambda: captioner or _load(folders, runtime))
             glances = shelf.read_glances(database, numbers)
         yield Finder(database, path, loading.result(), numbers, glances)
