@@ -178,9 +178,9 @@ def _find_unsure(
     """Find the confidence of captions to be relied on; 0 if it is not known."""
     split = vocabulary.split
     wanted = [[split(text) for text in references[name]] for name in captions]
-    scorer = CiderD(wanted)
     found = captions.values()
-    scores = [scorer.score(i, split(c.text)) for i, c in enumerate(found)]
+    said = [split(caption.text) for caption in found]
+    scores = CiderD(wanted).score(range(len(said)), said)
     return choose_threshold(np.array([c.confidence for c in found]), np.array(scores))
 
 

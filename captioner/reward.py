@@ -54,7 +54,7 @@ class SelfCritic:
     ):
         self.vocabulary = vocabulary
         self.reward = metric(
-            [[[*vocabulary.split(c), END] for c in r.captions] for r in records]
+            [[*vocabulary.split(c), END] for c in r.captions] for r in records
         )
         rules = make_rules(search_plainly(decoding, beams), vocabulary)
         self.search = Search([model], rules)
@@ -76,11 +76,9 @@ class SelfCritic:
         found = self.search.predict_on_batch(batch)
         exists = np.asarray(found.log_probs) > FOUND
         tokens = np.where(exists[..., None], np.asarray(found.tokens, np.int32), PAD)
-        scores = [
-            [self.reward.score(row, self._words(ids)) for ids in beams]
-            for row, beams in zip(rows.tolist(), tokens.tolist(), strict=True)
-        ]
-        rewards = np.array(scores) * (10 / self.reward.most)
+        captions = [self._words(ids) for beams in tokens.tolist() for ids in beams]
+        scores = self.reward.score(np.repeat(rows, tokens.shape[1]).tolist(), captions)
+        rewards = np.reshape(scores, exists.shape) * (10 / self.reward.most)
         reward = rewards[exists].mean() if exists.any() else 0.0
         return tokens, weigh(rewards, exists), float(reward)
 

@@ -88,7 +88,7 @@ class CaptionTask:
         ]
         metric, split = PHOTO_METRICS[config.choose_by], vocabulary.split
         self.scorers = [
-            metric([[split(c) for c in dev[i].captions] for i in rows])
+            metric([split(c) for c in dev[i].captions] for i in rows)
             for rows in self.dev_sets
         ]
 
@@ -232,7 +232,7 @@ class CaptionTask:
                     check_numbers(np.array(np.nan))
                 found.append(captions[0])
         scores = [
-            100 * fmean(scorer.score(i, found[row].words) for i, row in enumerate(rows))
+            100 * fmean(scorer.score(range(len(rows)), [found[r].words for r in rows]))
             for scorer, rows in zip(self.scorers, self.dev_sets, strict=True)
         ]
         mean = fmean(scores)

@@ -4,13 +4,15 @@ import shutil
 import sys
 import time
 import warnings
+from collections import Counter
 from itertools import combinations
+from random import Random
 
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from captioner.metrics import official
+from captioner.metrics import cider, official
 from captioner.metrics.bleu import bleu
 from captioner.metrics.cider import CiderD
 from captioner.metrics.photo_metrics import PHOTO_METRICS, score_each
@@ -124,7 +126,8 @@ def test_cider_has_document_frequencies_of_all_references():
             changed = [*pairs]
             changed[index] = (words, pairs[index][1])
             expected = peer_scores("Cider", changed)[1][index]
-            assert scorer.score(index, words) == pytest.approx(expected, abs=1e-6)
+            (score,) = scorer.score([index], [words])
+            assert score == pytest.approx(expected, abs=1e-6)
 
 
 def test_bleu_of_papineni():
@@ -199,13 +202,17 @@ def test_longest_common_subsequence_equals_brute_force(first, second):
 def test_cider_by_hand():
     # "a" is in both images and weighs log 2/2 = 0; all else weighs log 2.
     scorer = CiderD([[["a", "dog"]], [["a", "cat"]]])
-    assert scorer.score(0, ["a", "dog"]) == pytest.approx(10 * (1 + 1) / 4)
-    assert scorer.score(0, ["a", "cat"]) == 0
-    assert scorer.score(0, ["dog"]) == pytest.approx(10 / 4 * math.exp(-1 / 72))
+
+    def score(*words):
+        return scorer.score([0], [words])[0]
+
+    assert score("a", "dog") == pytest.approx(10 * (1 + 1) / 4)
+    assert score("a", "cat") == 0
+    assert score("dog") == pytest.approx(10 / 4 * math.exp(-1 / 72))
     # Clipped: min(2, 1) * 1 / (2 * 1), so repeating a word does not pay.
-    assert scorer.score(0, ["dog", "dog"]) == pytest.approx(10 / 4 * 0.5)
+    assert score("dog", "dog") == pytest.approx(10 / 4 * 0.5)
     # The pair "a dog" is right, "dog runs" is not: 1 / sqrt(2) for words and pairs.
-    assert scorer.score(0, ["a", "dog", "runs"]) == pytest.approx(
+    assert score("a", "dog", "runs") == pytest.approx(
         10 * 2 / math.sqrt(2) / 4 * math.exp(-1 / 72)
     )
 
@@ -217,19 +224,59 @@ def test_cider_of_a_perfect_caption_is_ten():
 
 def test_cider_reward_sees_a_caption_that_breaks_off_if_eos_is_a_word():
     scorer = CiderD([[["a", "dog", "runs", "<eos>"]], [["a", "cat", "<eos>"]]])
-    whole = scorer.score(0, ["a", "dog", "runs", "<eos>"])
-    assert scorer.score(0, ["a", "dog", "runs"]) < whole
+    whole, broken = ["a", "dog", "runs", "<eos>"], ["a", "dog", "runs"]
+    scores = scorer.score([0, 0], [whole, broken])
+    assert scores[1] < scores[0]
 
 
-def test_cider_is_cheap_enough_for_a_reward():
-    words = [f"w{n}" for n in range(30)]
-    texts = [[words[n % 20 : n % 20 + 10] for n in range(i, i + 5)] for i in range(50)]
-    scorer = CiderD(texts)
-    start = time.process_time()
-    for index in range(50):
-        for shift in range(10):
-            scorer.score(index, words[shift : shift + 10])
-    assert (time.process_time() - start) / 500 < 1e-3
+def plain_cider(words, image, references):
+    """The equation of `CiderD`, with Counters."""
+
+    def count(words, n):
+        return Counter(zip(*(words[i:] for i in range(n)), strict=False))
+
+    def weigh(words, n):
+        return {
+            gram: times * math.log(len(references) / max(1, mentions[gram]))
+            for gram, times in count(words, n).items()
+        }
+
+    def norm(weights):
+        return math.sqrt(sum(weight**2 for weight in weights.values()))
+
+    total = 0.0
+    for n in range(1, 5):
+        mentions = Counter(
+            gram
+            for texts in references
+            for gram in {gram for text in texts for gram in count(text, n)}
+        )
+        own = weigh(words, n)
+        for text in references[image]:
+            other = weigh(text, n)
+            dot = sum(min(w, other[g]) * other[g] for g, w in own.items() if g in other)
+            gap = max(0, len(words) - 1) - max(0, len(text) - 1)
+            if dot:
+                total += math.exp(-(gap**2) / 72) * dot / norm(own) / norm(other)
+    return 10 / 4 * total / len(references[image])
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_cider_equals_its_equation_whatever_is_scored_at_once(seed, monkeypatch):
+    monkeypatch.setattr(cider, "COUNTED", 3)
+    monkeypatch.setattr(cider, "SCORED", 7)
+    rng = Random(seed)
+
+    def say(words):
+        return rng.choices(words, k=rng.randrange(9))
+
+    references = [[say("aabcd") for _ in range(rng.randint(1, 4))] for _ in range(8)]
+    captions = [say("aabcdxy") for _ in range(40)]  # x and y are in no reference
+    images = rng.choices(range(8), k=40)
+    scores = CiderD(iter(references)).score(images, captions)
+    expected = map(plain_cider, captions, images, [references] * 40)
+    assert scores == pytest.approx(list(expected), abs=1e-9)
+    assert CiderD(references).score([], []) == []
 
 
 @pytest.mark.parametrize("score", [bleu, rouge_l, cider_scores])
@@ -271,8 +318,9 @@ def test_a_metric_of_photos_is_reported_by_a_line(monkeypatch):
         def __init__(self, references):
             self.references = references
 
-        def score(self, index, words):
-            return len(words) / len(self.references[index])
+        def score(self, indices, captions):
+            sizes = [len(self.references[index]) for index in indices]
+            return [len(c) / size for c, size in zip(captions, sizes, strict=True)]
 
     monkeypatch.setitem(PHOTO_METRICS, "Length", Length)
     report = score_captions(CAPTIONS, REFERENCES)

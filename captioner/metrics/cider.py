@@ -1,23 +1,15 @@
 """CIDEr-D: do captions use the words that people use for just this image?"""
 
 import math
-from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
 
+import numpy as np
+
+from captioner.metrics.ngrams import LAST, LONGEST, LOW, NGrams, count_ngrams
 from captioner.metrics.words import Words, check_references
+from shared.text.sentences import Sentences
 
-
-def _count_ngrams(words: Words) -> list[Counter[tuple[str, ...]]]:
-    """Count the n-grams, for n = 1 to 4."""
-    return [Counter(zip(*(words[i:] for i in range(n + 1)))) for n in range(4)]  # noqa: B905
-
-
-@dataclass(frozen=True, slots=True)
-class _Vector:
-    counts: tuple[dict[int, int], ...]  # n-gram id -> count, for n = 1 to 4
-    norms: tuple[float, ...]
-    length: int
+COUNTED, SCORED = 10_000, 1000  # images, captions at once: a few dozen MB
 
 
 class CiderD:
@@ -43,69 +35,105 @@ class CiderD:
 
     most = 10.0
 
-    def __init__(self, references: Sequence[Sequence[Words]]):
-        check_references(references)
-        # Ids, because most n-grams occur in many references.
-        self._ids: dict[tuple[str, ...], int] = {}
-        counts = [[self._number(words) for words in image] for image in references]
-        mentions = Counter(
-            index
-            for image in counts
-            for index in {index for grams in image for n in grams for index in n}
-        )
-        self._rarest = math.log(len(references))
-        self._rarity = [
-            self._rarest - math.log(mentions[index]) for index in range(len(self._ids))
-        ]
-        self._images = [
-            [self._weigh(grams) for grams in image_counts] for image_counts in counts
-        ]
+    def __init__(self, references: Iterable[Sequence[Words]]):
+        sizes: list[int] = []  # references of each image
+
+        def read() -> Iterator[Words]:
+            for image in references:
+                sizes.append(len(image))
+                yield from image
+
+        said = Sentences(read())
+        check_references(sizes)
+        self._rarest = math.log(len(sizes))
+        self._images = np.cumsum([0, *sizes])  # where each has its references
+        self._lengths = said.lengths
+        self._ngrams = NGrams(said)
+        # How many images mention each; the last stands for all others.
+        self._mentions = np.zeros(len(self._ngrams) + 1, np.int32)
+        self._mentions[-1] = 1
+        self._count()
 
     def __len__(self) -> int:
-        return len(self._images)
+        return len(self._images) - 1
 
-    def _number(self, words: Words) -> tuple[dict[int, int], ...]:
-        ids = self._ids
-        return tuple(
-            {ids.setdefault(gram, len(ids)): count for gram, count in grams.items()}
-            for grams in _count_ngrams(words)
-        )
+    def _count(self) -> None:
+        """Count the n-grams of each reference, and the images that mention them."""
+        words = np.cumsum([0, *self._lengths])
+        sizes, numbers, counts = [], [], []
+        for start in range(0, len(self), COUNTED):
+            images = self._images[start : start + COUNTED + 1]
+            first, end = images[0], images[-1]
+            starts = self._ngrams.starts[:, words[first] : words[end]]
+            found = count_ngrams(starts, self._lengths[first:end])
+            owners = images.searchsorted(found.owners + first, side="right")
+            mentioned = np.unique(owners << 32 | found.numbers)
+            np.add.at(self._mentions, mentioned & LOW, 1)
+            sizes.append(np.bincount(found.owners, minlength=end - first))
+            numbers.append(found.numbers.astype(np.int32))
+            most = found.counts.max(initial=0)
+            counts.append(found.counts.astype(np.min_scalar_type(most)))
+        # Where each reference has its n-grams; their numbers, and how often.
+        self._starts = np.cumsum([0, *np.concatenate(sizes)])
+        self._numbers, self._counts = np.concatenate(numbers), np.concatenate(counts)
+        del self._ngrams.starts
 
-    def _weigh(self, counts: tuple[dict[int, int], ...]) -> _Vector:
-        norms = tuple(
-            math.sqrt(sum((c * self._rarity[i]) ** 2 for i, c in grams.items()))
-            for grams in counts
-        )
-        return _Vector(counts, norms, sum(counts[1].values()))
+    def score(self, indices: Sequence[int], captions: Sequence[Words]) -> list[float]:
+        """Score captions, each of the image at its index in the references."""
+        scores: list[float] = []
+        for start in range(0, len(indices), SCORED):
+            some = slice(start, start + SCORED)
+            scores += self._score(np.array(indices[some]), captions[some]).tolist()
+        return scores
 
-    def score(self, index: int, words: Words) -> float:
-        """Score one caption of the image at `index` in the references."""
-        known: list[list[tuple[int, float]]] = []
-        norms = []
-        for grams in _count_ngrams(words):
-            weights, square = [], 0.0
-            for gram, count in grams.items():
-                number = self._ids.get(gram)
-                if number is None:
-                    square += (count * self._rarest) ** 2
-                else:
-                    weights.append((number, count * self._rarity[number]))
-                    square += weights[-1][1] ** 2
-            known.append(weights)
-            norms.append(math.sqrt(square))
+    def _score(self, images: np.ndarray, captions: Sequence[Words]) -> np.ndarray:
+        """Axes: C captions, P pairs of a caption and a reference of its image."""
+        said = Sentences(captions)
+        ngrams = NGrams(said)
+        found = count_ngrams(ngrams.starts, said.lengths)
+        numbers = self._ngrams.find(ngrams)[found.numbers]
+        weights = self._weigh(numbers, found.counts)
+        cells = found.owners * LONGEST + ngrams.order(found.numbers)
+        norms = _measure(cells, weights, len(captions))
+        keys = found.owners << 32 | numbers  # below 0 if no reference has it
+        order = np.argsort(keys)
+        keys, weights = np.append(keys[order], LAST), weights[order]
+
+        firsts, ends = self._images[images], self._images[images + 1]
+        references, owners = _spread(firsts, ends)
+        places, pairs = _spread(self._starts[references], self._starts[references + 1])
+        numbers = self._numbers[places]
+        others = self._weigh(numbers, self._counts[places])
+        cells = pairs * LONGEST + self._ngrams.order(numbers)
+        scale = norms[owners] * _measure(cells, others, len(references))
+        wanted = owners[pairs] << 32 | numbers
+        found_at = keys.searchsorted(wanted)
+        (both,) = np.nonzero(keys[found_at] == wanted)
+        others = others[both]
+        products = np.minimum(weights[found_at[both]], others) * others
+        dots = np.bincount(cells[both], products, scale.size).reshape(scale.shape)
+        cosines = np.divide(dots, scale, out=np.zeros(scale.shape), where=dots > 0)
         # NOTE: the length is that of cider_scorer.py, in bigrams: an empty caption
         # and one of a single word are equally long.
-        length = max(0, len(words) - 1)
-        total = 0.0
-        for reference in self._images[index]:
-            cosines = 0.0
-            for n, counts in enumerate(reference.counts):
-                dot = 0.0
-                for number, weight in known[n]:
-                    if number in counts:
-                        other = counts[number] * self._rarity[number]
-                        dot += min(weight, other) * other
-                if dot:
-                    cosines += dot / (norms[n] * reference.norms[n])
-            total += cosines * math.exp(-((length - reference.length) ** 2) / 72)
-        return 10 / 4 * total / len(self._images[index])
+        gaps = np.maximum(said.lengths, 1)[owners] - np.maximum(
+            self._lengths[references], 1
+        )
+        each = cosines.sum(axis=1) * np.exp(-(gaps**2) / 72)
+        total = np.bincount(owners, each, len(images))
+        return 10 / 4 * total / (ends - firsts)
+
+    def _weigh(self, numbers: np.ndarray, counts: np.ndarray) -> np.ndarray:
+        return counts * (self._rarest - np.log(self._mentions[numbers]))
+
+
+def _measure(cells: np.ndarray, weights: np.ndarray, count: int) -> np.ndarray:
+    """Give the length of vectors, from their weights in cells: float64 (count, 4)."""
+    squares = np.bincount(cells, weights**2, count * LONGEST)
+    return np.sqrt(squares).reshape(count, LONGEST)
+
+
+def _spread(firsts: np.ndarray, ends: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Give the numbers in ranges, one range after the other, and the range of each."""
+    sizes = ends - firsts
+    owners = np.repeat(np.arange(len(sizes)), sizes)
+    return np.arange(len(owners)) + (firsts - np.cumsum(sizes) + sizes)[owners], owners

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain
 from typing import NamedTuple
 
 import numpy as np
@@ -94,11 +95,11 @@ def measure_nbest(
     several = [some for some in captions if len(some) > 1]
     if not several:
         return None
-    scorer = CiderD(references)
-    best = (
-        max((scorer.score(image, words) for words in some), default=0.0)
-        for image, some in enumerate(captions)
-    )
+    places = [image for image, some in enumerate(captions) for _ in some]
+    best = [0.0] * len(captions)
+    scores = CiderD(references).score(places, list(chain.from_iterable(captions)))
+    for image, score in zip(places, scores, strict=True):
+        best[image] = max(best[image], score)
     each = [some[place] for some in several for place in range(len(some))]
     others = [
         [*some[:place], *some[place + 1 :]]

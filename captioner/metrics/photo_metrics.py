@@ -5,7 +5,7 @@ self-critical stage can take one for its reward. A new one is a file beside this
 and a line below.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Protocol
 
 from captioner.metrics.cider import CiderD
@@ -28,10 +28,10 @@ class PhotoMetric(Protocol):
 
     most: float
 
-    def __init__(self, references: Sequence[Sequence[Words]]): ...
+    def __init__(self, references: Iterable[Sequence[Words]]): ...
 
-    def score(self, index: int, words: Words) -> float:
-        """Score one caption of the image at `index` in the references."""
+    def score(self, indices: Sequence[int], captions: Sequence[Words]) -> list[float]:
+        """Score captions, each of the image at its index in the references."""
 
 
 PHOTO_METRICS: dict[str, type[PhotoMetric]] = {
@@ -58,4 +58,4 @@ def score_each(
     """
     check_words(hypotheses, references)
     scorer = PHOTO_METRICS[metric](references)
-    return [scorer.score(index, words) for index, words in enumerate(hypotheses)]
+    return scorer.score(range(len(hypotheses)), hypotheses)

@@ -1,6 +1,6 @@
 """ROUGE-L: the longest sequence of words that a caption shares with a reference."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from captioner.metrics.words import Words, check_references
 
@@ -26,12 +26,15 @@ class RougeL:
 
     most = 1.0
 
-    def __init__(self, references: Sequence[Sequence[Words]]):
-        check_references(references)
-        self._references = references
+    def __init__(self, references: Iterable[Sequence[Words]]):
+        self._references = list(references)
+        check_references([len(image) for image in self._references])
 
-    def score(self, index: int, words: Words) -> float:
-        """Score one caption of the image at `index` in the references."""
+    def score(self, indices: Sequence[int], captions: Sequence[Words]) -> list[float]:
+        """Score captions, each of the image at its index in the references."""
+        return [*map(self._score, indices, captions)]
+
+    def _score(self, index: int, words: Words) -> float:
         references = self._references[index]
         common = [common_length(words, reference) for reference in references]
         precision = max(common) / max(1, len(words))

@@ -5,13 +5,16 @@ from collections.abc import Sequence
 Words = Sequence[str]
 
 
-def check_references(references: Sequence[Sequence[Words]]) -> None:
+def check_references(counts: Sequence[int]) -> None:
     """Refuse references that nothing can be compared with.
+
+    Args:
+        counts: how many each image has.
 
     Raises:
         ValueError: if there is no image, or one without references.
     """
-    if not references or not all(references):
+    if not counts or not all(counts):
         raise ValueError("no images, or an image without references")
 
 
@@ -25,4 +28,4 @@ def check_words(
     """
     if len(hypotheses) != len(references):
         raise ValueError(f"{len(hypotheses)} captions for {len(references)} images")
-    check_references(references)
+    check_references([len(image) for image in references])

@@ -18,6 +18,7 @@ class Sentences:
     Attributes:
         words: the different ones, in the order in which they occur first.
         lengths: int32 (N,), words of each sentence.
+        running: int32, the numbers of all words, one sentence after the other.
     """
 
     def __init__(self, sentences: Iterable[Sequence[str]]):
@@ -29,24 +30,24 @@ class Sentences:
             lengths.append(len(words))
         self.words = tuple(numbers)
         self.lengths = np.array(lengths, np.int32)
-        self._running = np.array(running, np.int32)  # numbers of all words
+        self.running = np.array(running, np.int32)
 
     def __len__(self) -> int:
         return len(self.lengths)
 
     def count(self) -> Counter[str]:
         """Count how often each word occurs."""
-        counts = np.bincount(self._running, minlength=len(self.words))
+        counts = np.bincount(self.running, minlength=len(self.words))
         return Counter(dict(zip(self.words, counts.tolist(), strict=True)))
 
     def encode(self, vocabulary: Vocabulary, max_length: int) -> np.ndarray:
         """Turn each into ids, see `Vocabulary.encode`: int32 (N, max_length)."""
         ids = np.array([vocabulary.ids.get(w, UNK) for w in self.words], np.int32)
         starts = np.cumsum(self.lengths) - self.lengths
-        places = np.arange(len(self._running)) - np.repeat(starts, self.lengths)
+        places = np.arange(len(self.running)) - np.repeat(starts, self.lengths)
         rows = np.full((len(self), max_length), PAD, np.int32)
         filled = np.arange(max_length) < self.lengths[:, None]
-        rows[filled] = ids[self._running[places < max_length]]
+        rows[filled] = ids[self.running[places < max_length]]
         whole = np.flatnonzero(self.lengths < max_length)
         rows[whole, self.lengths[whole]] = EOS
         return rows
