@@ -59,8 +59,10 @@ def find(
     from shared.files.outputs import claim, write_file
 
     held: AbstractContextManager[object] = nullcontext()
+    sought = text or (f"Like {plain(like.name)}" if like else "The same")
+    formats = found.formats(sought)
     if output:
-        held = claim(output, found.FORMATS, "`captioner find`", overwrite)
+        held = claim(output, formats, "`captioner find`", overwrite)
     conditions = tuple(without or ()), since
     with held, open_archive(db, tuple(model or ()), runtime) as finder:
         if others := finder.count_others():
@@ -79,7 +81,7 @@ def find(
             )
             records = list(found.to_records(photos))
         if output:
-            write_file(output, records, found.FORMATS)
+            write_file(output, records, formats)
             return
     for record in records:
         group = f"{record['group']}\t" if near_duplicates else ""

@@ -10,6 +10,7 @@ import gradio as gr
 
 from captioner.archive.album import Album, Shown
 from captioner.archive.editing import LONGEST
+from captioner.archive.finding import NothingFoundError
 from captioner.archive.found import say_why, to_records
 from captioner.photo_column import PhotoColumn
 from shared.errors import AppError
@@ -120,6 +121,8 @@ class SearchTab:
         try:
             words = [part for part in (without or "").split(",") if part.strip()]
             found = search(asked, top, words)
+        except NothingFoundError as error:
+            return {"sought": sought, "photos": []} | problem(error) | turn
         except Exception as error:
             return problem(error) | turn
         photos = list(self._readers.map(self._card, found))

@@ -411,7 +411,7 @@ def test_the_command_finds_what_it_indexed(tmp_path, monkeypatch, capfd):
     assert main([*words, "-o", "found.jsonl"]) == 1
     assert main([*words, "-o", "found.html"]) == 0
     page = Path("found.html").read_text()
-    assert "<h1>Found</h1>" in page
+    assert "<h1>a white wall</h1>" in page
     assert "likelier by" in page
     capfd.readouterr()
     assert main(["find", "--near-duplicates", "--db", "a.db"]) == 0

@@ -166,7 +166,7 @@ class Album:
             told = str(error).removeprefix(f"{self._path}: ")
             for place, name in words.items():
                 told = told.replace(place, name)
-            raise AppError(told[:1].upper() + told[1:]) from error
+            raise type(error)(told[:1].upper() + told[1:]) from error
 
 
 def find_captioner(path: Path, folders: Sequence[Path]) -> tuple[int, str]:

@@ -34,6 +34,10 @@ COMPARED = 500  # photos of which all regions are compared
 TEXT, EDIT = 0.25, 2.0  # nats for a point by BM25: of all words, of a person's
 
 
+class NothingFoundError(AppError):
+    """No photo of an archive fits what is sought."""
+
+
 class Found(NamedTuple):
     """A photo that was found, and why.
 
@@ -155,7 +159,8 @@ class Finder:
             since: a year, month or day, 2019-07-14; only photos taken then or later.
 
         Raises:
-            AppError: if there are none, or the archive cannot be read.
+            AppError: if there are none (`NothingFoundError`), or the archive cannot be
+                read.
             ValueError: if `top` is less than 1.
         """
         _check_top(top)
@@ -164,7 +169,7 @@ class Finder:
         )
         ranked = self.rank(query, without, since)
         if not ranked.fits.any():
-            raise AppError(
+            raise NothingFoundError(
                 f"{self._path}: no photo is found by {text[:80]!r}. Say it in English, "
                 "in other words, or with fewer conditions."
             )

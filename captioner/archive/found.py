@@ -6,6 +6,7 @@ also has "group", a number from 1.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TextIO
 
@@ -43,7 +44,9 @@ def say_why(record: Record) -> str:
     return " · ".join(reasons)
 
 
-def write_page(records: Iterable[Record], file: TextIO, folder: Path) -> None:
+def write_page(
+    records: Iterable[Record], file: TextIO, folder: Path, title: str
+) -> None:
     """Write a page of small photos with their captions and why they were found."""
     from captioner.sheet import write_sheet  # decodes photos
 
@@ -52,7 +55,9 @@ def write_page(records: Iterable[Record], file: TextIO, folder: Path) -> None:
             own = {"caption": record["caption"], "by_person": record["by_person"]}
             yield record | {"captions": [own], "note": say_why(record)}
 
-    write_sheet(shown(), file, folder, title="Found")
+    write_sheet(shown(), file, folder, title=title)
 
 
-FORMATS: Formats = {".jsonl": write_jsonl, ".html": write_page}
+def formats(title: str) -> Formats:
+    """Give the formats, given what was sought as a page says it."""
+    return {".jsonl": write_jsonl, ".html": partial(write_page, title=title)}

@@ -13,8 +13,10 @@ Object.assign(
       ["More:", "describe one, ask about it, find similar ones, correct its caption."],
     ];
     const LOST = "The program that serves this page cannot be reached. Try again.";
-    const told = (count, sought) =>
-      `${count === 1 ? "1 photo" : `${count} photos`} for ${sought}, the best first`;
+    const told = (count, sought) => {
+      if (count < 2) return `${count ? "1 photo" : "No photos"} for ${sought}`;
+      return `${count} photos for ${sought}, the best first`;
+    };
 
     let wait = () => {}; // say that a search has begun
 
