@@ -191,6 +191,8 @@ class DecodingConfig(_Options):
         neutral: the share of "man" in "man" and "woman" above which a man is called
             one, else a person; see `captioner.search.neutral`. 0 leaves it to the
             model.
+        colors: the probability below which a color is most likely a guess. One that
+            has p counts as p (p / colors)²; 0 leaves it to the model.
         people, animals, things: words for them are not said where animals and things
             are less surely there, and where a caption would less surely mention people,
             0 to 1; 0 allows them. This and `support` are for models with concepts, see
@@ -217,6 +219,7 @@ class DecodingConfig(_Options):
     ban: tuple[str, ...] = ()
     inflections: bool = False
     neutral: float = Field(0.0, ge=0, le=1)
+    colors: float = Field(0.0, ge=0, le=1)
     people: float = Field(0.35, ge=0, le=1)
     animals: float = Field(0.2, ge=0, le=1)
     things: float = Field(0.0, ge=0, le=1)

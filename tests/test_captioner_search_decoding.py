@@ -204,6 +204,8 @@ def wanted(toy, image, rules, tokens):
     scores = toy.next(image, tokens)
     if len(tokens) < len(rules.prefix_ids):
         return scores
+    for word in rules.color_ids:
+        scores[word] += 2 * min(scores[word] - np.log(rules.colors), 0)
     if rules.neutral:
         scores = plain_neutral(scores, rules.neutral, tokens)
     return scores + toy.bias[image] if isinstance(toy, BiasedToy) else scores
@@ -425,6 +427,8 @@ def any_rules(draw, words, max_words=5, beam_size=3, groups=1, must=0):
         once_ids=(draw(subsets(ids, 2)), draw(subsets(ids, 1))),
         prefix_ids=tuple(prefix),
         must_ids=tuple(must_ids),
+        color_ids=draw(subsets(ids, 2)),
+        colors=draw(st.sampled_from([0.1, 0.3, 1.0])),
     )
 
 
@@ -698,6 +702,20 @@ def test_no_bias_is_none(ops):
     plain = run(Toy(5, words=4), rules, ops)
     for mine, expected in zip(run(toy, rules, ops), plain, strict=True):
         assert [s.tokens for s in mine] == [s.tokens for s in expected]
+
+
+@on_both
+def test_an_improbable_color_counts_less(ops):
+    rules = make_rules(max_words=1, color_ids=(4,), colors=0.6, beam_size=1)
+    toy = Toy(0, words=2)
+    toy.tables[:] = -20
+    toy.tables[..., [4, 5]] = np.log([[[0.52, 0.48]], [[0.7, 0.3]]])
+    (guess,), (sure,) = run_tokens(toy, rules, ops)
+    assert (guess, sure) == ((5, EOS), (4, EOS))
+    (typed,), _ = run_tokens(toy, rules._replace(prefix_ids=(4,)), ops)
+    assert typed == (4, EOS)
+    (alone,), _ = run_tokens(toy, rules._replace(banned_ids=(UNK, 5)), ops)
+    assert alone == (4, EOS)  # nothing else is as probable
 
 
 # People in neutral words. 4 is a person, 5 a man, 6 a woman, 7 a boy, 8 a girl, 9 a

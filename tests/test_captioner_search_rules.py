@@ -98,6 +98,17 @@ def test_what_cannot_be_said_stands_for_nothing_and_what_must_be_is():
     assert wanted.he == () and wanted.female == (WOMAN, GIRL)
 
 
+def test_colors_are_doubted_unless_they_are_asked_for():
+    vocabulary = Vocabulary([*SPECIAL_WORDS, "a", "red", "car", "grey"])
+    decoding = DecodingConfig(colors=0.2)
+    ids = vocabulary.ids
+    rules = make_rules(decoding, vocabulary)
+    assert (rules.color_ids, rules.colors) == ((ids["red"], ids["grey"]), 0.2)
+    wanted = make_rules(revise_config(decoding, {"must": ["red"]}, "It"), vocabulary)
+    assert wanted.color_ids == (ids["grey"],)
+    assert make_rules(DecodingConfig(), vocabulary).color_ids == ()
+
+
 def test_numbers_are_handed_on():
     found = rules(
         beam_size=6,

@@ -64,7 +64,8 @@ def search(step, state, rules, *, vocab_size, regions, ops, noise=None, bias=Non
             sequences, and `SELDOM` only where nothing else is left. None is 0.
 
     Returns:
-        Sequences, ordered by what was searched for: with a bias or neutral words.
+        Sequences, ordered by what was searched for: with a bias, neutral words or
+            doubts about colors.
 
     Source: Wu et al. 2016, arXiv:1609.08144, for the length penalty; of a strategy,
         see there.
@@ -102,7 +103,7 @@ def search(step, state, rules, *, vocab_size, regions, ops, noise=None, bias=Non
 
     start = _start(state, regions, rules, ops)
     found = ops.while_loop(more, extend, start)[2:6]
-    changed = bias is not None or rules.neutral is not None
+    changed = bias is not None or rules.neutral is not None or bool(rules.color_ids)
     return _rank(found, rules, changed, ops)
 
 

@@ -26,6 +26,10 @@ from shared.text.vocabulary import (
 )
 
 MOST_MUST_WORDS = 4  # the search keeps its beams for every subset of them
+COLORS = (
+    *("red", "orange", "yellow", "green", "blue", "purple", "pink", "brown", "tan"),
+    *("golden", "black", "white", "gray", "grey"),
+)
 
 
 class Rules(NamedTuple):
@@ -46,6 +50,8 @@ class Rules(NamedTuple):
         once_ids: of each group, tokens for the same thing, one occurs once at most.
         prefix_ids: how every sequence starts; may hold unk although it is banned.
         must_ids: of each group, one token or more occurs, in any order.
+        color_ids: tokens that count less where the model gives them less probability
+            than `colors`, ascending.
         neutral: when people are named neutrally; None is as the model says.
     """
 
@@ -63,6 +69,8 @@ class Rules(NamedTuple):
     once_ids: tuple[tuple[int, ...], ...] = ()
     prefix_ids: tuple[int, ...] = ()
     must_ids: tuple[tuple[int, ...], ...] = ()
+    color_ids: tuple[int, ...] = ()
+    colors: float = 0.0
     neutral: Neutral | None = None
 
     @property
@@ -116,6 +124,8 @@ def make_rules(decoding: DecodingConfig, vocabulary: Vocabulary) -> Rules:
         no_repeat=decoding.no_repeat,
         prefix_ids=tuple(vocabulary.ids.get(word, UNK) for word in prefix),
         must_ids=tuple(ids(words) for words in must),
+        color_ids=ids({*COLORS} - wanted) if decoding.colors else (),
+        colors=decoding.colors,
         neutral=make_neutral(decoding.neutral, vocabulary.ids, banned, wanted)
         if decoding.neutral
         else None,

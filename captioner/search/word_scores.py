@@ -3,12 +3,16 @@
 Axes: B images, N sequences searched per image, T tokens, V words.
 """
 
+import math
 from functools import lru_cache
 
 import numpy as np
 
 from captioner.search.neutral import neutralising
 from captioner.search.strategy import NEVER, SELDOM
+
+# Of a color that the model finds half as probable as it should be, a quarter is left.
+DOUBT = 2.0
 
 
 def rating(rules, vocab_size, bias, ops):
@@ -32,6 +36,8 @@ def rating(rules, vocab_size, bias, ops):
         bias = ops.maximum(ops.cast(bias, "float32"), NEVER)[:, None]
 
     def rate(t, last, tokens, log_probs):
+        if rules.color_ids:
+            log_probs = _doubt_colors(t, log_probs, rules, ops)
         if neutralise:
             log_probs = neutralise(t, tokens, log_probs)
         if bias is not None:
@@ -115,15 +121,28 @@ def _lower_more(t, tokens, once, options, rules, ops):
     return _lower(t, words, options, rules, ops)
 
 
+def _doubt_colors(t, log_probs, rules, ops):
+    """Lower the colors (B, N, V) that the model finds too improbable."""
+    colors = ops.convert_to_tensor(np.array(rules.color_ids, np.int32))
+    missing = ops.take(log_probs, colors, axis=2) - math.log(rules.colors)
+    cost = DOUBT * ops.minimum(missing, 0.0)
+    return _add(t, colors, cost, log_probs, rules, ops)
+
+
 def _lower(t, words, options, rules, ops):
     """Lower words int32 (B, N, W) among the options (B, N, V), pad excepted."""
+    cost = SELDOM * ops.cast(ops.not_equal(words, rules.pad_id), "float32")
+    return _add(t, words, cost, options, rules, ops)
+
+
+def _add(t, words, cost, options, rules, ops):
+    """Add a cost (B, N, W) to words int32 (B, N, W), or (W,), after the prefix."""
     rows, vocab_size = options.shape[1:]
-    first = ops.arange(ops.shape(words)[0] * rows, dtype="int32") * vocab_size
-    words = ops.reshape(words, (-1, words.shape[2]))
+    first = ops.arange(ops.shape(cost)[0] * rows, dtype="int32") * vocab_size
+    words = ops.reshape(words, (-1, words.shape[-1]))
     index = ops.reshape(words + first[:, None], (-1,))
+    cost = ops.reshape(cost, (-1,)) * ops.cast(t >= len(rules.prefix_ids), "float32")
     flat = ops.reshape(options, (-1,))
-    cost = ops.reshape(ops.cast(ops.not_equal(words, rules.pad_id), "float32"), (-1,))
-    cost = SELDOM * cost * ops.cast(t >= len(rules.prefix_ids), "float32")
-    lowered = ops.take(flat, index, axis=0) + cost
-    flat = ops.scatter_update(flat, index[:, None], lowered)
+    changed = ops.take(flat, index, axis=0) + cost
+    flat = ops.scatter_update(flat, index[:, None], changed)
     return ops.reshape(flat, (-1, rows, vocab_size))
