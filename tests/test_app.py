@@ -24,7 +24,7 @@ from captioner.demo_page import Settings
 from shared.errors import AppError
 from shared.web.serving import address, is_open, listen
 
-SAID = "A man in a red shirt is holding a camera."  # of the photographer
+SAID = "A man is holding a camera in his hand."  # of the photographer
 
 USERS = [("ann", "pass:word"), ("bob", "ß")]
 ALL_OPTIONS = (

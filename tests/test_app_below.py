@@ -33,7 +33,7 @@ from test_app_browser import (  # noqa: F401  # a fixture among them
 from shared.errors import AppError
 from shared.web.below import Below, Mounted, read_root_path
 
-SAID = "A man in a red shirt is holding a camera."  # of the photographer
+SAID = "A man is holding a camera in his hand."  # of the photographer
 
 PATH = "/pictures/of-all"
 
