@@ -2,6 +2,7 @@
 
 import io
 import json
+import logging
 import os
 import signal
 import subprocess
@@ -18,6 +19,7 @@ from PIL import Image
 from captioner.cli import main
 from shared.errors import AppError
 from shared.files.resuming import list_digest
+from shared.scale.cluster import _mute
 from shared.scale.output import PartedOutput
 from shared.scale.parts import Parts
 from shared.scale.run import ParallelJob
@@ -66,6 +68,19 @@ def draw(count, folder="photos", broken=()):
 def read(folder="out"):
     lines = "".join(p.read_text() for p in sorted(Path(folder).glob("part-*")))
     return [json.loads(line) for line in lines.splitlines()]
+
+
+def test_no_handler_but_that_of_ray_is_muted(monkeypatch):
+    """Those of a program around may hear of more than Ray, as those of pytest do."""
+    import ray.data  # noqa: F401
+
+    log, own = logging.getLogger("ray.data"), logging.NullHandler()
+    (console,) = (handler for handler in log.handlers if handler.name == "console")
+    monkeypatch.setattr(console, "level", logging.INFO)
+    monkeypatch.setattr(log, "handlers", [*log.handlers, own])
+    _mute()
+    assert console.level > logging.CRITICAL
+    assert {h.level for h in log.handlers if h is not console} == {logging.NOTSET}
 
 
 def test_photos_of_all_sources_become_what_one_process_writes(cluster, capsys):

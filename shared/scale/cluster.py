@@ -147,9 +147,12 @@ def send_shares(
 
 
 def _mute() -> None:
-    """Keep what Ray Data says of its own work in its log files."""
+    """Keep what Ray Data says of its own work in its log files.
+
+    Its handler alone: others are of the program around, and hear of more than Ray.
+    """
     for handler in logging.getLogger("ray.data").handlers:
-        if not isinstance(handler, logging.FileHandler):
+        if handler.name == "console":
             handler.setLevel(logging.CRITICAL + 1)
 
 
