@@ -259,9 +259,11 @@ def test_what_is_seen_is_pointed_out_by_pointer_keyboard_and_touch(page: Page) -
     grass = tags.get_by_role("button", name="grass 30 % , most at the bottom right")
     assert tags.get_by_role("button").count() == 2  # where the tripod is, is not known
     expect(tags.get_by_text("tripod 50 %")).to_be_visible()
-    cover = page.locator(".sr-cover")
+    cover, below = page.locator(".sr-cover"), page.locator(".sr-taker")
+    place = below.evaluate("taker => taker.offsetTop")
     dog.hover()
     expect(legend).to_contain_text("Where it sees “dog”: most at the top left")
+    assert below.evaluate("taker => taker.offsetTop") == place  # nothing moves
     page.mouse.move(0, 0)
     expect(cover).to_be_hidden()
     dog.focus()

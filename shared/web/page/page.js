@@ -134,7 +134,7 @@ globalThis.sightread ??= (() => {
       const { naturalWidth: width, naturalHeight: height } = stage.image;
       const visible = Boolean(map && width && map.grid.length);
       cover.hidden = !visible;
-      legend.classList.toggle("sr-on", visible);
+      legend.classList.toggle("sr-lit", visible);
       said.textContent = visible ? `${map.text}: ${sightread.whereabouts(map)}` : "";
       if (!visible) return;
       const smaller = COVER / Math.max(width, height);
