@@ -929,7 +929,7 @@ def walk(page: Page) -> Iterator[str]:
     yield "other-words"
     page.get_by_role("button", name="How it is written").click()
     page.get_by_role("radio", name="Sampling").click()
-    page.get_by_label("Seed").wait_for()
+    page.get_by_role("spinbutton", name="Seed").wait_for()
     yield "options"
     fill(page, "must", "camra")
     page.locator("#caption").get_by_role("alert").wait_for()

@@ -131,10 +131,9 @@ def read_glances(
         (concepts,) = database.execute(sql, models).fetchone() or (0,)
     sql = (
         "SELECT max(photo), group_concat(photo), group_concat(left_out), "
-        "CAST(group_concat(odds, '') AS BLOB) FROM (SELECT * FROM glances "
-        f"WHERE photo > ? AND model IN ({_places(models)}) AND length(odds) = ? "
-        "AND EXISTS (SELECT 1 FROM files WHERE photo = glances.photo "
-        f"AND vanished IS NULL) ORDER BY photo LIMIT {AT_A_GLANCE})"
+        "CAST(group_concat(odds, '') AS BLOB) FROM (SELECT * FROM glances WHERE photo "
+        f"> ? AND model IN ({_places(models)}) AND length(odds) = ? ORDER BY photo "
+        f"LIMIT {AT_A_GLANCE})"
     )
     photos: list[str] = []
     left_out: list[str] = []
@@ -148,11 +147,22 @@ def read_glances(
             left_out.append(some[1])
             odds.append(some[2])
     numbers = _to_array(photos, np.int64)
-    return Glances(
+    found = Glances(
         numbers,
         _to_array(left_out, np.float32),
         np.frombuffer(b"".join(odds), np.uint8).reshape(len(numbers), concepts),
     )
+    gone = found.mark(_find_gone(database, models))
+    return Glances(*(each[~gone] for each in found)) if gone.any() else found
+
+
+def _find_gone(database: sqlite3.Connection, models: Sequence[int]) -> list[int]:
+    """Find the photos of which no file is there; both sides come in order."""
+    sql = (
+        f"SELECT id FROM photos WHERE model IN ({_places(models)}) EXCEPT "
+        "SELECT photo FROM files WHERE vanished IS NULL ORDER BY 1"
+    )
+    return [photo for (photo,) in _tuples(database, sql, models)]
 
 
 def _to_array(parts: Iterable[str], dtype: type) -> np.ndarray:
