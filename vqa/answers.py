@@ -21,6 +21,7 @@ from shared.text.vocabulary import MOST_CHARACTERS, clean, split_lines
 
 MIN_VOTES = 4  # the least number of people of whom any three can outvote one left out
 _FULL_SCORE = 3  # people who must agree, Antol et al. 2015
+_CACHED_GIVEN = 2**19  # questions: all that people answered to each
 _CACHED = 2**17  # answers; those of a data set repeat, ten people's to a question
 
 _ARTICLES = frozenset(("a", "an", "the"))
@@ -349,12 +350,17 @@ class AnswerSpace:
 
 def most_common(answers: Sequence[str]) -> list[str]:
     """The answers that most people gave, normalised, in the order given."""
+    return list(_most_common(tuple(answers)))
+
+
+@lru_cache(maxsize=_CACHED_GIVEN)
+def _most_common(answers: tuple[str, ...]) -> tuple[str, ...]:
     counts: dict[str, int] = {}  # of millions of answers: Counter takes thrice as long
     for answer in map(normalize, answers):
         if answer:
             counts[answer] = counts.get(answer, 0) + 1
     most = max(counts.values(), default=0)
-    return [answer for answer, count in counts.items() if count == most]
+    return tuple(answer for answer, count in counts.items() if count == most)
 
 
 def _count(answers: Sequence[str]) -> Counter[str]:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from shared.data.layouts import Layout, Layouts
 from shared.data.photos import IMAGE_FOLDERS, Photo, find_photos, roots_of
-from shared.data.reading import SPLITS
+from shared.data.reading import SPLITS, without_collection
 from shared.data.reading import Split as Split
 from shared.data.splits import check_said, choose_split, draw_dev
 from shared.errors import AppError
@@ -107,6 +107,7 @@ def read_datasets(sources: Sequence[str]) -> list[Record]:
     ]
 
 
+@without_collection()
 def read_dataset(source: str | Path) -> list[Record]:
     """Read a data set; what lies in the folder decides how, see `vqa.layouts`.
 

@@ -9,7 +9,7 @@ from shared.data.captions import archive, beside, coco, flickr, karpathy, own, t
 from shared.data.captions.rows import SPLITS, Row
 from shared.data.layouts import Layout, Layouts
 from shared.data.photos import Photo, find_photos, roots_of
-from shared.data.reading import Split
+from shared.data.reading import Split, without_collection
 from shared.data.splits import check_said, choose_split, draw_dev
 from shared.errors import AppError
 from shared.vision.images import StoredImage
@@ -49,6 +49,7 @@ class Record:
     source: int = 0
 
 
+@without_collection()
 def read_files(source: str | Path) -> list[Record]:
     """Read a data set from files; what lies in the folder says how, see `LAYOUTS`.
 
