@@ -1,5 +1,6 @@
 """The folder of a training run."""
 
+import hashlib
 import os
 import re
 import signal
@@ -13,6 +14,7 @@ from PIL import Image
 
 from shared.config import Config
 from shared.errors import AppError
+from shared.files import fingerprints
 from shared.files.locks import hold
 from shared.runs import folder as folder_module
 from shared.runs.folder import (
@@ -274,8 +276,34 @@ def test_photos_that_could_be_read_are_remembered_by_their_content(
     assert start("fifth")[1] == {"moved.png", "b.png", "c.png"}
 
 
-def test_only_a_cache_that_runs_share_remembers(tmp_path):
+def test_photos_are_hashed_again_only_if_they_changed(tmp_path, monkeypatch):
+    paths = [tmp_path / "a b.png", tmp_path / "c.png", tmp_path / "missing.png"]
+    for path in paths[:2]:
+        path.write_bytes(path.name.encode())
+    memory = tmp_path / "cache" / "digests.txt"
+
+    def hash_anew():
+        monkeypatch.setattr(fingerprints, "_digests", {})
+        return fingerprints.digest_photos(paths, memory)
+
+    true = [hashlib.sha256(p.name.encode()).hexdigest()[:32] for p in paths[:2]]
+    true.append(fingerprints.UNREADABLE)
+    assert hash_anew() == true
+    assert not memory.exists()  # what was written a moment ago may change unnoticed
+    monkeypatch.setattr(fingerprints, "SETTLED", -1e12)
+    assert hash_anew() == true
+    lines = memory.read_text()
+    memory.write_text("damaged\n" + lines.replace(true[0], "f" * 32))
+    assert hash_anew() == ["f" * 32, *true[1:]]  # not read
+    paths[0].write_bytes(b"another")
+    assert hash_anew()[0] == hashlib.sha256(b"another").hexdigest()[:32]
+    memory.unlink()
+    assert hash_anew()[1:] == true[1:]
+    assert len(memory.read_text().splitlines()) == 2
+
+
+def test_a_run_has_a_cache_of_its_own_if_none_is_named(tmp_path):
     here = Run.of(tmp_path, "data", None, print, print)
-    assert (here.cache, here.memory) == (tmp_path / "features", None)
+    assert here.cache == tmp_path / "features"
     there = Run.of(tmp_path, "data", tmp_path / "cache", print, print)
-    assert there.memory == there.cache == tmp_path / "cache"
+    assert there.cache == tmp_path / "cache"

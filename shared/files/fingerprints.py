@@ -2,11 +2,13 @@
 
 import hashlib
 import os
+import time
 from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 from typing import Protocol
 
+from shared.files.atomic import replace_file
 from shared.files.threads import map_in_threads
 
 # A photo of up to 256 KiB is read whole; of a larger one, as much in even steps.
@@ -17,6 +19,8 @@ UNREADABLE = "0" * 32  # in place of a digest
 # content or None; no numbers at all if there is no such file.
 Fingerprint = list[int | str | None]
 
+
+SETTLED = 2e9  # ns: a file that was changed later than that may change unnoticed
 
 # What was hashed by this process: a training asks for the same photos several times.
 _digests: dict[Path, tuple[Fingerprint, str]] = {}
@@ -90,12 +94,56 @@ def _digest(photo: Path, size: int | str | None) -> str | None:
     return digest.hexdigest()[:32]
 
 
-def digest_photos(photos: Iterable[File]) -> list[str]:
+def digest_photos(photos: Iterable[File], memory: Path | None = None) -> list[str]:
     """Hash photos, whole: 32 hexadecimal digits of the SHA-256 of each.
 
     Those of a photo that cannot be read are zeros.
+
+    Args:
+        memory: a file with the digests of photos that were hashed earlier, which are
+            not read again unless their size or times changed; it is added to.
     """
-    return list(map_in_threads(_digest_whole, photos, 4))
+    photos = list(photos)
+    if memory is None:
+        return list(map_in_threads(_digest_whole, photos, 4))
+    known = _read_digests(memory)
+    _digests.update(known)
+    found = list(map_in_threads(_digest_whole, photos, 4))
+    latest = time.time_ns() - SETTLED
+    new = {
+        photo: _digests[photo]
+        for photo in photos
+        if isinstance(photo, Path)
+        and photo in _digests
+        and known.get(photo) != _digests[photo]
+        and all(int(at or 0) < latest for at in _digests[photo][0][1:])
+    }
+    if new:
+        _write_digests(memory, known | new)
+    return found
+
+
+def _read_digests(memory: Path) -> dict[Path, tuple[Fingerprint, str]]:
+    """Read what `_write_digests` wrote; lines that are damaged are left out."""
+    found: dict[Path, tuple[Fingerprint, str]] = {}
+    with suppress(OSError):
+        for line in memory.read_bytes().decode(errors="surrogateescape").split("\n"):
+            with suppress(ValueError):
+                size, changed, entered, digest, path = line.split(" ", 4)
+                noted: Fingerprint = [int(size), int(changed), int(entered)]
+                found[Path(path)] = noted, digest
+    return found
+
+
+def _write_digests(memory: Path, digests: dict[Path, tuple[Fingerprint, str]]) -> None:
+    lines = (
+        f"{size} {changed} {entered} {digest} {path}\n"
+        for path, ((size, changed, entered), digest) in digests.items()
+        if "\n" not in str(path)
+    )
+    memory.parent.mkdir(parents=True, exist_ok=True)
+    with replace_file(memory) as new:
+        new.write_bytes("".join(lines).encode(errors="surrogateescape"))
 
 
 def _digest_whole(photo: File) -> str:

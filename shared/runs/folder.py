@@ -5,7 +5,7 @@ Needs no Keras. What is in the folder is told by `captioner.train` and `vqa.trai
 
 import csv
 import hashlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple, Protocol, TypeVar
@@ -23,7 +23,8 @@ from shared.vision.images import StoredImage, read_image
 
 CONFIG, CHECKPOINT, BEST = "config.toml", "checkpoint.npz", "best.npz"
 SKIPPED, BUNDLE = "skipped.csv", "bundle"
-FEATURES, READABLE = "features", "readable.txt"  # digests of photos, a line each
+# In the cache: digests of the photos that could be read, and of all by their paths.
+FEATURES, READABLE, DIGESTS = "features", "readable.txt", "digests.txt"
 ODD = "surrogateescape"  # file names of any bytes
 
 
@@ -82,11 +83,6 @@ class Run(NamedTuple):
         several = [data] if isinstance(data, (str, Path)) else data
         sources = [str(source) for source in several]
         return cls(out, sources, cache or out / FEATURES, announce, tick)
-
-    @property
-    def memory(self) -> Path | None:
-        """The cache, if other runs may share it; None if it is of this run alone."""
-        return None if self.cache == self.folder / FEATURES else self.cache
 
 
 @contextmanager
@@ -213,8 +209,8 @@ def leave_out_broken(
     anew; `sign` tells whether it became another one.
 
     Args:
-        cache: a folder that remembers which photos could be read, by their content,
-            so that a new run with the same ones need not decode them.
+        cache: a folder that remembers what photos hold, so that they need not be
+            read again, and which of them could be decoded.
 
     Returns:
         what is left of `learn` and `dev`.
@@ -224,11 +220,16 @@ def leave_out_broken(
     """
     path = out / SKIPPED
     photos = {record.name: record.image for record in learn + dev}
+    digests = digest_photos(photos.values(), cache / DIGESTS if cache else None)
     skipped = _read_skipped(path)
     if skipped is None or not skipped.keys() <= photos.keys():
         if path.exists():
             announce(f"{path} is damaged; the photos are looked at again.")
-        skipped = _find_broken(photos, cache / READABLE if cache else None)
+        skipped = _find_broken(
+            photos,
+            dict(zip(photos, digests, strict=True)),
+            cache / READABLE if cache else None,
+        )
         with (
             replace_file(path) as new,
             new.open("w", encoding="utf-8", errors=ODD, newline="") as file,
@@ -257,11 +258,14 @@ def _read_skipped(path: Path) -> dict[str, str] | None:
 
 
 def _find_broken(
-    photos: dict[str, Path | StoredImage], memory: Path | None
+    photos: Mapping[str, Path | StoredImage],
+    digests: Mapping[str, str],
+    memory: Path | None,
 ) -> dict[str, str]:
     """Give the reasons of the photos that cannot be read.
 
     Args:
+        digests: of the photos.
         memory: a file with the digests of those that could be; it is added to.
     """
 
@@ -272,7 +276,6 @@ def _find_broken(
             return str(error)
         return None
 
-    digests = dict(zip(photos, digest_photos(photos.values()), strict=True))
     known = _read_lines(memory) if memory else set()
     todo = [name for name, digest in digests.items() if digest not in known]
     found = map_in_threads(problem, todo, THREADS)
