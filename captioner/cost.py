@@ -5,6 +5,7 @@ from shared.runs import cost
 from shared.runs.cost import REGIONS, STEP, Cost, Epoch
 
 TOKENS = 12  # words of a caption
+REFERENCE = 900  # bytes that the reward keeps of one
 
 
 def estimate_cost(
@@ -26,8 +27,11 @@ def estimate_cost(
         batch = min(stage.batch_size, max(1, train))
         steps = train // batch
         captions = batch * stage.captions / (1 - stage.texts)
+        scores = captions * (recipe.vocabulary.max_words + 1) * words
+        kept = 0.0
         if stage.objective == "self_critical":  # which searches first
             captions *= 2
+            kept = 5 * train * REFERENCE
         waiting = dev * TOKENS * STEP / 60  # for the steps of searches
         return Epoch(
             steps=steps,
@@ -36,6 +40,8 @@ def estimate_cost(
             judging=dev * TOKENS * beams * word,
             weights=word + 2e6,
             waiting=waiting + (steps * STEP if stage.texts else 0.0),
+            scores=scores,
+            held=kept,
         )
 
     return cost.estimate_cost(

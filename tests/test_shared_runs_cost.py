@@ -1,5 +1,7 @@
 """What trainings take: as measured, within a factor of two."""
 
+from dataclasses import replace
+
 import pytest
 
 from captioner.cost import estimate_cost as estimate_captioner
@@ -92,9 +94,38 @@ def test_disk_is_that_of_features():
         assert cost.disk == (10 + 100 * (1 + mirror)) * 49 * 1280 * 2
 
 
+@pytest.mark.parametrize(
+    ("train", "dev", "measured"), [(11_828, 500, 1.77e9), (118_287, 5000, 2.35e9)]
+)
+def test_memory_is_as_measured(train, dev, measured):
+    recipe = read_recipe("captioner-flickr8k", None)[0]
+    recipe = revise_config(recipe, {"vocabulary": {"max_words": 18}}, "longer")
+    recipe = recipe.model_copy(update={"stages": recipe.stages[:1]})
+    cost = estimate_captioner(recipe, train, dev, 7034, REFERENCE_RATE)
+    assert cost.memory == pytest.approx(measured, rel=0.25)
+
+
+def test_what_a_stage_holds_more_takes_more_memory():
+    recipe = read_recipe("captioner-coco", None)[0]
+    words, joint, metric = recipe.stages
+
+    def memory(*stages, train=118_287):
+        changed = recipe.model_copy(update={"stages": stages})
+        cost = estimate_captioner(changed, train, 5_000, 10_000, REFERENCE_RATE)
+        return cost.memory
+
+    assert memory(words) < memory(metric) < memory(joint)
+    assert memory(words, joint, metric) == memory(joint)  # one after the other
+    assert memory(words, train=1_000) < memory(words)
+    half = words.model_copy(update={"batch_size": words.batch_size // 2})
+    assert memory(half) < memory(words)
+
+
 def test_a_report_names_what_takes_how_long():
     cost = Cost(10**9, 90.0, (("words", 7200.0), ("whole", 60.0)), 15.0)
-    said = report_cost(cost, "mine").splitlines()
+    said = report_cost(replace(cost, memory=2 * 10**9), "mine").splitlines()
+    assert said.pop(1) == "  memory         about 2.0 GB"
+    assert report_cost(cost, "mine").splitlines() == said  # not known
     assert said[0].startswith("training with mine will take about 2.0 h")
     assert "1.0 GB of disk" in said[2]
     assert [line.split()[1] for line in said[3:]] == ["words", "whole"]

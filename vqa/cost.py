@@ -48,6 +48,7 @@ def estimate_cost(recipe: VqaConfig, sizes: Sizes, rate: float) -> Cost:
             forward=batch * (photo + stage.questions * question) / (1 - stage.texts),
             judging=sizes.dev * photo + sizes.asked * question,
             weights=weights,
+            scores=batch * stage.questions * sizes.answers * recipe.members,
         )
 
     return cost.estimate_cost(

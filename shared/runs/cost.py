@@ -1,4 +1,4 @@
-"""What a training takes on this computer: disk, and time.
+"""What a training takes on this computer: memory, disk, and time.
 
 A task says what an epoch of each of its stages computes, as an `Epoch`; the rest is
 the same for all.
@@ -27,6 +27,11 @@ STEP = 0.04  # seconds of a step, whatever is in it
 READ = 0.004  # seconds to read a photo of a camera, made small
 RATE = 25e9  # multiplications a second in training and search
 BACKWARD = 3  # a step of training takes as long as so many forward passes
+PROGRAM = 1.1e9  # bytes of memory, of TensorFlow, Keras and the graphs of a small net
+RECORD = 3200  # bytes of a photo and what is said of it, five captions or questions
+WEIGHT = 24  # bytes: itself, a gradient, two moments, an average, a copy to save
+NUMBER = 24  # bytes of what a step predicts, till its gradients are there
+JOINT = 150e6  # bytes to train an encoder on a photo of 224 x 224 px: ResNet-50's
 REGIONS, FEATURES = 49, 1280  # of a photo, and numbers of each, as most encoders
 # Numbers of a region, where they are not so many; by the names' starts.
 FEATURE_SIZES: Mapping[str, int] = {
@@ -68,6 +73,8 @@ class Epoch(NamedTuple):
         judging: multiplications to validate.
         weights: numbers stored after it.
         waiting: further seconds of all steps, on the reference computer.
+        scores: that a step predicts: of each word at each place, or of each answer.
+        held: further bytes of memory, whatever is in a step.
     """
 
     steps: int
@@ -76,6 +83,8 @@ class Epoch(NamedTuple):
     judging: float
     weights: float
     waiting: float = 0.0
+    scores: float = 0.0
+    held: float = 0.0
 
     def seconds(self, look: float, dev: int, trained: bool = False) -> float:
         """Give its time on the reference computer.
@@ -90,22 +99,34 @@ class Epoch(NamedTuple):
         after = self.judging / RATE + dev * look + SAVE * self.weights
         return self.steps * step + after + self.waiting
 
+    def memory(self, trained: float) -> float:
+        """Give its bytes.
+
+        Args:
+            trained: bytes to train the encoder on a photo, if it is; else 0.
+        """
+        step = NUMBER * self.scores + self.photos * trained
+        return step + WEIGHT * self.weights + self.held
+
 
 @dataclass(frozen=True)
 class Cost:
-    """What a training takes on this computer, as an estimate; all in seconds.
+    """What a training takes on this computer, as an estimate; times in seconds.
 
     Attributes:
         disk: bytes of the stored features.
         features: to compute them, once.
         stages: name and time of each stage, if it runs all its epochs.
         start: for what comes before and after.
+        memory: bytes, at most at a time; without the parts of the stored features
+            that the system keeps in memory while there is room. 0 is not known.
     """
 
     disk: int
     features: float
     stages: tuple[tuple[str, float], ...]
     start: float = START
+    memory: int = 0
 
     @property
     def total(self) -> float:
@@ -123,6 +144,9 @@ def estimate_cost(
     rate: float,
 ) -> Cost:
     """Estimate what a training on photos takes, within a factor of two.
+
+    The memory is that of the program, of what is said of photos, and of the stage that
+    needs most: its weights, a step's numbers, and what is trained of the encoder.
 
     Args:
         stages: those to come.
@@ -143,11 +167,18 @@ def estimate_cost(
         epoch = epoch_of(stage).seconds(each, dev, joint)
         return stage.epochs * epoch + (PREPARE_JOINT if joint else PREPARE)
 
+    def memory(stage: Stage) -> float:
+        joint = JOINT * (encoder.image_size / 224) ** 2 if stage.encoder_rate else 0.0
+        return epoch_of(stage).memory(joint)
+
     return Cost(
         disk=views * count_numbers(encoder) * 2,
         features=slower * look * views,
         stages=tuple((stage.name, slower * seconds(stage)) for stage in stages),
         start=slower * START,
+        memory=round(
+            PROGRAM + RECORD * (train + dev) + max(map(memory, stages), default=0.0)
+        ),
     )
 
 
@@ -199,6 +230,8 @@ def report_cost(cost: Cost, recipe: str) -> str:
         "computer's processor, if it does nothing else:",
         f"  start and end  {as_time(cost.start)}",
     ]
+    if cost.memory:
+        lines.insert(1, f"  memory         about {as_size(cost.memory)}")
     if cost.features:
         took, disk = as_time(cost.features), as_size(cost.disk)
         lines.append(f"  features       {took}, once; {disk} of disk")
