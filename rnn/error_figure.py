@@ -83,10 +83,11 @@ def _draw_closing(report: ErrorReport, axes: Axes) -> None:
         axes.text(0.5, 0.5, "none in this text", ha="center", va="center")
         axes.set_axis_off()
         return
-    labels = [f"{distance(c)}\n({c.number:,})" for c in report.closing]
+    far = [distance(c).replace(" ", "\n") for c in report.closing]
+    labels = [f"{d}\n({c.number:,})" for d, c in zip(far, report.closing, strict=True)]
     for model, colour in ((NET, "#dc2626"), (LONG, "#3b82f6")):
         values = [c.probabilities[model] for c in report.closing]
         axes.plot(labels, values, "o-", label=model, color=colour)
     axes.set(ylim=(0, 1), ylabel="probability")
-    axes.tick_params("x", labelsize=8)
+    axes.tick_params("x", labelsize=7)
     axes.legend(fontsize=9)
