@@ -24,6 +24,7 @@ from captioner.options import (
     WriteMetadata,
     XmpSidecar,
     find_photos_of,
+    find_places_of,
     metadata_rules,
     read_length_penalty,
     read_settings,
@@ -217,7 +218,7 @@ def caption(
     if in_parts and output:
         from captioner.parts import caption_in_parts
 
-        find = partial(find_photos_of, recursive=recursive, null=null)
+        find = partial(find_places_of, recursive=recursive, null=null)
         job = caption_in_parts(
             paths, find, work, output, parts or "jsonl", address, column, **rules
         )

@@ -4,12 +4,19 @@ import glob
 import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from pathlib import Path
+from pathlib import Path, PurePath
+from typing import TYPE_CHECKING, cast
 
-from shared.addresses import refuse_address
+from shared.addresses import is_stored, refuse_address
 from shared.data.walking import is_photo_name, refuse, walk
 from shared.errors import AppError
 from shared.vision.images import IMAGE_SUFFIXES
+
+if TYPE_CHECKING:
+    from shared.scale.stores import Address, Place
+
+# Gives the photos that an address stands for.
+Look = Callable[[str], "Sequence[Address]"]
 
 _DIGITS = re.compile(r"(\d+)")
 _SEPARATOR = r"[/\\]" if os.sep == "\\" else "/"
@@ -46,12 +53,32 @@ def find_photos(
         AppError: if there are no photos at all, a pattern matches nothing, a word
             is an address of the web, or a folder cannot be listed.
     """
-    photos: list[Path] = []
+    found = find_places(words, recursive, read_stdin, announce, null)
+    return cast(list[Path], found)
+
+
+def find_places(
+    words: Sequence[str],
+    recursive: bool,
+    read_stdin: Callable[[], bytes],
+    announce: Callable[[str], None],
+    null: bool = False,
+    look: Look | None = None,
+) -> "list[Place]":
+    """Find photos as `find_photos` does, and in stores such as S3.
+
+    Args:
+        look: see `captioner.addressed.look`; None refuses addresses.
+
+    Raises:
+        AppError: as there.
+    """
+    photos: list[Place] = []
     for word in words:
-        for path in _expand(word, read_stdin, null):
+        for path in _expand(word, read_stdin, null, look):
             found = [path]
-            if os.path.isdir(path):  # noqa: PTH112  # pathlib raises for long names
-                found = list_folder(path, recursive)
+            if isinstance(path, Path) and os.path.isdir(path):  # noqa: PTH112
+                found = [*list_folder(path, recursive)]  # pathlib raises for long names
                 if not found and len(words) > 1:
                     announce(f"note: {_nothing_in(path, recursive)}")
             photos += found
@@ -60,29 +87,39 @@ def find_photos(
     return distinct(photos)
 
 
-def distinct(photos: Iterable[Path]) -> list[Path]:
+def distinct(photos: "Iterable[Place]") -> "list[Place]":
     """Give each photo once, by its place, under the first of its names."""
-    found: dict[str, Path] = {}
+    found: dict[str, Place] = {}
     for photo in photos:
-        key = os.path.normcase(os.path.abspath(photo))  # noqa: PTH100
+        key = str(photo)  # of a store, which may have names such as a//b
+        if isinstance(photo, Path):
+            key = os.path.normcase(os.path.abspath(photo))  # noqa: PTH100
         found.setdefault(key, photo)
     return list(found.values())
 
 
-def _expand(word: str, read_stdin: Callable[[], bytes], null: bool) -> Iterable[Path]:
+def _expand(
+    word: str, read_stdin: Callable[[], bytes], null: bool, look: Look | None
+) -> "Iterable[Place]":
     if not word:
         raise AppError("One of the paths is empty. Give a photo or a folder.")
     if word == "-":
-        paths = [Path(name) for name in map(_no_address, _split(read_stdin(), null))]
-        if not paths:
+        names = _split(read_stdin(), null)
+        if not names:
             raise AppError("There are no paths on standard input. Give one a line.")
-        return paths
+        return [
+            place
+            for name in names
+            for place in (_stored(name, look) or [Path(_no_address(name))])
+        ]
+    if stored := _stored(word, look):
+        return stored
     if os.path.lexists(word) or not glob.has_magic(_no_address(word)):
         return [Path(word)]
     matches = {Path(match) for match in _match(word)}
     if not matches:
         raise AppError(f"Nothing matches {word}. Check the folder and the pattern.")
-    return sorted(matches, key=_natural_order)
+    return sorted(matches, key=natural_order)
 
 
 def _split(data: bytes, null: bool) -> list[str]:
@@ -92,6 +129,18 @@ def _split(data: bytes, null: bool) -> list[str]:
         data = data.decode("utf-16", "replace").encode()
     lines = data.removeprefix(b"\xef\xbb\xbf").splitlines()
     return [os.fsdecode(line) for line in lines if line.strip()]
+
+
+def _stored(word: str, look: Look | None) -> "Sequence[Place]":
+    """Give the photos of an address in a store, none of what is no such address."""
+    if not is_stored(word) or os.path.lexists(word):
+        return ()
+    if look is None:
+        raise AppError(
+            f"{word}: what is in a store is read by `captioner caption` with --engine "
+            "ray. Or download it, and give the file or folder."
+        )
+    return look(word)
 
 
 def _no_address(word: str) -> str:
@@ -133,10 +182,10 @@ def list_folder(folder: Path, recursive: bool) -> list[Path]:
         found += [Path(root, name) for name in files if is_photo_name(name)]
         if not recursive:
             break
-    return sorted(found, key=_natural_order)
+    return sorted(found, key=natural_order)
 
 
-def _natural_order(path: Path) -> tuple[list[list[str | int]], str]:
+def natural_order(path: PurePath) -> tuple[list[list[str | int]], str]:
     """Compare digits as numbers, letters without case, folder by folder."""
     parts = [
         # Odd places hold digits, so that numbers meet numbers only.

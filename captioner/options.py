@@ -3,10 +3,14 @@
 import sys
 import tomllib
 from collections.abc import Iterable
+from functools import partial
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+
+if TYPE_CHECKING:
+    from shared.scale.stores import Place
 
 Paths = Annotated[
     list[str],
@@ -66,15 +70,31 @@ Settings = Annotated[
 
 def find_photos_of(paths: list[str], recursive: bool, null: bool) -> list[Path]:
     """Find the photos that `Paths` stand for, see `captioner.inputs.find_photos`."""
-    if null and "-" not in paths:
-        raise typer.BadParameter("--null is about a list on standard input: add -")
     from captioner.inputs import find_photos
     from shared.console.progress import say
 
-    def read_input() -> bytes:
-        return sys.stdin.buffer.read() if sys.stdin else b""
+    _check_null(paths, null)
+    return find_photos(paths, recursive, _read_input, say, null)
 
-    return find_photos(paths, recursive, read_input, say, null)
+
+def find_places_of(paths: list[str], recursive: bool, null: bool) -> "list[Place]":
+    """Find also those in stores, see `captioner.inputs.find_places`."""
+    from captioner.addressed import look
+    from captioner.inputs import find_places
+    from shared.console.progress import say
+
+    _check_null(paths, null)
+    seen = partial(look, recursive=recursive)
+    return find_places(paths, recursive, _read_input, say, null, seen)
+
+
+def _check_null(paths: list[str], null: bool) -> None:
+    if null and "-" not in paths:
+        raise typer.BadParameter("--null is about a list on standard input: add -")
+
+
+def _read_input() -> bytes:
+    return sys.stdin.buffer.read() if sys.stdin else b""
 
 
 # Of words inside photos.

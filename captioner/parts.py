@@ -10,6 +10,7 @@ from shared.scale.cluster import check_installed
 from shared.scale.output import PartedOutput
 from shared.scale.parts import Parts
 from shared.scale.run import ParallelJob
+from shared.scale.stores import Place, to_place
 
 _CAPTION = {"caption": str, "log_prob": float, "confidence": float, "unsure": bool}
 _WORDS = [{"word": str, "prob": float, "attention": [float]}]
@@ -31,7 +32,7 @@ def columns(details: bool) -> dict[str, Any]:
 
 def caption_in_parts(
     words: Sequence[str],
-    find: Callable[[list[str]], list[Path]],
+    find: Callable[[list[str]], list[Place]],
     work: Captioning,
     folder: Path,
     form: str,
@@ -44,7 +45,7 @@ def caption_in_parts(
     Args:
         words, find, column: see `captioner.sources.find_shares`.
         work: how they are captioned.
-        folder: for the parts.
+        folder: for the parts; maybe an address in a store.
         form: of the parts, "jsonl" or "parquet".
         address: of a cluster, see `shared.scale.cluster.connected`.
         rules: `resume` and `overwrite`, see `shared.scale.output.PartedOutput`.
@@ -56,7 +57,7 @@ def caption_in_parts(
     check_installed()
     shares = find_shares(words, find, column)
     output = PartedOutput(
-        Parts(folder, f".{form}", columns(work.details)),
+        Parts(to_place(folder), f".{form}", columns(work.details)),
         "captioner caption",
         "photos",
         shares,

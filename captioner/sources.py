@@ -5,14 +5,18 @@ import glob
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from io import TextIOWrapper
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
+from captioner.addressed import match
 from captioner.inputs import distinct
-from captioner.stored import Member, Stored, find_members
+from captioner.stored import ROWS_AT_ONCE, Member, Stored, Stream, find_members
+from shared.addresses import is_stored
 from shared.errors import AppError
 from shared.files.resuming import list_digest
 from shared.scale.shares import Listed, Share, cut
+from shared.scale.stores import BLOCK, Address, Place, to_place
 
 if TYPE_CHECKING:
     from pyarrow import parquet
@@ -26,17 +30,16 @@ COLUMNS = (
     "image_file", "bytes", "image_bytes", "jpg", "jpeg", "png", "content",
 )
 # fmt: on
-ROWS_AT_ONCE = 32  # of a table of bytes, read before they are decoded
 
 
 def find_shares(
-    words: Sequence[str], find: Callable[[list[str]], list[Path]], column: str | None
+    words: Sequence[str], find: Callable[[list[str]], list[Place]], column: str | None
 ) -> list[Share]:
     """Share out photos: those of folders, patterns and lists, of tables, of archives.
 
     Args:
         words: as typed. Those that end as a table or an archive does, or stand for
-            such, are one; all others are for `find`.
+            such, are one; all others are for `find`. Both may be in a store.
         find: turns words into photos, see `captioner.inputs.find_photos`.
         column: of tables: where a photo's path or bytes are; None is one of `COLUMNS`.
 
@@ -44,21 +47,23 @@ def find_shares(
         AppError: if there are no photos, or a table or an archive cannot be read.
     """
     plain = [word for word in words if not word.lower().endswith(MANY)]
-    paths = find(plain) if plain else []
+    paths: list[Place] = find(plain) if plain else []
     members: list[Member] = []
     tables: list[Share] = []
     for file in _expand(word for word in words if word.lower().endswith(MANY)):
-        if file.suffix.lower() == ".tar":
+        if file.suffix.lower() == ".tar" and isinstance(file, Address):
+            tables.append(Stream(file))
+        elif file.suffix.lower() == ".tar":
             members += find_members(file)
         elif file.suffix.lower() == ".parquet":
             found = _read_parquet(file, column)
             if isinstance(found[0] if found else None, RowGroup):
                 tables += cast(list[Share], found)
             else:
-                paths += cast(list[Path], found)
+                paths += cast(list[Place], found)
         else:
             paths += _read_csv(file, column)
-    listed: list[Path | Member] = [*distinct(paths), *members]
+    listed: list[Place | Member] = [*distinct(paths), *members]
     shares: list[Share] = [_list(some) for some in cut(listed)]
     if not (shares or tables):
         raise AppError(f"{', '.join(words)}: there are no photos in it.")
@@ -77,14 +82,14 @@ class RowGroup:
         count: its rows.
     """
 
-    file: Path
+    file: Place
     group: int
     column: str
     start: int
     count: int
 
     @property
-    def files(self) -> list[Path]:
+    def files(self) -> list[Place]:
         """See `shared.scale.shares.Share`."""
         return [self.file]
 
@@ -110,14 +115,16 @@ class RowGroup:
         return Stored(str(name), cell.get("bytes") or b"")
 
 
-def _list(items: Sequence[Path | Member]) -> Listed[Path | Member]:
+def _list(items: Sequence[Place | Member]) -> Listed[Place | Member]:
     files = dict.fromkeys(i.tar if isinstance(i, Member) else i for i in items)
     return Listed(items, list_digest(i.as_posix() for i in items), list(files))
 
 
-def _expand(words: Iterable[str]) -> Iterator[Path]:
+def _expand(words: Iterable[str]) -> Iterator[Place]:
     for word in words:
-        if os.path.lexists(word) or not glob.has_magic(word):
+        if isinstance(to_place(word), Address):
+            yield from match(word)
+        elif os.path.lexists(word) or not glob.has_magic(word):
             yield Path(word)
         elif found := sorted(glob.glob(word, recursive=True)):  # noqa: PTH207
             yield from map(Path, found)
@@ -125,18 +132,20 @@ def _expand(words: Iterable[str]) -> Iterator[Path]:
             raise AppError(f"Nothing matches {word}. Check the folder and the pattern.")
 
 
-def _parquet(file: Path) -> "parquet.ParquetFile":
+def _parquet(file: Place) -> "parquet.ParquetFile":
     import pyarrow as pa
     from pyarrow import parquet
 
     try:
-        return parquet.ParquetFile(file, pre_buffer=False)
+        source = file.open() if isinstance(file, Address) else file
+        return parquet.ParquetFile(source, pre_buffer=False, buffer_size=BLOCK)
     except (pa.ArrowException, OSError) as error:
-        reason = str(error).split("\n")[0].rstrip(".")
+        reason = getattr(error, "strerror", None) or str(error).split("\n")[0]
+        reason = reason.rstrip(".")
         raise AppError(f"{file} cannot be read as Parquet: {reason}.") from error
 
 
-def _read_parquet(file: Path, column: str | None) -> list[Path] | list[RowGroup]:
+def _read_parquet(file: Place, column: str | None) -> list[Place] | list[RowGroup]:
     """Read the paths of a table, or find its row groups if it holds bytes."""
     import pyarrow as pa
 
@@ -164,10 +173,10 @@ def _read_parquet(file: Path, column: str | None) -> list[Path] | list[RowGroup]
         return groups
 
 
-def _read_csv(file: Path, column: str | None) -> list[Path]:
+def _read_csv(file: Place, column: str | None) -> list[Place]:
     tab = "\t" if file.suffix.lower() == ".tsv" else ","
     try:
-        with file.open(encoding="utf-8-sig", newline="") as lines:
+        with TextIOWrapper(file.open("rb"), "utf-8-sig", newline="") as lines:
             rows = csv.DictReader(lines, delimiter=tab)
             name = _choose(file, list(rows.fieldnames or ()), column)
             return list(_find_paths(file, (row[name] for row in rows)))
@@ -176,7 +185,7 @@ def _read_csv(file: Path, column: str | None) -> list[Path]:
         raise AppError(f"{file} cannot be read as a table: {reason}.") from error
 
 
-def _choose(file: Path, names: Sequence[str], column: str | None) -> str:
+def _choose(file: Place, names: Sequence[str], column: str | None) -> str:
     wanted = [column] if column else [name for name in COLUMNS if name in names]
     if not column and len(names) == 1:
         wanted = list(names)
@@ -189,19 +198,23 @@ def _choose(file: Path, names: Sequence[str], column: str | None) -> str:
     )
 
 
-def _find_paths(file: Path, cells: Iterable[str | None]) -> Iterator[Path]:
-    """Give the path of each row, which counts from the table's folder if it is there.
+def _find_paths(file: Place, cells: Iterable[str | None]) -> Iterator[Place]:
+    """Give the place of each row, which counts from the table's folder if it is there.
 
     Of a row without one, its record says that there is no such file.
     """
     for row, cell in enumerate(cells):
         if not (cell and cell.strip()):
             yield Path(_row_name(file, row))
-            continue
-        beside = file.parent / cell
-        # pathlib raises for names that are too long
-        yield beside if os.path.exists(beside) else Path(cell)  # noqa: PTH110
+        elif is_stored(cell):
+            yield to_place(cell)
+        elif isinstance(file, Address):
+            yield file.parent / cell
+        else:
+            beside = file.parent / cell
+            # pathlib raises for names that are too long
+            yield beside if os.path.exists(beside) else Path(cell)  # noqa: PTH110
 
 
-def _row_name(file: Path, row: int) -> str:
+def _row_name(file: Place, row: int) -> str:
     return f"{file.as_posix()}#{row}"

@@ -1,4 +1,7 @@
-"""Addresses of the web: nothing is fetched from them, and they are refused by name."""
+"""Addresses of the web: nothing is fetched from them, and they are refused by name.
+
+But those of stores such as S3, which `--engine ray` knows, see `shared.scale.stores`.
+"""
 
 import os
 import re
@@ -7,11 +10,17 @@ from pathlib import Path
 from shared.errors import AppError
 
 _ADDRESS = re.compile(r"(?:[a-z][a-z0-9+.-]+:/|data:)", re.IGNORECASE)
+_STORED = re.compile(r"(?:s3|gs):/{1,2}[^/]", re.IGNORECASE)
 
 
 def is_address(name: str) -> bool:
     """Whether a name is one of the web, such as https://…, which a path may be, too."""
     return _ADDRESS.match(name) is not None
+
+
+def is_stored(name: str) -> bool:
+    """Whether a name is an address in a store, such as s3://bucket/photos."""
+    return _STORED.match(name) is not None
 
 
 def no_address(what: str) -> str:

@@ -268,7 +268,7 @@ def test_folders_named_like_photos_are_folders(capsys):
 
 @pytest.mark.parametrize(
     "address",
-    ["https://example.org/a.jpg", "http://x/a.jpg?w=1&h=[2]", "ftp://x/y/", "S3://b/*"],
+    ["https://example.org/a.jpg", "http://x/a.jpg?w=1&h=[2]", "ftp://x/y/", "AZ://b/*"],
 )
 def test_addresses_are_refused_with_the_reason(address, capsys, monkeypatch, fake):
     draw("a.png")

@@ -4,6 +4,7 @@ import io
 import json
 import logging
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -15,6 +16,7 @@ from pathlib import Path
 import pytest
 from conftest import ROOT
 from PIL import Image
+from s3 import environment, free_port, serving
 
 from captioner.cli import main
 from shared.errors import AppError
@@ -24,10 +26,12 @@ from shared.scale.output import PartedOutput
 from shared.scale.parts import Parts
 from shared.scale.run import ParallelJob
 from shared.scale.shares import Listed
+from shared.scale.stores import Address
 from vqa.cli import main as vqa
 
 pytest.importorskip("ray", reason="ray is not installed: pip install 'sightread[ray]'")
 pytestmark = pytest.mark.slow
+PORT = free_port()  # of a store, which workers must know before it is there
 
 
 @pytest.fixture(scope="module")
@@ -39,11 +43,19 @@ def cluster():
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("RAY_USAGE_STATS_ENABLED", "0")
         patch.setenv("RAY_worker_niceness", "0")
+        for name, value in environment(PORT).items():
+            patch.setenv(name, value)
         patch.setenv("PYTHONPATH", os.pathsep.join([str(ROOT / "tests"), str(ROOT)]))
         found = Cluster(initialize_head=True, head_node_args=node)
         found.add_node(num_cpus=1)
         yield found
         found.shutdown()
+
+
+@pytest.fixture(scope="module")
+def store(cluster):
+    with serving(PORT) as server:
+        yield server
 
 
 @pytest.fixture(autouse=True)
@@ -135,6 +147,120 @@ def test_questions_get_the_answers_of_one_process(cluster):
     found = {row["id"]: row for row in read()}
     assert len(read()) == len(found) == 14
     assert found == {row["id"]: row for row in local}
+
+
+def pack(name, members):
+    with tarfile.open(name, "w") as tar:
+        for inner, data in members.items():
+            info = tarfile.TarInfo(inner)
+            info.size = len(data)
+            tar.addfile(info, io.BytesIO(data))
+
+
+def upload(*files):
+    for file in map(Path, files):
+        Address(f"s3://box/in/{file}").write_bytes(file.read_bytes())
+
+
+def test_photos_in_a_store_become_the_same_though_it_fails_now_and_then(
+    cluster, store, capsys
+):
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    draw(10, broken=[7])
+    pack("a.tar", {"one.jpg": jpeg(1), "one.txt": b"no photo", "two.jpg": jpeg(2)})
+    Path("cut.tar").write_bytes(Path("a.tar").read_bytes()[:1400])
+    Path("more.csv").write_text(
+        "path\nphotos/3.jpg\ngone.jpg\ns3://box/in/photos/1.jpg\n"
+    )
+    rows = [{"bytes": jpeg(i), "path": None} for i in range(3)]
+    parquet.write_table(pa.table({"image": rows}), "rows.parquet")
+    assert main(["caption", "photos", "gone.jpg", "-o", "local.jsonl"]) == 1
+    upload(*Path("photos").iterdir(), "a.tar", "cut.tar", "more.csv", "rows.parquet")
+    upload("photos/9.jpg")
+    Address("s3://box/in/lost.jpg").write_bytes(jpeg(1))
+    store.every, store.lost = 6, "lost.jpg"
+    sources = ["photos/", "more.csv", "*.tar", "rows.parquet", "lost.jpg"]
+    command = ["caption", *(f"s3://box/in/{name}" for name in sources)]
+    command += ["-o", "s3://box/out", "--engine", "ray", "--address", cluster.address]
+    try:
+        assert main(command) == 1
+    finally:
+        store.every, store.lost = 0, None
+    assert store.failed > 10
+    said = capsys.readouterr().err
+    assert "s3://box/in/gone.jpg: there is no such file" in said
+    assert "s3://box/in/lost.jpg: the file cannot be read: the store " in said
+    parts = Address("s3://box/out").glob("part-*")
+    text = b"".join(part.read_bytes() for part in parts).decode()
+    local = (
+        Path("local.jsonl").read_text().replace('"image": "', '"image": "s3://box/in/')
+    )
+    found = dict.fromkeys(text.splitlines())
+    assert len(found) == len(text.splitlines()) == 10 + 1 + 2 + 2 + 3 + 1
+    assert all(line in found for line in local.splitlines())
+    captions = {row["image"]: row.get("caption") for row in map(json.loads, found)}
+    for name, alike in {
+        "a.tar/two.jpg": 2,
+        "cut.tar/one.jpg": 1,
+        "rows.parquet#0": 0,
+    }.items():
+        assert (
+            captions[f"s3://box/in/{name}"]
+            == captions[f"s3://box/in/photos/{alike}.jpg"]
+        )
+    rest = json.loads(next(line for line in found if '"s3://box/in/cut.tar"' in line))
+    assert "the archive is cut off, damaged or compressed" in rest["error"]
+
+    Address("s3://box/in/photos/0.jpg").write_bytes(jpeg(50))
+    Address("s3://box/out/_sightread/part-00001.json").unlink()
+    assert main([*command, "--resume"]) == 1
+    assert "done again, because the photos have changed: 1" in capsys.readouterr().err
+    assert b"".join(p.read_bytes() for p in parts).decode().count("\n") == len(found)
+
+
+def test_questions_about_photos_in_a_store(cluster, store):
+    draw(3)
+    asked = [
+        {"image": f"photos/{i}.jpg", "question": question}
+        for i in range(4)
+        for question in ("what color is it?", "how many dogs are there?")
+    ]
+    Path("local.jsonl").write_text("\n".join(map(json.dumps, asked)))
+    assert vqa(["ask", "--batch", "local.jsonl", "-o", "local.json.jsonl"]) == 1
+    upload(*Path("photos").iterdir())
+    inside = [row | {"image": f"s3://box/in/{row['image']}"} for row in asked[:6]]
+    inside += [row | {"image": "s3://box/in/none.jpg"} for row in asked[6:]]
+    Path("asked.jsonl").write_text("\n".join(map(json.dumps, inside)))
+    engine = ["--engine", "ray", "--address", cluster.address, "-o", "s3://box/answers"]
+    assert vqa(["ask", "--batch", "asked.jsonl", *engine]) == 1
+    text = b"".join(p.read_bytes() for p in Address("s3://box/answers").glob("part-*"))
+    found = [json.loads(line) for line in text.splitlines()]
+    local = Path("local.json.jsonl").read_text().replace("photos/3", "none")
+    local = [json.loads(line) for line in local.splitlines()]
+    assert [row["image"].removeprefix("s3://box/in/") for row in found] == [
+        row["image"] for row in local
+    ]
+    assert [row | {"image": ""} for row in found] == [
+        row | {"image": ""} for row in local
+    ]
+
+
+@pytest.mark.parametrize(
+    ("source", "output", "match"),
+    [
+        ("s3://box/none/", "out", "holds no photos. Check the address"),
+        ("s3://denied/photos/", "out", "the store refuses it; see to the credentials"),
+        ("s3://box/none/*.tar", "out", r"Nothing matches s3://box/none/\*.tar"),
+        ("a.jpg", "s3://denied/out", "cannot be written: the store refuses it"),
+        ("a.jpg", "s3://away/out", "cannot be written: there is no bucket away"),
+    ],
+)
+def test_a_store_that_refuses_is_a_sentence(source, output, match, store, capsys):
+    assert main(["caption", source, "-o", output, "--engine", "ray"]) == 1
+    (said,) = capsys.readouterr().err.splitlines()
+    assert re.search(match, said)
 
 
 @dataclass(frozen=True)

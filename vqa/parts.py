@@ -3,14 +3,16 @@
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
+from shared.addresses import is_stored
 from shared.files.resuming import list_digest
 from shared.scale.cluster import check_installed
 from shared.scale.output import PartedOutput
 from shared.scale.parts import Parts
 from shared.scale.run import ParallelJob
 from shared.scale.shares import LARGEST, Listed, cut
+from shared.scale.stores import to_place
 from vqa.inputs import Question, by_photo
 from vqa.job import Asking
 
@@ -42,9 +44,9 @@ def ask_in_parts(
     All questions about a photo are in one part, unless there are many hundreds.
 
     Args:
-        questions: all of them.
+        questions: all of them. Their photos may be in a store.
         work: how they are asked.
-        folder: for the parts.
+        folder: for the parts; maybe an address in a store.
         form: of the parts, "jsonl" or "parquet".
         address: of a cluster, see `shared.scale.cluster.connected`.
         rules: `resume` and `overwrite`, see `shared.scale.output.PartedOutput`.
@@ -54,14 +56,20 @@ def ask_in_parts(
     """
     check_installed()
     output = PartedOutput(
-        Parts(folder, f".{form}", COLUMNS),
+        Parts(to_place(folder), f".{form}", COLUMNS),
         "vqa ask",
         "questions",
-        share_out(questions),
+        share_out([_find(question) for question in questions]),
         work.settings,
         **rules,
     )
     return ParallelJob(work, output, address)
+
+
+def _find(question: Question) -> Question:
+    if not is_stored(question.image):
+        return question
+    return question._replace(path=cast(Path, to_place(question.image)))
 
 
 def share_out(questions: Sequence[Question]) -> list[Listed[Question]]:

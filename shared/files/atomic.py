@@ -171,6 +171,6 @@ def beside(path: Path, ending: str) -> Path:
     return path.with_name(name)
 
 
-def cannot_write(path: Path, error: OSError) -> AppError:
+def cannot_write(path: str | os.PathLike[str], error: OSError) -> AppError:
     """Word a failed write for the user."""
     return AppError(f"{path} cannot be written: {error.strerror or error}.")

@@ -1,6 +1,7 @@
 """Whether and where a command goes on with a file, see `shared.files.outputs`."""
 
 import hashlib
+import os
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
@@ -33,7 +34,7 @@ def numbered(items: Iterable[Item]) -> list[Item]:
 
 
 def check_header(
-    path: Path, ours: Mapping[str, Any], theirs: Mapping[str, Any]
+    path: os.PathLike[str], ours: Mapping[str, Any], theirs: Mapping[str, Any]
 ) -> None:
     """Refuse to go on with what was begun by another command or with other settings.
 

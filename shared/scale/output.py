@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Self
 
 from shared.console.progress import say
@@ -10,8 +10,12 @@ from shared.errors import AppError
 from shared.files.atomic import cannot_write
 from shared.files.locks import Hold, hold
 from shared.files.resuming import check_header, list_digest
+from shared.scale.claims import Claim, claim
 from shared.scale.parts import ABOUT, Parts, Receipt
 from shared.scale.shares import Share, files_state
+from shared.scale.stores import TOGETHER, Address, Place
+
+CLAIM = "claim.json"
 
 FORMAT = 1
 
@@ -35,7 +39,6 @@ class PartedOutput:
         todo: numbers of the shares that are not done yet, ascending.
         done: how many items are done.
         errors: how many of those have failed.
-        total: how many items there are.
         settings: what records depend on, once entered.
 
     Raises:
@@ -58,19 +61,22 @@ class PartedOutput:
         self.resume, self.overwrite = resume, overwrite
         self.todo = list(range(len(shares)))
         self.done = self.errors = 0
-        self.total = sum(share.count for share in shares)
+        self._count = sum(share.count for share in shares)
         self.settings: dict[str, Any] = {}
         self._settings, self._batch = settings, batch
-        self._lock: Hold | None = None
+        self._lock: Hold | Claim | None = None
         _check_folder(parts.folder)
 
     def __enter__(self) -> Self:
-        folder = self.parts.folder
+        folder, what = self.parts.folder, f"`{self.by}`"
         try:
             folder.mkdir(exist_ok=True)
+            if isinstance(folder, Address):
+                self._lock = claim(folder / ABOUT / CLAIM, what)
+            else:
+                self._lock = hold(folder, what)
         except OSError as error:
             raise cannot_write(folder, error) from error
-        self._lock = hold(folder, f"`{self.by}`")
         try:
             self._open()
         except OSError as error:
@@ -89,7 +95,12 @@ class PartedOutput:
         return f"{self.done} of {self.total} {self.unit} are kept in {self.folder}"
 
     @property
-    def folder(self) -> Path:
+    def total(self) -> int:
+        """How many items there are, as far as it is known."""
+        return max(self._count, self.done)
+
+    @property
+    def folder(self) -> Place:
         """Where it is."""
         return self.parts.folder
 
@@ -103,8 +114,8 @@ class PartedOutput:
         if receipt is None:
             raise AppError(
                 f"A worker has written {self.parts.path(number).name}, but here it is "
-                f"not in {self.folder}. Give an output on a disk that all machines of "
-                "the cluster share, at the same path."
+                f"not in {self.folder}. Give an output in a store, or on a disk that "
+                "all machines of the cluster share, at the same path."
             )
         self.done += receipt.records
         self.errors += receipt.errors
@@ -127,7 +138,7 @@ class PartedOutput:
             "batch": self._batch,
             "parts": self.parts.form,
             "source": {
-                self.unit: self.total,
+                self.unit: self._count,
                 "sha256": list_digest(share.digest for share in self.shares),
             },
         }
@@ -139,8 +150,9 @@ class PartedOutput:
 
     def _check_empty(self) -> None:
         """Refuse a folder with what is not ours; an empty one is as good as none."""
-        others = [p for p in self.folder.iterdir() if not p.name.startswith(".")]
-        if others and others != [self.folder / ABOUT]:
+        found = [p for p in self.folder.iterdir() if not p.name.startswith(".")]
+        others = [p for p in found if p.name != ABOUT]
+        if others:
             raise AppError(
                 f"{self.folder} was not written by `{self.by}`: it holds "
                 f"{others[0].name}, and no {ABOUT}. Give a new or an empty folder."
@@ -167,10 +179,10 @@ class PartedOutput:
                 )
         self.parts.sweep()
         changed, left = 0, set(self.todo)
-        for number, receipt in self.parts.receipts().items():
-            if number not in left:
-                continue  # nobody's
-            self.parts.check(number, receipt)
+        receipts = {n: r for n, r in self.parts.receipts().items() if n in left}
+        with ThreadPoolExecutor(TOGETHER) as pool:
+            list(pool.map(self.parts.check, receipts, receipts.values()))
+        for number, receipt in receipts.items():
             if files_state(self.shares[number].files) != receipt.state:
                 changed += 1
                 continue
@@ -189,7 +201,9 @@ def _told(value: Any) -> str:
     return str(value)
 
 
-def _check_folder(folder: Path) -> None:
+def _check_folder(folder: Place) -> None:
+    if isinstance(folder, Address):
+        return  # folders come with what is in them
     if folder.exists() and not folder.is_dir():
         raise AppError(
             f"{folder} is a file. With --engine ray, the output is a folder of parts."

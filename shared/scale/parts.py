@@ -13,14 +13,16 @@ import hashlib
 import json
 import uuid
 from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, BinaryIO, NamedTuple
+from tempfile import TemporaryFile
+from typing import Any, BinaryIO, NamedTuple, cast
 
 from shared.errors import AppError
-from shared.files.atomic import beside, cannot_write, taking_place, write_text
+from shared.files.atomic import beside, cannot_write, taking_place
 from shared.files.formats import Record, to_json
+from shared.scale.stores import TOGETHER, Address, Place
 from shared.scale.tables import Columns, write_parquet
 
 ABOUT = "_sightread"  # readers of folders of parts leave out what starts so
@@ -50,16 +52,16 @@ class Parts:
     """A folder of parts, as workers and the one who sends them work know it.
 
     Attributes:
-        folder: where they lie; all machines see it there.
+        folder: where they lie, on a disk or in a store; all machines see it there.
         form: ".jsonl" or ".parquet".
         columns: of the latter.
     """
 
-    folder: Path
+    folder: Place
     form: str
     columns: Columns
 
-    def path(self, number: int) -> Path:
+    def path(self, number: int) -> Place:
         """Where a part is."""
         return self.folder / f"part-{number:05d}{self.form}"
 
@@ -91,8 +93,9 @@ class Parts:
                 else:
                     for record in counted():
                         file.write(f"{to_json(record)}\n".encode())
-                file.flush()
-                size, sha256 = file.tell(), _digest(Path(file.name))
+                size = file.tell()
+                file.seek(0)
+                sha256 = _sha256(file)
             receipt = Receipt(count, errors, size, sha256, state)
             with _whole(self._receipt(number)) as file:
                 file.write(json.dumps(receipt._asdict()).encode())
@@ -106,17 +109,20 @@ class Parts:
         Raises:
             AppError: if one is damaged.
         """
-        found = {}
-        for path in sorted((self.folder / ABOUT).glob("part-*.json")):
+
+        def read(path: Place) -> tuple[int, Receipt]:
             try:
                 told = json.loads(path.read_bytes())
-                found[int(path.stem.removeprefix("part-"))] = Receipt(**told)
-            except (OSError, ValueError, TypeError) as error:
+                return int(path.stem.removeprefix("part-")), Receipt(**told)
+            except (ValueError, TypeError) as error:
                 raise AppError(
                     f"{path} is damaged. Delete it, and go on with --resume: its part "
                     "is done again."
                 ) from error
-        return found
+
+        with ThreadPoolExecutor(TOGETHER) as pool:
+            found = list((self.folder / ABOUT).glob("part-*.json"))
+            return dict(sorted(pool.map(read, found)))
 
     def receipt(self, number: int) -> Receipt | None:
         """Read the receipt of a part that was just written; None if it is not seen."""
@@ -138,7 +144,7 @@ class Parts:
                 return
             problem = "was changed or damaged since it was written"
         except OSError as error:
-            problem = f"cannot be read: {error.strerror}"
+            problem = f"cannot be read: {error.strerror or error}"
         raise AppError(
             f"{path} {problem}. Restore it; or delete {self._receipt(number)}, and go "
             "on with --resume: the part is done again."
@@ -152,7 +158,8 @@ class Parts:
         """
         about = self.folder / ABOUT
         about.mkdir(exist_ok=True)
-        write_text(about / MANIFEST, json.dumps(manifest, indent=1) + "\n")
+        with _whole(about / MANIFEST) as file:
+            file.write(f"{json.dumps(manifest, indent=1)}\n".encode())
 
     def manifest(self) -> dict[str, Any] | None:
         """Read what the parts are of; None if that is not there.
@@ -165,7 +172,11 @@ class Parts:
             told = json.loads(path.read_bytes())
         except FileNotFoundError:
             return None
-        except (OSError, ValueError) as error:
+        except OSError as error:
+            raise AppError(
+                f"{path} cannot be read: {error.strerror or error}."
+            ) from error
+        except ValueError as error:
             raise AppError(
                 f"{path} is damaged, which says what is in {self.folder}. Choose "
                 "another folder, or --overwrite it."
@@ -176,8 +187,9 @@ class Parts:
         """Remove all that a run has written, and nothing else."""
         about = self.folder / ABOUT
         own = [*self.folder.glob("part-*.jsonl"), *self.folder.glob("part-*.parquet")]
-        for path in (*self._leftovers(), *about.glob("part-*.json"), *own):
-            path.unlink()
+        gone = [*self._leftovers(), *about.glob("part-*.json"), *own]
+        with ThreadPoolExecutor(TOGETHER) as pool:
+            list(pool.map(lambda path: path.unlink(missing_ok=True), gone))
         (about / MANIFEST).unlink(missing_ok=True)
 
     def sweep(self) -> None:
@@ -185,26 +197,37 @@ class Parts:
         for path in self._leftovers():
             path.unlink(missing_ok=True)
 
-    def _leftovers(self) -> list[Path]:
+    def _leftovers(self) -> list[Place]:
         folders = (self.folder, self.folder / ABOUT)
         return [p for folder in folders for p in folder.glob(".part-*.part")]
 
-    def _receipt(self, number: int) -> Path:
+    def _receipt(self, number: int) -> Place:
         return self.folder / ABOUT / f"part-{number:05d}.json"
 
 
 @contextmanager
-def _whole(path: Path) -> Iterator[BinaryIO]:
+def _whole(path: Place) -> Iterator[BinaryIO]:
     """Give a new file to write, which takes the place of `path` when it is whole.
 
     Unlike those of `shared.files.atomic`, two may be written at once: a worker that was
     given up may still be at it when another one does its share.
     """
+    if isinstance(path, Address):
+        with TemporaryFile() as kept:
+            file = cast(BinaryIO, kept)
+            yield file
+            file.seek(0)
+            path.copy_from(file)
+        return
     new = beside(path, f".{uuid.uuid4().hex[:8]}.part")
     with taking_place(new, path), new.open("w+b") as file:
         yield file
 
 
-def _digest(path: Path) -> str:
+def _digest(path: Place) -> str:
     with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+        return _sha256(file)
+
+
+def _sha256(file: BinaryIO) -> str:
+    return hashlib.file_digest(cast(Any, file), "sha256").hexdigest()

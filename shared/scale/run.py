@@ -3,7 +3,7 @@
 import pickle
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 
 from shared.console.progress import counted, is_terminal, plain, progress_bar, say
@@ -11,6 +11,8 @@ from shared.errors import AppError
 from shared.files.jobs import Work
 from shared.scale.cluster import connected, send_shares
 from shared.scale.output import PartedOutput
+from shared.scale.parts import ABOUT, MANIFEST
+from shared.scale.stores import Address
 
 # A node that is lost takes its share with it before Ray knows that it is gone; what is
 # left when all else is done is sent once more.
@@ -107,12 +109,22 @@ class ParallelJob:
                 output.add(number)
                 yield number, said
 
-    def _landmarks(self) -> list[str]:
-        """Name folders that a worker must see, else it would call photos missing."""
+    def _landmarks(self) -> list[str | Address]:
+        """Name what a worker must see, else it would call photos missing."""
         first = [share.files[0] for share in self.output.shares if share.files]
-        folders = dict.fromkeys(file.absolute().parent for file in first)
-        there = [str(folder) for folder in folders if folder.is_dir()]
-        return [*there, str(self.output.folder.absolute())]
+        folders = {file.absolute().parent for file in first if isinstance(file, Path)}
+        stored: dict[str, Address] = {}
+        for file in first:
+            if isinstance(file, Address) and file.bucket not in stored:
+                with suppress(OSError):  # a photo may have gone
+                    file.stat()
+                    stored[file.bucket] = file
+        output = self.output.folder
+        if isinstance(output, Address):
+            stored[""] = output / ABOUT / MANIFEST
+        else:
+            folders.add(output.absolute())
+        return [*sorted(map(str, filter(Path.is_dir, folders))), *stored.values()]
 
     def _say_once(self, message: str) -> None:
         if message not in self._said:

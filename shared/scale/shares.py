@@ -3,10 +3,11 @@
 import hashlib
 import os
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import suppress
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Generic, Protocol, TypeVar
+
+from shared.scale.stores import TOGETHER, Address, Place
 
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
@@ -21,7 +22,7 @@ class Share(Protocol[T_co]):
 
     @property
     def count(self) -> int:
-        """How many items."""
+        """How many items; 0 if only reading tells."""
 
     @property
     def digest(self) -> str:
@@ -35,7 +36,7 @@ class Share(Protocol[T_co]):
         """
 
     @property
-    def files(self) -> Sequence[Path]:
+    def files(self) -> Sequence[Place]:
         """What is read for them."""
 
 
@@ -51,11 +52,11 @@ class Listed(Generic[T]):
 
     items: Sequence[T]
     digest: str
-    files: Sequence[Path]
+    files: Sequence[Place]
 
     @property
     def count(self) -> int:
-        """How many items."""
+        """How many items; all are known."""
         return len(self.items)
 
     def read(self) -> Iterator[Sequence[T]]:
@@ -70,13 +71,22 @@ def cut(items: Sequence[T]) -> Iterator[Sequence[T]]:
         yield items[start : start + size]
 
 
-def files_state(files: Iterable[Path]) -> str:
+def files_state(files: Iterable[Place]) -> str:
     """Digest of the sizes and times of files: another one once a photo has changed."""
     digest = hashlib.sha256()
-    for file in files:
-        told: tuple[int, ...] = ()
-        with suppress(OSError, ValueError):  # no file, or no name of a file
-            found = os.stat(file)  # noqa: PTH116  # pathlib raises for long names
-            told = (found.st_size, found.st_mtime_ns)
-        digest.update(f"{told}\n".encode())
+    with ThreadPoolExecutor(TOGETHER) as pool:
+        # What a disk tells at once is not sent through threads.
+        asked = [pool.submit(_state, f) if isinstance(f, Address) else f for f in files]
+        for one in asked:
+            told = one.result() if isinstance(one, Future) else _state(one)
+            digest.update(f"{told}\n".encode())
     return digest.hexdigest()[:32]
+
+
+def _state(file: Place) -> tuple[int, ...]:
+    try:
+        # pathlib raises for long names
+        found = file.stat() if isinstance(file, Address) else os.stat(file)  # noqa: PTH116
+        return found.st_size, found.st_mtime_ns
+    except (OSError, ValueError):  # no file, or no name of a file
+        return ()

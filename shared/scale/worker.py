@@ -4,8 +4,9 @@ import json
 import os
 import pickle
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from shared.console.progress import plain
@@ -13,6 +14,7 @@ from shared.errors import AppError
 from shared.files.formats import Record
 from shared.processors import use_at_most
 from shared.scale.shares import files_state
+from shared.scale.stores import Address
 
 if TYPE_CHECKING:
     from shared.files.jobs import Do, Work
@@ -32,7 +34,7 @@ class Worker:
         work, parts: pickled, see `shared.files.jobs.Work` and `shared.scale.parts`.
         settings: what `work.settings()` must be on this machine, too.
         home: the folder from which relative paths count.
-        landmarks: folders that must be there.
+        landmarks: folders, and files in stores, that must be there.
     """
 
     def __init__(
@@ -41,7 +43,7 @@ class Worker:
         parts: bytes,
         settings: dict[str, Any],
         home: str,
-        landmarks: list[str],
+        landmarks: "list[str | Address]",
     ):
         use_at_most(1)  # before what counts processors is imported
         for threads in ("INTRAOP", "INTEROP"):
@@ -80,7 +82,8 @@ class Worker:
 
         def records() -> Iterator[Record]:
             for items in share.read():
-                for batch in self._do(items, range(len(items)), lambda place: None):
+                begin = partial(_begin, items)
+                for batch in self._do(items, range(len(items)), begin):
                     for _, record in batch:
                         if "error" in record and len(said) < SAID_OF_A_PART:
                             said.append((record["image"], record["error"]))
@@ -88,11 +91,15 @@ class Worker:
 
         self._parts.write(number, records(), state)
 
-    def _check(self, settings: dict[str, Any], landmarks: list[str]) -> None:
+    def _check(
+        self, settings: dict[str, Any], landmarks: "list[str | Address]"
+    ) -> None:
         """Make sure that this machine has what the one has that sends the work."""
         host = socket.gethostname()
         for path in landmarks:
-            if not os.path.lexists(path):
+            if isinstance(path, Address):
+                _check_reach(path, host)
+            elif not os.path.lexists(path):
                 raise AppError(
                     f"{host} does not see {path}. Photos and output must lie where all "
                     "machines of the cluster find them at the same path."
@@ -106,6 +113,23 @@ class Worker:
                     "Install the same on all machines of the cluster, and put models "
                     "at the same path."
                 )
+
+
+def _begin(items: Sequence[Any], place: int) -> None:
+    """Begin to read what is in a store, a photo or that of a question."""
+    photo = getattr(items[place], "path", items[place])
+    if isinstance(photo, Address):
+        photo.begin()
+
+
+def _check_reach(address: Address, host: str) -> None:
+    try:
+        Address(address.text).stat()  # what a listing told was told elsewhere
+    except FileNotFoundError as error:
+        raise AppError(f"{host} does not find {address}.") from error
+    except OSError as error:
+        reason = error.strerror or error
+        raise AppError(f"{host} cannot read {address}: {reason}.") from error
 
 
 def _describe(error: Exception) -> str:

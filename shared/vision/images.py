@@ -86,7 +86,7 @@ ImageSource = str | Path | bytes | StoredImage | np.ndarray | Image.Image
 
 def image_name(source: ImageSource) -> str:
     """Name an image for a message: its path or name, else "the image"."""
-    if isinstance(source, (str, Path)):
+    if isinstance(source, (str, os.PathLike)):
         return str(source)
     name = getattr(source, "name", None) or getattr(source, "filename", None)
     return str(name or "the image")
@@ -195,6 +195,7 @@ def _read(
 
 
 def _open_file(source: str | Path | bytes | StoredImage, name: str) -> BinaryIO:
+    is_web = isinstance(source, (str, Path)) and is_address(name)
     try:
         if isinstance(source, bytes):
             return BytesIO(source)
@@ -209,15 +210,14 @@ def _open_file(source: str | Path | bytes | StoredImage, name: str) -> BinaryIO:
             raise AppError(f"{name}: this is not an ordinary file.")
         return Path(source).open("rb")
     except FileNotFoundError as error:
-        problem = "there is no such file."
-        problem = no_address("photos") if is_address(name) else problem
+        problem = no_address("photos") if is_web else "there is no such file."
         raise AppError(f"{name}: {problem}") from error
     except PermissionError as error:
         raise AppError(f"{name}: no permission to read this file.") from error
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
         problem = f"the file cannot be read: {reason}."
-        problem = no_address("photos") if is_address(name) else problem
+        problem = no_address("photos") if is_web else problem
         raise AppError(f"{name}: {problem}") from error
 
 
