@@ -587,7 +587,7 @@ def told_written(told, tmp_path_factory):
 
 @pytest.mark.slow
 @pytest.mark.skipif(not find_spec("ai_edge_litert"), reason="LiteRT is not installed")
-@pytest.mark.parametrize("name", ["answerer", "chooser", "pointer", "told", "unusual"])
+@pytest.mark.parametrize("name", ["answerer", "chooser", "told", "unusual"])
 def test_litert_answers_as_keras_does(name, request, tmp_path):
     answerer = request.getfixturevalue(name)
     if name == "told":
@@ -602,7 +602,6 @@ def test_litert_answers_as_keras_does(name, request, tmp_path):
     options = {
         "answerer": [{}, {"choices": ("red", "no")}, {"choices": ("red dog", "hat")}],
         "chooser": [{"choices": ("red dog", "a blue hat", "2")}],
-        "pointer": [{"boxes": BOXES}],
         "unusual": [{"boxes": BOXES}],
         "told": [{}, {"choices": ("red", "no")}],
     }[name]
