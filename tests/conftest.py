@@ -110,6 +110,16 @@ def untried(tmp_path_factory):
 
 
 @pytest.fixture
+def eager():
+    """Compute at once: to trace a net takes longer than a few steps of it."""
+    import tensorflow as tf
+
+    tf.config.run_functions_eagerly(True)
+    yield
+    tf.config.run_functions_eagerly(False)
+
+
+@pytest.fixture
 def trials(monkeypatch, untried, tmp_path):
     """Try files as users do, with nothing remembered."""
     monkeypatch.setattr(trial, "_cache", lambda: tmp_path / "cache")
