@@ -10,6 +10,8 @@ from captioner.options import Database, Models
 from shared.console import options
 from shared.console.progress import counted, plain, say
 
+LONGEST_TITLE = 200  # characters
+
 # Heavy imports wait inside the command: --help takes a tenth of a second.
 
 
@@ -59,8 +61,8 @@ def find(
     from shared.files.outputs import claim, write_file
 
     held: AbstractContextManager[object] = nullcontext()
-    sought = text or (f"Like {plain(like.name)}" if like else "The same")
-    formats = found.formats(sought)
+    sought = text or (f"Like {like.name}" if like else "The same")
+    formats = found.formats(plain(sought)[:LONGEST_TITLE])
     if output:
         held = claim(output, formats, "`captioner find`", overwrite)
     conditions = tuple(without or ()), since
