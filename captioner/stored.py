@@ -10,6 +10,7 @@ from typing import Any, NamedTuple, Protocol, cast
 from shared.data.walking import is_photo_name
 from shared.errors import AppError
 from shared.files.resuming import list_digest
+from shared.scale.attempts import Lost
 from shared.scale.stores import BLOCK, Address, Place
 from shared.vision.images import StoredImage
 
@@ -107,38 +108,6 @@ def find_members(tar: Place) -> Iterator[Member]:
         raise AppError(f"{tar} cannot be read: {error.strerror or error}.") from error
 
 
-class Rest(NamedTuple):
-    """What cannot be read of an archive, in the place of the photos that it may hold.
-
-    Attributes:
-        tar: the archive.
-        problem: why not.
-    """
-
-    tar: Address
-    problem: str
-
-    @property
-    def name(self) -> str:
-        """What its record calls it."""
-        return self.tar.as_posix()
-
-    def as_posix(self) -> str:
-        """Give its name, as a path does."""
-        return self.name
-
-    def read_bytes(self) -> bytes:
-        """Say why not.
-
-        Raises:
-            OSError: always.
-        """
-        raise OSError(self.problem)
-
-    def __str__(self) -> str:
-        return self.name
-
-
 @dataclass(frozen=True)
 class Stream:
     """A share that is a tar archive in a store, read once from its start to its end.
@@ -168,7 +137,8 @@ class Stream:
         """Give some photos at a time.
 
         Raises:
-            AppError: if the store fails. A damaged archive ends with a `Rest`.
+            AppError: if the store fails. A damaged archive ends with a photo that
+                cannot be read, in the place of those that it may hold.
         """
         photos = self._photos()
         try:
@@ -190,7 +160,8 @@ class Stream:
                             yield Stored(name, inside.read())
                     _check_end(archive, self.tar)
             except (tarfile.TarError, ValueError) as error:
-                yield Rest(self.tar, f"the archive is {_damaged(error)}")
+                problem = f"the archive is {_damaged(error)}"
+                yield Lost(self.tar.as_posix(), problem)
 
 
 def _is_photo(info: tarfile.TarInfo) -> bool:

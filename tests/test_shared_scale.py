@@ -14,6 +14,7 @@ from shared.errors import AppError
 from shared.files.locks import hold
 from shared.files.resuming import list_digest
 from shared.scale import cluster
+from shared.scale.attempts import BLAMED, PROBLEM, WHOLE, Lost
 from shared.scale.cluster import check_installed, connected
 from shared.scale.output import PartedOutput
 from shared.scale.parts import ABOUT, Parts
@@ -124,6 +125,39 @@ def test_a_killed_run_goes_on_and_writes_unfinished_parts_again():
     assert not list(Path("out").glob(".part*"))
     with open_parts(photos(12), resume=True) as finished:
         assert not finished.todo
+
+
+@dataclass(frozen=True)
+class Deadly(Work):
+    """End the process at some photos, others once."""
+
+    def tell(self, photo):
+        if isinstance(photo, Lost):
+            return {"error": photo.problem}
+        if photo.name in ("3", "6") or (photo.name == "1" and not Path("met").exists()):
+            Path("met").touch()
+            raise KeyboardInterrupt
+        return {"caption": f"{photo.stat().st_size} bytes"}
+
+
+def test_photos_that_end_their_workers_are_found_and_left_out():
+    output, share = open_parts(photos(8)), pickle.dumps(shares(photos(8), 8)[0])
+    arguments = pickle.dumps(Deadly()), pickle.dumps(output.parts)
+    ended = 0
+    with output:
+        while True:
+            worker = Worker(*arguments, output.settings, ".", [])
+            try:
+                told = worker({"number": [0], "share": [share]})["told"]
+                break
+            except KeyboardInterrupt:
+                ended += 1
+    assert ended == WHOLE + 2 * BLAMED
+    said = json.loads(told[0])["said"]
+    assert said == [["3", PROBLEM], ["6", PROBLEM]]
+    assert [row["image"] for row in read()] == list("01234567")
+    assert ["error" in row for row in read()] == [i in (3, 6) for i in range(8)]
+    assert not list(Path("out", ABOUT).glob(".part*"))
 
 
 def test_a_part_is_done_again_when_a_photo_has_changed(capsys):

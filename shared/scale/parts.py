@@ -197,6 +197,10 @@ class Parts:
         for path in self._leftovers():
             path.unlink(missing_ok=True)
 
+    def attempts(self, number: int) -> Place:
+        """Where it is kept how attempts at a part went, see `shared.scale.attempts`."""
+        return self.folder / ABOUT / f".part-{number:05d}.part"
+
     def _leftovers(self) -> list[Place]:
         folders = (self.folder, self.folder / ABOUT)
         return [p for folder in folders for p in folder.glob(".part-*.part")]

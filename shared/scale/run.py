@@ -14,7 +14,8 @@ from shared.scale.output import PartedOutput
 from shared.scale.parts import ABOUT, MANIFEST
 from shared.scale.stores import Address
 
-# A node that is lost takes its share with it before Ray knows that it is gone; what is
+# A node that is lost takes its share with it before Ray knows that it is gone, and of
+# one that ends its workers more attempts tell why, see `shared.scale.attempts`: what is
 # left when all else is done is sent once more.
 PASSES = 2
 
@@ -70,13 +71,12 @@ class ParallelJob:
         )
         with connected(self.address), bar as advance:
             for _ in range(PASSES):
-                before = len(left)
                 for number, said in self._send(sorted(left)):
                     left.remove(number)
                     for name, error in said:
                         self._say_once(f"error: {name}: {error}")
                     advance(output.done)
-                if not left or len(left) == before:
+                if not left:
                     break
         if self.work.verbose:
             count, seconds = output.done - first, time.monotonic() - started
@@ -87,7 +87,7 @@ class ParallelJob:
             raise AppError(
                 f"{counted(len(left), 'part')} could not be done, {names}: whatever "
                 "worker was at it has ended, several times. Its memory may be too "
-                "small, or a photo may break it. --resume tries again."
+                "small, or many photos break it. --resume tries again."
             )
 
     def _send(self, todo: Sequence[int]) -> Iterator[tuple[int, list[tuple[str, str]]]]:

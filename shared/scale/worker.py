@@ -13,6 +13,7 @@ from shared.console.progress import plain
 from shared.errors import AppError
 from shared.files.formats import Record
 from shared.processors import use_at_most
+from shared.scale.attempts import Attempts, photo_of
 from shared.scale.shares import files_state
 from shared.scale.stores import Address
 
@@ -79,17 +80,25 @@ class Worker:
 
     def _write(self, number: int, share: "Share", said: list[tuple[str, str]]) -> None:
         state = files_state(share.files)
+        attempts = Attempts(self._parts.attempts(number))
 
         def records() -> Iterator[Record]:
-            for items in share.read():
-                begin = partial(_begin, items)
-                for batch in self._do(items, range(len(items)), begin):
-                    for _, record in batch:
-                        if "error" in record and len(said) < SAID_OF_A_PART:
-                            said.append((record["image"], record["error"]))
-                        yield record
+            first = 0
+            for some in share.read():
+                for items in attempts.split(some, first):
+                    begin = partial(_begin, items)
+                    for batch in self._do(items, range(len(items)), begin):
+                        yield from (record for _, record in batch)
+                first += len(some)
 
-        self._parts.write(number, records(), state)
+        def noted() -> Iterator[Record]:
+            for record in records():
+                if "error" in record and len(said) < SAID_OF_A_PART:
+                    said.append((record["image"], record["error"]))
+                yield record
+
+        self._parts.write(number, noted(), state)
+        attempts.end()
 
     def _check(
         self, settings: dict[str, Any], landmarks: "list[str | Address]"
@@ -117,7 +126,7 @@ class Worker:
 
 def _begin(items: Sequence[Any], place: int) -> None:
     """Begin to read what is in a store, a photo or that of a question."""
-    photo = getattr(items[place], "path", items[place])
+    photo = photo_of(items[place])
     if isinstance(photo, Address):
         photo.begin()
 
