@@ -69,13 +69,16 @@ class ParallelJob:
         bar = progress_bar(
             f"{self.work.noun}s", output.total, first, unit=f"{self.work.unit}s"
         )
-        with connected(self.address), bar as advance:
+        with bar as advance:
             for _ in range(PASSES):
-                for number, said in self._send(sorted(left)):
-                    left.remove(number)
-                    for name, error in said:
-                        self._say_once(f"error: {name}: {error}")
-                    advance(output.done)
+                # With the connection, all workers end; of a pass in which some were
+                # lost, others would keep their processors for as long as it lasts.
+                with connected(self.address):
+                    for number, said in self._send(sorted(left)):
+                        left.remove(number)
+                        for name, error in said:
+                            self._say_once(f"error: {name}: {error}")
+                        advance(output.done)
                 if not left:
                     break
         if self.work.verbose:
