@@ -153,7 +153,7 @@ def _train(start: CaptionerStart, run: Run) -> Path:
     learn, dev = select(records, "train"), select(records, "dev")
     recipe, learn, dev = _suit(start, learn, dev, run.announce)
     resumed = open_run(run.folder, recipe, _data_hash(learn + dev), [VOCABULARY])
-    learn, dev = leave_out_broken(run.folder, learn, dev, run.announce, run.cache)
+    learn, dev = leave_out_broken(run.folder, learn, dev, run.announce, run.memory)
     min_count = recipe.vocabulary.min_count
     said = split_captions(learn, start.words)
     vocabulary = _choose_words(run.folder, said, texts, min_count, start.words, resumed)

@@ -302,8 +302,8 @@ def test_photos_are_hashed_again_only_if_they_changed(tmp_path, monkeypatch):
     assert len(memory.read_text().splitlines()) == 2
 
 
-def test_a_run_has_a_cache_of_its_own_if_none_is_named(tmp_path):
+def test_only_a_cache_that_runs_share_remembers(tmp_path):
     here = Run.of(tmp_path, "data", None, print, print)
-    assert here.cache == tmp_path / "features"
+    assert (here.cache, here.memory) == (tmp_path / "features", None)
     there = Run.of(tmp_path, "data", tmp_path / "cache", print, print)
-    assert there.cache == tmp_path / "cache"
+    assert there.memory == there.cache == tmp_path / "cache"

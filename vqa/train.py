@@ -159,7 +159,7 @@ def _train(start: VqaStart, run: Run) -> Path:
     texts = read_text_sources(recipe.texts, recipe.seed, ask_texts)
     lists = [VOCABULARY, ANSWERS] if recipe.objective == "answers" else [VOCABULARY]
     resumed = open_run(run.folder, recipe, _data_hash(learn + dev, texts), lists)
-    learn, dev = leave_out_broken(run.folder, learn, dev, run.announce, run.cache)
+    learn, dev = leave_out_broken(run.folder, learn, dev, run.announce, run.memory)
     words = _choose_words(run.folder, learn, texts, start, resumed)
     fitted = start.backbone.fitted
     photos = {record.name for record in learn}

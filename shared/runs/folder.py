@@ -84,6 +84,11 @@ class Run(NamedTuple):
         sources = [str(source) for source in several]
         return cls(out, sources, cache or out / FEATURES, announce, tick)
 
+    @property
+    def memory(self) -> Path | None:
+        """The cache, if other runs may share it; None if it is of this run alone."""
+        return None if self.cache == self.folder / FEATURES else self.cache
+
 
 @contextmanager
 def hold_run(
