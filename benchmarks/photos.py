@@ -6,11 +6,12 @@ import re
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from importlib.metadata import PackageNotFoundError, version
 from multiprocessing import get_context
 from pathlib import Path
+from statistics import median
 from threading import Thread
 from typing import Any, NamedTuple, TypeVar
 
@@ -116,6 +117,29 @@ def run(command: Sequence[str], watch: Callable[[float], None] | None = None) ->
     if process.returncode:
         raise RuntimeError(f"{' '.join(command)} failed: {said}")
     return Run(seconds, max(peaks, default=float("nan")), said)
+
+
+def print_starts(commands: Mapping[str, tuple[Sequence[str], int]]) -> None:
+    """Measure and print whole processes, as a table in Markdown.
+
+    Args:
+        commands: by name, each with its rounds; the others are compared with the first.
+    """
+    seconds: dict[str, list[float]] = {name: [] for name in commands}
+    for number in range(1 + max(rounds for _, rounds in commands.values())):
+        for name, (command, rounds) in commands.items():
+            if number <= rounds:
+                ended = run(command)
+                seconds[name] += [ended.seconds] if number else []
+    print("| | fastest | median | of the import: fastest | median |")
+    print("|---|---|---|---|---|")
+    base = next(iter(seconds.values()))
+    for name, took in seconds.items():
+        print(
+            f"| {name} | {min(took):.3f} s | {median(took):.3f} s | "
+            f"{min(took) / min(base):.3f} | {median(took) / median(base):.3f} |",
+            flush=True,
+        )
 
 
 def resident(process: int) -> dict[str, float] | None:

@@ -29,7 +29,14 @@ from pathlib import Path
 from statistics import median
 
 import numpy as np
-from photos import EXAMPLES, describe_machine, draw_large, draw_small, run
+from photos import (
+    EXAMPLES,
+    describe_machine,
+    draw_large,
+    draw_small,
+    print_starts,
+    run,
+)
 
 from vqa.predict import SHIPPED, load_vqa
 from vqa.replies import Asked
@@ -52,31 +59,6 @@ QUESTIONS = (
     "is the man outside?",
     "what is the girl holding in her hands?",
 )
-
-
-def print_starts(model: Path) -> None:
-    """Measure and print whole processes, as a table in Markdown."""
-    one = [*VQA, "ask", PHOTO, QUESTIONS[3], "--model", str(model)]
-    commands = {  # name -> command, rounds
-        TENSORFLOW: ([sys.executable, "-c", TENSORFLOW], 5),
-        "vqa --help": ([*VQA, "--help"], 9),
-        "vqa ask PHOTO QUESTION": (one, 9),
-    }
-    seconds: dict[str, list[float]] = {name: [] for name in commands}
-    for number in range(1 + max(rounds for _, rounds in commands.values())):
-        for name, (command, rounds) in commands.items():
-            if number <= rounds:
-                ended = run(command)
-                seconds[name] += [ended.seconds] if number else []
-    print("| | fastest | median | of the import: fastest | median |")
-    print("|---|---|---|---|---|")
-    base = seconds[TENSORFLOW]
-    for name, took in seconds.items():
-        print(
-            f"| {name} | {min(took):.3f} s | {median(took):.3f} s | "
-            f"{min(took) / min(base):.3f} | {median(took) / median(base):.3f} |",
-            flush=True,
-        )
 
 
 def ask(photos: list[Path], count: int, model: Path) -> float:
@@ -157,7 +139,14 @@ def main() -> None:
     args = parser.parse_args()
     print(describe_machine())
     if not args.quick:
-        print_starts(args.model)
+        one = [*VQA, "ask", PHOTO, QUESTIONS[3], "--model", str(args.model)]
+        print_starts(
+            {
+                TENSORFLOW: ([sys.executable, "-c", TENSORFLOW], 5),
+                "vqa --help": ([*VQA, "--help"], 9),
+                "vqa ask PHOTO QUESTION": (one, 9),
+            }
+        )
     with tempfile.TemporaryDirectory() as name:
         small, large = Path(name, "small"), Path(name, "large")
         draw_small(small, 200 if args.quick else 1000)

@@ -12,14 +12,13 @@ should run on the machine meanwhile.
 
 import argparse
 import sys
-from statistics import median
 
-from photos import CAPTIONER, EXAMPLES, describe_machine, run
+from photos import CAPTIONER, EXAMPLES, describe_machine, print_starts
 
 PHOTO = str(EXAMPLES / "photographer.jpg")
 TENSORFLOW = "import tensorflow"
 COMMANDS = {  # name -> command, rounds
-    TENSORFLOW: ([sys.executable, "-c", "import tensorflow"], 5),
+    TENSORFLOW: ([sys.executable, "-c", TENSORFLOW], 5),
     "captioner --help": ([*CAPTIONER, "--help"], 9),
     "captioner caption PHOTO": ([*CAPTIONER, "caption", PHOTO], 9),
     "the same, --runtime keras": (
@@ -38,20 +37,7 @@ def main() -> None:
         commands = {name: (words, n // 3) for name, (words, n) in COMMANDS.items()}
         del commands["the same, --runtime keras"]
     print(describe_machine())
-    seconds: dict[str, list[float]] = {name: [] for name in commands}
-    for number in range(1 + max(rounds for _, rounds in commands.values())):
-        for name, (command, rounds) in commands.items():
-            if number <= rounds:
-                ended = run(command)
-                seconds[name] += [ended.seconds] if number else []
-    print("| | fastest | median | of the import: fastest | median |")
-    print("|---|---|---|---|---|")
-    base = seconds[TENSORFLOW]
-    for name, took in seconds.items():
-        print(
-            f"| {name} | {min(took):.3f} s | {median(took):.3f} s | "
-            f"{min(took) / min(base):.3f} | {median(took) / median(base):.3f} |"
-        )
+    print_starts(commands)
 
 
 if __name__ == "__main__":
