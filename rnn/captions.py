@@ -11,7 +11,7 @@ from captioner.predict import load_bundle
 from rnn.inspecting import Subject, of_sentences
 from rnn.reader import Piece
 from rnn.watching import to_piece, watching
-from rnn.word_probes import OF_CAPTIONS, Sentences, first_sentences
+from rnn.word_probes import OF_CAPTIONS, first_sentences
 from shared.data.captioned import Record, read_dataset
 from shared.errors import AppError
 from shared.text.vocabulary import BOS, UNK, Vocabulary
@@ -49,12 +49,10 @@ def open_captions(
             sentences.append(["", *words])
             seen.append(inputs)
     sentences = first_sentences(sentences, most)
-    kept = Sentences(sentences)
-    name = Path(source).name
     return of_sentences(
         str(folder),
-        f"{len(kept.words):,} words of captions of {photos} photos of {name}",
-        kept,
+        f"captions of {photos} photos of {Path(source).name}",
+        sentences,
         OF_CAPTIONS,
         config.decoder,
         lambda: _read(model, vocabulary, sentences, seen),

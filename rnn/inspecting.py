@@ -11,11 +11,11 @@ import numpy as np
 
 from rnn.probes import Marks, Probes, ask
 from rnn.scoring import Scorer, Scores, to_levels
+from rnn.word_probes import Sentences
 from shared.runs.ahead import ahead
 
 if TYPE_CHECKING:
     from rnn.reader import Piece
-    from rnn.word_probes import Sentences
     from shared.runs.recipes import CellConfig
 
 CLOSED, OPEN = 0.1, 0.9  # a gate below or above is saturated; Karpathy et al. 2016
@@ -58,16 +58,21 @@ class Subject(NamedTuple):
 
 def of_sentences(
     name: str,
-    text: str,
-    kept: "Sentences",
+    source: str,
+    sentences: Sequence[Sequence[str]],
     probes: Probes,
     cells: "CellConfig",
     read: Callable[[], "Iterable[Piece]"],
 ) -> Subject:
-    """Let a net of `cells` read sentences, word by word; see `Subject`."""
+    """Let a net of `cells` read sentences, word by word; see `Subject`.
+
+    Args:
+        source: what they are, such as "340 questions of asked.txt".
+    """
+    kept = Sentences(sentences)
     return Subject(
         name,
-        text,
+        f"{len(kept.words):,} words of {source}",
         "word",
         kept.shown(),
         np.unique(kept.starts),

@@ -8,7 +8,7 @@ import numpy as np
 from rnn.inspecting import Subject, of_sentences
 from rnn.reader import Piece
 from rnn.watching import to_piece, watching
-from rnn.word_probes import OF_QUESTIONS, Sentences, first_sentences
+from rnn.word_probes import OF_QUESTIONS, first_sentences
 from shared.text.vocabulary import UNK, Vocabulary, split_words
 from shared.utf8 import read_text
 from vqa.data import read_dataset
@@ -40,12 +40,10 @@ def open_questions(
     longest = config.vocabulary.max_words
     sentences = [words[:longest] for words in map(split_words, asked) if words]
     sentences = first_sentences(sentences, most)
-    kept = Sentences(sentences)
-    name = Path(source).name
     return of_sentences(
         str(folder),
-        f"{len(kept.words):,} words of {len(sentences):,} questions of {name}",
-        kept,
+        f"{len(sentences):,} questions of {Path(source).name}",
+        sentences,
         OF_QUESTIONS,
         config.net,
         lambda: _read(model.answerers[0].reader, vocabulary, sentences),
