@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from rnn.options import texts
 from shared.console.progress import say
 from shared.console.quiet import importing_keras
 
@@ -17,10 +18,7 @@ def compare(
     config: Annotated[
         str, typer.Option(metavar="NAME|FILE", help="The recipe.")
     ] = "compare-cells",
-    text: Annotated[
-        list[str] | None,
-        typer.Option(metavar="FILE|DIR|GLOB", help="Text files; may be repeated."),
-    ] = None,
+    text: Annotated[list[str] | None, texts("Text files; may be repeated.")] = None,
     data: Annotated[
         list[str] | None,
         typer.Option(metavar="DIR", help="Photos with captions; may be repeated."),

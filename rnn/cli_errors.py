@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from rnn.cli_training import Bundle
+from rnn.options import Bundle, texts
 from shared.console import options
 
 
@@ -14,18 +14,15 @@ def errors(
     bundle: Bundle,
     text: Annotated[
         list[str],
-        typer.Option(
-            metavar="FILE|DIR|GLOB",
-            help="What the model was trained on; may be repeated. Its test part, else "
-            "the last tenth, is judged.",
+        texts(
+            "What the model was trained on; may be repeated. Its test part, else the "
+            "last tenth, is judged."
         ),
     ],
     train: Annotated[
         list[str] | None,
-        typer.Option(
-            metavar="FILE|DIR|GLOB",
-            help="What the n-gram models learn from instead; then all of --text is "
-            "judged.",
+        texts(
+            "What the n-gram models learn from instead; then all of --text is judged."
         ),
     ] = None,
     output: Annotated[
@@ -48,12 +45,10 @@ def errors(
     """
     from rnn.error_formats import ENDINGS, as_text, write_report
     from rnn.error_job import find_errors, title
-    from shared.files.atomic import check_target
-    from shared.files.locks import hold
+    from shared.files.outputs import claim
 
     for path in output or []:
-        check_target(path, ENDINGS, overwrite)
-        context.with_resource(hold(path, "`rnn errors`"))
+        context.with_resource(claim(path, ENDINGS, "`rnn errors`", overwrite))
     report = find_errors(bundle, text, train or [], length=length, pair=pair)
     print(as_text(report))
     for path in output or []:

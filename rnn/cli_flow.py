@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
+from rnn.options import texts
 from shared.console import options
 from shared.console.progress import progress_bar, say
 from shared.console.quiet import importing_keras
@@ -30,10 +31,7 @@ def gradients(
     ] = False,
     text: Annotated[
         list[str] | None,
-        typer.Option(
-            metavar="FILE|DIR|GLOB",
-            help="What the model reads; default: what it writes itself.",
-        ),
+        texts("What the model reads; default: what it writes itself."),
     ] = None,
     cell: Annotated[
         list[str] | None,

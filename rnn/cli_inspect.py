@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from rnn.cli_training import Bundle
+from rnn.options import Bundle, texts
 from shared.console import options
 from shared.console.progress import progress_bar, say
 
@@ -19,10 +19,9 @@ def inspect(
     bundle: Bundle,
     text: Annotated[
         list[str],
-        typer.Option(
-            metavar="FILE|DIR|GLOB",
-            help="Text to read; for a captioner photos with captions, for a VQA model "
-            "questions.",
+        texts(
+            "Text to read; for a captioner photos with captions, for a VQA model "
+            "questions."
         ),
     ],
     output: Annotated[Path, options.output("The page to write, .html.")],
@@ -43,11 +42,10 @@ def inspect(
     from rnn.inspect_page import best_cells, make_page
     from rnn.inspecting import look_inside
     from rnn.subjects import open_subject
-    from shared.files.atomic import check_target, writing
-    from shared.files.locks import hold
+    from shared.files.atomic import writing
+    from shared.files.outputs import claim
 
-    check_target(output, [".html"], overwrite)
-    context.with_resource(hold(output, "`rnn inspect`"))
+    context.with_resource(claim(output, [".html"], "`rnn inspect`", overwrite))
     subject = open_subject(bundle, text, most, language, say)
     with progress_bar("reading", len(subject.shown), unit="symbols") as tick:
         findings = look_inside(subject, tick)

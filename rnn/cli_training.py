@@ -4,21 +4,13 @@ from typing import Annotated
 
 import typer
 
+from rnn.options import Bundle, Text
 from shared.console import options
 from shared.console.progress import TrainingProgress, say
 from shared.console.quiet import importing_keras, muted
 from shared.errors import AppError
 
 # Heavy imports wait inside the commands: --help takes a tenth of a second.
-
-Text = Annotated[
-    list[str],
-    typer.Option(metavar="FILE|DIR|GLOB", help="Text files; may be repeated."),
-]
-Bundle = Annotated[
-    str,
-    typer.Argument(metavar="BUNDLE", help="A trained model's folder, or `included`."),
-]
 
 
 def train(
