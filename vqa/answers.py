@@ -14,10 +14,9 @@ import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
-from pathlib import Path
 
 from shared.errors import AppError
-from shared.text.vocabulary import MOST_CHARACTERS, clean, split_lines
+from shared.text.vocabulary import MOST_CHARACTERS, Listed, clean
 
 MIN_VOTES = 4  # the least number of people of whom any three can outvote one left out
 _FULL_SCORE = 3  # people who must agree, Antol et al. 2015
@@ -180,7 +179,7 @@ def are_votes(answers: Iterable[Sequence[str]]) -> bool:
     return 2 * votes > len(sets)
 
 
-class AnswerSpace:
+class AnswerSpace(Listed):
     """The answers that a model chooses from, and their ids.
 
     Args:
@@ -190,9 +189,11 @@ class AnswerSpace:
         ValueError: if there are none, one repeats or one is not normalised.
     """
 
+    what = "a list of answers"
+
     def __init__(self, answers: Iterable[str]):
         self.answers = tuple(answers)
-        self.ids = {answer: index for index, answer in enumerate(self.answers)}
+        super().__init__(self.answers)
         if not self.answers:
             raise ValueError("there are no answers")
         if len(self.ids) != len(self.answers):
@@ -201,9 +202,6 @@ class AnswerSpace:
         broken = [a for a in self.answers if not a or normalize(a) != a]
         if broken:  # nobody's answer would ever equal it
             raise ValueError(f"an answer is not normalised. Received: {broken[:5]}")
-
-    def __len__(self) -> int:
-        return len(self.answers)
 
     def __contains__(self, answer: str) -> bool:
         return normalize(answer) in self.ids
@@ -313,39 +311,6 @@ class AnswerSpace:
                 best = max(known, default=0.0)
                 totals[place] += best if votes else float(best > 0)
         return [total / questions if questions else 0.0 for total in totals]
-
-    def to_text(self) -> str:
-        """Write one answer a line, as `parse` reads them."""
-        return "".join(f"{answer}\n" for answer in self.answers)
-
-    @classmethod
-    def load(cls, path: Path) -> "AnswerSpace":
-        """Read a file of what `to_text` gives.
-
-        Raises:
-            AppError: if the file is not a list of answers.
-        """
-        try:
-            return cls.parse(path.read_text(encoding="utf-8"), path)
-        except (OSError, UnicodeDecodeError) as error:
-            raise AppError(f"{path} is not a list of answers: {error}") from error
-
-    @classmethod
-    def parse(cls, text: str, path: Path) -> "AnswerSpace":
-        """Read what `to_text` gives.
-
-        Args:
-            path: the file, for messages.
-
-        Raises:
-            AppError: if the text is not a list of answers.
-        """
-        try:
-            return cls(split_lines(text))
-        except ValueError as error:
-            raise AppError(
-                f"{path} is not a list of answers: {error}. Get it again."
-            ) from error
 
 
 def most_common(answers: Sequence[str]) -> list[str]:

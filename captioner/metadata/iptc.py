@@ -11,8 +11,6 @@ _CHARSET, _VERSION, _CAPTION = (1, 90), (2, 0), (2, 120)
 _UTF8 = b"\x1b%G"
 _LONGEST = 2000  # bytes of a caption
 
-Resources = list[tuple[int, bytes, bytes]]  # number, name as it is stored, content
-
 
 def read_caption(block: bytes) -> str:
     """Give the caption; empty if there is none.
@@ -67,6 +65,7 @@ def with_caption(block: bytes, text: str) -> bytes:
 
 
 def _resources(block: bytes) -> Iterator[tuple[int, bytes, bytes]]:
+    """Give the number of each, its name as it is stored, and its content."""
     place = 0
     while place + 12 <= len(block):
         if block[place : place + 4] != b"8BIM":

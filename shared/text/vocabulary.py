@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import chain
 from pathlib import Path
-from typing import Literal
+from typing import ClassVar, Literal, Self
 
 import numpy as np
 
@@ -211,7 +211,56 @@ def find_glued(sentences: Sequence[str]) -> str:
     return glued[0] if 2 * len(glued) > len(sentences) else ""
 
 
-class Vocabulary:
+class Listed:
+    """Words or answers and their ids, kept in a file with one a line.
+
+    Args:
+        lines: all of them in id order.
+    """
+
+    what: ClassVar[str]  # for messages
+
+    def __init__(self, lines: Iterable[str]):
+        self.ids = {line: index for index, line in enumerate(lines)}
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def to_text(self) -> str:
+        """Write one a line, as `parse` reads them."""
+        return "".join(f"{line}\n" for line in self.ids)
+
+    @classmethod
+    def load(cls, path: Path) -> Self:
+        """Read a file of what `to_text` gives.
+
+        Raises:
+            AppError: if the file is not of this kind.
+        """
+        try:
+            return cls.parse(path.read_text(encoding="utf-8"), path)
+        except (OSError, UnicodeDecodeError) as error:
+            raise AppError(f"{path} is not {cls.what}: {error}") from error
+
+    @classmethod
+    def parse(cls, text: str, path: Path) -> Self:
+        """Read what `to_text` gives.
+
+        Args:
+            path: the file, for messages.
+
+        Raises:
+            AppError: if the text is not of this kind.
+        """
+        try:
+            return cls(split_lines(text))
+        except ValueError as error:
+            raise AppError(
+                f"{path} is not {cls.what}: {error}. Get it again."
+            ) from error
+
+
+class Vocabulary(Listed):
     """Words and their ids; ids 0 to 3 are pad, unk, bos and eos.
 
     Args:
@@ -223,10 +272,12 @@ class Vocabulary:
             holds white space.
     """
 
+    what = "a vocabulary"
+
     def __init__(self, words: Iterable[str], units: Units = "word"):
         self.units = units
         self.words = tuple(words)
-        self.ids = {word: index for index, word in enumerate(self.words)}
+        super().__init__(self.words)
         if self.words[:4] != SPECIAL_WORDS:
             raise ValueError(
                 f"a vocabulary starts with {SPECIAL_WORDS}. Received: {self.words[:4]}"
@@ -239,9 +290,6 @@ class Vocabulary:
         broken = [word for word in self.words if word.split() != [word]]
         if broken:  # would be several lines of the file, or none
             raise ValueError(f"a word has no white space. Received: {broken[:5]}")
-
-    def __len__(self) -> int:
-        return len(self.words)
 
     def __contains__(self, word: str) -> bool:
         return word in self.ids
@@ -326,36 +374,3 @@ class Vocabulary:
         total = sum(counts.values())
         known = sum(count for word, count in counts.items() if word in self.ids)
         return known / total if total else 1.0
-
-    def to_text(self) -> str:
-        """Write one word a line, as `parse` reads them."""
-        return "".join(f"{word}\n" for word in self.words)
-
-    @classmethod
-    def load(cls, path: Path) -> "Vocabulary":
-        """Read a file of what `to_text` gives.
-
-        Raises:
-            AppError: if the file is not a vocabulary.
-        """
-        try:
-            return cls.parse(path.read_text(encoding="utf-8"), path)
-        except (OSError, UnicodeDecodeError) as error:
-            raise AppError(f"{path} is not a vocabulary: {error}") from error
-
-    @classmethod
-    def parse(cls, text: str, path: Path) -> "Vocabulary":
-        """Read what `to_text` gives.
-
-        Args:
-            path: the file, for messages.
-
-        Raises:
-            AppError: if the text is not a vocabulary.
-        """
-        try:
-            return cls(split_lines(text))
-        except ValueError as error:
-            raise AppError(
-                f"{path} is not a vocabulary: {error}. Get it again."
-            ) from error
