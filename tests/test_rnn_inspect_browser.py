@@ -24,6 +24,7 @@ LOOKS = {
 
 pytestmark = [
     pytest.mark.slow,
+    pytest.mark.flaky(reruns=1),  # a browser is slow at times; named in the summary
     pytest.mark.skipif(CHROMIUM is None, reason="apt-get install chromium"),
 ]
 
