@@ -330,40 +330,50 @@ def find_contradictions(recipe: CaptionerConfig, whole: bool) -> list[str]:
             "(decoder.attention_units is 0). Leave it out, or give it some."
         )
     for stage in recipe.stages:
-        place = f"stages.{stage.name}"
-        found += check_choice(f"{place}.reward", stage.reward, PHOTO_METRICS)
-        critical = stage.objective == "self_critical"
-        if critical:
-            if stage.captions > MOST_BEAMS:
-                found.append(
-                    f"{place}.captions: a self_critical stage searches with so many "
-                    f"beams, at most {MOST_BEAMS}. Received: {stage.captions}."
-                )
-            if stage.captions % decoding.groups:
-                found.append(
-                    f"{place}.captions: the {stage.captions} beams of a self_critical "
-                    f"stage are not shared in equal parts by decoding.groups "
-                    f"{decoding.groups}. Give a multiple of {decoding.groups}."
-                )
-        found += contradicts(place, stage, recipe.concepts)
-        if whole and stage.learns == "new words":
-            found.append(
-                f"{place}.learns: from scratch, all words are new. Leave it out, or "
-                "start from a model with --from."
-            )
-        if whole and stage.attention_penalty and not recipe.decoder.attention_units:
-            found.append(
-                f"{place}.attention_penalty: the decoder has no attention "
-                "(decoder.attention_units is 0). Leave it out, or give it some."
-            )
-        if whole and critical and stage.attention_penalty and recipe.decoder.draws:
-            found.append(
-                f"{place}.attention_penalty: a self_critical stage does not teach hard "
-                "attention where to look. Leave it out."
-            )
-        if whole and stage.attention_entropy != ENTROPY and not recipe.decoder.draws:
-            found.append(
-                f"{place}.attention_entropy: it is about hard attention, and "
-                "decoder.attention is not. Leave it out."
-            )
+        found += _find_in_stage(stage, recipe, whole)
+    return found
+
+
+def _find_in_stage(
+    stage: StageConfig, recipe: CaptionerConfig, whole: bool
+) -> list[str]:
+    from captioner.metrics.photo_metrics import PHOTO_METRICS
+
+    place, decoder = f"stages.{stage.name}", recipe.decoder
+    found = check_choice(f"{place}.reward", stage.reward, PHOTO_METRICS)
+    critical, groups = stage.objective == "self_critical", recipe.decoding.groups
+    if critical and stage.captions > MOST_BEAMS:
+        found.append(
+            f"{place}.captions: a self_critical stage searches with so many "
+            f"beams, at most {MOST_BEAMS}. Received: {stage.captions}."
+        )
+    if critical and stage.captions % groups:
+        found.append(
+            f"{place}.captions: the {stage.captions} beams of a self_critical stage "
+            f"are not shared in equal parts by decoding.groups {groups}. "
+            f"Give a multiple of {groups}."
+        )
+    found += contradicts(place, stage, recipe.concepts)
+    if not whole:
+        return found
+    if stage.learns == "new words":
+        found.append(
+            f"{place}.learns: from scratch, all words are new. Leave it out, or "
+            "start from a model with --from."
+        )
+    if stage.attention_penalty and not decoder.attention_units:
+        found.append(
+            f"{place}.attention_penalty: the decoder has no attention "
+            "(decoder.attention_units is 0). Leave it out, or give it some."
+        )
+    if critical and stage.attention_penalty and decoder.draws:
+        found.append(
+            f"{place}.attention_penalty: a self_critical stage does not teach hard "
+            "attention where to look. Leave it out."
+        )
+    if stage.attention_entropy != ENTROPY and not decoder.draws:
+        found.append(
+            f"{place}.attention_entropy: it is about hard attention, and "
+            "decoder.attention is not. Leave it out."
+        )
     return found
