@@ -119,14 +119,7 @@ def _read_start(
     recipe = name_files(recipe, {"texts": texts})
     _check_recipe(source, recipe, devices, whole=model is None)
     keras.utils.set_random_seed(recipe.seed)
-    backbone = load_backbone(
-        source,
-        named,
-        recipe.encoder,
-        recipe.stages,
-        has_concepts=recipe.concepts is not None,
-        model=model,
-    )
+    backbone = load_backbone(source, named, recipe, model)
     words = words.in_units(recipe.vocabulary.units)
     return Start(recipe, backbone, words, model, None if named.config else known)
 

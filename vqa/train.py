@@ -133,15 +133,8 @@ def _read_start(
     refuse(source, [*problems, *check_batches(recipe.stages, devices)])
     check_texts(source, recipe)
     keras.utils.set_random_seed(recipe.seed)
-    backbone = load_backbone(
-        source,
-        named,
-        recipe.encoder,
-        recipe.stages,
-        has_concepts=recipe.concepts is not None,
-        model=model,
-        weights={"captioner": included_model("captioner")},
-    )
+    weights = {"captioner": included_model("captioner")}
+    backbone = load_backbone(source, named, recipe, model, weights)
     known = None if named.config else known
     return Start(recipe, backbone, words, model, known)
 

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Generic, NamedTuple, Protocol, TypeVar
 
+from shared.concepts.config import ConceptsConfig
 from shared.concepts.cross_fitting import read_taught
 from shared.concepts.net import ConceptNet
 from shared.concepts.table import ConceptProbs
@@ -46,6 +47,17 @@ class Named(NamedTuple):
                 "A model that goes on with --from brings its encoder and concepts: "
                 "leave out --encoder-weights and --concepts."
             )
+
+
+class _Recipe(Protocol):
+    """A recipe of a model that looks at photos."""
+
+    @property
+    def encoder(self) -> EncoderConfig: ...
+    @property
+    def concepts(self) -> ConceptsConfig | None: ...
+    @property
+    def stages(self) -> Sequence[PhotoStageConfig]: ...
 
 
 class Model(Protocol):
@@ -93,10 +105,7 @@ class Start(NamedTuple, Generic[R, W, M]):
 def load_backbone(
     source: str,
     named: Named,
-    config: EncoderConfig,
-    stages: Sequence[PhotoStageConfig],
-    *,
-    has_concepts: bool,
+    recipe: _Recipe,
     model: Model | None,
     weights: Mapping[str, Path] | None = None,
 ) -> Backbone:
@@ -104,9 +113,6 @@ def load_backbone(
 
     Args:
         source: the recipe's name or file, for messages.
-        config: of the recipe's encoder.
-        stages: of the recipe.
-        has_concepts: whether the recipe has them.
         model: what is trained further.
         weights: of encoders that come along, by the names that a recipe has for them.
 
@@ -117,11 +123,13 @@ def load_backbone(
     if model and named.from_bundle:
         backbone = Backbone(model.encoder, model.concepts, {}, named.from_bundle)
     else:
+        config = recipe.encoder
         name = named.encoder_weights or config.weights
         origin = str((weights or {}).get(name, name))
         start = None if origin == "none" else origin
         encoder = Encoder(config.name, config.image_size, start)
+        has_concepts = recipe.concepts is not None
         concepts, fitted = read_taught(source, named.concepts, has_concepts)
         backbone = Backbone(encoder, concepts, fitted, origin)
-    check_blocks(backbone.encoder, {s.name: s.encoder_from for s in stages})
+    check_blocks(backbone.encoder, {s.name: s.encoder_from for s in recipe.stages})
     return backbone
