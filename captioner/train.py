@@ -111,12 +111,10 @@ def _read_start(
     words = Vocabulary(SPECIAL_WORDS)
     if named.from_bundle:
         known, words, model = load_bundle(named.from_bundle)
-        known = set_precision(known, precision)
         recipe = further(known, source)
     else:
         recipe = read_config(source, CaptionerConfig, "captioner-")
-        recipe = set_precision(recipe, precision)
-    recipe = name_files(recipe, {"texts": texts})
+    recipe = name_files(set_precision(recipe, precision), {"texts": texts})
     _check_recipe(source, recipe, devices, whole=model is None)
     keras.utils.set_random_seed(recipe.seed)
     backbone = load_backbone(source, named, recipe, model)
@@ -210,7 +208,8 @@ def _suit(
             f"{counted(len(learn), 'photo')} with new words: only these are learnt, "
             "and all that the model knows stays as it is."
         )
-    return further(start.known, name), learn, dev
+    recipe = further(start.known, name)
+    return set_precision(recipe, start.recipe.precision), learn, dev
 
 
 def _build(

@@ -122,13 +122,11 @@ def _read_start(
     words = Words(Vocabulary(SPECIAL_WORDS), None)
     if named.from_bundle:
         known, vocabulary, space, model = load_bundle(named.from_bundle)
-        known = set_precision(known, precision)
         recipe = adapt_recipe(known, source, FinetuneConfig, FINETUNE)
         words = Words(vocabulary, space)
     else:
         recipe = read_config(source, VqaConfig, "vqa-")
-        recipe = set_precision(recipe, precision)
-    recipe = name_files(recipe, files)
+    recipe = name_files(set_precision(recipe, precision), files)
     problems = find_contradictions(recipe, whole=model is None)
     refuse(source, [*problems, *check_batches(recipe.stages, devices)])
     check_texts(source, recipe)
@@ -210,6 +208,7 @@ def _suit(start: VqaStart) -> VqaStart:
     if start.known is None:
         return start
     recipe = adapt_recipe(start.known, FEW_QUESTIONS, FinetuneConfig, FINETUNE)
+    recipe = set_precision(recipe, start.recipe.precision)
     files = {"texts": start.recipe.texts, "captions": start.recipe.captions}
     return start._replace(recipe=name_files(recipe, files))
 
