@@ -531,7 +531,7 @@ def test_bodies(server, body):
         try:
             answer = server.ask("POST", path, body)
         except ConnectionError:  # it hung up before all was sent
-            assert len(body) > 2_000_000
+            assert len(body) > 100_000  # more than a socket is sure to take at once
         else:
             assert answer.status >= 400 or b"data" in body.replace(b"\0", b"")
         assert time.monotonic() - started < 5
