@@ -13,7 +13,7 @@ import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from typing import Any
 
-from page import draw, find_event
+from visitors import draw, find_event
 
 Attack = Callable[[int], Coroutine[Any, Any, None]]
 
