@@ -89,8 +89,8 @@ def _learn() -> None:
         import numpy as np
 
         from captioner.config import DecoderConfig, StageConfig
-        from captioner.decoder import Decoder
-        from captioner.model import Captioner
+        from captioner.net.decoder import Decoder
+        from captioner.net.model import Captioner
         from shared.runs.training import compile_model, take_step
         from shared.vision.encoders import Encoder
     config = DecoderConfig(

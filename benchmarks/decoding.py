@@ -16,10 +16,10 @@ from typing import Any
 
 import numpy as np
 
-from captioner.captions import Caption
+from captioner.describing.captions import Caption
+from captioner.describing.photo_captioner import PhotoCaptioner
+from captioner.describing.predict import SHIPPED, load_captioner
 from captioner.metrics.report import score_captions
-from captioner.photo_captioner import PhotoCaptioner
-from captioner.predict import SHIPPED, load_captioner
 from shared.data.captioned import read_dataset, select
 from shared.vision.images import read_image
 

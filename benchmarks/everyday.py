@@ -20,10 +20,10 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from vqa.answers import normalize
+from vqa.answering.predict import SHIPPED, load_vqa
 from vqa.data import Record
-from vqa.evaluate import ask_records
-from vqa.predict import SHIPPED, load_vqa
+from vqa.jobs.evaluate import ask_records
+from vqa.text.answers import normalize
 
 SETS = {"flickr8k": "everyday.jsonl", "coco": "everyday_coco.jsonl"}
 YES_NO = "yes/no"

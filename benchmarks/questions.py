@@ -38,8 +38,8 @@ from photos import (
     run,
 )
 
-from vqa.predict import SHIPPED, load_vqa
-from vqa.replies import Asked
+from vqa.answering.predict import SHIPPED, load_vqa
+from vqa.answering.replies import Asked
 
 VQA = [sys.executable, "-m", "vqa.cli"]
 PHOTO = str(EXAMPLES / "photographer.jpg")

@@ -83,7 +83,7 @@ def _learn() -> None:
         import numpy as np
 
         from rnn.config import NetConfig, ReadingConfig
-        from rnn.model import LanguageModel, Learner
+        from rnn.net.model import LanguageModel, Learner
         from shared.runs.training import compile_model, take_step
     model = Learner(LanguageModel(NetConfig(units=UNITS), SYMBOLS), STREAMS)
     stage = ReadingConfig(name="one", epochs=1, learning_rate=1e-3, clip_norm=1.0)

@@ -22,9 +22,9 @@ with muted():
     from keras import ops
 
     from captioner.config import DecoderConfig
-    from captioner.decoder import Decoder
-    from captioner.model import Captioner
-    from captioner.runtime_keras import KerasRuntime
+    from captioner.net.decoder import Decoder
+    from captioner.net.model import Captioner
+    from captioner.net.runtime_keras import KerasRuntime
     from captioner.search.rules import Rules
 
 IMAGES, BEAM, STEPS, WORDS, REGIONS, FEATURES = 8, 5, 20, 5000, 49, 512

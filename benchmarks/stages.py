@@ -31,9 +31,9 @@ from typing import Any
 import numpy as np
 from photos import alone, describe_machine, draw_large, draw_small
 
-from captioner.captions import to_captions
-from captioner.predict import SHIPPED, load_captioner
-from captioner.runtime_litert import LiteRTRuntime
+from captioner.describing.captions import to_captions
+from captioner.describing.predict import SHIPPED, load_captioner
+from captioner.net.runtime_litert import LiteRTRuntime
 from shared.bundles.manifests import read_manifest
 from shared.console.quiet import muted
 from shared.vision.images import read_image

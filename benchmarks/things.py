@@ -25,9 +25,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from captioner.calibration import cross_fit
-from captioner.captions import Caption
-from captioner.predict import load_captioner
+from captioner.describing.captions import Caption
+from captioner.describing.predict import load_captioner
+from captioner.training.calibration import cross_fit
 from shared.concepts.calibrate import area_under_curve
 from shared.concepts.words import concept_mentions
 from shared.errors import AppError

@@ -47,7 +47,7 @@ def bare_encoder_rate() -> float:
         import tensorflow as tf
         from tensorflow.python.framework import convert_to_constants
 
-        from captioner.predict import SHIPPED, load_bundle
+        from captioner.describing.predict import SHIPPED, load_bundle
 
         tf.config.threading.set_intra_op_parallelism_threads(THREADS)
         tf.config.threading.set_inter_op_parallelism_threads(THREADS)
@@ -91,7 +91,7 @@ def caption_folder(photos: Path, *options: str) -> tuple[Run, int]:
 
 def rate_in_process(photos: list[Path], runtime: Any, beam: int, batch: int) -> float:
     """Images a second of a loaded captioner that is warm."""
-    from captioner.predict import load_captioner
+    from captioner.describing.predict import load_captioner
 
     captioner = load_captioner(runtime=runtime, batch_size=batch, beam_size=beam)
     list(captioner.caption_all(photos[:batch]))

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from captioner.photo_captioner import PhotoCaptioner
+    from captioner.describing.photo_captioner import PhotoCaptioner
 
 # By its path: what Python finds by the name `shared` may be another package.
 _packages = run_path(str(Path(__file__).parents[1] / "shared/console/packages.py"))
@@ -26,11 +26,11 @@ def load_model(
     Args:
         model: folder of a bundle, or several, which vote; None is the model that
             comes with the package.
-        options: see `captioner.predict.load_captioner`.
+        options: see `captioner.describing.predict.load_captioner`.
 
     Raises:
         AppError: see there.
     """
-    from captioner.predict import load_captioner
+    from captioner.describing.predict import load_captioner
 
     return load_captioner(model, **options)

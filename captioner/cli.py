@@ -7,9 +7,12 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from captioner import cli_alt, cli_archive, cli_find, cli_training
-from captioner.demo import demo
-from captioner.options import (
+from captioner.commands import alt as cli_alt
+from captioner.commands import archive as cli_archive
+from captioner.commands import find as cli_find
+from captioner.commands import training as cli_training
+from captioner.commands.demo import demo
+from captioner.commands.options import (
     BatchSize,
     BeamSize,
     KeepTimes,
@@ -205,7 +208,7 @@ def caption(
     )
     if details and not in_parts and (not output or output.suffix.lower() != ".jsonl"):
         raise typer.BadParameter("--details needs an --output that ends in .jsonl")
-    from captioner.job import Captioning
+    from captioner.jobs.caption import Captioning
     from shared.files.jobs import Job, Runnable, Target
 
     models = tuple(model or ())
@@ -216,7 +219,7 @@ def caption(
     rules: dict[str, Any] = {"resume": resume, "overwrite": overwrite}
     job: Runnable
     if in_parts and output:
-        from captioner.parts import caption_in_parts
+        from captioner.jobs.parts import caption_in_parts
 
         find = partial(find_places_of, recursive=recursive, null=null)
         job = caption_in_parts(
@@ -227,11 +230,11 @@ def caption(
         # What only these need takes some milliseconds to import.
         file, target = None, None
         if output:
-            from captioner.outputs import open_output
+            from captioner.files.outputs import open_output
 
             file = open_output(output, photos, work.settings, batch=batch_size, **rules)
         if sidecar:
-            from captioner.sidecars import Sidecars
+            from captioner.files.sidecars import Sidecars
 
             target = Sidecars(photos, file, **rules)
         keep: Target | None = target or file
@@ -277,8 +280,8 @@ def concepts(
     check_resume(resume, overwrite, bool(output))
     if layout and output:
         raise typer.BadParameter("--format is about printing; --output goes by its end")
-    from captioner.concepts_job import CONCEPTS, Naming
-    from captioner.outputs import open_output
+    from captioner.files.outputs import open_output
+    from captioner.jobs.concepts import CONCEPTS, Naming
     from shared.files.jobs import Job
 
     photos = find_photos_of(paths, recursive, null)

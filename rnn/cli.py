@@ -2,12 +2,12 @@
 
 import sys
 
-from rnn.cli_compare import compare
-from rnn.cli_errors import errors
-from rnn.cli_flow import gradients
-from rnn.cli_inspect import inspect
-from rnn.cli_sample import sample
-from rnn.cli_training import COMMANDS
+from rnn.commands.compare import compare
+from rnn.commands.errors import errors
+from rnn.commands.gradients import gradients
+from rnn.commands.inspect import inspect
+from rnn.commands.sample import sample
+from rnn.commands.training import COMMANDS
 from shared.console.commands import new_app, run_app
 
 # Heavy imports wait inside the commands: --help takes a tenth of a second.

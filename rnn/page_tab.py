@@ -7,8 +7,7 @@ from typing import Any, NamedTuple
 import gradio as gr
 import numpy as np
 
-from rnn.bundles import INCLUDED
-from rnn.digits import (
+from rnn.cells.digits import (
     name_gate,
     share_digits,
     surprise_digits,
@@ -16,12 +15,13 @@ from rnn.digits import (
     to_digits,
     views,
 )
-from rnn.inspecting import UNBOUNDED
-from rnn.runtime import Runtime
-from rnn.sampling import SHOWN, write_on
-from rnn.scoring import to_levels
-from rnn.symbols import Symbols
-from rnn.tracing import trace
+from rnn.cells.inspecting import UNBOUNDED
+from rnn.cells.scoring import to_levels
+from rnn.cells.tracing import trace
+from rnn.net.bundles import INCLUDED
+from rnn.net.runtime import Runtime
+from rnn.net.symbols import Symbols
+from rnn.writing.sampling import SHOWN, write_on
 from shared.errors import AppError
 from shared.nets.traces import Trace
 from shared.runs.recipes import CellConfig
@@ -255,10 +255,10 @@ def _reply(
 
     Returns:
         "unit" and "symbols" of the text; "cell", with "kind", "layers", "units",
-        "layer" and "number"; "views", see `rnn.digits.views`, and "lines" of digits by
-        their keys; "moves", layer and number of the cells that move most; "nats" per
-        symbol; "notes"; of a caption also "means", each gate's mean over all cells at
-        each word.
+        "layer" and "number"; "views", see `rnn.cells.digits.views`, and "lines" of
+        digits by their keys; "moves", layer and number of the cells that move most;
+        "nats" per symbol; "notes"; of a caption also "means", each gate's mean over all
+        cells at each word.
     """
     place = _read_cell(asked, cells)
     bounded = cells.cell not in UNBOUNDED

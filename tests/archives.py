@@ -13,10 +13,10 @@ import numpy as np
 
 from captioner.archive import features
 from captioner.archive.indexing import Indexer
-from captioner.captions import Caption
-from captioner.concepts import Concept
-from captioner.job import Captioning
-from captioner.predict import SHIPPED
+from captioner.describing.captions import Caption
+from captioner.describing.concepts import Concept
+from captioner.describing.predict import SHIPPED
+from captioner.jobs.caption import Captioning
 from shared.data.archive import ARCHIVE
 from shared.errors import AppError
 from shared.files.databases import opened

@@ -17,16 +17,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from captioner.config import (
-    CaptionerConfig,
-    DecoderConfig,
-    DecodingConfig,
-    StageConfig,
-)
+from captioner.config import CaptionerConfig, DecoderConfig, StageConfig
+from captioner.search.config import DecodingConfig
 from rnn.config import NetConfig as LanguageNetConfig
 from rnn.config import RnnConfig
 from rnn.config import VocabularyConfig as SymbolsConfig
-from rnn.symbols import Symbols
+from rnn.net.symbols import Symbols
 from shared.bundles import trial
 from shared.concepts.config import ConceptsConfig
 from shared.concepts.table import TABLE, format_table, make_table
@@ -35,10 +31,10 @@ from shared.data.shapes import write_captioned_shapes as write_shapes
 from shared.runs.recipes import EncoderConfig
 from shared.text.vocabulary import EOS, SPECIAL_WORDS, Vocabulary
 from shared.vision import names
-from vqa.answers import AnswerSpace
 from vqa.config import AnsweringConfig, NetConfig, VqaConfig
 from vqa.config import StageConfig as VqaStageConfig
 from vqa.config import VocabularyConfig as VqaVocabularyConfig
+from vqa.text.answers import AnswerSpace
 
 # Keras waits inside the functions: most tests do without.
 
@@ -95,7 +91,7 @@ REALLY_TRY = trial._try
 def unfused():
     """Leave out XLA, which compiles a search for three times as long as TensorFlow."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("captioner.predict.FUSED", False)
+        patch.setattr("captioner.describing.predict.FUSED", False)
         yield
 
 
@@ -201,7 +197,7 @@ def tiny_model(config, seed=2, vocabulary=VOCABULARY):
     """A net whose captions depend on the image: its weights are large."""
     import keras
 
-    from captioner.model import build_captioner
+    from captioner.net.model import build_captioner
 
     keras.utils.set_random_seed(seed)
     concepts = None
@@ -321,7 +317,7 @@ def tiny_vqa_model(config, seed=1, vocabulary=VQA_VOCABULARY, space=VQA_SPACE):
     """A net whose answers depend on photo and question: its weights are large."""
     import keras
 
-    from vqa.runtime_keras import build_net
+    from vqa.net.runtime_keras import build_net
 
     keras.utils.set_random_seed(seed)
     space = space if config.objective == "answers" else None
@@ -396,7 +392,7 @@ class FakeRuntime:
         return vectors, -vectors
 
     def _scores(self, tokens, level):
-        from vqa.runtime import Scores
+        from vqa.net.runtime import Scores
 
         joint = np.tile(np.float32([0, 0.5]), (len(tokens), 1))
         scores = np.zeros((len(tokens), self.answers), np.float32)
@@ -486,8 +482,8 @@ def write_language_model(folder, text=QUOTED, units="character", graph=False, **
     """
     import keras
 
-    from rnn.export import write_graph
-    from rnn.model import LanguageModel
+    from rnn.net.export import write_graph
+    from rnn.net.model import LanguageModel
     from shared.bundles.folder import add_part, write_bundle
 
     keras.utils.set_random_seed(1)
@@ -520,7 +516,7 @@ def concept_captioner(sentences, there, said=None, own=(), **config):
         own: concepts that a few examples taught.
         config: changes to its recipe.
     """
-    from captioner.photo_captioner import PhotoCaptioner
+    from captioner.describing.photo_captioner import PhotoCaptioner
 
     known = dict.fromkeys(word for text in sentences for word in text.split())
     vocabulary = Vocabulary([*SPECIAL_WORDS, *known])
@@ -538,7 +534,7 @@ def concept_captioner(sentences, there, said=None, own=(), **config):
 
 def fake_answerer(vocabulary=VQA_VOCABULARY, space=VQA_SPACE, **settings):
     """A VQA model without weights; settings as of `tiny_vqa_config`."""
-    from vqa.photo_answerer import PhotoAnswerer
+    from vqa.answering.photo_answerer import PhotoAnswerer
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(names.ENCODERS, "patches", names.Source(patches, "unit"))

@@ -75,7 +75,7 @@ def captions(data: bytes) -> None:
 def questions(data: bytes) -> None:
     """Read a file of questions, to learn from or to answer."""
     from vqa.data import read_dataset
-    from vqa.inputs import read_questions
+    from vqa.files.inputs import read_questions
 
     with _written(data, QUESTION_FILES) as path:
         _refused(lambda: read_dataset(path))
@@ -85,8 +85,8 @@ def questions(data: bytes) -> None:
 
 def results(data: bytes) -> None:
     """Read a file of captions or answers to score."""
-    from captioner.results import read_results as read_captions
-    from vqa.results import read_results as read_answers
+    from captioner.files.results import read_results as read_captions
+    from vqa.files.results import read_results as read_answers
 
     with _written(data, RESULT_FILES) as path:
         _refused(lambda: read_captions(path))

@@ -411,7 +411,7 @@ def use(folder, task, runtime, common):
     read_card(folder)
     identify_models([folder], None, "export")
     if task == "captioner":
-        from captioner.predict import load_captioner
+        from captioner.describing.predict import load_captioner
 
         captioner = load_captioner(folder, runtime=runtime, batch_size=2)
         captioner.caption(photo)
@@ -421,7 +421,7 @@ def use(folder, task, runtime, common):
     elif task == "rnn":
         read_and_write(folder, runtime)
     else:
-        from vqa.predict import load_vqa
+        from vqa.answering.predict import load_vqa
 
         answerer = load_vqa(folder, runtime=runtime)
         answerer.ask(photo, "is it red?", blind=True)
@@ -431,10 +431,10 @@ def use(folder, task, runtime, common):
 
 def read_and_write(folder, runtime):
     """Do what `rnn sample` does, with LiteRT, or `rnn inspect`, with Keras."""
-    from rnn.inspect_page import make_page
-    from rnn.inspecting import look_inside
-    from rnn.sampling import sample
-    from rnn.subjects import open_subject
+    from rnn.cells.inspecting import look_inside
+    from rnn.cells.page import make_page
+    from rnn.cells.subjects import open_subject
+    from rnn.writing.sampling import sample
 
     if runtime == "litert":
         for options in ({"seed": 1}, {"beam_size": 3}):
@@ -460,7 +460,7 @@ def try_one(folder, **request):
 
 def serve():
     """Use a bundle for each line of JSON on standard input, each in a fork."""
-    import vqa.runtime_keras  # noqa: F401
+    import vqa.net.runtime_keras  # noqa: F401
 
     for line in sys.stdin:
         started = time.monotonic()
@@ -595,10 +595,10 @@ def make_bundles(folder):
     """Write small bundles of all tasks, with concepts and without, for LiteRT too."""
     import conftest
 
-    from captioner.export import FORMS
+    from captioner.jobs.export import FORMS
     from captioner.search.rules import make_rules
     from shared.bundles.folder import add_part
-    from vqa.export import write_graphs
+    from vqa.jobs.export import write_graphs
 
     images = np.random.default_rng(0).integers(0, 256, (4, 32, 32, 3), np.uint8)
     bundles = {}

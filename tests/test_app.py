@@ -19,8 +19,10 @@ from pathlib import Path
 import pytest
 from conftest import ROOT, answer, serve_page
 
-from captioner import cli, demo, demo_page
-from captioner.demo_page import Settings
+from captioner import cli
+from captioner.commands import demo
+from captioner.page import assembly as demo_page
+from captioner.page.assembly import Settings
 from shared.errors import AppError
 from shared.web.serving import address, is_open, listen
 

@@ -11,11 +11,11 @@ from pathlib import Path
 import pytest
 from conftest import ROOT, answer, serve_page
 
-from captioner.photo_captioner import PhotoCaptioner
-from captioner.predict import load_captioner
+from captioner.describing.photo_captioner import PhotoCaptioner
+from captioner.describing.predict import load_captioner
 from shared.errors import AppError
 from shared.web.queue import WRONG_CALL
-from vqa.predict import load_vqa
+from vqa.answering.predict import load_vqa
 
 pytestmark = pytest.mark.slow
 NAMES = ["caption", "caption_candidates", "alternatives", "ask"]
@@ -106,7 +106,7 @@ def test_a_caption_is_that_of_the_model(page, photo, captioner, given, changes):
 
 
 def test_what_is_not_known_of_a_model_is_not_said(monkeypatch, captioner):
-    from captioner.api import CaptionApi
+    from captioner.page.api import CaptionApi
     from shared.vision.photo_cache import Photos
     from shared.web import api
 

@@ -9,7 +9,7 @@ from PIL import Image
 
 pytest.importorskip("gradio", reason="pip install gradio")
 
-from captioner.page import DescribeTab
+from captioner.page.describe_tab import DescribeTab
 from shared.vision.photo_cache import Photos, view_of
 
 THERE = {"dog": 0.9, "tree": 0.5, "cat": 0.1} | {f"x{i}": 0.3 for i in range(12)}

@@ -12,15 +12,16 @@ import pytest
 from conftest import ROOT, fake_answerer, tiny_vqa_config
 from packaging.requirements import Requirement
 
-from captioner import demo, demo_page
-from captioner.demo_page import Settings, load_models, load_warm, warm
-from captioner.predict import SHIPPED
+from captioner.commands import demo
+from captioner.describing.predict import SHIPPED
+from captioner.page import assembly as demo_page
+from captioner.page.assembly import Settings, load_models, load_warm, warm
 from shared.bundles.litert import Spec
 from shared.errors import AppError
 from shared.web.components import MOST_CARD, card_text
 from shared.web.turns import Turns
-from vqa import runtime_litert
-from vqa.runtime_litert import LiteRTRuntime
+from vqa.net import runtime_litert
+from vqa.net.runtime_litert import LiteRTRuntime
 
 SECRET = "what another file says"
 
@@ -169,8 +170,10 @@ def test_a_card_that_is_no_plain_file_of_the_bundle_is_refused(
             shutil.copy(path, bundle)
     (tmp_path / "other").write_text(SECRET)
     put(bundle / "card.md", tmp_path / "other")
-    for room in ("captioner", "vqa"):
-        loader = f"{room}.predict.load_{room}"
+    for loader in (
+        "captioner.describing.predict.load_captioner",
+        "vqa.answering.predict.load_vqa",
+    ):
         monkeypatch.setattr(loader, lambda folder: SimpleNamespace())
     with pytest.raises(AppError, match=r"card\.md") as caught:
         load_models(Settings(captioners=[bundle]))

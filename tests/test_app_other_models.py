@@ -24,7 +24,7 @@ from test_app_browser import (  # noqa: F401  # fixtures among them
     unfold,
 )
 
-from captioner.predict import SHIPPED, load_captioner
+from captioner.describing.predict import SHIPPED, load_captioner
 
 pytestmark = [
     pytest.mark.slow,

@@ -8,8 +8,8 @@ from conftest import ROOT
 pytest.importorskip("gradio", reason="pip install gradio")
 pytest.importorskip("ai_edge_litert")
 
-from captioner.page import DescribeTab
-from captioner.predict import load_captioner
+from captioner.describing.predict import load_captioner
+from captioner.page.describe_tab import DescribeTab
 from shared.vision.photo_cache import Photos, view_of
 
 VISITOR = SimpleNamespace(username="anna", session_hash="1", request=None)
@@ -29,7 +29,7 @@ def tab():
 def steer(tab, monkeypatch):
     """Choose something of what the page shows, as its script does."""
     monkeypatch.setattr(tab.photos, "get", lambda owner: tab.photo)
-    monkeypatch.setattr("captioner.page.owner_of", lambda visitor: "anna")
+    monkeypatch.setattr("captioner.page.describe_tab.owner_of", lambda visitor: "anna")
     controls = tab.own["one"]
 
     def steer(**data):

@@ -10,12 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from captioner.predict import load_captioner
-from captioner.train import train as train_captioner
+from captioner.describing.predict import load_captioner
+from captioner.training.train import train as train_captioner
 from shared.data.shapes import write_captioned_shapes
-from vqa.predict import load_vqa
-from vqa.shapes import write_asked_shapes
-from vqa.train import train as train_vqa
+from vqa.answering.predict import load_vqa
+from vqa.training.shapes import write_asked_shapes
+from vqa.training.train import train as train_vqa
 
 ROOT = Path(__file__).parents[1]
 PHOTOS, EPOCHS = 200, 3  # of drawn shapes: enough to say other than of nothing

@@ -11,11 +11,11 @@ import test_captioner_find as finds
 from conftest import draw
 from PIL import Image
 
-from captioner import demo_page
 from captioner.archive import album, finding, keeping
 from captioner.archive.album import GONE, UNKNOWN, Album, find_captioner
-from captioner.demo_page import Settings
-from captioner.search_tab import SearchTab
+from captioner.page import assembly as demo_page
+from captioner.page.assembly import Settings
+from captioner.page.search_tab import SearchTab
 from shared.errors import AppError
 from shared.vision.photo_cache import Photos
 from shared.web.components import preview
@@ -234,7 +234,8 @@ def test_who_may_correct(changes, may):
 
 def test_an_unfit_archive_is_refused_before_models_load(kept, tmp_path, monkeypatch):
     monkeypatch.setattr(
-        "captioner.predict.load_captioner", lambda *_, **__: pytest.fail("loaded")
+        "captioner.describing.predict.load_captioner",
+        lambda *_, **__: pytest.fail("loaded"),
     )
     (tmp_path / "notes.txt").write_text("no database at all" * 100)
     for name, message in {

@@ -565,7 +565,7 @@ def test_in_600_pages_of_the_wild_only_alt_differs(site):
 
 
 class Fake:
-    """Stands in for `captioner.job.Captioning`."""
+    """Stands in for `captioner.jobs.caption.Captioning`."""
 
     def __init__(self, *_):
         pass
@@ -583,9 +583,9 @@ class Fake:
 @pytest.fixture
 def command(monkeypatch, capsys):
     """Runs the command; gives its status, and lines printed and said."""
-    module = types.ModuleType("captioner.job")
+    module = types.ModuleType("captioner.jobs.caption")
     module.Captioning = Fake
-    monkeypatch.setitem(sys.modules, "captioner.job", module)
+    monkeypatch.setitem(sys.modules, "captioner.jobs.caption", module)
 
     def run(*words):
         status = main(["alt", *words])

@@ -10,7 +10,7 @@ from PIL import Image
 
 from captioner.archive import watching
 from captioner.cli import main
-from captioner.job import Captioning
+from captioner.jobs.caption import Captioning
 
 SHOWN = "SELECT path, caption FROM library ORDER BY path"
 

@@ -7,10 +7,10 @@ from archives import faked, rows
 from conftest import draw
 
 from captioner.cli import main
+from captioner.files.outputs import open_output
 from captioner.metadata.containers import Png
 from captioner.metadata.writing import write_description
 from captioner.metadata.xmp import DESCRIPTION, Packet
-from captioner.outputs import open_output
 from shared.data.captioned import read_dataset
 from shared.errors import AppError
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from captioner.batches import (
+from captioner.training.batches import (
     Captions,
     Texts,
     draw_batches,

@@ -5,15 +5,15 @@ import math
 import numpy as np
 import pytest
 
-from captioner.calibration import (
+from captioner.config import ConfidenceConfig
+from captioner.describing.captions import Caption
+from captioner.describing.confidence import Evidence, judge
+from captioner.training.calibration import (
     choose_threshold,
     cross_fit,
     fit_confidence,
     names_main_thing,
 )
-from captioner.captions import Caption
-from captioner.confidence import Evidence, judge
-from captioner.config import ConfidenceConfig
 from shared.concepts.calibrate import area_under_curve
 
 

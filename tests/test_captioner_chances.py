@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from captioner.batches import Drawn
-from captioner.chances import SCHEDULES, Chances
 from captioner.config import StageConfig
+from captioner.training.batches import Drawn
+from captioner.training.chances import SCHEDULES, Chances
 from shared.config import parse_config
 from shared.errors import AppError
 from shared.nets.drawing import LEVELS

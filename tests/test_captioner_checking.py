@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from captioner.checking import Checker, load_asker
+from captioner.describing.checking import Checker, load_asker
 from shared.errors import AppError
 
 PHOTO = Path("a.jpg")
@@ -62,7 +62,7 @@ def test_a_caption_without_doubt_stays_as_it_is():
 
 
 def test_a_missing_vqa_model_is_named(tmp_path, monkeypatch):
-    from vqa import predict
+    from vqa.answering import predict
 
     monkeypatch.setattr(predict, "SHIPPED", tmp_path / "vqa")
     with pytest.raises(AppError, match="--check asks the VQA model about each caption"):

@@ -17,9 +17,10 @@ import pytest
 from conftest import draw
 from PIL import Image
 
-from captioner import formats, job
 from captioner.cli import main
-from captioner.config import DecodingConfig
+from captioner.files import formats
+from captioner.jobs import caption as job
+from captioner.search.config import DecodingConfig
 from captioner.search.rules import make_rules
 from shared.config import revise_config
 from shared.errors import AppError
@@ -91,7 +92,7 @@ class FakeCaptioner:
 
 
 class Fake:
-    """Stands in for `captioner.predict`; remembers what it was asked for.
+    """Stands in for `captioner.describing.predict`; remembers what it was asked for.
 
     Attributes:
         loads: model, runtime, batch size and changes of each model that was loaded.
@@ -112,7 +113,7 @@ class Fake:
         return FakeCaptioner(self, name, batch_size)
 
     def module(self):
-        module = types.ModuleType("captioner.predict")
+        module = types.ModuleType("captioner.describing.predict")
         module.SHIPPED = SHIPPED
         module.read_config = lambda folder: types.SimpleNamespace(decoding=self.own)
         module.load_captioner = self.load_captioner
@@ -122,7 +123,7 @@ class Fake:
 @pytest.fixture(autouse=True)
 def fake(tmp_path, monkeypatch):
     fake = Fake()
-    monkeypatch.setitem(sys.modules, "captioner.predict", fake.module())
+    monkeypatch.setitem(sys.modules, "captioner.describing.predict", fake.module())
     monkeypatch.setattr(
         "shared.bundles.runtimes.why_not_litert", lambda *_: fake.reason
     )
@@ -519,7 +520,9 @@ def test_a_model_that_cannot_be_loaded_costs_nothing(capsys, monkeypatch, fake):
     def refuse(*_, **__):
         raise AppError("No trained model in m.")
 
-    monkeypatch.setattr(sys.modules["captioner.predict"], "load_captioner", refuse)
+    monkeypatch.setattr(
+        sys.modules["captioner.describing.predict"], "load_captioner", refuse
+    )
     Path("old.jsonl").write_text("mine")
     words = ["a.png", "--overwrite", "-o"]
     for target in ("old.jsonl", "new.jsonl", "new.csv"):
@@ -592,7 +595,7 @@ FAKE_MODULE = """
 import sys
 sys.path.insert(0, {tests!r})
 import test_captioner_cli as tests
-sys.modules["captioner.predict"] = tests.Fake().module()
+sys.modules["captioner.describing.predict"] = tests.Fake().module()
 sys.exit(tests.main(sys.argv[1:]))
 """
 
@@ -832,9 +835,9 @@ def test_train_shows_where_it_stands(capsys, monkeypatch):
                 tick("words", epoch, step, 3, 2.5)
         return out / "bundle"
 
-    module = types.ModuleType("captioner.train")
+    module = types.ModuleType("captioner.training.train")
     module.train = train
-    monkeypatch.setitem(sys.modules, "captioner.train", module)
+    monkeypatch.setitem(sys.modules, "captioner.training.train", module)
     words = "train --config tiny --data d --out r --encoder-weights none --cache c"
     assert main(words.split()) == 0
     out, err = capsys.readouterr()
@@ -1140,7 +1143,7 @@ def test_help_lists_every_option(capsys):
 
 @pytest.fixture
 def exports(monkeypatch):
-    """What `captioner.export` was asked for."""
+    """What `captioner.jobs.export` was asked for."""
     asked = []
 
     def export(folder, form, data, *, announce, **options):
@@ -1149,9 +1152,9 @@ def exports(monkeypatch):
         if data == "bad":
             raise AppError("The exported model loses 9.0 CIDEr-D.")
 
-    module = types.ModuleType("captioner.export")
+    module = types.ModuleType("captioner.jobs.export")
     module.export = export
-    monkeypatch.setitem(sys.modules, "captioner.export", module)
+    monkeypatch.setitem(sys.modules, "captioner.jobs.export", module)
     return asked
 
 

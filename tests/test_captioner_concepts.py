@@ -10,10 +10,10 @@ import pytest
 from conftest import concept_captioner, photo
 from PIL import Image
 
-from captioner import predict
 from captioner.cli import main
-from captioner.concepts import rank
-from captioner.config import DecodingConfig
+from captioner.describing import predict
+from captioner.describing.concepts import rank
+from captioner.search.config import DecodingConfig
 from shared.concepts.config import ConceptsConfig
 from shared.concepts.table import ConceptProbs
 from shared.errors import AppError

@@ -2,8 +2,7 @@
 
 import pytest
 
-from captioner.config import DecodingConfig
-from captioner.controls import (
+from captioner.page.controls import (
     BEAM,
     DIVERSE,
     GREEDY,
@@ -14,6 +13,7 @@ from captioner.controls import (
     read_search,
     to_changes,
 )
+from captioner.search.config import DecodingConfig
 from shared.config import revise_config
 
 OWN = [

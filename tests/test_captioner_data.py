@@ -10,8 +10,8 @@ import pytest
 from PIL import Image
 
 from captioner.config import VocabularyConfig
-from captioner.datacheck import check_dataset
-from captioner.recipes import (
+from captioner.training.datacheck import check_dataset
+from captioner.training.recipes import (
     FEW,
     FINETUNE,
     KNOWN_WORDS,

@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 from conftest import photo, tiny_config, tiny_model, write_shapes, write_tiny
 
-from captioner import export as export_module
 from captioner.cli import main
-from captioner.export import FORMS, export
-from captioner.photo_captioner import PhotoCaptioner
-from captioner.predict import load_captioner
-from captioner.runtime_litert import FILES
+from captioner.describing.photo_captioner import PhotoCaptioner
+from captioner.describing.predict import load_captioner
+from captioner.jobs import export as export_module
+from captioner.jobs.export import FORMS, export
+from captioner.net.runtime_litert import FILES
 from shared.bundles import folder as bundles
 from shared.errors import AppError
 

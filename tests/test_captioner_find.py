@@ -29,8 +29,8 @@ from captioner.archive.looking import Exif, Seen, State
 from captioner.archive.ranking import read_query
 from captioner.archive.store import Store, Told, write_search
 from captioner.cli import main
-from captioner.concepts import Concept
-from captioner.predict import load_captioner
+from captioner.describing.concepts import Concept
+from captioner.describing.predict import load_captioner
 from shared.data.archive import ARCHIVE
 from shared.errors import AppError
 from shared.files.databases import opened

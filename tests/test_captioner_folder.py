@@ -16,9 +16,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from captioner import folder
-from captioner.captions import Caption
-from captioner.folder import (
+from captioner.describing.captions import Caption
+from captioner.page import folder_tab as folder
+from captioner.page.folder_tab import (
     FILES,
     FolderTab,
     find_uploads,

@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 from conftest import concept_captioner, photo
 
-from captioner.confidence import judge
-from captioner.config import ConfidenceConfig, DecodingConfig
-from captioner.grounding import LEAST, LEAST_OWN, Grounding
+from captioner.config import ConfidenceConfig
+from captioner.describing.confidence import judge
+from captioner.describing.grounding import LEAST, LEAST_OWN, Grounding
+from captioner.search.config import DecodingConfig
 from captioner.search.strategy import SELDOM
 from shared.concepts.words import names_of, read_concepts
 from shared.text.vocabulary import SPECIAL_WORDS

@@ -8,7 +8,7 @@ import tensorflow as tf
 from keras import ops
 from test_captioner_model import D, R, V, captioner, inputs, make
 
-from captioner.losses import TINY, caption_loss, region_loss
+from captioner.net.losses import TINY, caption_loss, region_loss
 from shared.nets import attention
 from shared.nets.attention import Sampled
 from shared.nets.drawing import LEVELS

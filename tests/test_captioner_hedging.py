@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 from conftest import concept_captioner, photo
 
-from captioner.config import ConfidenceConfig, DecodingConfig
-from captioner.formats import to_record
-from captioner.hedging import SEEN, SETTINGS, Hedging, say
+from captioner.config import ConfidenceConfig
+from captioner.describing.hedging import SEEN, SETTINGS, Hedging, say
+from captioner.files.formats import to_record
+from captioner.search.config import DecodingConfig
 from shared.concepts.words import read_concepts
 
 WORDS = ("person", "man", "cat", "animal", "furniture", "table", "run", "hot dog")

@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 from PIL import Image, ImageCms, PngImagePlugin
 
+from captioner.files.outputs import open_output
 from captioner.metadata.containers import Jpeg, Png
 from captioner.metadata.target import Described
 from captioner.metadata.writing import sidecar_of, write_description
 from captioner.metadata.xmp import ALT, DESCRIPTION, Packet
-from captioner.outputs import open_output
 from shared.errors import AppError
 
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning:PIL")

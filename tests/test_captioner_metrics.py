@@ -12,6 +12,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from captioner.files.results import read_results
 from captioner.metrics import cider, official
 from captioner.metrics.bleu import bleu
 from captioner.metrics.cider import CiderD
@@ -20,7 +21,6 @@ from captioner.metrics.report import (
     score_captions,
 )
 from captioner.metrics.rouge import common_length
-from captioner.results import read_results
 from shared.errors import AppError
 from shared.text.vocabulary import split_words
 

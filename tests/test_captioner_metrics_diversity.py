@@ -8,12 +8,12 @@ import pytest
 from nltk.translate.bleu_score import sentence_bleu
 
 from captioner.cli import main
+from captioner.files.results import read_results
 from captioner.metrics.bleu import bleu, count_bleu, score_bleu
 from captioner.metrics.chair import count_things
 from captioner.metrics.diversity import measure_diversity, measure_nbest
 from captioner.metrics.photo_metrics import score_each
 from captioner.metrics.report import score_captions
-from captioner.results import read_results
 from shared.runs.resampling import RESAMPLES
 
 REFERENCES = {

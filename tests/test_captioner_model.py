@@ -11,9 +11,9 @@ import tensorflow as tf
 from keras import ops
 
 from captioner.config import DecoderConfig
-from captioner.decoder import Decoder
-from captioner.losses import attention_loss, caption_loss
-from captioner.model import Captioner
+from captioner.net.decoder import Decoder
+from captioner.net.losses import attention_loss, caption_loss
+from captioner.net.model import Captioner
 from shared.concepts.config import ConceptsConfig
 from shared.concepts.slots import ConceptSlots
 from shared.runs.training import build_optimizer

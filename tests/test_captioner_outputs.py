@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from captioner.formats import FORMATS, choose_ids
-from captioner.outputs import open_output
-from captioner.results import read_results
-from captioner.sidecars import Sidecars
+from captioner.files.formats import FORMATS, choose_ids
+from captioner.files.outputs import open_output
+from captioner.files.results import read_results
+from captioner.files.sidecars import Sidecars
 from shared.data.results import image_id
 from shared.errors import AppError
 

@@ -13,13 +13,14 @@ from conftest import VOCABULARY, photo, tiny_config, tiny_model, write_tiny
 from keras import ops
 from PIL import Image
 
-from captioner import load_model, predict
-from captioner.captions import to_captions
+from captioner import load_model
+from captioner.describing import predict
+from captioner.describing.captions import to_captions
+from captioner.describing.photo_captioner import BATCHES_AHEAD, PhotoCaptioner
+from captioner.describing.predict import load_bundle, load_captioner
 from captioner.metrics.report import score_captions
-from captioner.photo_captioner import BATCHES_AHEAD, PhotoCaptioner
-from captioner.predict import load_bundle, load_captioner
-from captioner.runtime_keras import KerasRuntime
-from captioner.runtime_litert import EXPORT
+from captioner.net.runtime_keras import KerasRuntime
+from captioner.net.runtime_litert import EXPORT
 from captioner.search.decoding import Sequences
 from captioner.search.strategy import FOUND, NEVER
 from shared.bundles import litert
@@ -584,18 +585,18 @@ def test_keras_is_taken_where_litert_does_not_work(bundle, monkeypatch):
 
 
 def test_without_keras_a_bundle_says_what_it_needs(bundle, monkeypatch):
-    monkeypatch.setitem(sys.modules, "captioner.runtime_keras", None)
+    monkeypatch.setitem(sys.modules, "captioner.net.runtime_keras", None)
     with pytest.raises(ModuleNotFoundError):  # a part of ours that is missing
         load_captioner(bundle)
     monkeypatch.undo()
 
     def absent(name, *rest):
-        if name.split(".")[0] == "keras" or name == "captioner.runtime_keras":
+        if name.split(".")[0] == "keras" or name == "captioner.net.runtime_keras":
             raise ModuleNotFoundError("No module named 'keras'", name="keras")
         return own_import(name, *rest)
 
     own_import = builtins.__import__
-    monkeypatch.delitem(sys.modules, "captioner.runtime_keras")
+    monkeypatch.delitem(sys.modules, "captioner.net.runtime_keras")
     monkeypatch.setattr(builtins, "__import__", absent)
     with pytest.raises(AppError, match=r"needs Keras, and keras is not installed"):
         load_captioner(bundle)

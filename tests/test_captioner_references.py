@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from captioner.cli import main
-from captioner.results import read_results
+from captioner.files.results import read_results
 from shared.errors import AppError
 
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from captioner.reward import weigh
+from captioner.training.reward import weigh
 
 
 def plainly(rewards, exists):

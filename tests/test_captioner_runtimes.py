@@ -1,7 +1,7 @@
 """LiteRT and Keras say the same, and LiteRT needs little.
 
 For proofs a bundle's part is converted here without rounding anything; how
-`captioner.export` rounds is for its own tests.
+`captioner.jobs.export` rounds is for its own tests.
 """
 
 import importlib.util
@@ -18,8 +18,8 @@ from conftest import VOCABULARY, photo, tiny_config, tiny_model, write_tiny
 from PIL import Image
 
 from captioner.archive.features import pack, unpack_memory
-from captioner.predict import load_bundle, load_captioner
-from captioner.runtime_litert import EXPORT, FILES, LOOK, PART, STEP, WHERE
+from captioner.describing.predict import load_bundle, load_captioner
+from captioner.net.runtime_litert import EXPORT, FILES, LOOK, PART, STEP, WHERE
 from shared.bundles import folder as bundles
 from shared.bundles.litert import try_graph, why_not_litert
 from shared.bundles.manifests import digest
@@ -83,7 +83,7 @@ def add_part(folder, change=lambda graphs: None):
     with muted():
         import tensorflow as tf
 
-        from captioner.export import trace_graphs
+        from captioner.jobs.export import trace_graphs
         from shared.nets.export import save_graphs
 
         model = load_bundle(folder)[2]

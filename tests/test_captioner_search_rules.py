@@ -4,8 +4,8 @@ import unicodedata
 
 import pytest
 
-from captioner.config import DecodingConfig
 from captioner.search.beam import BeamSearch
+from captioner.search.config import DecodingConfig
 from captioner.search.neutral import Neutral, Sides
 from captioner.search.rules import Rules, make_rules, prefix_words
 from captioner.search.sample import Sampling
@@ -312,7 +312,7 @@ class MinP(Sampling):
 
 STRATEGIES["min_p"] = MinP
 
-from captioner.config import DecodingConfig
+from captioner.search.config import DecodingConfig
 from captioner.search.rules import make_rules
 from shared.config import revise_config
 from shared.errors import AppError
@@ -327,7 +327,7 @@ try:
     revise_config(DecodingConfig(), {"method": "best"}, "It")
 except AppError as error:
     assert "'beam', 'sample' or 'min_p'" in str(error), error
-from captioner.controls import DRAWN, METHODS
+from captioner.page.controls import DRAWN, METHODS
 assert METHODS["Above a share"] == {"method": "min_p"}
 assert "Above a share" in DRAWN
 """

@@ -35,21 +35,21 @@ from short_runs import (
     values,
 )
 
-from captioner import finish as finish_module
-from captioner import train as train_module
-from captioner.batches import Texts, shift
-from captioner.captions import Caption
-from captioner.changes import choose_photos, tell_changes
-from captioner.confidence import Evidence, judge
 from captioner.config import CaptionerConfig
-from captioner.export import export
-from captioner.finish import _find_confidence, _find_unsure
+from captioner.describing.captions import Caption
+from captioner.describing.confidence import Evidence, judge
+from captioner.describing.predict import load_bundle, load_captioner
+from captioner.jobs.export import export
 from captioner.metrics.report import score_captions
-from captioner.model import build_captioner
-from captioner.predict import load_bundle, load_captioner
-from captioner.reports import draw_curves, draw_samples, write_card
-from captioner.task import CaptionTask
-from captioner.train import train
+from captioner.net.model import build_captioner
+from captioner.training import finish as finish_module
+from captioner.training import train as train_module
+from captioner.training.batches import Texts, shift
+from captioner.training.changes import choose_photos, tell_changes
+from captioner.training.finish import _find_confidence, _find_unsure
+from captioner.training.reports import draw_curves, draw_samples, write_card
+from captioner.training.task import CaptionTask
+from captioner.training.train import train
 from shared.bundles.folder import add_part, has_part
 from shared.concepts.imagined import Imagined
 from shared.concepts.net import load_concepts
@@ -323,7 +323,7 @@ import sys
 from pathlib import Path
 sys.path[:0] = {paths!r}
 import short_runs
-from captioner.train import train
+from captioner.training.train import train
 from shared.vision import names
 from shared.runs import training
 names.ENCODERS["patches"] = names.Source(short_runs.patches, "unit")
@@ -711,7 +711,7 @@ def test_captions_without_a_frequent_word_are_refused(run, own_shapes):
 @pytest.mark.slow
 def test_a_training_that_breaks_down_says_so(run, own_shapes, monkeypatch):
     monkeypatch.setattr(
-        "captioner.model.caption_loss", lambda logits, *_: ops.sum(logits) * np.nan
+        "captioner.net.model.caption_loss", lambda logits, *_: ops.sum(logits) * np.nan
     )
     with pytest.raises(AppError, match=r"loss is not a number.*Lower the rates"):
         run(FROZEN, data=own_shapes)

@@ -6,13 +6,13 @@ import pytest
 from conftest import photo, write_shapes
 from short_runs import ENCODER, Run, add_patches
 
-import captioner.export
-import captioner.train
-import vqa.export
-import vqa.train
-from captioner.predict import load_captioner
-from vqa.predict import load_vqa
-from vqa.shapes import write_asked_shapes
+import captioner.jobs.export
+import captioner.training.train
+import vqa.jobs.export
+import vqa.training.train
+from captioner.describing.predict import load_captioner
+from vqa.answering.predict import load_vqa
+from vqa.training.shapes import write_asked_shapes
 
 pytestmark = [
     pytest.mark.slow,
@@ -52,11 +52,11 @@ def small_net(monkeypatch):
 
 def test_a_captioner_trains_and_says_the_same_when_exported(tmp_path):
     data = write_shapes(tmp_path / "shapes", 60)
-    run = Run(captioner.train.train, tmp_path, data, CAPTIONER)
+    run = Run(captioner.training.train.train, tmp_path, data, CAPTIONER)
     # Of a net that knows nothing, any region may be the likeliest.
     stage = {**STAGE, "epochs": 8, "patience": 8, "batch_size": 10}
     bundle = run(stage, head='attention = "hard"')
-    found = captioner.export.export(bundle, "litert", str(data), max_loss=100)
+    found = captioner.jobs.export.export(bundle, "litert", str(data), max_loss=100)
     assert found.same == 1
     keras, litert = (load_captioner(bundle, runtime=n) for n in ("keras", "litert"))
     assert keras.config.decoder.attention == "hard"
@@ -72,9 +72,9 @@ def test_a_captioner_trains_and_says_the_same_when_exported(tmp_path):
 def test_a_vqa_model_trains_and_answers_the_same_when_exported(tmp_path):
     cell = "cifg"
     data = write_asked_shapes(tmp_path / "shapes", 20)
-    run = Run(vqa.train.train, tmp_path, data, VQA)
+    run = Run(vqa.training.train.train, tmp_path, data, VQA)
     bundle = run({**STAGE, "batch_size": 9}, head=f'cell = "{cell}"')
-    vqa.export.export(bundle, str(data), max_loss=100)
+    vqa.jobs.export.export(bundle, str(data), max_loss=100)
     keras, litert = (load_vqa(bundle, runtime=n) for n in ("keras", "litert"))
     assert keras.config.net.cell == cell
     for seed in range(3):

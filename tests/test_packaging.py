@@ -113,7 +113,7 @@ def test_another_package_named_shared_is_explained(site, tmp_path, taken, comman
 
 @pytest.mark.slow
 def test_a_program_that_imports_it_learns_of_another_shared(site, strangers):
-    code = "try: import vqa.predict\nexcept ImportError as e: print(e)"
+    code = "try: import vqa.answering.predict\nexcept ImportError as e: print(e)"
     (strangers / "vqa.py").unlink()
     ended = start(["-c", code], strangers, site, cwd=strangers)
     assert ended.stderr == ""

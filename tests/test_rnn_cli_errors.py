@@ -7,7 +7,7 @@ import pytest
 
 from rnn.cli import main
 from rnn.config import VocabularyConfig
-from rnn.symbols import Symbols
+from rnn.net.symbols import Symbols
 
 SENTENCE = "The cat {sat} on Mary's hat, and Mary { smiled } at it.\n"
 
@@ -40,7 +40,7 @@ def book(tmp_path, monkeypatch):
 def learn(monkeypatch, units):
     symbols = Symbols.of(SENTENCE, VocabularyConfig(units=units, min_count=1))
     stub = SimpleNamespace(load_reader=lambda source: StubReader(symbols))
-    monkeypatch.setitem(sys.modules, "rnn.reader", stub)
+    monkeypatch.setitem(sys.modules, "rnn.net.reader", stub)
 
 
 def run(capsys, *argv):

@@ -8,12 +8,12 @@ import pytest
 from matplotlib.figure import Figure
 
 from captioner.config import CaptionerConfig, find_contradictions
-from rnn import compare as compare_module
-from rnn import compare_reports
 from rnn.cli import main
-from rnn.compare import compare, draw_rates
-from rnn.compare_captions import caption_task
-from rnn.compare_config import (
+from rnn.comparing import comparison as compare_module
+from rnn.comparing import reports as compare_reports
+from rnn.comparing.captions import caption_task
+from rnn.comparing.comparison import compare, draw_rates
+from rnn.comparing.config import (
     CaptionsConfig,
     CompareConfig,
     CopyingConfig,
@@ -21,12 +21,12 @@ from rnn.compare_config import (
     count_weights,
     solve_units,
 )
-from rnn.compare_reports import PUBLISHED, scores_of
-from rnn.compare_tasks import Task, estimate_seconds, make_tasks
+from rnn.comparing.copying import draw_sequences, train_copier
+from rnn.comparing.reports import PUBLISHED, scores_of
+from rnn.comparing.tasks import Task, estimate_seconds, make_tasks
 from rnn.config import NetConfig
-from rnn.copying import draw_sequences, train_copier
-from rnn.model import LanguageModel
-from rnn.texts import Text
+from rnn.net.model import LanguageModel
+from rnn.training.texts import Text
 from shared.config import parse_config, read_config
 from shared.data.captioned import Record
 from shared.errors import AppError
@@ -73,8 +73,8 @@ def test_a_training_that_breaks_down_has_no_score(monkeypatch):
     def break_down(*args):
         raise BrokeDown("its loss is not a number")
 
-    monkeypatch.setattr("rnn.copying.take_step", break_down)
-    monkeypatch.setattr("rnn.compare_tasks.take_step", break_down)
+    monkeypatch.setattr("rnn.comparing.copying.take_step", break_down)
+    monkeypatch.setattr("rnn.comparing.tasks.take_step", break_down)
     text = TextConfig(weights=1000, steps=2, batch_size=2, chunk=4)
     config = CompareConfig(copying=CopyingConfig(distances=(2,)), text=text)
     for task in make_tasks(config, Text("abc " * 20, "abc", "")):
@@ -268,7 +268,7 @@ def test_captions_are_learnt_by_the_recipe_of_the_included_model(
         (out / "run.json").write_text('{"scores": {"scores": {"CIDEr-D": 31.5}}}')
         tick("words", 0, 1, 2, 3.0)
 
-    monkeypatch.setattr("captioner.train.train", train)
+    monkeypatch.setattr("captioner.training.train.train", train)
     config, ticks = CaptionsConfig(epochs=2, batch_size=3), []
     records = [Record(f"{i}", tmp_path, ("a dog",), "train") for i in range(7)]
     task = caption_task(config, ["photos"], records, tmp_path)

@@ -3,7 +3,7 @@
 import pytest
 
 from rnn.config import RnnConfig
-from rnn.cost import estimate_cost
+from rnn.training.cost import estimate_cost
 from shared.config import read_config, revise_config
 from shared.runs.cost import REFERENCE_RATE
 

@@ -3,9 +3,9 @@ import json
 import numpy as np
 import pytest
 
-from rnn.error_formats import as_text, write_report
-from rnn.errors import NET, Text, study_errors
-from rnn.ngrams import NGramModel
+from rnn.errors.formats import as_text, write_report
+from rnn.errors.ngrams import NGramModel
+from rnn.errors.study import NET, Text, study_errors
 
 TRAINING = "void f(int a) { if (a) { g(a); } }\nint g(int b) { return b; } <b>\n" * 30
 JUDGED = "int h(int a) { return g(a); }\nvoid Mary(int b) { if (b) { Mary(b); } }\n" * 9

@@ -9,13 +9,13 @@ import tensorflow as tf
 from keras import ops
 from PIL import Image
 
-from rnn import gradients
 from rnn.cli import main
-from rnn.flow_reports import draw_flow, format_clipping, format_flow
-from rnn.gradients import Line, flow_back, measure_new, singular_values, starts_of
-from rnn.toy import backward, forward, run_toy
-from rnn.train import train
-from rnn.trained import cut, measure_bundle
+from rnn.flow import gradients
+from rnn.flow.gradients import Line, flow_back, measure_new, singular_values, starts_of
+from rnn.flow.reports import draw_flow, format_clipping, format_flow
+from rnn.flow.toy import backward, forward, run_toy
+from rnn.flow.trained import cut, measure_bundle
+from rnn.training.train import train
 from shared.errors import AppError
 from shared.nets.names import CELLS
 

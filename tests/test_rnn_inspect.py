@@ -7,12 +7,12 @@ from typing import NamedTuple
 import numpy as np
 import pytest
 
-from rnn.gates_plot import draw_gates
-from rnn.inspect_page import make_page, name_cell
-from rnn.inspecting import Subject, choose_excerpts, look_inside
-from rnn.probes import OF_CHARACTERS, ask
-from rnn.scoring import to_levels
-from rnn.syntax import Writing
+from rnn.cells.gates_plot import draw_gates
+from rnn.cells.inspecting import Subject, choose_excerpts, look_inside
+from rnn.cells.page import make_page, name_cell
+from rnn.cells.probes import OF_CHARACTERS, ask
+from rnn.cells.scoring import to_levels
+from rnn.cells.syntax import Writing
 
 LINE = 'x = f("a <b> </script>", 3)  # say & see http://a.b\n'
 TEXT = (LINE + "# short\n" + "    longer_name = 1  # ['x']\n" + "'quoted'\n") * 40
@@ -21,7 +21,7 @@ QUOTES, COLUMN = 2, 5  # the cells, of all, that were planted
 
 
 class Planted(NamedTuple):
-    """What a net would give, see `rnn.reader.Piece`."""
+    """What a net would give, see `rnn.net.reader.Piece`."""
 
     start: int
     log_probs: np.ndarray

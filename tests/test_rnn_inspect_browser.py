@@ -12,8 +12,8 @@ pytest.importorskip("axe_playwright_python", reason="pip install '.[test]'")
 from playwright.sync_api import expect, sync_playwright
 from test_rnn_inspect import subject
 
-from rnn.inspect_page import make_page
-from rnn.inspecting import look_inside
+from rnn.cells.inspecting import look_inside
+from rnn.cells.page import make_page
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "google-chrome"))), None)
 LOOKS = {

@@ -4,7 +4,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from rnn.ngrams import NGramModel, estimate_discounts, sort_suffixes
+from rnn.errors.ngrams import NGramModel, estimate_discounts, sort_suffixes
 
 TEXT = Path(__file__).parents[2] / "shared/data/text/warpeace.txt"
 

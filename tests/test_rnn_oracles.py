@@ -3,8 +3,8 @@ import re
 import numpy as np
 import pytest
 
-from rnn.braces import match_braces, study_braces
-from rnn.oracles import FAR, Oracle, find_words, make_oracles, peel
+from rnn.errors.braces import match_braces, study_braces
+from rnn.errors.oracles import FAR, Oracle, find_words, make_oracles, peel
 
 
 def known(symbols, training="", probs=None, by_order=None):

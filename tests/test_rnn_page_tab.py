@@ -10,8 +10,10 @@ from conftest import ROOT
 
 pytest.importorskip("gradio", reason="pip install gradio")
 
-from rnn.bundles import INCLUDED, find_bundle
 from rnn.config import NetConfig, VocabularyConfig
+from rnn.net.bundles import INCLUDED, find_bundle
+from rnn.net.runtime import load_runtime
+from rnn.net.symbols import Symbols
 from rnn.page_tab import (
     HOTTEST,
     LENGTHS,
@@ -24,9 +26,7 @@ from rnn.page_tab import (
     Writer,
     _read_caption,
 )
-from rnn.runtime import load_runtime
-from rnn.sampling import sample
-from rnn.symbols import Symbols
+from rnn.writing.sampling import sample
 from shared.bundles.litert import is_installed
 from shared.errors import AppError
 from shared.text.vocabulary import BOS
@@ -246,9 +246,9 @@ def test_cells_do_what_is_said_of_them(included):
 
 ALONE = """
 import sys
-from rnn.bundles import find_bundle
+from rnn.net.bundles import find_bundle
 from rnn.page_tab import LookTab, Writer
-from rnn.runtime import load_runtime
+from rnn.net.runtime import load_runtime
 config, symbols, runtime = load_runtime(find_bundle(None))
 tab = LookTab({"included": Writer(config.net, symbols, runtime)}, None)
 asked = {"text": "War", "model": "included", "layer": 1, "number": 1}

@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from rnn.probes import LEAST, OF_CHARACTERS, ask
-from rnn.syntax import Writing, guess_language
-from rnn.word_probes import OF_CAPTIONS, OF_QUESTIONS, Sentences
+from rnn.cells.probes import LEAST, OF_CHARACTERS, ask
+from rnn.cells.syntax import Writing, guess_language
+from rnn.cells.word_probes import OF_CAPTIONS, OF_QUESTIONS, Sentences
 
 IF = "in the condition of an `if`"
 # Below each text, "x" marks where the probe holds; a digit is the number there.

@@ -5,11 +5,11 @@ import pytest
 from keras import ops
 
 from rnn.config import NetConfig, VocabularyConfig
-from rnn.evaluate import Score, measure
-from rnn.model import LanguageModel
-from rnn.reader import WARM_UP, Reader
-from rnn.runtime_keras import KerasRuntime
-from rnn.symbols import Symbols
+from rnn.net.model import LanguageModel
+from rnn.net.reader import WARM_UP, Reader
+from rnn.net.runtime_keras import KerasRuntime
+from rnn.net.symbols import Symbols
+from rnn.training.evaluate import Score, measure
 from shared.nets.names import CELLS
 from shared.text.vocabulary import BOS
 

@@ -5,7 +5,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from rnn.scoring import Scorer, to_levels
+from rnn.cells.scoring import Scorer, to_levels
 
 SIZE, CELLS = 1200, 5
 
@@ -100,7 +100,7 @@ def test_the_half_that_is_reported_did_not_choose(truth, levels):
 
 
 def test_blocks_of_any_size_and_order_give_the_same(truth, levels, monkeypatch):
-    monkeypatch.setattr("rnn.scoring.ROWS", 100)
+    monkeypatch.setattr("rnn.cells.scoring.ROWS", 100)
     cuts = (0, 1, 130, 590, 700, SIZE)
     for found, expected in zip(
         score(truth, levels, cuts, order=-1), score(truth, levels), strict=True

@@ -14,11 +14,11 @@ from conftest import (
 )
 from keras import ops
 
-from rnn.captions import open_captions
+from rnn.cells.captions import open_captions
+from rnn.cells.questions import open_questions
+from rnn.cells.subjects import open_subject
 from rnn.cli import main
-from rnn.questions import open_questions
-from rnn.subjects import open_subject
-from rnn.watching import watching
+from rnn.net.watching import watching
 from shared.data.captioned import read_dataset
 from shared.errors import AppError
 from shared.files.locks import hold

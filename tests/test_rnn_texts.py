@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from rnn.config import VocabularyConfig
-from rnn.streams import Streams
-from rnn.symbols import UNKNOWN, Symbols
-from rnn.texts import read_texts, read_whole
+from rnn.net.symbols import UNKNOWN, Symbols
+from rnn.training.streams import Streams
+from rnn.training.texts import read_texts, read_whole
 from shared.errors import AppError
 from shared.text.vocabulary import BOS, EOS, UNK, Vocabulary
 

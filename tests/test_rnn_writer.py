@@ -5,7 +5,7 @@ from itertools import product
 import numpy as np
 import pytest
 
-from rnn.writer import choose, draw, search
+from rnn.writing.writer import choose, draw, search
 from shared.text.vocabulary import BOS, EOS, SPECIAL_WORDS
 
 V = 7

@@ -16,8 +16,8 @@ from conftest import dense_model
 from keras import layers, ops
 
 from captioner.config import CaptionerConfig, DecoderConfig, StageConfig
-from captioner.model import build_captioner
-from captioner.predict import load_bundle
+from captioner.describing.predict import load_bundle
+from captioner.net.model import build_captioner
 from shared.bundles import folder as bundles
 from shared.bundles import manifests
 from shared.bundles.folder import (

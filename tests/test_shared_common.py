@@ -21,7 +21,7 @@ from conftest import (
     write_tiny_vqa,
 )
 
-from captioner.predict import load_bundle, load_captioner
+from captioner.describing.predict import load_bundle, load_captioner
 from shared import included
 from shared.bundles import manifests
 from shared.bundles.folder import add_part, check_bundle
@@ -31,8 +31,8 @@ from shared.concepts.graph import CONCEPTS as GRAPH
 from shared.errors import AppError
 from shared.included import REINSTALL, included_model
 from shared.vision.encoders import Encoder
-from vqa.predict import load_bundle as load_vqa
-from vqa.predict import load_vqa as load_vqa_model
+from vqa.answering.predict import load_bundle as load_vqa
+from vqa.answering.predict import load_vqa as load_vqa_model
 
 SIZES = {"units": 6, "slots": 2}
 LOADERS = {"captioner": load_bundle, "vqa": load_vqa}
@@ -100,9 +100,9 @@ def test_siblings_have_the_same_bytes(siblings):
 
 @pytest.mark.slow
 def test_siblings_export_the_same_concept_net(siblings):
-    from captioner.export import trace_graphs
+    from captioner.jobs.export import trace_graphs
     from shared.nets.export import write_litert
-    from vqa.export import trace_graphs as trace_vqa
+    from vqa.jobs.export import trace_graphs as trace_vqa
 
     image = np.zeros((1, 32, 32, 3), np.uint8)
     files = []

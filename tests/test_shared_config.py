@@ -17,8 +17,9 @@ from conftest import (
 from pydantic import Field, ValidationError
 
 import captioner.config
-from captioner.config import CaptionerConfig, DecodingConfig, FinetuneConfig
-from rnn.compare_config import CompareConfig
+from captioner.config import CaptionerConfig, FinetuneConfig
+from captioner.search.config import DecodingConfig
+from rnn.comparing.config import CompareConfig
 from rnn.config import RnnConfig
 from shared.config import (
     Config,

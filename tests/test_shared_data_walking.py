@@ -9,7 +9,7 @@ from conftest import write_files
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from captioner.inputs import find_photos
+from captioner.photos.inputs import find_photos
 from shared.data.captioned import read_files
 from shared.data.walking import walk
 from shared.errors import AppError

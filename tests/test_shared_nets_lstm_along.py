@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from rnn.model import along
+from rnn.net.model import along
 from shared.nets.cells import LSTMCell
 from shared.nets.lstm_along import lstm_along
 

@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from captioner.cost import estimate_cost as estimate_captioner
-from captioner.recipes import read_recipe
+from captioner.training.cost import estimate_cost as estimate_captioner
+from captioner.training.recipes import read_recipe
 from shared.config import read_config, revise_config
 from shared.runs.cost import (
     REFERENCE_RATE,
@@ -18,9 +18,9 @@ from shared.runs.cost import (
 from shared.runs.recipes import EncoderConfig
 from shared.vision.encoders import Encoder
 from vqa.config import VqaConfig
-from vqa.cost import Sizes
-from vqa.cost import estimate_cost as estimate_vqa
-from vqa.recipes import read_further
+from vqa.training.cost import Sizes
+from vqa.training.cost import estimate_cost as estimate_vqa
+from vqa.training.recipes import read_further
 
 CAPTIONERS = {  # photos to learn from and to choose by, words: seconds
     ("captioner-tiny", 192, 48, 10): 40,

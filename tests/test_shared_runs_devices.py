@@ -21,10 +21,10 @@ from conftest import (
 )
 from keras import ops
 
-from captioner.batches import shift
 from captioner.config import StageConfig
-from captioner.model import build_captioner
-from captioner.train import train
+from captioner.net.model import build_captioner
+from captioner.training.batches import shift
+from captioner.training.train import train
 from shared.errors import AppError
 from shared.runs import training
 from shared.runs.clipping import read_flow
@@ -34,7 +34,7 @@ from shared.runs.recipes import check_batches
 from shared.runs.training import take_step
 from shared.vision import names
 from vqa.config import StageConfig as VqaStageConfig
-from vqa.runtime_keras import build_net
+from vqa.net.runtime_keras import build_net
 
 ROOT = Path(__file__).parents[1]
 STEPS, PHOTOS, WORDS = 50, 12, len(VOCABULARY)
@@ -153,7 +153,7 @@ def go_on(folder):
     data = write_shapes(folder / "shapes", 40)
     run = short_runs.Run(train, folder, data, TOP)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("captioner.train.finish", lambda *_: None)  # takes long
+        patch.setattr("captioner.training.train.finish", lambda *_: None)  # takes long
         run(*stages, out="whole")
     training.CHECKPOINT_SECONDS = -1  # after every step
     with pytest.raises(short_runs.Killed):  # in the second stage

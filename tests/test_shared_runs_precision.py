@@ -4,7 +4,7 @@ import importlib
 
 import pytest
 
-from captioner.predict import SHIPPED
+from captioner.describing.predict import SHIPPED
 from shared.concepts.starting import Named
 from shared.included import included_model
 
@@ -16,7 +16,7 @@ pytestmark = [
 
 @pytest.mark.parametrize(("task", "files"), [("captioner", ()), ("vqa", {})])
 def test_a_named_precision_holds_for_a_model_trained_further(task, files):
-    module = importlib.import_module(f"{task}.train")
+    module = importlib.import_module(f"{task}.training.train")
     named = Named(from_bundle=included_model(task))
     start = module._read_start(named, files, 1, "mixed_bfloat16")
     assert start.recipe.precision == "mixed_bfloat16"

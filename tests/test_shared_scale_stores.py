@@ -11,9 +11,9 @@ from types import SimpleNamespace
 import pytest
 from test_shared_scale import Work, do, here, photos  # noqa: F401
 
-from captioner import addressed
-from captioner.inputs import find_photos, find_places
-from captioner.sources import find_shares
+from captioner.photos import addressed
+from captioner.photos.inputs import find_photos, find_places
+from captioner.photos.sources import find_shares
 from shared.errors import AppError
 from shared.files.resuming import list_digest
 from shared.scale import claims, stores

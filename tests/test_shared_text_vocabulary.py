@@ -25,7 +25,7 @@ from shared.text.vocabulary import (
     split_words,
     starts,
 )
-from vqa.answers import AnswerSpace, normalize
+from vqa.text.answers import AnswerSpace, normalize
 
 
 @pytest.mark.parametrize(

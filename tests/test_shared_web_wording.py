@@ -7,14 +7,14 @@ from pathlib import Path
 import pytest
 from conftest import VOCABULARY, fake_answerer, small_net  # noqa: F401
 
-from captioner.config import DecodingConfig
-from captioner.controls import TERMS, own_search, to_changes
+from captioner.page.controls import TERMS, own_search, to_changes
+from captioner.search.config import DecodingConfig
 from captioner.search.rules import make_rules
 from shared.config import revise_config
 from shared.errors import AppError
 from shared.vision.images import read_image
 from shared.web.wording import NOT_HERE, UNKNOWN, problem, to_visitors
-from vqa.replies import Asked
+from vqa.answering.replies import Asked
 
 OURS = re.compile(r"--|pip |_|\b(must|prefix|method|recipe|config|train|request)\b")
 HEIC = b"\0\0\0\x18ftypheic\0\0\0\0heicmif1" + bytes(100)

@@ -7,8 +7,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from shared.errors import AppError
-from vqa import answers
-from vqa.answers import (
+from vqa.text import answers
+from vqa.text.answers import (
     AnswerSpace,
     most_common,
     normalize,

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from shared.text.vocabulary import split_words
-from vqa.asked import MOST, Concepts
+from vqa.text.asked import MOST, Concepts
 
 WORDS = ("animal", "cat", "dog", "hot dog", "person", "fire hydrant", "table", "run")
 

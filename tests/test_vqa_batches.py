@@ -12,16 +12,6 @@ from shared.runs.recipes import EncoderConfig
 from shared.text.vocabulary import EOS, PAD, SPECIAL_WORDS, UNK, Vocabulary
 from shared.vision.features import Features
 from shared.vision.images import read_image
-from vqa.answers import AnswerSpace
-from vqa.asked import Concepts
-from vqa.batches import (
-    DOUBT,
-    Drawn,
-    Questions,
-    Texts,
-    all_batches,
-    draw_batches,
-)
 from vqa.config import (
     NetConfig,
     StageConfig,
@@ -30,8 +20,18 @@ from vqa.config import (
 )
 from vqa.data import Record
 from vqa.questions.question import Question
-from vqa.texts import TextSource
-from vqa.words import MAX_ANSWER_WORDS, answer_words, encode_answers
+from vqa.text.answers import AnswerSpace
+from vqa.text.asked import Concepts
+from vqa.text.words import MAX_ANSWER_WORDS, answer_words, encode_answers
+from vqa.training.batches import (
+    DOUBT,
+    Drawn,
+    Questions,
+    Texts,
+    all_batches,
+    draw_batches,
+)
+from vqa.training.texts import TextSource
 
 SIZE = 16
 WORDS = ["a", "b", "c", "up", "what", "is", "on"]

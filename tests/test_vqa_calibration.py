@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from vqa.calibration import (
+from vqa.answering.calibration import (
     HIGHEST,
     LEAST,
     UNSURE_BELOW,

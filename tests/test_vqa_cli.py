@@ -17,10 +17,10 @@ from conftest import (
 from PIL import Image
 
 from shared.files.locks import hold
+from vqa.answering.predict import SHIPPED
 from vqa.cli import main
 from vqa.data import read_dataset
-from vqa.predict import SHIPPED
-from vqa.shapes import write_asked_shapes
+from vqa.training.shapes import write_asked_shapes
 
 ROOT = Path(__file__).parent.parent
 
@@ -39,7 +39,7 @@ class Fake:
 @pytest.fixture
 def fake(tmp_path, monkeypatch):
     fake = Fake()
-    monkeypatch.setattr("vqa.predict.load_vqa", fake.load_vqa)
+    monkeypatch.setattr("vqa.answering.predict.load_vqa", fake.load_vqa)
     monkeypatch.setattr(
         "shared.bundles.runtimes.why_not_litert", lambda *_: "no reason."
     )
@@ -433,8 +433,8 @@ def test_questions_are_made(capsys, tmp_path, monkeypatch):
 
 @pytest.mark.slow
 def test_train_and_export_get_their_options(capsys, tmp_path, monkeypatch):
-    import vqa.export
-    import vqa.train
+    import vqa.jobs.export
+    import vqa.training.train
 
     calls = []
 
@@ -444,7 +444,7 @@ def test_train_and_export_get_their_options(capsys, tmp_path, monkeypatch):
         tick("joint", 0, 1, 2, 0.5)
         return Path("r/bundle")
 
-    monkeypatch.setattr(vqa.train, "train", train)
+    monkeypatch.setattr(vqa.training.train, "train", train)
     words = "train --config vqa-tiny --data d --out r --from included --cache c"
     status, out, err = run(capsys, *words.split())
     assert (status, out, err[0]) == (0, ["r/bundle"], "a sentence")
@@ -462,7 +462,7 @@ def test_train_and_export_get_their_options(capsys, tmp_path, monkeypatch):
     def export(*words, announce, **options):
         calls.append((words, options))
 
-    monkeypatch.setattr(vqa.export, "export", export)
+    monkeypatch.setattr(vqa.jobs.export, "export", export)
     status, out, _ = run(capsys, *["export", "b", "--format", "litert", "--data", "d"])
     assert (status, out) == (0, ["b/litert"])
     assert calls[-1][0][0] == Path("b")

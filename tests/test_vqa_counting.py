@@ -8,9 +8,9 @@ import pytest
 
 from shared.concepts.words import coco_words
 from shared.vision.detector import Things
-from vqa.counting import count_things, kinds_to_count
-from vqa.predict import load_vqa
-from vqa.replies import Asked
+from vqa.answering.counting import count_things, kinds_to_count
+from vqa.answering.predict import load_vqa
+from vqa.answering.replies import Asked
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 

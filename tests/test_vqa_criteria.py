@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from vqa.criteria import CRITERIA, accuracy, balanced_accuracy
+from vqa.metrics.criteria import CRITERIA, accuracy, balanced_accuracy
 
 
 def test_accuracy_by_hand():

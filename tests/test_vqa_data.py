@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from shared.data.reading import SPLITS
 from shared.errors import AppError
 from vqa.data import Record, read_dataset, select
-from vqa.results import read_results
+from vqa.files.results import read_results
 
 DAQUAR = Path(__file__).parents[2] / "shared/data/daquar"
 

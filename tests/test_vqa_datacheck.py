@@ -10,11 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from vqa.answers import AnswerSpace
-from vqa.balance import best_answer, weigh_answers
 from vqa.data import Record, read_dataset
-from vqa.datacheck import check_dataset
-from vqa.words import choose_vocabulary
+from vqa.text.answers import AnswerSpace
+from vqa.text.words import choose_vocabulary
+from vqa.training.balance import best_answer, weigh_answers
+from vqa.training.datacheck import check_dataset
 
 DAQUAR = Path(__file__).parents[2] / "shared/data/daquar"
 IDS = itertools.count()

@@ -6,10 +6,10 @@ from conftest import VQA_VOCABULARY, fake_answerer
 from PIL import Image
 
 from shared.errors import AppError
-from vqa import evaluate
 from vqa.cli import main
 from vqa.data import Record, read_dataset, select_all
-from vqa.evaluate import (
+from vqa.jobs import evaluate
+from vqa.jobs.evaluate import (
     ask_records,
     check_wups,
     read_references,
@@ -215,7 +215,7 @@ def write_data(name="data.jsonl", photos=3):
 
 def test_what_evaluate_writes_scores_the_same_again(capsys, monkeypatch):
     answerer = fake_answerer(answering={"unsure": 0.99})
-    monkeypatch.setattr("vqa.predict.load_vqa", lambda *_, **__: answerer)
+    monkeypatch.setattr("vqa.answering.predict.load_vqa", lambda *_, **__: answerer)
     write_data()
     words = ["--data", "data.jsonl", "--split", "dev", "-o"]
     for name in ("a.jsonl", "a.csv", "a.json"):
@@ -404,7 +404,7 @@ def test_a_split_without_answers_is_answered_for_an_evaluation_server(
     capsys, monkeypatch
 ):
     answerer = fake_answerer()
-    monkeypatch.setattr("vqa.predict.load_vqa", lambda *_, **__: answerer)
+    monkeypatch.setattr("vqa.answering.predict.load_vqa", lambda *_, **__: answerer)
     data = write_test_split(more=[(990, "is it red?"), (7, "?!")])
     words = ("evaluate", "--data", data, "--split", "test")
     status, out, err = run(capsys, *words)
@@ -430,7 +430,7 @@ def test_a_split_without_answers_is_answered_for_an_evaluation_server(
 
 def test_a_split_with_a_few_answers_is_answered_wholly_and_scored(capsys, monkeypatch):
     answerer = fake_answerer()
-    monkeypatch.setattr("vqa.predict.load_vqa", lambda *_, **__: answerer)
+    monkeypatch.setattr("vqa.answering.predict.load_vqa", lambda *_, **__: answerer)
     rows = [
         {"image": f"{i}.png", "question": "is it red?", "split": "dev"} for i in (0, 1)
     ]

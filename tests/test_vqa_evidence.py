@@ -7,7 +7,7 @@ from keras import ops
 
 from shared.concepts.config import ConceptsConfig
 from shared.text.vocabulary import SPECIAL_WORDS, Vocabulary
-from vqa.evidence import Evidence, Facts, tell
+from vqa.net.evidence import Evidence, Facts, tell
 
 CONCEPTS = ("person", "dog", "cat", "grass")
 VOCABULARY = Vocabulary([*SPECIAL_WORDS, *CONCEPTS, "yes"])

@@ -6,9 +6,9 @@ import keras
 import pytest
 from conftest import tiny_vqa_config, tiny_vqa_model, write_tiny_vqa
 
-from vqa.evaluate import ask_records
-from vqa.predict import load_vqa
-from vqa.shapes import write_asked_shapes
+from vqa.answering.predict import load_vqa
+from vqa.jobs.evaluate import ask_records
+from vqa.training.shapes import write_asked_shapes
 
 pytestmark = pytest.mark.usefixtures("small_net")
 
@@ -20,7 +20,7 @@ pytestmark = pytest.mark.usefixtures("small_net")
 def test_what_is_exported_is_unsure_as_often_as_is_said(tmp_path):
     """By the threshold that was found with Keras; on the card, for both."""
     from vqa.data import read_dataset, select
-    from vqa.export import export
+    from vqa.jobs.export import export
 
     data = write_asked_shapes(tmp_path / "data", 20)
     keras.utils.set_random_seed(0)

@@ -24,17 +24,17 @@ from shared.config import read_config
 from shared.data.splits import learn_from_all
 from shared.errors import AppError
 from shared.text.vocabulary import Vocabulary
-from vqa.answers import AnswerSpace
-from vqa.calibration import LEAST
+from vqa.answering.calibration import LEAST
+from vqa.answering.predict import load_bundle, load_vqa
 from vqa.config import FinetuneConfig
 from vqa.data import Record, read_dataset, select
-from vqa.evaluate import ask_records, score_records
-from vqa.few import go_on
-from vqa.predict import load_bundle, load_vqa
-from vqa.recipes import FEW, FEW_QUESTIONS, FINETUNE, is_few
-from vqa.shapes import write_asked_shapes
-from vqa.task import AnswerTask
-from vqa.train import train
+from vqa.jobs.evaluate import ask_records, score_records
+from vqa.text.answers import AnswerSpace
+from vqa.training.few import go_on
+from vqa.training.recipes import FEW, FEW_QUESTIONS, FINETUNE, is_few
+from vqa.training.shapes import write_asked_shapes
+from vqa.training.task import AnswerTask
+from vqa.training.train import train
 
 CONFIGS = Path(__file__).parents[1] / "configs"
 
@@ -113,7 +113,7 @@ def test_what_is_scored_is_what_is_shipped(start, data, tmp_path, monkeypatch):
     records = read_dataset(data)
     few = [r for r in records if r.split == "dev"][: LEAST - 1]
     few += [r for r in records if r.split == "train"]
-    monkeypatch.setattr("vqa.train.read_datasets", lambda _: few)
+    monkeypatch.setattr("vqa.training.train.read_datasets", lambda _: few)
     scored, answer_dev = [], AnswerTask.answer_dev
 
     def spy(self):

@@ -12,7 +12,7 @@ from lemminflect import getAllLemmas
 
 from shared.errors import AppError
 from shared.text.vocabulary import SPECIAL_WORDS, Vocabulary
-from vqa.guard import (
+from vqa.answering.guard import (
     MAX_LETTERS,
     check_question,
     known_form,

@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from shared.files.jobs import Job
-from vqa import job as asking
-from vqa.inputs import Question, by_photo, read_questions
-from vqa.job import Asking
-from vqa.outputs import open_output
+from vqa.files.inputs import Question, by_photo, read_questions
+from vqa.files.outputs import open_output
+from vqa.jobs import ask as asking
+from vqa.jobs.ask import Asking
 
 ASKED = ["what color is it?", "is it red?", "how many?", "is the hat blue?"]
 
@@ -21,7 +21,7 @@ ASKED = ["what color is it?", "is it red?", "how many?", "is the hat blue?"]
 def answerer(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     answerer = fake_answerer()
-    monkeypatch.setattr("vqa.predict.load_vqa", lambda *_, **__: answerer)
+    monkeypatch.setattr("vqa.answering.predict.load_vqa", lambda *_, **__: answerer)
     return answerer
 
 
@@ -124,7 +124,7 @@ def test_a_finished_run_loads_no_model(answerer, capsys, monkeypatch):
     questions = shuffled(2, 2)
     for name in ("a.jsonl", "a.csv"):
         Job(questions, Asking(), output(name, questions)).run()
-    monkeypatch.setattr("vqa.predict.load_vqa", None)
+    monkeypatch.setattr("vqa.answering.predict.load_vqa", None)
     for name in ("a.jsonl", "a.csv"):
         Job(questions, Asking(), output(name, questions, resume=True)).run()
     assert "a.csv is finished already" in capsys.readouterr().err

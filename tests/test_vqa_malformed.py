@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 
 from shared.errors import AppError
 from vqa.data import read_dataset
-from vqa.evaluate import read_references
-from vqa.inputs import read_questions
-from vqa.results import match_results, read_results
+from vqa.files.inputs import read_questions
+from vqa.files.results import match_results, read_results
+from vqa.jobs.evaluate import read_references
 
 ASKED = {"image": "a.jpg", "question": "Is it?", "answer": "yes", "id": 0}
 TEN = [{"answer": "yes", "answer_confidence": "yes", "answer_id": i} for i in range(10)]

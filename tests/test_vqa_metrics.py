@@ -8,13 +8,13 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from shared.errors import AppError
-from vqa.answers import normalize_official
 from vqa.data import Record
 from vqa.metrics import wups as wups_room
 from vqa.metrics.accuracy import choice_match, exact_match, vqa_accuracy
 from vqa.metrics.report import Report, Score
 from vqa.metrics.scoring import score_answers, score_each
 from vqa.metrics.wups import split_items, wups
+from vqa.text.answers import normalize_official
 
 
 def ask(number, *answers, photo=None, **more):

@@ -21,15 +21,15 @@ from shared.runs.recipes import EncoderConfig
 from shared.runs.training import build_optimizer
 from shared.text.vocabulary import PAD, SPECIAL_WORDS, UNK, Vocabulary
 from shared.vision import names
-from vqa.answerer import Answerer
-from vqa.answers import AnswerSpace
+from vqa.answering.predict import load_bundle
 from vqa.config import NetConfig, StageConfig, VqaConfig
-from vqa.evidence import Evidence, Facts, tell
-from vqa.losses import IMPOSSIBLE, answer_loss
-from vqa.model import Vqa, nothing
-from vqa.predict import load_bundle
-from vqa.reader import SPREAD, QuestionReader
-from vqa.runtime_keras import build_net
+from vqa.net.answerer import Answerer
+from vqa.net.evidence import Evidence, Facts, tell
+from vqa.net.losses import IMPOSSIBLE, answer_loss
+from vqa.net.model import Vqa, nothing
+from vqa.net.reader import SPREAD, QuestionReader
+from vqa.net.runtime_keras import build_net
+from vqa.text.answers import AnswerSpace
 
 B, N, S, R, D, V = 2, 3, 5, 4, 6, 11
 SIZES = {
@@ -682,7 +682,7 @@ import sys
 import numpy as np
 from keras import ops
 from vqa.config import NetConfig
-from vqa.answerer import Answerer
+from vqa.net.answerer import Answerer
 
 path, vocab_size, config = sys.argv[1:]
 given = np.load(path + "/given.npz")

@@ -9,12 +9,12 @@ import pytest
 from shared.errors import AppError
 from shared.files.atomic import check_target
 from shared.files.outputs import write_file
-from vqa.evaluate import read_results
-from vqa.formats import FORMATS, WITH_IDS, to_record
-from vqa.inputs import Question
-from vqa.outputs import open_output
-from vqa.overlay import draw_attention
-from vqa.replies import Answer, Reply
+from vqa.answering.overlay import draw_attention
+from vqa.answering.replies import Answer, Reply
+from vqa.files.formats import FORMATS, WITH_IDS, to_record
+from vqa.files.inputs import Question
+from vqa.files.outputs import open_output
+from vqa.jobs.evaluate import read_results
 
 REPLY = Reply(
     "not sure",

@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from vqa.inputs import Question
-from vqa.parts import share_out
+from vqa.files.inputs import Question
+from vqa.jobs.parts import share_out
 
 
 def test_questions_about_a_photo_stay_together():

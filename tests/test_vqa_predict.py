@@ -25,15 +25,16 @@ from shared.concepts.graph import CONCEPTS
 from shared.errors import AppError
 from shared.nets.export import trace, write_litert
 from shared.text.vocabulary import SPECIAL_WORDS, Vocabulary, split_words
-from vqa import load_model, predict
-from vqa.answers import AnswerSpace
-from vqa.asked import Concepts
-from vqa.export import trace_graphs
-from vqa.photo_answerer import PHOTOS_AHEAD, PhotoAnswerer
-from vqa.predict import load_bundle, load_vqa
-from vqa.replies import NOT_SURE, Asked
-from vqa.runtime_keras import KerasRuntime
-from vqa.runtime_litert import LiteRTRuntime
+from vqa import load_model
+from vqa.answering import predict
+from vqa.answering.photo_answerer import PHOTOS_AHEAD, PhotoAnswerer
+from vqa.answering.predict import load_bundle, load_vqa
+from vqa.answering.replies import NOT_SURE, Asked
+from vqa.jobs.export import trace_graphs
+from vqa.net.runtime_keras import KerasRuntime
+from vqa.net.runtime_litert import LiteRTRuntime
+from vqa.text.answers import AnswerSpace
+from vqa.text.asked import Concepts
 
 COLOR, MANY, IS_IT = "What color is the hat?", "How many?", "Is it red?"
 BOXES = ((0, 0, 1, 1), (0.1, 0.2, 0.4, 0.9), (0.5, 0.5, 1, 1))
@@ -545,7 +546,7 @@ def test_without_keras_a_bundle_says_what_it_needs(bundle, monkeypatch):
     def absent(*_):
         raise ModuleNotFoundError("No module named 'keras'", name="keras")
 
-    monkeypatch.delitem(sys.modules, "vqa.runtime_keras")
+    monkeypatch.delitem(sys.modules, "vqa.net.runtime_keras")
     monkeypatch.setattr("builtins.__import__", absent)
     with pytest.raises(AppError, match=r"needs Keras, and keras is not installed"):
         load_vqa(bundle)

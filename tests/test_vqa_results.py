@@ -6,8 +6,8 @@ import pytest
 
 from shared.errors import AppError
 from vqa.data import Record
-from vqa.formats import FORMATS
-from vqa.results import match_results, read_results
+from vqa.files.formats import FORMATS
+from vqa.files.results import match_results, read_results
 
 
 def ask(id_, name, question, *answers):

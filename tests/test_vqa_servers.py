@@ -9,8 +9,8 @@ from conftest import fake_answerer, write_files
 from shared.errors import AppError
 from vqa.cli import main
 from vqa.data import Record
-from vqa.results import read_results
-from vqa.servers import name_settings
+from vqa.files.results import read_results
+from vqa.files.servers import name_settings
 
 TEN = ["red"] * 10
 CHOICES = ["blue", "red", "green"]
@@ -43,7 +43,7 @@ def vizwiz(word, answers=None):
 @pytest.fixture(autouse=True)
 def answerer(tmp_path, monkeypatch):
     model = fake_answerer()
-    monkeypatch.setattr("vqa.predict.load_vqa", lambda *_, **__: model)
+    monkeypatch.setattr("vqa.answering.predict.load_vqa", lambda *_, **__: model)
     monkeypatch.chdir(tmp_path)
     return model
 

@@ -13,10 +13,10 @@ from shared.bundles.folder import check_bundle
 from shared.bundles.manifests import COMMON, MANIFEST, locate
 from shared.errors import AppError
 from shared.vision.images import read_image
-from vqa.answers import normalize
-from vqa.predict import SHIPPED, load_vqa
-from vqa.replies import Asked
-from vqa.runtime_litert import FILES
+from vqa.answering.predict import SHIPPED, load_vqa
+from vqa.answering.replies import Asked
+from vqa.net.runtime_litert import FILES
+from vqa.text.answers import normalize
 
 pytestmark = [
     pytest.mark.slow,

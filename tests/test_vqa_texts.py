@@ -1,11 +1,11 @@
 """Files of captions as questions."""
 
 from vqa.questions.making import ask_texts
-from vqa.texts import read_text_sources
+from vqa.training.texts import read_text_sources
 
 
 def test_each_caption_keeps_its_questions(tmp_path, monkeypatch):
-    monkeypatch.setattr("vqa.texts.AT_ONCE", 4)
+    monkeypatch.setattr("vqa.training.texts.AT_ONCE", 4)
     captions = ["a cat on a bed", "two zebras eat grass", "quite so", "a red bus"] * 3
     for name in ("first.txt", "second.tsv"):
         (tmp_path / name).write_text("".join(f"{one}\n" for one in captions))

@@ -45,25 +45,25 @@ from shared.runs.checkpoints import save_arrays
 from shared.runs.trainer import Trainer
 from shared.runs.training import grow
 from shared.text.vocabulary import SPECIAL_WORDS, Vocabulary
-from vqa import train as train_module
-from vqa.answers import AnswerSpace
+from vqa.answering.predict import load_bundle, load_vqa
 from vqa.config import VqaConfig
-from vqa.criteria import Outcome
 from vqa.data import Record, read_dataset, select
+from vqa.metrics.criteria import Outcome
 from vqa.metrics.scoring import score_answers
-from vqa.predict import load_bundle, load_vqa
+from vqa.net.runtime_keras import build_net
 from vqa.questions.captions import read_captions
-from vqa.reports import (
+from vqa.text.answers import AnswerSpace
+from vqa.text.words import Words
+from vqa.training import train as train_module
+from vqa.training.reports import (
     draw_curves,
     draw_samples,
     score_outcome,
     write_card,
 )
-from vqa.runtime_keras import build_net
-from vqa.shapes import write_asked_shapes
-from vqa.task import AnswerTask
-from vqa.train import train
-from vqa.words import Words
+from vqa.training.shapes import write_asked_shapes
+from vqa.training.task import AnswerTask
+from vqa.training.train import train
 
 TOP = f"""
 seed = 3
@@ -322,7 +322,7 @@ def test_a_stage_ends_when_the_score_no_longer_rises(run, unfinished):
 @pytest.mark.slow
 def test_a_training_that_breaks_down_says_so(run, monkeypatch):
     monkeypatch.setattr(
-        "vqa.model.answer_loss", lambda scores, *_: ops.sum(scores) * np.nan
+        "vqa.net.model.answer_loss", lambda scores, *_: ops.sum(scores) * np.nan
     )
     with pytest.raises(AppError, match=r"loss is not a number.*Lower the rates"):
         run(FROZEN)

@@ -5,7 +5,7 @@ from runpy import run_path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from vqa.photo_answerer import PhotoAnswerer
+    from vqa.answering.photo_answerer import PhotoAnswerer
 
 # By its path: what Python finds by the name `shared` may be another package.
 _packages = run_path(str(Path(__file__).parents[1] / "shared/console/packages.py"))
@@ -21,11 +21,11 @@ def load_model(model: "str | Path | None" = None, **options: Any) -> "PhotoAnswe
 
     Args:
         model: folder of a bundle; None is the model that comes with the package.
-        options: see `vqa.predict.load_vqa`.
+        options: see `vqa.answering.predict.load_vqa`.
 
     Raises:
         AppError: see there.
     """
-    from vqa.predict import load_vqa
+    from vqa.answering.predict import load_vqa
 
     return load_vqa(model, **options)

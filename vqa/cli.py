@@ -10,7 +10,7 @@ from typer.core import TyperCommand
 
 from shared.console import options
 from shared.console.commands import check_resume, new_app, run_app
-from vqa.cli_training import COMMANDS, Server, check_server
+from vqa.commands.training import COMMANDS, Server, check_server
 
 # Heavy imports wait inside the commands: --help takes a tenth of a second.
 
@@ -114,7 +114,7 @@ def ask(
     --output says where to write. What cannot be answered is reported, and the exit
     status is then 1.
     """
-    from vqa.job import Asking, ask_one
+    from vqa.jobs.ask import Asking, ask_one
 
     work = Asking(top, blind, model, runtime, verbose)
     if batch is None:
@@ -133,14 +133,14 @@ def ask(
     options.check_engine(engine, output, address=address, parts=parts)
     check_server(server, output)
     from shared.files.jobs import Job, Runnable
-    from vqa.inputs import read_questions
-    from vqa.outputs import open_output
+    from vqa.files.inputs import read_questions
+    from vqa.files.outputs import open_output
 
     questions = read_questions(batch)
     rules = {"resume": resume, "overwrite": overwrite}
     job: Runnable
     if engine == "ray" and output:
-        from vqa.parts import ask_in_parts
+        from vqa.jobs.parts import ask_in_parts
 
         job = ask_in_parts(questions, work, output, parts or "jsonl", address, **rules)
     else:

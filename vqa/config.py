@@ -152,7 +152,7 @@ class FinetuneConfig(RecipeConfig[StageConfig]):
     Attributes:
         vocabulary: which new words and answers are learnt.
         choose_by: the metric that tells which epoch is best, a key of
-            `vqa.criteria.CRITERIA`.
+            `vqa.metrics.criteria.CRITERIA`.
         texts: see `RecipeConfig`; questions are made of them.
         captions: captioned data sets whose photos taught the concept net: what it
             tells of them is made up for `texts` by.
@@ -203,7 +203,7 @@ def find_contradictions(recipe: VqaConfig, whole: bool) -> list[str]:
         recipe: all of it, for a model that is trained further as well.
         whole: whether all of it was just read, none being that of a model.
     """
-    from vqa.criteria import CRITERIA  # only trainings need it
+    from vqa.metrics.criteria import CRITERIA  # only trainings need it
 
     found, net = check_choice("choose_by", recipe.choose_by, CRITERIA), recipe.net
     if recipe.concepts and recipe.objective != "answers":

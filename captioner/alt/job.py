@@ -17,7 +17,7 @@ from shared.vision.image_files import open_image
 
 UNSURE = "not sure"
 
-# Gives a record of a caption or an error for each photo, see `captioner.formats`.
+# Gives a record of a caption or an error for each photo, see `captioner.files.formats`.
 Describe = Callable[[Sequence[Path]], Iterable[Record]]
 
 

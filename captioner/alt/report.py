@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TextIO
 
 from captioner.alt.job import UNSURE
-from captioner.sheet import embed_photo
+from captioner.files.sheet import embed_photo
 from shared.console.progress import plain
 from shared.files.formats import Formats, Record, table, write_jsonl
 from shared.files.pages import begin_page

@@ -2,7 +2,7 @@
 
 import re
 
-from captioner.config import BAD_ENDINGS
+from captioner.search.config import BAD_ENDINGS
 
 LONGEST = 125  # characters; some screen readers cut what is longer
 

@@ -17,7 +17,7 @@ from captioner.archive.editing import write_edit
 from captioner.archive.finding import Finder, Found
 from captioner.archive.keeping import Kept
 from captioner.archive.looking import look_up
-from captioner.photo_captioner import PhotoCaptioner
+from captioner.describing.photo_captioner import PhotoCaptioner
 from shared.bundles.runtimes import identify_models
 from shared.data.archive import ARCHIVE, stored_path
 from shared.errors import AppError
@@ -178,7 +178,7 @@ def find_captioner(path: Path, folders: Sequence[Path]) -> tuple[int, str]:
     Raises:
         AppError: if the archive cannot be used, or none of them captioned its photos.
     """
-    from captioner.runtime_litert import EXPORT
+    from captioner.net.runtime_litert import EXPORT
 
     with opened(path, ARCHIVE) as database:
         for place, folder in enumerate(folders):

@@ -30,8 +30,8 @@ import numpy as np
 from shared.vision.grid import Grid
 
 if TYPE_CHECKING:
-    from captioner.photo_captioner import Looked, PhotoCaptioner
-    from captioner.runtime import Runtime
+    from captioner.describing.photo_captioner import Looked, PhotoCaptioner
+    from captioner.net.runtime import Runtime
 
 FORMAT = "odds and memory 1"  # with another one, photos are captioned anew
 MOST = 9.25  # beyond the log-odds of the least probability that concept nets give

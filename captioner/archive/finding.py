@@ -25,7 +25,7 @@ from shared.text.english import read_word
 from shared.text.vocabulary import split_words
 
 if TYPE_CHECKING:
-    from captioner.photo_captioner import PhotoCaptioner
+    from captioner.describing.photo_captioner import PhotoCaptioner
 
 TOP = 20
 READ = 100  # photos for which the decoder reads a sentence
@@ -90,7 +90,8 @@ def open_archive(
 
     Args:
         path: its file.
-        model, runtime: what captioned it, see `captioner.predict.load_captioner`.
+        model, runtime: what captioned it, see
+            `captioner.describing.predict.load_captioner`.
         captioner: that model, if it is loaded already, for those who open an archive
             again and again, each thread for itself.
 
@@ -113,7 +114,7 @@ def open_archive(
 
 
 def _load(folders: Sequence[Path], runtime: RuntimeName | None) -> "PhotoCaptioner":
-    from captioner.predict import load_captioner
+    from captioner.describing.predict import load_captioner
 
     return load_captioner(folders, runtime=runtime)
 

@@ -48,7 +48,7 @@ def write_page(
     records: Iterable[Record], file: TextIO, folder: Path, title: str
 ) -> None:
     """Write a page of small photos with their captions and why they were found."""
-    from captioner.sheet import write_sheet  # decodes photos
+    from captioner.files.sheet import write_sheet  # decodes photos
 
     def shown() -> Iterator[Record]:
         for record in records:

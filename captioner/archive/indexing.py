@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, Any
 from captioner.archive import features
 from captioner.archive.looking import Seen, look_at_all, look_up
 from captioner.archive.store import Store, Told
-from captioner.concepts import LIKELY, MOST
-from captioner.job import Captioning
+from captioner.describing.concepts import LIKELY, MOST
+from captioner.jobs.caption import Captioning
 from shared.console.progress import counted, plain, progress_bar, say
 from shared.errors import AppError
 from shared.files.sqlite import sqlite3
 
 if TYPE_CHECKING:
-    from captioner.photo_captioner import Looked, PhotoCaptioner
+    from captioner.describing.photo_captioner import Looked, PhotoCaptioner
 
 KNOWN_AT_ONCE = 256  # photos known by their content that are kept at once
 

@@ -33,7 +33,7 @@ from shared.errors import AppError
 from shared.text.vocabulary import UNK, Vocabulary, split_words
 
 if TYPE_CHECKING:
-    from captioner.photo_captioner import PhotoCaptioner
+    from captioner.describing.photo_captioner import PhotoCaptioner
 
 # They rank the captions of Flickr8k's dev split best among weights of a coarse grid.
 BROADER, LEFT_OUT, LIKELIHOOD = 0.6, 0.9, 2.0

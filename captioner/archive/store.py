@@ -20,8 +20,8 @@ from shared.files.sqlite import sqlite3
 MOST_COPIES = 100  # of a photo that was moved, looked after at once
 
 if TYPE_CHECKING:
-    from captioner.captions import Caption
-    from captioner.concepts import Concept
+    from captioner.describing.captions import Caption
+    from captioner.describing.concepts import Concept
 
 
 class Told(NamedTuple):

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from captioner.archive.indexing import Indexer
 from captioner.archive.looking import State, look_up
-from captioner.inputs import list_folder
+from captioner.photos.inputs import list_folder
 from shared.console.progress import say
 
 SECONDS = 2.0  # between two looks

@@ -7,9 +7,9 @@ from functools import partial
 from pathlib import Path
 from typing import Self
 
-from captioner.formats import to_error
+from captioner.files.formats import to_error
+from captioner.files.sidecars import WRITERS_AT_ONCE, Sidecars
 from captioner.metadata.writing import write_description
-from captioner.sidecars import WRITERS_AT_ONCE, Sidecars
 from shared.console.progress import counted, say
 from shared.errors import AppError
 from shared.files.formats import Record

@@ -7,8 +7,8 @@ import unicodedata
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from captioner.config import DecodingConfig
 from captioner.search.beam import BeamSearch
+from captioner.search.config import DecodingConfig
 from captioner.search.neutral import Neutral, make_neutral
 from captioner.search.strategy import Strategy
 from shared.config import revise_config

@@ -47,7 +47,7 @@ class Strategy(Config):
         """Refuse what it cannot search for.
 
         Args:
-            decoding: all that is asked for, a `captioner.config.DecodingConfig`.
+            decoding: all that is asked for, a `captioner.search.config.DecodingConfig`.
 
         Raises:
             AppError: names what else would do.

@@ -94,9 +94,9 @@ class HardAttention(RegionAttention):
         s       = the likeliest region, or one drawn by the alpha of `RegionAttention`
         context = f_s
 
-    Drawing has no gradient: what teaches alpha is `captioner.losses.region_loss`, and
-    the queries for which nothing is drawn, whose context is the expected one, sum over
-    r of alpha_r f_r.
+    Drawing has no gradient: what teaches alpha is `captioner.net.losses.region_loss`,
+    and the queries for which nothing is drawn, whose context is the expected one, sum
+    over r of alpha_r f_r.
 
     Call arguments:
         features, keys, query: see `RegionAttention`.

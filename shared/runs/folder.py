@@ -1,6 +1,7 @@
 """The folder of a training run: held by one process, with parts of this run alone.
 
-Needs no Keras. What is in the folder is told by `captioner.train` and `vqa.train`.
+Needs no Keras. What is in the folder is told by `captioner.training.train` and
+`vqa.training.train`.
 """
 
 import csv

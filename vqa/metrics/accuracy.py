@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Literal
 
 from shared.errors import AppError
-from vqa.answers import normalize, normalize_official, vote_score
 from vqa.metrics.wups import split_items
+from vqa.text.answers import normalize, normalize_official, vote_score
 
 if TYPE_CHECKING:
     from vqa.data import Record
@@ -30,8 +30,8 @@ def vqa_accuracy(
             is left out in turn, as the published evaluator does it: of three people
             who agree it makes 2/3, of one 0, of four or more 1.
         protocol: "official" equals the published evaluator to the last digit, with
-            its oddities; "clean" compares what `vqa.answers.normalize` makes of the
-            answers, and one of fewer than `MIN_VOTES` people's scores their share.
+            its oddities; "clean" compares what `vqa.text.answers.normalize` makes of
+            the answers, and one of fewer than `MIN_VOTES` people's scores their share.
 
     Raises:
         ValueError: if there are no human answers.
@@ -67,7 +67,7 @@ def exact_match(
 
     Items between commas are a set, "book, lamp" equals "lamp,book": the accuracy of
     Malinowski and Fritz 2014, arXiv:1410.0210. It ignores case; with "clean", also
-    what `vqa.answers.normalize` evens out. An answer without items is wrong.
+    what `vqa.text.answers.normalize` evens out. An answer without items is wrong.
     """
     even = normalize if protocol == "clean" else str
     given = set(split_items(even(answer)))

@@ -7,7 +7,6 @@ A new one is a class like those below, and its place in the table of
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, ClassVar
 
-from vqa.answers import MIN_VOTES, are_votes
 from vqa.metrics.accuracy import (
     Answer,
     Protocol,
@@ -15,6 +14,7 @@ from vqa.metrics.accuracy import (
     exact_match,
     vqa_accuracy,
 )
+from vqa.text.answers import MIN_VOTES, are_votes
 
 if TYPE_CHECKING:
     from vqa.data import Record

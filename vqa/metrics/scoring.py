@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING
 from shared.errors import AppError
 from shared.runs.resampling import Tally, compare, find_intervals, tally_mean
 from shared.runs.scores import refuse_unmatched
-from vqa.answers import most_common
 from vqa.metrics.accuracy import Answer, Protocol
 from vqa.metrics.question_metrics import (
     ExactMatch,
@@ -23,6 +22,7 @@ from vqa.metrics.question_metrics import (
 )
 from vqa.metrics.report import Report, Score
 from vqa.metrics.wups import wups
+from vqa.text.answers import most_common
 
 if TYPE_CHECKING:
     from vqa.data import Record

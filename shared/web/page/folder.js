@@ -1,5 +1,5 @@
 // The Folder tab in the browser: it holds the photos and their captions, has a few
-// described at a time, see captioner/folder.py, and asks for files of what stands in
+// described at a time, see captioner/page/folder_tab.py, and asks for files of what stands in
 // the table. Names and captions are only ever put on the page as text.
 
 "use strict";

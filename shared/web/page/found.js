@@ -1,5 +1,5 @@
 // The Search tab: photos of the archive that were found, why, and what can be done with
-// them, see captioner/search_tab.py. Photos are named by their numbers there.
+// them, see captioner/page/search_tab.py. Photos are named by their numbers there.
 
 "use strict";
 

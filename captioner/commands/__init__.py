@@ -1,0 +1,1 @@
+"""Commands of the captioner, a file for each subject."""

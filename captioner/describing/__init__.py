@@ -1,0 +1,1 @@
+"""A trained captioner at work: what it says of a photo, and how surely."""

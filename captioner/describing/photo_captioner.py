@@ -1,0 +1,366 @@
+"""A trained captioner at work: photos in, ranked sentences out."""
+
+import zlib
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any, NamedTuple, TypeVar
+
+import numpy as np
+
+from captioner.config import CaptionerConfig
+from captioner.describing.captions import Alternative, Caption, to_captions
+from captioner.describing.concepts import NO_CONCEPTS, Concept, rank
+from captioner.describing.judging import Judge
+from captioner.net.runtime import Runtime
+from captioner.search.config import DecodingConfig
+from captioner.search.rules import Rules, make_rules
+from shared.concepts.table import ConceptProbs
+from shared.config import revise_config
+from shared.errors import AppError
+from shared.nets.traces import Trace, join
+from shared.text.vocabulary import BOS, EOS, PAD, UNK, Vocabulary
+from shared.vision.images import ImageSource, read_image
+from shared.vision.pipeline import look_ahead
+
+BATCHES_AHEAD = 3
+T = TypeVar("T")
+
+
+class Looked(NamedTuple):
+    """Photos that the model has looked at.
+
+    Attributes:
+        images: uint8 (N, H, W, 3), of the model's size.
+        found: what the runtime made of them.
+    """
+
+    images: np.ndarray
+    found: Any
+
+
+class PhotoCaptioner:
+    """A bundle, loaded and ready.
+
+    Args:
+        config: recipe of the model.
+        vocabulary: its words.
+        runtime: what runs it.
+        batch_size: photos at a time.
+        concepts: the words of its concept net, if it has one.
+        own: those of them that a few examples taught.
+
+    Methods that describe take `changes`: other values for the fields of
+    `DecodingConfig`, such as `beam_size=5` or `prefix="a photo of"`, for this call
+    alone.
+
+    Raises:
+        AppError: also by every method, if what is asked for cannot be.
+    """
+
+    def __init__(
+        self,
+        config: CaptionerConfig,
+        vocabulary: Vocabulary,
+        runtime: Runtime,
+        batch_size: int = 8,
+        concepts: Sequence[str] = (),
+        own: Sequence[str] = (),
+    ):
+        self.config = config
+        self.vocabulary = vocabulary
+        self.runtime = runtime
+        self.batch_size = batch_size
+        self.concept_words = tuple(concepts)
+        self.judge = Judge(config, vocabulary, concepts, own)
+        self.request()  # a bundle's own rules may be impossible
+
+    def request(self, **changes: Any) -> tuple[DecodingConfig, Rules]:
+        """Check a request before any photo is read.
+
+        Raises:
+            AppError: if it is impossible; the message says why.
+        """
+        decoding = self.config.decoding
+        if changes:
+            decoding = revise_config(decoding, changes, "The request")
+        rules = make_rules(decoding, self.vocabulary)
+        return decoding, rules._replace(once_ids=self.judge.once(decoding))
+
+    def describe(self, source: ImageSource, **changes: Any) -> Caption:
+        """Describe one photo by the best caption; see `caption` for the others."""
+        return self.caption(source, **changes)[0]
+
+    def caption(self, source: ImageSource, **changes: Any) -> list[Caption]:
+        """Describe one photo by several captions.
+
+        Args:
+            source: a photo, see `shared.vision.images.read_image`.
+
+        Returns:
+            beam-size captions or fewer, best first, never none.
+
+        Raises:
+            AppError: if it is not a photo that can be read.
+        """
+        request = self.request(**changes)
+        looked = self.look(self.read(source)[None])
+        return self.write(looked, *request)[0]
+
+    def caption_images(self, images: np.ndarray, **changes: Any) -> list[list[Caption]]:
+        """Describe images of the model's size.
+
+        Args:
+            images: uint8 (N, H, W, 3), RGB, N at most the batch size.
+
+        Returns:
+            for each image its captions, best first.
+
+        Raises:
+            ValueError: if there are more images than that.
+        """
+        if len(images) > self.batch_size:
+            raise ValueError(
+                f"`images` must be at most {self.batch_size}, the batch size. "
+                f"Received: {len(images)}"
+            )
+        request = self.request(**changes)
+        if not len(images):
+            return []
+        return self.write(self.look(images), *request)
+
+    def caption_all(
+        self, sources: Iterable[Any], **changes: Any
+    ) -> Iterator[list[tuple[Any, list[Caption] | AppError]]]:
+        """Describe any number of photos, in order.
+
+        Reading photos, looking at them and writing about them overlap, a few
+        batches at a time.
+
+        Args:
+            sources: see `shared.vision.images.read_image`; taken as they are needed.
+
+        Yields:
+            batch after batch: each source with its captions, best first, or with
+            the reason why it cannot be read.
+        """
+        request = self.request(**changes)
+        return self.tell_all(sources, lambda looked: self.write(looked, *request))
+
+    def concepts(self, source: ImageSource, top: int | None = None) -> list[Concept]:
+        """Say which words a photo shows, and where.
+
+        Args:
+            source: see `shared.vision.images.read_image`.
+            top: concepts to give, at least 1; None is all.
+
+        Returns:
+            those that are most surely there first.
+
+        Raises:
+            AppError: if it is not a photo that can be read, or the model has no
+                concepts.
+            ValueError: if `top` is less than 1.
+        """
+        self.check_concepts()
+        looked = self.look(self.read(source)[None])
+        return self.see(looked, top, where=True)[0]
+
+    def tell_all(
+        self, sources: Iterable[Any], tell: Callable[[Looked], Sequence[T]]
+    ) -> Iterator[list[tuple[Any, T | AppError]]]:
+        """Tell something of any number of photos, in order.
+
+        Args:
+            sources: see `caption_all`.
+            tell: such as `see`: given photos that were looked at, a result for each.
+
+        Yields:
+            batch after batch: each source with its result, or with the reason why it
+            cannot be read.
+        """
+        batches = look_ahead(
+            sources,
+            self.read,
+            self.look,
+            batch_size=self.batch_size,
+            ahead=BATCHES_AHEAD,
+        )
+        for group, errors, looked in batches:
+            results = iter(tell(looked) if looked else ())
+            yield [
+                (source, error or next(results))
+                for source, error in zip(group, errors, strict=True)
+            ]
+
+    def read(self, source: ImageSource) -> np.ndarray:
+        """Read a photo as the model sees it: uint8 (H, W, 3), RGB.
+
+        Raises:
+            AppError: if it is not a photo that can be read.
+        """
+        encoder = self.config.encoder
+        return read_image(source, encoder.image_size, encoder.resize)
+
+    def look(
+        self, images: np.ndarray, features: list[np.ndarray] | None = None
+    ) -> Looked:
+        """Look at photos once, to write about them more than once.
+
+        Args:
+            images: uint8 (N, H, W, 3), of `read`; N at most the batch size.
+            features: float32 (N, R, D) for each model, if they are known: what
+                `runtime.encode` gives for these images.
+        """
+        found = self.runtime.look(features or self.runtime.encode(images))
+        return Looked(images, found)
+
+    def write(
+        self, looked: Looked, decoding: DecodingConfig, rules: Rules
+    ) -> list[list[Caption]]:
+        """Describe photos that were looked at.
+
+        Args:
+            looked: of `look`.
+            decoding, rules: of `request`.
+
+        Returns:
+            for each photo its captions, best first.
+        """
+        images, found = looked
+        noise = _draw(images, decoding.seed, rules) if rules.strategy.draws else None
+        seen = self.runtime.seen(found) if self.concept_words else None
+        bias = self.judge.bias(seen, decoding, rules)
+        sequences = self.runtime.search(found, rules, noise, bias)
+        captions = to_captions(sequences, self.vocabulary, decoding.prefix)
+        captions = captions[: len(images)]
+        if not all(captions):
+            raise AppError(
+                "The model gives no sentence, as its numbers are not finite. Get its "
+                "bundle again, or train it again."
+            )
+        return self.judge.judge(captions, seen, decoding)
+
+    def see(
+        self,
+        looked: Looked,
+        top: int | None = None,
+        least: float = 0.0,
+        where: bool = False,
+    ) -> list[list[Concept]]:
+        """Say which words photos show that were looked at.
+
+        Args:
+            looked: of `look`.
+            top: concepts to give, at least 1; None is all.
+            least: probability of those to give, 0 to 1.
+            where: whether to say where they are, too.
+
+        Returns:
+            for each photo its concepts, those that are most surely there first; none
+            of a model without them.
+
+        Raises:
+            ValueError: if `top` is less than 1.
+        """
+        images, found = looked
+        seen = self.runtime.seen(found)
+        if seen is None:
+            return [[] for _ in images]
+        maps = self.runtime.where(found) if where else None
+        if maps is not None:
+            maps = maps.reshape(len(maps), *self.runtime.grid, -1)
+        return [
+            rank(
+                self.concept_words,
+                ConceptProbs(seen.said[i], seen.there[i]),
+                None if maps is None else maps[i],
+                top,
+                least,
+            )
+            for i in range(len(images))
+        ]
+
+    def check_concepts(self) -> None:
+        """Make sure that the model has concepts.
+
+        Raises:
+            AppError: if it has none.
+        """
+        if not self.concept_words:
+            raise AppError(NO_CONCEPTS)
+
+    def alternatives(
+        self, source: ImageSource, words_so_far: str = "", count: int = 10
+    ) -> list[Alternative]:
+        """Give the words that may come next, likeliest first.
+
+        To go on from one of them, `caption` with them as the `prefix`.
+
+        Args:
+            source: see `shared.vision.images.read_image`.
+            words_so_far: the sentence up to there.
+            count: words to give, at least 1.
+
+        Raises:
+            AppError: if it is not a photo that can be read.
+            ValueError: if `count` is less than 1.
+        """
+        if count < 1:
+            raise ValueError(f"`count` must be at least 1. Received: count={count}")
+        looked = self.look(self.read(source)[None])
+        return self.weigh(looked, self.vocabulary.split(words_so_far), count)[-1]
+
+    def weigh(
+        self, looked: Looked, words: Sequence[str], count: int = 10
+    ) -> list[list[Alternative]]:
+        """Give, at each place of a sentence, the words that could stand there.
+
+        Args:
+            looked: of `look`.
+            words: the sentence, as `split_words` writes it.
+            count: words to give at each place, at least 1.
+
+        Returns:
+            len(words) + 1 lists, the last for what may come after all of them; in
+            each the likeliest after the words before that place, best first.
+        """
+        _, rules = self.request()
+        tokens = [self.vocabulary.ids.get(word, UNK) for word in words]
+        probs = np.exp(self.runtime.read(looked.found, tokens, rules)[0])
+        probs[:, [PAD, UNK, BOS]] = -1.0
+        best = np.argsort(-probs, axis=1, kind="stable")
+        return [
+            [
+                Alternative("" if i == EOS else self.vocabulary.words[i], float(row[i]))
+                for i in order[: min(count, len(row) - 3)].tolist()
+            ]
+            for row, order in zip(probs, best, strict=True)
+        ]
+
+    def trace(self, looked: Looked, words: Sequence[str]) -> Trace:
+        """Tell what the cells do while a sentence is written about a photo.
+
+        Args:
+            looked: of `look`; the first photo counts.
+            words: the sentence, as `split_words` writes it.
+
+        Returns:
+            of the mark of the beginning, which was given, and of each word.
+        """
+        tokens = [BOS, *(self.vocabulary.ids.get(word, UNK) for word in words)]
+        steps = list(self.runtime.watch(looked.found, tokens))
+        said = [s.log_probs[i] for s, i in zip(steps, tokens[1:], strict=False)]
+        decoder = self.config.decoder
+        return join(steps, [np.nan, *said], decoder.cell, decoder.layers)
+
+
+def _draw(images: np.ndarray, seed: int, rules: Rules) -> np.ndarray:
+    """Random numbers for sampling that depend on the photo, not on its place."""
+    shape = (rules.beam_size, rules.max_words + 1)
+    return np.stack(
+        [
+            np.random.default_rng([seed, zlib.crc32(image.tobytes())]).random(
+                shape, np.float32
+            )
+            for image in images
+        ]
+    )

@@ -1,0 +1,1 @@
+"""Captions on disk: formats, sheets, text files beside photos, references."""

@@ -1,0 +1,1 @@
+"""The net: encoder, concepts and recurrent decoder, and what runs it."""

@@ -1,0 +1,1 @@
+"""The page: tabs about photos and archives, and all tabs put together."""

@@ -1,0 +1,1 @@
+"""Photos to caption: on disks, in tables, archives and stores."""

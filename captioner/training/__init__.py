@@ -1,0 +1,1 @@
+"""A training: from a recipe and a data set to a bundle."""

@@ -1,0 +1,1 @@
+"""What single cells do while a text is read."""

@@ -1,0 +1,1 @@
+"""Commands of the laboratory, a file for each subject."""

@@ -1,0 +1,1 @@
+"""Where a model errs, and what would have spared it that."""

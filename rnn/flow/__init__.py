@@ -1,0 +1,1 @@
+"""What flows back through a net."""

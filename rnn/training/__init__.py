@@ -1,0 +1,1 @@
+"""A training: from a recipe and a text to a bundle."""

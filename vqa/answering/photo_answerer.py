@@ -1,0 +1,350 @@
+"""A trained VQA model at work: a photo and questions in, ranked answers out."""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import cache, partial
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from shared.errors import AppError
+from shared.text.vocabulary import Vocabulary
+from shared.vision.detector import Thing, Things
+from shared.vision.images import ImageSource, read_image
+from shared.vision.pipeline import look_ahead
+from vqa.answering.calibration import to_confidence
+from vqa.answering.counting import count_things, kinds_to_count
+from vqa.answering.guard import (
+    Choices,
+    check_choices,
+    check_question,
+    known_form,
+    warnings,
+)
+from vqa.answering.replies import NOT_SURE, Answer, Asked, Box, Reply
+from vqa.config import VqaConfig
+from vqa.net.runtime import Runtime, Scores
+from vqa.text.answers import AnswerSpace
+from vqa.text.asked import Concepts
+from vqa.text.words import encode_answers
+
+PHOTOS_AHEAD = 8
+_NUMBERS = frozenset(map(str, range(21)))  # larger ones are years and the like
+
+
+class Checked(NamedTuple):
+    """A question that can be asked: its words as typed, and its choices, if any."""
+
+    words: list[str]
+    choices: Choices | None
+
+
+class PhotoAnswerer:
+    """A bundle, loaded and ready.
+
+    Args:
+        config: recipe of the model.
+        vocabulary: its words.
+        space: its answers; None where they come with the question.
+        runtime: what runs it.
+        concepts: those of its concept net, if it has one.
+        find: finds the things on a photo, for questions that ask how many there are;
+            None leaves them to the model.
+    """
+
+    def __init__(
+        self,
+        config: VqaConfig,
+        vocabulary: Vocabulary,
+        space: AnswerSpace | None,
+        runtime: Runtime,
+        concepts: Concepts | None = None,
+        find: Callable[[ImageSource], Things] | None = None,
+    ):
+        self.config = config
+        self.vocabulary = vocabulary
+        self.space = space
+        self.runtime = runtime
+        self.concepts = concepts
+        self.find = find
+
+    def ask(
+        self,
+        source: ImageSource,
+        question: str,
+        *,
+        choices: Sequence[str] = (),
+        boxes: Sequence[Box] = (),
+        count: int = 5,
+        blind: bool = False,
+    ) -> Reply:
+        """Answer one question about one photo.
+
+        Args:
+            source: see `shared.vision.images.read_image`.
+            question: in English.
+            choices, boxes: see `Asked`. Choices of which the model knows no word are
+                left out, as `Reply.notes` says; the others share a confidence of 1. One
+                alone has that which it has among all answers.
+            count: answers to give at most, at least 1.
+            blind: whether to guess without the photo as well.
+
+        Raises:
+            AppError: if the photo cannot be read, or the question or its choices
+                cannot be answered; the message says why.
+            ValueError: if `count` is less than 1.
+        """
+        asked = Asked(question, tuple(choices), tuple(boxes))
+        self.check(asked)  # before the photo is decoded
+        features, things = self.look(source), self._finding(source)
+        (reply,) = self.answer(features, [asked], things, count=count, blind=blind)
+        if isinstance(reply, AppError):
+            raise reply
+        return reply
+
+    def ask_all(
+        self,
+        items: Iterable[tuple[Any, Sequence[Asked]]],
+        *,
+        count: int = 5,
+        blind: bool = False,
+    ) -> Iterator[tuple[Any, list[Reply | AppError]]]:
+        """Answer questions about any number of photos, in order.
+
+        Each photo is looked at once. Reading photos, looking at them and answering
+        overlap, a few photos at a time.
+
+        Args:
+            items: photos, see `read_image`, each with its questions; taken as they
+                are needed.
+            count, blind: see `ask`.
+
+        Yields:
+            each photo with a reply to each of its questions, or the reason why there
+            is none.
+        """
+        batches = look_ahead(
+            items,
+            lambda item: self.read(item[0]),
+            lambda images: self.runtime.look(images[0]),
+            batch_size=1,
+            ahead=PHOTOS_AHEAD,
+        )
+        for ((source, asked),), (error,), features in batches:
+            if features is not None:
+                things = self._finding(source)
+                yield (
+                    source,
+                    self.answer(features, asked, things, count=count, blind=blind),
+                )
+            elif error:
+                yield source, [error] * len(asked)
+
+    def read(self, source: ImageSource) -> np.ndarray:
+        """Read a photo as the model sees it: uint8 (H, W, 3), RGB.
+
+        Raises:
+            AppError: if it is not a photo that can be read.
+        """
+        encoder = self.config.encoder
+        return read_image(source, encoder.image_size, encoder.resize)
+
+    def look(self, source: ImageSource) -> np.ndarray:
+        """Read a photo and give its features float32 (R, D), for `answer`.
+
+        Raises:
+            AppError: if it is not a photo that can be read.
+        """
+        return self.runtime.look(self.read(source))
+
+    def answer(
+        self,
+        features: np.ndarray,
+        questions: Sequence[Asked],
+        things: Callable[[], Things] | None = None,
+        *,
+        count: int = 5,
+        blind: bool = False,
+    ) -> list[Reply | AppError]:
+        """Answer questions about one photo that was looked at.
+
+        Args:
+            features: of `look`.
+            questions: any number of them.
+            things: finds the things on the photo; called if there is something to
+                count. None leaves that to the model.
+            count, blind: see `ask`.
+
+        Raises:
+            ValueError: if `count` is less than 1.
+        """
+        if count < 1:
+            raise ValueError(f"`count` must be at least 1. Received: count={count}")
+        checked = [self._try_check(asked) for asked in questions]
+        good = [found.words for found in checked if not isinstance(found, AppError)]
+        if not good:
+            return [found for found in checked if isinstance(found, AppError)]
+        if things is not None:
+            things = cache(things)  # once for all questions
+        length = self.config.vocabulary.max_words
+        read = [
+            [known_form(word, self.vocabulary) for word in words[:length]]
+            for words in good
+        ]
+        tokens = np.stack([self.vocabulary.encode(words, length) for words in read])
+        about = self.concepts
+        mentioned = np.stack([about.find(words) for words in good]) if about else None
+        seen = self.runtime.answer(features, tokens, mentioned)
+        guessed = self.runtime.guess(tokens) if blind else None
+        replies: list[Reply | AppError] = []
+        row = 0
+        for asked, found in zip(questions, checked, strict=True):
+            if isinstance(found, AppError):
+                replies.append(found)
+                continue
+            replies.append(
+                self._reply(asked, found, features, things, seen, guessed, row, count)
+            )
+            row += 1
+        return replies
+
+    def check(self, asked: Asked) -> Checked:
+        """Make sure that a question can be asked, and split it into words.
+
+        Raises:
+            AppError: if it cannot; the message says why.
+        """
+        words = check_question(asked.question)
+        objective = self.config.objective
+        if objective == "boxes" and not asked.boxes:
+            raise AppError(
+                "This model chooses among boxes of a photo, and none were given. Ask "
+                "it through a data set with boxes, or use a model that names answers."
+            )
+        if objective != "boxes" and asked.boxes:
+            raise AppError(
+                "This model answers in words; boxes need one that was trained to point "
+                '(objective = "boxes").'
+            )
+        if objective == "choices" and not asked.choices:
+            raise AppError(
+                "This model chooses among answers that come with the question: give "
+                "some with --choices."
+            )
+        choices = None
+        if asked.choices:
+            choices = check_choices(asked.choices, self.vocabulary, self.space)
+        for place, box in enumerate(asked.boxes):
+            left, top, right, bottom = np.clip(box, 0, 1)
+            if left >= right or top >= bottom:
+                raise AppError(
+                    f"Box {place} is {box}, which is no part of the photo. A box is "
+                    "left, top, right, bottom, each 0 to 1 of its width or height."
+                )
+        return Checked(words, choices)
+
+    def _try_check(self, asked: Asked) -> Checked | AppError:
+        try:
+            return self.check(asked)
+        except AppError as error:
+            return error
+
+    def _reply(
+        self,
+        asked: Asked,
+        checked: Checked,
+        features: np.ndarray,
+        things: Callable[[], Things] | None,
+        seen: Scores,
+        guessed: Scores | None,
+        row: int,
+        count: int,
+    ) -> Reply:
+        choices = checked.choices
+        if asked.boxes:
+            places = tuple(map(str, range(len(asked.boxes))))
+            choices = Choices(places, places)
+        vectors = self._vectors(asked, choices, features)
+        rules = self.config.answering
+
+        def rank(net: Scores, own: np.ndarray | None, temperature: float) -> Any:
+            return self._rank(choices, own, net, row, temperature, count)
+
+        answers = rank(seen, vectors[0], rules.temperature)
+        counted: tuple[Thing, ...] = ()
+        if things and not choices and (kinds := kinds_to_count(checked.words)):
+            answers, counted = self._count(things().of(kinds), seen, row, count)
+        guesses = rank(guessed, vectors[1], rules.blind_temperature) if guessed else ()
+        best = answers[0]
+        unsure = _may_be_none(choices) and best.confidence < rules.unsure
+        notes = warnings(
+            checked.words,
+            self.vocabulary,
+            rules.openings,
+            self.config.vocabulary.max_words,
+        )
+        return Reply(
+            NOT_SURE if unsure else best.text,
+            best.confidence,
+            answers,
+            guesses,
+            seen.alpha[row],
+            (*notes, *(choices.notes if choices else ())),
+            counted,
+        )
+
+    def _count(
+        self, things: Sequence[Thing], seen: Scores, row: int, count: int
+    ) -> tuple[tuple[Answer, ...], tuple[Thing, ...]]:
+        """Answer how many of these things there are; give those that were counted."""
+        temperature = self.config.answering.temperature
+        every = self._rank(None, None, seen, row, temperature, seen.scores.shape[1])
+        said = {int(a.text): a.confidence for a in every if a.text in _NUMBERS}
+        probs = count_things([thing.score for thing in things], said)
+        order = np.argsort(-probs, kind="stable")[:count]
+        answers = tuple(Answer(str(n), float(probs[n])) for n in order)
+        return answers, tuple(things[: order[0]])
+
+    def _finding(self, source: ImageSource) -> Callable[[], Things] | None:
+        return partial(self.find, source) if self.find else None
+
+    def _vectors(
+        self, asked: Asked, choices: Choices | None, features: np.ndarray
+    ) -> Any:
+        """What the model makes of boxes, or of choices that are none of its answers."""
+        if asked.boxes:
+            boxes = np.array(asked.boxes, np.float32).clip(0, 1)
+            return self.runtime.encode_boxes(features, boxes)
+        if choices and choices.ids is None:
+            return self.runtime.encode(encode_answers(choices.read, self.vocabulary))
+        return None, None
+
+    def _rank(
+        self,
+        choices: Choices | None,
+        vectors: np.ndarray | None,
+        found: Scores,
+        row: int,
+        temperature: float,
+        count: int,
+    ) -> tuple[Answer, ...]:
+        known = self.space.answers if self.space else ()
+        scores = found.scores[row] if vectors is None else vectors @ found.joint[row]
+        if not np.isfinite(scores).all():
+            raise AppError(
+                "The model gives no answer, as its numbers are not finite. Get its "
+                "bundle again, or train it again."
+            )
+        texts, ids = (choices.texts, choices.ids) if choices else (known, None)
+        if _may_be_none(choices):
+            confidence = to_confidence(scores, temperature, self.config.soft)
+            confidence = confidence if ids is None else confidence[list(ids)]
+        else:
+            scores = scores if ids is None else scores[list(ids)]
+            confidence = to_confidence(scores, temperature)
+        order = np.argsort(-confidence, kind="stable")[:count]
+        return tuple(Answer(texts[i], float(confidence[i])) for i in order)
+
+
+def _may_be_none(choices: Choices | None) -> bool:
+    """Whether answers are judged among all: without choices, or if one is left."""
+    return not choices or (choices.ids is not None and len(choices.texts) == 1)

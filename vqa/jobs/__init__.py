@@ -1,0 +1,1 @@
+"""What commands do with a trained VQA model, from start to end."""

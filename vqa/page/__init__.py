@@ -1,0 +1,1 @@
+"""The page's tab about questions, and its endpoint."""

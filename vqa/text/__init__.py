@@ -1,0 +1,1 @@
+"""Answers and questions as words, ids and concepts."""

@@ -1,0 +1,1 @@
+"""A training: from a recipe and questions to a bundle."""
