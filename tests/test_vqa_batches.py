@@ -81,7 +81,7 @@ def take(records, chosen=None, mirrored=STRAIGHT, sizes=None, **changes):
 
 
 def ids(text):
-    return [VOCABULARY.ids.get(word, UNK) for word in text.split()]
+    return VOCABULARY.to_ids(text.split())
 
 
 def test_questions_become_padded_ids():

@@ -89,7 +89,7 @@ def read_query(text: str, vocabulary: Vocabulary, concepts: Sequence[str]) -> Qu
     if not words:
         raise AppError(f"There is no word in {text[:80]!r}. Say what to look for.")
     wanted = [word for word in words if word not in COMMON] or words
-    tokens = [vocabulary.ids.get(word, UNK) for word in vocabulary.split(text)[:TOKENS]]
+    tokens = vocabulary.to_ids(vocabulary.split(text)[:TOKENS])
     if not any(token > UNK for token in tokens):
         tokens = []
     mentions, places = Mentions(concepts), {word: i for i, word in enumerate(concepts)}

@@ -15,7 +15,7 @@ from captioner.describing.hedging import Hedging
 from captioner.search.config import DecodingConfig
 from captioner.search.rules import Rules
 from shared.concepts.table import ConceptProbs
-from shared.text.vocabulary import UNK, Vocabulary
+from shared.text.vocabulary import Vocabulary
 
 
 class Judge:
@@ -89,7 +89,7 @@ class Judge:
         """Compare what a caption claims with what its photo shows."""
         if self.grounding is None:
             return caption
-        tokens = [self.vocabulary.ids.get(word, UNK) for word in caption.words]
+        tokens = self.vocabulary.to_ids(caption.words)
         compared = self.grounding.weigh(tokens, seen.there, seen.said)
         evidence = Evidence(caption.mean_log_prob, *compared)
         weights = self.config.confidence

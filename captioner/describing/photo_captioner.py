@@ -324,7 +324,7 @@ class PhotoCaptioner:
             each the likeliest after the words before that place, best first.
         """
         _, rules = self.request()
-        tokens = [self.vocabulary.ids.get(word, UNK) for word in words]
+        tokens = self.vocabulary.to_ids(words)
         probs = np.exp(self.runtime.read(looked.found, tokens, rules)[0])
         probs[:, [PAD, UNK, BOS]] = -1.0
         best = np.argsort(-probs, axis=1, kind="stable")
@@ -346,7 +346,7 @@ class PhotoCaptioner:
         Returns:
             of the mark of the beginning, which was given, and of each word.
         """
-        tokens = [BOS, *(self.vocabulary.ids.get(word, UNK) for word in words)]
+        tokens = [BOS, *self.vocabulary.to_ids(words)]
         steps = list(self.runtime.watch(looked.found, tokens))
         said = [s.log_probs[i] for s, i in zip(steps, tokens[1:], strict=False)]
         decoder = self.config.decoder

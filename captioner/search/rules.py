@@ -122,7 +122,7 @@ def make_rules(decoding: DecodingConfig, vocabulary: Vocabulary) -> Rules:
         banned_ids=(UNK, *ids(banned)),
         ending_ids=ids(endings),
         no_repeat=decoding.no_repeat,
-        prefix_ids=tuple(vocabulary.ids.get(word, UNK) for word in prefix),
+        prefix_ids=tuple(vocabulary.to_ids(prefix)),
         must_ids=tuple(ids(words) for words in must),
         color_ids=ids({*COLORS} - wanted) if decoding.colors else (),
         colors=decoding.colors,

@@ -14,7 +14,7 @@ from rnn.net.reader import Piece
 from rnn.net.watching import to_piece, watching
 from shared.data.captioned import Record, read_dataset
 from shared.errors import AppError
-from shared.text.vocabulary import BOS, UNK, Vocabulary
+from shared.text.vocabulary import BOS, Vocabulary
 from shared.vision.images import Resize, read_image
 
 MOST_PHOTOS = 500  # looking at more takes longer than they tell
@@ -98,7 +98,7 @@ def _read(
         some = sentences[begin : begin + BATCH]
         tokens = np.zeros((len(some), 1, length), np.int32)
         for row, (_, *words) in zip(tokens[:, 0], some, strict=True):
-            row[: len(words) + 1] = [BOS, *(vocabulary.ids.get(w, UNK) for w in words)]
+            row[: len(words) + 1] = [BOS, *vocabulary.to_ids(words)]
         inputs = {
             name: np.stack([photo[name] for photo in seen[begin : begin + BATCH]])
             for name in seen[begin]

@@ -9,7 +9,7 @@ from rnn.cells.inspecting import Subject, of_sentences
 from rnn.cells.word_probes import OF_QUESTIONS, first_sentences
 from rnn.net.reader import Piece
 from rnn.net.watching import to_piece, watching
-from shared.text.vocabulary import UNK, Vocabulary, split_words
+from shared.text.vocabulary import Vocabulary, split_words
 from shared.utf8 import read_text
 from vqa.answering.predict import load_bundle
 from vqa.data import read_dataset
@@ -60,7 +60,7 @@ def _read(
         some = sentences[begin : begin + BATCH]
         tokens = np.zeros((1, len(some), length), np.int32)
         for row, words in zip(tokens[0], some, strict=True):
-            row[: len(words)] = [vocabulary.ids.get(word, UNK) for word in words]
+            row[: len(words)] = vocabulary.to_ids(words)
         with watching(reader.cells) as steps:
             reader(tokens)
         for row, words in enumerate(some):

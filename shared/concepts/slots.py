@@ -62,7 +62,7 @@ class ConceptSlots(keras.layers.Layer):
         split = [vocabulary.split(concept) for concept in concepts]
         self.tokens = np.full((len(split), max(map(len, split))), PAD, np.int32)
         for row, words in zip(self.tokens, split, strict=True):
-            row[: len(words)] = [vocabulary.ids.get(word, UNK) for word in words]
+            row[: len(words)] = vocabulary.to_ids(words)
         self.bonus = np.zeros(len(split), np.float32)
         self.bonus[[concept in config.always for concept in concepts]] = FIRST
         self.bonus[(self.tokens == UNK).any(axis=1)] = NEVER

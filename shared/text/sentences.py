@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from shared.text.vocabulary import EOS, PAD, UNK, Vocabulary
+from shared.text.vocabulary import EOS, PAD, Vocabulary
 
 
 class Sentences:
@@ -42,7 +42,7 @@ class Sentences:
 
     def encode(self, vocabulary: Vocabulary, max_length: int) -> np.ndarray:
         """Turn each into ids, see `Vocabulary.encode`: int32 (N, max_length)."""
-        ids = np.array([vocabulary.ids.get(w, UNK) for w in self.words], np.int32)
+        ids = np.array(vocabulary.to_ids(self.words), np.int32)
         starts = np.cumsum(self.lengths) - self.lengths
         places = np.arange(len(self.running)) - np.repeat(starts, self.lengths)
         rows = np.full((len(self), max_length), PAD, np.int32)

@@ -341,6 +341,10 @@ class Vocabulary(Listed):
         ]
         return cls([*first, *sorted(frequent, key=lambda word: (-counts[word], word))])
 
+    def to_ids(self, words: Iterable[str]) -> list[int]:
+        """Give the ids of words, unk of those that are not known."""
+        return [self.ids.get(word, UNK) for word in words]
+
     def encode(self, words: Sequence[str], max_length: int) -> np.ndarray:
         """Turn words into ids, closed by eos and padded.
 
@@ -350,7 +354,7 @@ class Vocabulary(Listed):
         Returns:
             int32 (max_length,).
         """
-        ids = [self.ids.get(word, UNK) for word in words] + [EOS]
+        ids = [*self.to_ids(words), EOS]
         row = np.full(max_length, PAD, np.int32)
         row[: len(ids)] = ids[:max_length]
         return row

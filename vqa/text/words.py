@@ -52,10 +52,7 @@ def encode_answers(answers: Sequence[str], vocabulary: Vocabulary) -> np.ndarray
 
     L is 2 or more: of one word each, LiteRT's converter makes a table of A x A vectors.
     """
-    rows = [
-        [vocabulary.ids.get(word, UNK) for word in answer_words(answer)] or [UNK]
-        for answer in answers
-    ]
+    rows = [vocabulary.to_ids(answer_words(answer)) or [UNK] for answer in answers]
     longest = max(map(len, rows), default=2)
     length = min(MAX_ANSWER_WORDS, max(2, longest))
     encoded = np.full((len(rows), length), PAD, np.int32)
