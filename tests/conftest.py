@@ -3,6 +3,7 @@
 import gc
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -46,6 +47,16 @@ hypothesis.settings.register_profile(
     "repeatable", derandomize=True, deadline=None, max_examples=100 if MORE else 40
 )
 hypothesis.settings.load_profile("repeatable")
+
+CHROMIUM = next(
+    filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))),
+    None,
+)
+IN_CHROMIUM = [
+    pytest.mark.slow,
+    pytest.mark.flaky(reruns=1),  # a browser is slow at times; named in the summary
+    pytest.mark.skipif(CHROMIUM is None, reason="apt-get install chromium"),
+]
 
 VOCABULARY = Vocabulary([*SPECIAL_WORDS, "a", "dog", "'s", "hat", "on", "grass"])
 VQA_SPACE = AnswerSpace(["yes", "no", "red", "blue hat", "2"])
@@ -599,3 +610,17 @@ def write_files(folder, files):
             text = content if isinstance(content, str) else json.dumps(content)
             path.write_bytes(text.encode())
     return folder
+
+
+@pytest.fixture(scope="module")
+def browser():
+    """Chromium, with a camera."""
+    from playwright.sync_api import sync_playwright
+
+    devices = ("--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream")
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(
+            executable_path=CHROMIUM, args=["--disable-gpu", *devices]
+        )
+        yield chromium
+        chromium.close()

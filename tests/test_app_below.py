@@ -17,18 +17,8 @@ import pytest
 from conftest import serve_page
 
 pytest.importorskip("playwright", reason="pip install 'playwright>=1.60,<2'")
-
 from playwright.sync_api import expect
-from test_app_browser import (  # noqa: F401  # a fixture among them
-    CHROMIUM,
-    COFFEE,
-    DESKTOP,
-    MAN,
-    browser,
-    choose,
-    describe,
-    sentence,
-)
+from test_app_browser import COFFEE, DESKTOP, MAN, choose, describe, sentence
 
 from shared.errors import AppError
 from shared.web.below import Below, Mounted, read_root_path
@@ -309,7 +299,7 @@ def test_agents_find_the_tools(address, slash):
 
 
 @pytest.mark.slow
-def test_nothing_is_asked_for_elsewhere(address, browser):  # noqa: F811
+def test_nothing_is_asked_for_elsewhere(address, browser):
     """All that a visitor does, in Chromium: the other server answers below the path."""
     where, guarded = address
     with browser.new_context(viewport=DESKTOP) as context:

@@ -15,33 +15,18 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
-from conftest import MORE
+from conftest import IN_CHROMIUM, MORE
 from PIL import Image
 
 pytest.importorskip("playwright", reason="pip install 'playwright>=1.60,<2'")
 pytest.importorskip("gradio", reason="pip install gradio")
 pytest.importorskip("axe_playwright_python", reason="pip install '.[test]'")
 
-from playwright.sync_api import (
-    Browser,
-    BrowserContext,
-    Locator,
-    Page,
-    expect,
-    sync_playwright,
-)
+from playwright.sync_api import Browser, BrowserContext, Locator, Page, expect
 
-CHROMIUM = next(
-    filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))),
-    None,
-)
 SHOTS = os.environ.get("SIGHTREAD_SHOTS")  # folder for pictures of every state
 
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.flaky(reruns=1),  # a browser is slow at times; named in the summary
-    pytest.mark.skipif(CHROMIUM is None, reason="apt-get install chromium"),
-]
+pytestmark = IN_CHROMIUM
 
 ROOT = Path(__file__).parents[1]
 MAN, CAT, COFFEE = (
@@ -50,7 +35,6 @@ MAN, CAT, COFFEE = (
 DESKTOP, PHONE = {"width": 1280, "height": 900}, {"width": 390, "height": 844}
 TABS = ("Describe", "Ask", "Search", "Folder", "Look inside", "About")
 RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa"]
-CAMERA = ("--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream")
 HARMLESS = "Method not implemented."  # Gradio's, a warning
 
 
@@ -77,16 +61,6 @@ def address(archived: Path) -> Iterator[str]:
             yield found[0].rstrip("/")
         finally:
             app.terminate()
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(
-            executable_path=CHROMIUM, args=["--disable-gpu", *CAMERA]
-        )
-        yield chromium
-        chromium.close()
 
 
 class Watch(NamedTuple):

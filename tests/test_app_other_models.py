@@ -7,15 +7,13 @@ import shutil
 from pathlib import Path
 
 import pytest
-from conftest import serve_page
+from conftest import IN_CHROMIUM, serve_page
 
 pytest.importorskip("playwright", reason="pip install 'playwright>=1.60,<2'")
 
 from playwright.sync_api import expect
 from test_app_browser import (  # noqa: F401  # fixtures among them
-    CHROMIUM,
     MAN,
-    browser,
     choose,
     context,
     describe,
@@ -27,9 +25,7 @@ from test_app_browser import (  # noqa: F401  # fixtures among them
 from captioner.describing.predict import SHIPPED, load_captioner
 
 pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.flaky(reruns=1),  # a browser is slow at times; named in the summary
-    pytest.mark.skipif(CHROMIUM is None, reason="apt-get install chromium"),
+    *IN_CHROMIUM,
     pytest.mark.skipif(not SHIPPED.exists(), reason="no model is shipped"),
 ]
 

@@ -1,41 +1,27 @@
 """The page of `rnn inspect` as people use it, in Chromium."""
 
 import re
-import shutil
 from importlib.resources import files
 
 import pytest
+from conftest import IN_CHROMIUM
 
 pytest.importorskip("playwright", reason="pip install 'playwright>=1.60,<2'")
 pytest.importorskip("axe_playwright_python", reason="pip install '.[test]'")
 
-from playwright.sync_api import expect, sync_playwright
+from playwright.sync_api import expect
 from test_rnn_inspect import subject
 
 from rnn.cells.inspecting import look_inside
 from rnn.cells.page import make_page
 
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "google-chrome"))), None)
 LOOKS = {
     "light": {"viewport": {"width": 1280, "height": 900}},
     "dark": {"viewport": {"width": 1280, "height": 900}, "color_scheme": "dark"},
     "phone": {"viewport": {"width": 390, "height": 844}, "has_touch": True},
 }
 
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.flaky(reruns=1),  # a browser is slow at times; named in the summary
-    pytest.mark.skipif(CHROMIUM is None, reason="apt-get install chromium"),
-]
-
-
-@pytest.fixture(scope="module")
-def browser():
-    with sync_playwright() as playwright:
-        args = ["--disable-gpu", "--no-sandbox"]
-        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=args)
-        yield chromium
-        chromium.close()
+pytestmark = IN_CHROMIUM
 
 
 @pytest.fixture(params=LOOKS)
