@@ -188,6 +188,10 @@ def test_an_interrupted_comparison_goes_on(stop, fakes, recipe, tmp_path, monkey
     with pytest.raises(KeyboardInterrupt):
         compare(recipe, tmp_path / "out", announce=said.append)
     assert said[-1].startswith("Interrupted. The same command goes on")
+    table = tmp_path / "out" / "table.md"
+    rows = table.read_text().splitlines()[2:4] if table.exists() else []
+    told = [row.count(", 7 units") for row in rows]  # of cells that are done
+    assert told == {0: [], 3: [], 9: [1, 1], 15: [2, 1]}[stop]
     fakes.stop = None
     said.clear()
     compare(recipe, tmp_path / "out", announce=said.append)

@@ -1,12 +1,13 @@
 """A fair comparison of cells: one budget, the same tries, several seeds.
 
 A comparison is a folder: `results.jsonl`, a training a line, from which it goes on; and
-`table.md`, `numbers.json` and `boxes.png`, written after each task.
+`table.md`, `numbers.json` and `boxes.png`, written after each cell.
 """
 
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
+from itertools import product
 from pathlib import Path
 from statistics import fmean
 from typing import Any, NamedTuple
@@ -129,24 +130,29 @@ class Comparison:
         if len(self.done) < self.count:
             self._say_before()
         try:
-            for task in self.tasks:
-                for trial in self.trials(task):
+            if self.done:
+                self._report()
+            for task, cell in product(self.tasks, self.recipe.cells):
+                known = len(self.done)
+                for trial in self.trials(task, cell):
                     if trial.key not in self.done:
                         self._train(task, trial)
-                write_reports(
-                    self._journal.path.parent, self.recipe, self.tasks, self.results()
-                )
+                if len(self.done) > known:
+                    self._report()
         finally:
             self._journal.close()
 
-    def trials(self, task: Task) -> Iterator[Trial]:
-        """Give the trainings of a task; the later ones depend on how the first went."""
-        for cell in self.recipe.cells:
-            tries = [Trial(task.name, cell, rate, 1) for rate in self.rates]
-            yield from tries
-            best = self.best(task, tries)
-            for seed in range(2, self.recipe.seeds + 1):
-                yield best._replace(seed=seed)
+    def _report(self) -> None:
+        folder = self._journal.path.parent
+        write_reports(folder, self.recipe, self.tasks, self.results())
+
+    def trials(self, task: Task, cell: str) -> Iterator[Trial]:
+        """Give a cell's trainings; the later ones depend on how the first went."""
+        tries = [Trial(task.name, cell, rate, 1) for rate in self.rates]
+        yield from tries
+        best = self.best(task, tries)
+        for seed in range(2, self.recipe.seeds + 1):
+            yield best._replace(seed=seed)
 
     def best(self, task: Task, tries: Sequence[Trial]) -> Trial:
         """Give the best of some trainings that are done."""
