@@ -7,10 +7,8 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from captioner.commands import alt as cli_alt
-from captioner.commands import archive as cli_archive
-from captioner.commands import find as cli_find
-from captioner.commands import training as cli_training
+from captioner.commands import archive, find, training
+from captioner.commands.alt import alt
 from captioner.commands.demo import demo
 from captioner.commands.options import (
     BatchSize,
@@ -221,9 +219,9 @@ def caption(
     if in_parts and output:
         from captioner.jobs.parts import caption_in_parts
 
-        find = partial(find_places_of, recursive=recursive, null=null)
+        places = partial(find_places_of, recursive=recursive, null=null)
         job = caption_in_parts(
-            paths, find, work, output, parts or "jsonl", address, column, **rules
+            paths, places, work, output, parts or "jsonl", address, column, **rules
         )
     else:
         photos = find_photos_of(paths, recursive, null)
@@ -326,11 +324,11 @@ def _search_changes(given: dict[str, Any]) -> dict[str, Any]:
 
 
 for _command in (
-    cli_alt.alt,
+    alt,
     demo,
-    *cli_archive.COMMANDS,
-    *cli_find.COMMANDS,
-    *cli_training.COMMANDS,
+    *archive.COMMANDS,
+    *find.COMMANDS,
+    *training.COMMANDS,
 ):
     app.command()(_command)
 

@@ -21,7 +21,7 @@ from conftest import ROOT, answer, serve_page
 
 from captioner import cli
 from captioner.commands import demo
-from captioner.page import assembly as demo_page
+from captioner.page import assembly
 from captioner.page.assembly import Settings
 from shared.errors import AppError
 from shared.web.serving import address, is_open, listen
@@ -164,7 +164,7 @@ def test_a_page_for_the_network_is_warned_of(monkeypatch, capsys, host, users, w
     def fail(settings):
         raise AppError("far enough")
 
-    monkeypatch.setattr(demo_page, "load_warm", fail)
+    monkeypatch.setattr(assembly, "load_warm", fail)
     with pytest.raises(AppError, match="far enough"):
         demo.serve(Settings(host=host, port=0, users=users))
     assert capsys.readouterr().err.strip() == warning

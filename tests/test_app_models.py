@@ -14,7 +14,7 @@ from packaging.requirements import Requirement
 
 from captioner.commands import demo
 from captioner.describing.predict import SHIPPED
-from captioner.page import assembly as demo_page
+from captioner.page import assembly
 from captioner.page.assembly import Settings, load_models, load_warm, warm
 from shared.bundles.litert import Spec
 from shared.errors import AppError
@@ -234,4 +234,4 @@ def test_tools_that_are_not_there_in_the_end_are_no_success(monkeypatch):
     with gr.Blocks() as page:
         gr.Markdown("x")
     with pytest.raises(AppError, match="no attribute 'Server'"):
-        demo_page.build_server(page, Settings(mcp=True), Turns(1))
+        assembly.build_server(page, Settings(mcp=True), Turns(1))

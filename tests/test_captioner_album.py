@@ -13,7 +13,7 @@ from PIL import Image
 
 from captioner.archive import album, finding, keeping
 from captioner.archive.album import GONE, UNKNOWN, Album, find_captioner
-from captioner.page import assembly as demo_page
+from captioner.page import assembly
 from captioner.page.assembly import Settings
 from captioner.page.search_tab import SearchTab
 from shared.errors import AppError
@@ -245,7 +245,7 @@ def test_an_unfit_archive_is_refused_before_models_load(kept, tmp_path, monkeypa
         "a.db": "Name that model with --captioner",
     }.items():
         settings = Settings(archive=tmp_path / name)
-        assert message in refused(demo_page.load_models, settings)
+        assert message in refused(assembly.load_models, settings)
 
 
 def test_the_model_that_captioned_is_found_among_several(kept, archive, monkeypatch):
