@@ -19,6 +19,7 @@ from PIL import Image
 from s3 import environment, free_port, serving
 
 from captioner.cli import main
+from shared.errors import AppError
 from shared.files.resuming import list_digest
 from shared.scale.attempts import Lost
 from shared.scale.cluster import _mute
@@ -28,6 +29,7 @@ from shared.scale.run import ParallelJob
 from shared.scale.shares import Listed
 from shared.scale.stores import Address
 from vqa.cli import main as vqa
+from vqa.jobs.parts import find_questions
 
 pytest.importorskip("ray", reason="ray is not installed: pip install 'sightread[ray]'")
 pytestmark = pytest.mark.slow
@@ -157,9 +159,9 @@ def pack(name, members):
             tar.addfile(info, io.BytesIO(data))
 
 
-def upload(*files):
+def upload(*files, folder="s3://box/in"):
     for file in map(Path, files):
-        Address(f"s3://box/in/{file}").write_bytes(file.read_bytes())
+        Address(f"{folder}/{file}").write_bytes(file.read_bytes())
 
 
 def test_photos_in_a_store_become_the_same_though_it_fails_now_and_then(
@@ -233,10 +235,14 @@ def test_questions_about_photos_in_a_store(cluster, store):
     inside = [row | {"image": f"s3://box/in/{row['image']}"} for row in asked[:6]]
     inside += [row | {"image": "s3://box/in/none.jpg"} for row in asked[6:]]
     Path("asked.jsonl").write_text("\n".join(map(json.dumps, inside)))
-    engine = ["--engine", "ray", "--address", cluster.address, "-o", "s3://box/answers"]
-    assert vqa(["ask", "--batch", "asked.jsonl", *engine]) == 1
-    text = b"".join(p.read_bytes() for p in Address("s3://box/answers").glob("part-*"))
-    found = [json.loads(line) for line in text.splitlines()]
+
+    def ask_there(file, output):
+        engine = ["--engine", "ray", "--address", cluster.address, "-o", output]
+        assert vqa(["ask", "--batch", file, *engine]) == 1
+        text = b"".join(p.read_bytes() for p in Address(output).glob("part-*"))
+        return [json.loads(line) for line in text.splitlines()]
+
+    found = ask_there("asked.jsonl", "s3://box/answers")
     local = Path("local.json.jsonl").read_text().replace("photos/3", "none")
     local = [json.loads(line) for line in local.splitlines()]
     assert [row["image"].removeprefix("s3://box/in/") for row in found] == [
@@ -245,6 +251,30 @@ def test_questions_about_photos_in_a_store(cluster, store):
     assert [row | {"image": ""} for row in found] == [
         row | {"image": ""} for row in local
     ]
+    upload("local.jsonl", *Path("photos").iterdir(), folder="s3://box/asked")
+    assert ask_there("s3://box/asked/local.jsonl", "s3://box/more") == [
+        json.loads(line) for line in Path("local.json.jsonl").read_text().splitlines()
+    ]
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "match"),
+    [
+        (
+            "none.jsonl",
+            None,
+            r"s3://box/in/none.jsonl cannot be read: there is no such",
+        ),
+        ("cut.jsonl", '{"image": "a.jpg"', r"^s3://box/in/cut.jsonl, line 1 .*JSON"),
+        ("empty.jsonl", "", r"^s3://box/in/empty.jsonl is empty"),
+    ],
+)
+def test_questions_in_a_store_that_cannot_be_read(name, text, match, store):
+    file = Address(f"s3://box/in/{name}")
+    if text is not None:
+        file.write_bytes(text.encode())
+    with pytest.raises(AppError, match=match):
+        find_questions(Path(str(file)))
 
 
 @pytest.mark.parametrize(

@@ -136,14 +136,15 @@ def ask(
     from vqa.files.inputs import read_questions
     from vqa.files.outputs import open_output
 
-    questions = read_questions(batch)
     rules = {"resume": resume, "overwrite": overwrite}
     job: Runnable
     if engine == "ray" and output:
-        from vqa.jobs.parts import ask_in_parts
+        from vqa.jobs.parts import ask_in_parts, find_questions
 
+        questions = find_questions(batch)
         job = ask_in_parts(questions, work, output, parts or "jsonl", address, **rules)
     else:
+        questions = read_questions(batch)
         file = (
             open_output(output, questions, work.settings, server or "vqa", **rules)
             if output
