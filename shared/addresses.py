@@ -31,6 +31,14 @@ def no_address(what: str) -> str:
     )
 
 
+def no_store(command: str) -> str:
+    """Say why an address in a store is refused, after its name; a command reads it."""
+    return (
+        f"what is in a store is read by `{command}` with --engine ray. Or download it, "
+        "and give the file or folder."
+    )
+
+
 def refuse_address(source: str | Path, what: str) -> None:
     """Refuse an address where there is no file or folder of that name.
 

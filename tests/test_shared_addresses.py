@@ -72,6 +72,20 @@ def test_so_do_questions_and_models(capsys, read, what):
 
 
 @pytest.mark.parametrize(
+    ("main", "words", "command"),
+    [
+        (captioner.main, ["caption", "s3://box/a.csv"], "captioner caption"),
+        (vqa.main, ["ask", "--batch", "s3://box/a.csv"], "vqa ask"),
+    ],
+)
+def test_what_is_in_a_store_is_for_the_engine(capsys, main, words, command):
+    assert main(words) == 1
+    assert capsys.readouterr().err.startswith(
+        f"error: s3://box/a.csv: what is in a store is read by `{command}` with -"
+    )
+
+
+@pytest.mark.parametrize(
     "words",
     ["train --config rnn-tiny --out run --text {}", "errors included --text {}"],
 )

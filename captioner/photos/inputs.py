@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, cast
 
-from shared.addresses import is_stored, refuse_address
+from shared.addresses import is_stored, no_store, refuse_address
 from shared.data.walking import is_photo_name, refuse, walk
 from shared.errors import AppError
 from shared.vision.images import IMAGE_SUFFIXES
@@ -136,10 +136,7 @@ def _stored(word: str, look: Look | None) -> "Sequence[Place]":
     if not is_stored(word) or os.path.lexists(word):
         return ()
     if look is None:
-        raise AppError(
-            f"{word}: what is in a store is read by `captioner caption` with --engine "
-            "ray. Or download it, and give the file or folder."
-        )
+        raise AppError(f"{word}: {no_store('captioner caption')}")
     return look(word)
 
 

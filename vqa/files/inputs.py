@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence, Set
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from shared.addresses import is_stored, no_store
 from shared.data.reading import get_texts, get_value
 from shared.errors import AppError
 from vqa.layouts.own import csv_items, json_items, jsonl_items
@@ -45,6 +46,9 @@ def read_questions(file: Path) -> list[Question]:
         AppError: if the file cannot be read, a place in it is not as it should be, or
             there are no questions.
     """
+    if is_stored(file.as_posix()) and not os.path.lexists(file):
+        address = file.as_posix().replace(":/", "://", 1)  # a path has one slash alone
+        raise AppError(f"{address}: {no_store('vqa ask')}")
     ending = file.suffix.lower()
     reader = (_COLUMNS | _OBJECTS).get(ending)
     if reader is None:
