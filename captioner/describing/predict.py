@@ -20,13 +20,14 @@ from shared.concepts.table import TABLE, own_words_of, read_table, words_of
 from shared.config import revise_config
 from shared.console.quiet import importing_keras
 from shared.errors import AppError
+from shared.included import included_model
 from shared.processors import usable_processors
 from shared.text.vocabulary import Vocabulary
 
 if TYPE_CHECKING:
     from captioner.net.model import Captioner
 
-SHIPPED = Path(__file__).parents[1] / "bundle"
+SHIPPED = included_model("captioner")
 FUSED = True  # searches of Keras, see `captioner.net.runtime_keras.KerasRuntime`
 # Bundles of version 0.1 do not hold `unsure`. SHA-256 of the weights -> what it is: of
 # those that come with the package, a fifth of Flickr8k's dev photos are below it; their

@@ -15,6 +15,7 @@ from shared.bundles.runtimes import RuntimeName, choose_runtime
 from shared.concepts.graph import CONCEPTS
 from shared.concepts.table import TABLE, read_table, words_of
 from shared.console.quiet import importing_keras
+from shared.included import included_model
 from shared.processors import usable_processors
 from shared.text.vocabulary import Vocabulary
 from shared.vision.detector import find_things
@@ -29,7 +30,7 @@ from vqa.text.words import ANSWERS
 if TYPE_CHECKING:
     from vqa.net.model import Vqa
 
-SHIPPED = Path(__file__).parents[1] / "bundle"
+SHIPPED = included_model("vqa")
 
 
 def load_vqa(
