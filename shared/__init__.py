@@ -1,1 +1,1 @@
-"""What both packages use: images, words, tensors, data sets, files, and the page."""
+"""What several commands use: images, words, tensors, data sets, files, and the page."""

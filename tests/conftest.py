@@ -493,8 +493,8 @@ def write_language_model(folder, text=QUOTED, units="character", graph=False, **
     """
     import keras
 
-    from rnn.net.export import write_graph
     from rnn.net.model import LanguageModel
+    from rnn.training.export import write_graph
     from shared.bundles.folder import add_part, write_bundle
 
     keras.utils.set_random_seed(1)

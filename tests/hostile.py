@@ -431,8 +431,8 @@ def use(folder, task, runtime, common):
 
 def read_and_write(folder, runtime):
     """Do what `rnn sample` does, with LiteRT, or `rnn inspect`, with Keras."""
+    from rnn.cells.html_page import make_page
     from rnn.cells.inspecting import look_inside
-    from rnn.cells.page import make_page
     from rnn.cells.subjects import open_subject
     from rnn.writing.sampling import sample
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from captioner.photos.members import Member
 from captioner.photos.sources import find_shares
-from captioner.photos.stored import Member
 from shared.errors import AppError
 from shared.scale.shares import files_state
 from shared.vision.images import read_image

@@ -9,7 +9,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 PACKAGES = ("shared", "captioner", "vqa", "rnn")
-ROOMS = {
+MODULES = {
     ".".join(path.relative_to(ROOT).with_suffix("").parts): path
     for package in PACKAGES
     for path in sorted((ROOT / package).rglob("*.py"))
@@ -25,10 +25,10 @@ FLOORS = {
     "rnn": "config net writing training cells errors flow comparing page_tab commands "
     "cli __main__ __init__",
 }
-# All other rooms do without: what reads, checks and runs LiteRT starts at once.
+# All others do without: what reads, checks and runs LiteRT starts at once.
 WITH_KERAS = {
-    f"{package}.{room}"
-    for package, rooms in {
+    f"{package}.{name}"
+    for package, names in {
         "shared": "bundles.weights concepts.examples concepts.fitting "
         "concepts.gathering concepts.net concepts.own_words concepts.slots "
         "concepts.teach concepts.cross_fitting concepts.starting nets.attention "
@@ -43,15 +43,15 @@ WITH_KERAS = {
         "vqa": "jobs.export net.answerer net.evidence net.losses net.model "
         "net.reader net.runtime_keras training.few training.finish "
         "training.reports training.task training.train",
-        "rnn": "cells.captions cells.questions comparing.captions "
+        "rnn": "cells.captions cells.questions cells.watching comparing.captions "
         "comparing.comparison comparing.copying comparing.tasks "
-        "flow.gradients flow.trained net.export net.model net.reader "
-        "net.runtime_keras net.watching training.evaluate training.finish "
+        "flow.gradients flow.trained net.model net.reader "
+        "net.runtime_keras training.evaluate training.export training.finish "
         "training.task training.train",
     }.items()
-    for room in rooms.split()
+    for name in names.split()
 }
-# The rooms of the page, which nothing else gets to know.
+# What the page is made of, which nothing else gets to know.
 WITH_GRADIO = {
     "captioner.page.api",
     "captioner.page.controls",
@@ -75,8 +75,8 @@ BOTH = {
 
 
 def imports(name, deep):
-    """Names of the modules that a room imports; deep: also later than at once."""
-    tree = ast.parse(ROOMS[name].read_text("utf-8"))
+    """Names of the modules that one imports; deep: also later than at once."""
+    tree = ast.parse(MODULES[name].read_text("utf-8"))
     found, todo = set(), [tree]
     while todo:
         node = todo.pop()
@@ -94,7 +94,7 @@ def imports(name, deep):
     return found
 
 
-@pytest.mark.parametrize("name", ROOMS)
+@pytest.mark.parametrize("name", MODULES)
 def test_imports_never_point_back(name):
     package = name.split(".")[0]
     tops = {module.split(".")[0] for module in imports(name, deep=True)}
@@ -103,12 +103,12 @@ def test_imports_never_point_back(name):
     )
 
 
-@pytest.mark.parametrize("name", ROOMS)
+@pytest.mark.parametrize("name", MODULES)
 def test_a_floor_imports_only_what_is_below(name):
     package, floor = name.split(".")[:2]
     floors = FLOORS[package].split()
     below = floors[: floors.index(floor) + 1]
-    found = [module.split(".") for module in imports(name, deep=True) & set(ROOMS)]
+    found = [module.split(".") for module in imports(name, deep=True) & set(MODULES)]
     assert not {part for top, part, *_ in found if top == package and part not in below}
 
 
@@ -116,44 +116,45 @@ def assert_without(name, heavy):
     """Not even through others."""
     seen, todo = set(), [name]
     while todo:
-        room = todo.pop()
-        if room in seen:
+        module = todo.pop()
+        if module in seen:
             continue
-        seen.add(room)
-        modules = imports(room, deep=False)
-        found = {module for module in modules if module.split(".")[0] in heavy}
-        assert not found, f"{name} gets {found} through {room}"
-        todo += modules & set(ROOMS)
+        seen.add(module)
+        needed = imports(module, deep=False)
+        found = {other for other in needed if other.split(".")[0] in heavy}
+        assert not found, f"{name} gets {found} through {module}"
+        todo += needed & set(MODULES)
 
 
-@pytest.mark.parametrize("name", sorted(set(ROOMS) - WITH_KERAS))
-def test_plain_rooms_import_no_keras(name):
+@pytest.mark.parametrize("name", sorted(set(MODULES) - WITH_KERAS))
+def test_plain_modules_import_no_keras(name):
     assert_without(name, {"keras", "tensorflow"})
 
 
-@pytest.mark.parametrize("name", sorted(set(ROOMS) - WITH_GRADIO))
-def test_only_the_rooms_of_the_page_import_gradio(name):
+@pytest.mark.parametrize("name", sorted(set(MODULES) - WITH_GRADIO))
+def test_only_the_page_imports_gradio(name):
     assert_without(name, {"gradio", "gradio_client", "uvicorn"})
 
 
-@pytest.mark.parametrize("name", ROOMS)
-def test_what_a_room_refers_to_is_there(name):
-    text = ROOMS[name].read_text("utf-8")
+@pytest.mark.parametrize("name", MODULES)
+def test_what_a_module_refers_to_is_there(name):
+    text = MODULES[name].read_text("utf-8")
     for named in re.findall(r"`((?:shared|captioner|vqa|rnn)(?:\.\w+)+)`", text):
-        room, parts = named, []
-        while room not in ROOMS and f"{room}.__init__" not in ROOMS:
-            room, _, part = room.rpartition(".")
+        module, parts = named, []
+        while module not in MODULES and f"{module}.__init__" not in MODULES:
+            module, _, part = module.rpartition(".")
             parts.append(part)
-        other = ROOMS.get(room, ROOMS.get(f"{room}.__init__")).read_text("utf-8")
+        path = MODULES.get(module) or MODULES[f"{module}.__init__"]
+        other = path.read_text("utf-8")
         for part in parts:
             begins = rf"(?m)^ *(?:class |def |[A-Z_, ]+, )?{part}\b"
             assert re.search(begins, other), f"{name} refers to {named}"
 
 
-def test_the_rooms_named_here_are_there():
-    assert set(ROOMS) >= WITH_KERAS | WITH_GRADIO | set(BOTH)
+def test_the_modules_named_here_are_there():
+    assert set(MODULES) >= WITH_KERAS | WITH_GRADIO | set(BOTH)
 
 
 def test_there_are_no_cycles():
-    graph = {name: imports(name, deep=True) & set(ROOMS) for name in ROOMS}
-    TopologicalSorter(graph).prepare()  # raises CycleError, which names the rooms
+    graph = {name: imports(name, deep=True) & set(MODULES) for name in MODULES}
+    TopologicalSorter(graph).prepare()  # raises CycleError, which names them

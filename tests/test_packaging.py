@@ -59,8 +59,8 @@ def test_nothing_but_four_names_is_installed():
     assert {name.partition(".")[0] for name in SETUP["packages"]} == set(OWN)
     assert "py-modules" not in SETUP
     found = {p.parent for name in OWN for p in (ROOT / name).rglob("*.py")}
-    rooms = {".".join(folder.relative_to(ROOT).parts) for folder in found}
-    assert rooms == set(SETUP["packages"]) - set(SETUP["package-dir"])
+    packages = {".".join(folder.relative_to(ROOT).parts) for folder in found}
+    assert packages == set(SETUP["packages"]) - set(SETUP["package-dir"])
     for name in OWN:
         assert (ROOT / name / "py.typed").exists()
         assert "py.typed" in SETUP["package-data"][name]
@@ -71,9 +71,9 @@ def test_all_data_beside_the_code_is_installed():
         for path in (ROOT / name).rglob("*"):
             if not path.is_file() or path.suffix in (".py", ".pyc"):
                 continue
-            room = next(p for p in path.parents if (p / "__init__.py").exists())
-            patterns = SETUP["package-data"][".".join(room.relative_to(ROOT).parts)]
-            inside = path.relative_to(room).as_posix()
+            package = next(p for p in path.parents if (p / "__init__.py").exists())
+            patterns = SETUP["package-data"][".".join(package.relative_to(ROOT).parts)]
+            inside = path.relative_to(package).as_posix()
             assert any(fnmatchcase(inside, pattern) for pattern in patterns), path
 
 

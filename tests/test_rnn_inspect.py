@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from rnn.cells.gates_plot import draw_gates
+from rnn.cells.html_page import make_page, name_cell
 from rnn.cells.inspecting import Subject, choose_excerpts, look_inside
-from rnn.cells.page import make_page, name_cell
 from rnn.cells.probes import OF_CHARACTERS, ask
 from rnn.cells.scoring import to_levels
 from rnn.cells.syntax import Writing

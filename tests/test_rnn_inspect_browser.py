@@ -12,8 +12,8 @@ pytest.importorskip("axe_playwright_python", reason="pip install '.[test]'")
 from playwright.sync_api import expect
 from test_rnn_inspect import subject
 
+from rnn.cells.html_page import make_page
 from rnn.cells.inspecting import look_inside
-from rnn.cells.page import make_page
 
 LOOKS = {
     "light": {"viewport": {"width": 1280, "height": 900}},

@@ -17,8 +17,8 @@ from keras import ops
 from rnn.cells.captions import open_captions
 from rnn.cells.questions import open_questions
 from rnn.cells.subjects import open_subject
+from rnn.cells.watching import watching
 from rnn.cli import main
-from rnn.net.watching import watching
 from shared.data.captioned import read_dataset
 from shared.errors import AppError
 from shared.files.locks import hold

@@ -12,13 +12,13 @@ from short_runs import Killed, Run, arrays, assert_same_end, kill_after
 from rnn.cli import main
 from rnn.config import NetConfig, RnnConfig
 from rnn.net.bundles import find_bundle
-from rnn.net.export import mean_log_prob, write_graph
 from rnn.net.model import LanguageModel
 from rnn.net.reader import load_reader
 from rnn.net.runtime import load_runtime
 from rnn.net.runtime_keras import KerasRuntime
 from rnn.net.runtime_litert import LiteRTRuntime
 from rnn.training.evaluate import measure
+from rnn.training.export import mean_log_prob, write_graph
 from rnn.training.train import train
 from shared.bundles.folder import has_part, read_card
 from shared.bundles.litert import PART

@@ -3,7 +3,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from vqa.answering.calibration import (
+from vqa.answering.confidence import to_confidence
+from vqa.training.calibration import (
     HIGHEST,
     LEAST,
     UNSURE_BELOW,
@@ -13,7 +14,6 @@ from vqa.answering.calibration import (
     draw_evenly,
     fit_temperature,
     reliability,
-    to_confidence,
 )
 
 

@@ -13,7 +13,7 @@ from PIL import Image
 from vqa.data import Record, read_dataset
 from vqa.text.answers import AnswerSpace
 from vqa.text.words import choose_vocabulary
-from vqa.training.balance import best_answer, weigh_answers
+from vqa.training.answer_shares import best_answer, weigh_answers
 from vqa.training.datacheck import check_dataset
 
 DAQUAR = Path(__file__).parents[2] / "shared/data/daquar"

@@ -24,12 +24,12 @@ from shared.config import read_config
 from shared.data.splits import learn_from_all
 from shared.errors import AppError
 from shared.text.vocabulary import Vocabulary
-from vqa.answering.calibration import LEAST
 from vqa.answering.predict import load_bundle, load_vqa
 from vqa.config import FinetuneConfig
 from vqa.data import Record, read_dataset, select
 from vqa.jobs.evaluate import ask_records, score_records
 from vqa.text.answers import AnswerSpace
+from vqa.training.calibration import LEAST
 from vqa.training.few import go_on
 from vqa.training.recipes import FEW, FEW_QUESTIONS, FINETUNE, is_few
 from vqa.training.shapes import write_asked_shapes

@@ -1,1 +1,1 @@
-"""Commands of the captioner, a file for each subject."""
+"""Commands beside `captioner caption` and `concepts`, a file for each subject."""

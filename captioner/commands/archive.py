@@ -189,7 +189,7 @@ def _put_into_photos(
     database: "sqlite3.Connection", changed: Mapping[int, str], rules: dict[str, bool]
 ) -> None:
     """Put words of people into photos, and say what is left."""
-    from captioner.archive.describing import describe_photos
+    from captioner.archive.writing_back import describe_photos
     from captioner.metadata.target import say_rest
     from shared.errors import AppError
 

@@ -1,13 +1,12 @@
 """Check a caption by asking the VQA model: is there a dog?
 
-Beside `captioner.page.assembly` the only room that knows of `vqa`, and only when asked
-to.
+Besides `captioner.page.assembly`, the only file that knows of `vqa`, once it is asked.
 """
 
 from collections.abc import Callable
 from typing import NamedTuple
 
-from captioner.photos.stored import Photo
+from captioner.photos.members import Photo
 from shared.concepts.words import PERSON, broader_words, concept_mentions, read_concepts
 from shared.errors import AppError
 from shared.files.formats import Record

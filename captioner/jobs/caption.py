@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from captioner.describing.checking import Checker, load_asker
 from captioner.describing.concepts import LIKELY, MOST, Concept
 from captioner.files.formats import to_record
-from captioner.photos.stored import Photo
+from captioner.photos.members import Photo
 from captioner.search.sample import Sampling
 from captioner.search.strategies import draws
 from shared.bundles.runtimes import identify_models, say_runtime

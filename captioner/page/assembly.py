@@ -1,6 +1,6 @@
 """The page put together: models, tabs, endpoints, and the server around them.
 
-The only room that imports all of `captioner`, `vqa` and `rnn`.
+The only file that imports all of `captioner`, `vqa` and `rnn`.
 """
 
 from collections.abc import Callable, Sequence

@@ -1,1 +1,1 @@
-"""Photos to caption: on disks, in tables, archives and stores."""
+"""Photos to caption: on disks, in tables, tar files and stores such as S3."""

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from captioner.photos.addressed import match
 from captioner.photos.inputs import distinct
-from captioner.photos.stored import ROWS_AT_ONCE, Member, Stored, Stream, find_members
+from captioner.photos.members import ROWS_AT_ONCE, Member, Stored, Stream, find_members
 from shared.addresses import is_stored
 from shared.errors import AppError
 from shared.files.resuming import list_digest

@@ -9,9 +9,9 @@ from keras import ops
 from captioner.describing.predict import load_bundle
 from captioner.net.model import Captioner
 from rnn.cells.inspecting import Subject, of_sentences
+from rnn.cells.watching import to_piece, watching
 from rnn.cells.word_probes import OF_CAPTIONS, first_sentences
 from rnn.net.reader import Piece
-from rnn.net.watching import to_piece, watching
 from shared.data.captioned import Record, read_dataset
 from shared.errors import AppError
 from shared.text.vocabulary import BOS, Vocabulary

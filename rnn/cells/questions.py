@@ -6,9 +6,9 @@ from pathlib import Path
 import numpy as np
 
 from rnn.cells.inspecting import Subject, of_sentences
+from rnn.cells.watching import to_piece, watching
 from rnn.cells.word_probes import OF_QUESTIONS, first_sentences
 from rnn.net.reader import Piece
-from rnn.net.watching import to_piece, watching
 from shared.text.vocabulary import Vocabulary, split_words
 from shared.utf8 import read_text
 from vqa.answering.predict import load_bundle

@@ -34,8 +34,7 @@ def open_subject(
         source: a bundle's folder, or "included".
         text: for a language model, see `rnn.training.texts.read_texts`; for a captioner
             a data set of photos with captions; for a VQA model a data set of questions,
-        or a
-            file with a question a line.
+            or a file with a question a line.
         most: symbols to take of it.
         language: of a text by characters; None guesses.
         announce: told what is left out.

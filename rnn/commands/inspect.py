@@ -39,8 +39,8 @@ def inspect(
     Prints `probe<TAB>layer<TAB>cell<TAB>score`, the best cell of each probe: balanced
     accuracy of a yes/no probe, or the correlation with a number.
     """
+    from rnn.cells.html_page import best_cells, make_page
     from rnn.cells.inspecting import look_inside
-    from rnn.cells.page import best_cells, make_page
     from rnn.cells.subjects import open_subject
     from shared.files.atomic import writing
     from shared.files.outputs import claim

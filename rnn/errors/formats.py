@@ -34,7 +34,7 @@ def write_report(report: ErrorReport, title: str, path: Path) -> None:
             json.dump(as_json(report, title), file, indent=1)
             file.write("\n")
         else:
-            from rnn.errors.page import make_page
+            from rnn.errors.html_page import make_page
 
             file.writelines(make_page(report, title))
 

@@ -1,6 +1,6 @@
 """A language model without TensorFlow: one LiteRT graph that reads a symbol.
 
-A bundle's LiteRT part, written by `rnn.net.export`:
+A bundle's LiteRT part, written by `rnn.training.export`:
 
     step.tflite  ids int32 (B,), states float32 (B, S) -> log_probs float32 (B, V),
                  states, gate_i, gate_f, …; S numbers are the states of all layers side

@@ -73,7 +73,7 @@ def finish(task: ReadingTask, test: np.ndarray, progress: Progress, run: Run) ->
 def _export(task: ReadingTask, net: LanguageModel, run: Run) -> None:
     """Add what runs without Keras; where that fails, the bundle does without."""
     try:
-        from rnn.net.export import export  # needs LiteRT
+        from rnn.training.export import export  # needs LiteRT
 
         export(run.folder / BUNDLE, task.config.net, net, task.dev, run.announce)
     except (AppError, ImportError) as error:

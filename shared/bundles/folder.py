@@ -19,7 +19,7 @@ models without concepts, has all weights in one file. All are read, and programs
 know only older ones ask to be updated.
 
 Nothing in it is executed: text, JSON and arrays only. What lies in a part is for the
-room that reads it to judge. This room needs no Keras, so that a bundle can be used
+file that reads it to judge. This one needs no Keras, so that a bundle can be used
 without.
 """
 

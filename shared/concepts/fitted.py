@@ -2,7 +2,7 @@
 
 A NumPy archive: `photos`, digests of `digest_photos`; `said` and `there`,
 float16 (photos, words). Each photo is judged by a net that it did not teach, since what
-taught a net is known too well. This room needs no Keras.
+taught a net is known too well. This file needs no Keras.
 """
 
 from collections.abc import Sequence

@@ -116,7 +116,7 @@ class TaughtHead(keras.Model):
 
 
 class ConceptNet(keras.Model):
-    """Say which words a photo shows; see the top of this room.
+    """Say which words a photo shows; see the top of this file.
 
     Axes: B batch, R regions, D feature size, V words.
 

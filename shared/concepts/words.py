@@ -1,6 +1,6 @@
 """Words for what photos show: how they are said, and what they are a kind of.
 
-Three tables lie beside this room, for people to read and correct:
+Three tables lie beside this file, for people to read and correct:
 
     words.tsv      word, plural, broader word, and other words for the same, by commas
     imagenet.tsv   the 1,000 classes of ImageNet, each with its everyday word

@@ -11,7 +11,7 @@ from shared.text.vocabulary import Vocabulary
 from shared.vision.detector import Thing, Things
 from shared.vision.images import ImageSource, read_image
 from shared.vision.pipeline import look_ahead
-from vqa.answering.calibration import to_confidence
+from vqa.answering.confidence import to_confidence
 from vqa.answering.counting import count_things, kinds_to_count
 from vqa.answering.guard import (
     Choices,

@@ -1,1 +1,1 @@
-"""Questions in the forms in which data sets are published, a room each."""
+"""Questions in the forms in which data sets are published, a file each."""

@@ -37,7 +37,7 @@ from vqa.questions.photo import Photo, Unsaid, about_everyone
 from vqa.questions.question import Captioned, Claim, Question
 from vqa.questions.wordforms import spaced
 
-KINDS = (  # a kind more is a room in `kinds` and a line here
+KINDS = (  # a kind more is a file in `kinds` and a line here
     presence.KIND,
     color.KIND,
     count.KIND,

@@ -13,11 +13,11 @@ from shared.data.checking import (
 )
 from shared.runs.briefing import count_rare, name_rare, warn_of_few
 from shared.text.vocabulary import Vocabulary, find_glued, split_words
-from vqa.answering.calibration import LEAST
 from vqa.data import Record, Split
 from vqa.text.answers import AnswerSpace
 from vqa.text.words import choose_vocabulary
-from vqa.training.balance import Balance, best_answer, weigh_answers
+from vqa.training.answer_shares import Balance, best_answer, weigh_answers
+from vqa.training.calibration import LEAST
 from vqa.training.cost import Sizes
 
 LONG_QUESTION = 24  # words; the recipes read so many

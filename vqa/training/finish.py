@@ -15,12 +15,7 @@ from shared.files.atomic import write_text
 from shared.runs.checkpoints import Progress
 from shared.runs.folder import BUNDLE, Run
 from shared.runs.reports import write_reports
-from vqa.answering.calibration import (
-    choose_threshold,
-    draw_evenly,
-    fit_temperature,
-    to_confidence,
-)
+from vqa.answering.confidence import to_confidence
 from vqa.answering.guard import opening
 from vqa.config import AnsweringConfig, VqaConfig
 from vqa.data import Record
@@ -28,6 +23,11 @@ from vqa.metrics.criteria import Outcome
 from vqa.net.model import Vqa
 from vqa.net.runtime_keras import load_net
 from vqa.text.words import ANSWERS, Words
+from vqa.training.calibration import (
+    choose_threshold,
+    draw_evenly,
+    fit_temperature,
+)
 from vqa.training.reports import describe, draw_curves, draw_samples, write_card
 from vqa.training.task import AnswerTask
 from vqa.training.texts import TextSource

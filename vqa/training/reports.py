@@ -11,19 +11,19 @@ from shared.runs import figures
 from shared.runs.checkpoints import Progress, history_key
 from shared.runs.reports import describe_data, describe_run, warn_boldly
 from shared.text.vocabulary import SPECIAL_WORDS, Vocabulary
-from vqa.answering.calibration import (
-    LEAST,
-    Bin,
-    calibration_error,
-    reliability,
-    to_confidence,
-)
+from vqa.answering.confidence import to_confidence
 from vqa.config import VqaConfig
 from vqa.data import Record
 from vqa.metrics.criteria import Outcome
 from vqa.metrics.report import Report, Score
 from vqa.metrics.scoring import score_answers
 from vqa.text.answers import AnswerSpace
+from vqa.training.calibration import (
+    LEAST,
+    Bin,
+    calibration_error,
+    reliability,
+)
 
 SHOWN_GROUPS = 12
 

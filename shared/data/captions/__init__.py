@@ -1,1 +1,1 @@
-"""Captions of photos in the forms in which data sets have them, a room each."""
+"""Captions of photos in the forms in which data sets have them, a file each."""

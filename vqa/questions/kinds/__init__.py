@@ -1,4 +1,4 @@
-"""Kinds of questions, a room each: which there are, and how people put them.
+"""Kinds of questions, a file each: which there are, and how people put them.
 
 The wordings are filled by `Photo.speak_of` and with {thing}, {things} (in the plural),
 {a_thing} (with its article), {doing} (running), {at} (on the grass), {shade} (red), and

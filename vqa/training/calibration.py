@@ -1,4 +1,4 @@
-"""From scores to confidence: how often an answer like this one is right.
+"""How sure a model may be of its answers, found on the dev questions.
 
 Nothing here knows the model; NumPy alone.
 """
@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
+
+from vqa.answering.confidence import to_confidence
 
 UNSURE_BELOW = 0.2  # "not sure" is said where fewer answers than this are right
 BINS = 10
@@ -49,29 +51,6 @@ def draw_evenly(sources: Sequence[int]) -> np.ndarray:
     return np.sort(np.concatenate(sets))
 
 
-def to_confidence(
-    scores: np.ndarray, temperature: float, soft: bool = False
-) -> np.ndarray:
-    """Turn scores into confidence.
-
-    Args:
-        scores: float (..., A).
-        temperature: what scores are divided by, above 0.
-        soft: whether each answer is judged by itself (sigmoid); else they share a
-            confidence of 1 (softmax).
-
-    Returns:
-        float64 (..., A), 0 to 1.
-
-    Source: Guo et al. 2017, arXiv:1706.04599, for dividing scores by a temperature.
-    """
-    scaled = np.asarray(scores, np.float64) / temperature
-    if soft:
-        return 1 / (1 + np.exp(-scaled.clip(-500, 500)))
-    raised = np.exp(scaled - scaled.max(axis=-1, keepdims=True))
-    return raised / raised.sum(axis=-1, keepdims=True)
-
-
 def fit_temperature(
     scores: np.ndarray,
     targets: np.ndarray,
@@ -89,7 +68,7 @@ def fit_temperature(
         scores: float (questions, A).
         targets: float (questions, A), how right each answer is, 0 to 1; all 0 where
             none of them is.
-        soft: see `to_confidence`.
+        soft: see `vqa.answering.confidence.to_confidence`.
         known: the temperature of the model that it came from.
 
     Returns:
