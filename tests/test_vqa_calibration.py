@@ -5,12 +5,9 @@ from hypothesis import strategies as st
 
 from vqa.answering.confidence import to_confidence
 from vqa.training.calibration import (
-    HIGHEST,
     LEAST,
-    UNSURE_BELOW,
     Bin,
     calibration_error,
-    choose_threshold,
     draw_evenly,
     fit_temperature,
     reliability,
@@ -102,57 +99,6 @@ def test_few_questions_leave_things_as_they_were():
     scores, targets = asked(5.0, questions=LEAST)
     assert fit_temperature(scores[1:], targets[1:], known=2.5) == 2.5
     assert fit_temperature(scores, targets, known=2.5) != 2.5
-    wrong, right = np.zeros(LEAST), np.ones(LEAST)
-    rising = np.linspace(0.1, 0.9, LEAST)
-    assert choose_threshold(rising[1:], wrong[1:], known=0.3) == 0.3
-    assert choose_threshold(rising[1:], right[1:], known=0.3) == 0.3
-    assert choose_threshold(rising, right, known=0.3) == 0  # nothing is to be refused
-    assert choose_threshold(rising, wrong, known=0.3) > 0.3
-    first = (np.arange(LEAST) > 2).astype(float)  # three wrong ones tell too little
-    assert choose_threshold(rising, first, known=0.3) == 0.3
-
-
-def test_a_threshold_by_hand():
-    confidence = np.concatenate([np.linspace(0.1, 0.3, 30), np.linspace(0.5, 0.9, 30)])
-    right = np.concatenate([np.zeros(30), np.ones(30)])
-    # Up to the 37th answer, 7 of 37 are right: 0.189; 8 of 38 are 0.21.
-    expected = (confidence[36] + confidence[37]) / 2
-    assert choose_threshold(confidence, right) == pytest.approx(expected)
-    order = np.random.default_rng(0).permutation(60)
-    assert choose_threshold(confidence[order], right[order]) == pytest.approx(expected)
-
-
-def test_there_may_be_no_threshold():
-    confidence = np.linspace(0.1, 0.9, 50)
-    assert choose_threshold(confidence, np.ones(50)) == 0.0
-    few = (np.arange(50) >= LEAST - 8).astype(float)  # 12 wrong ones, then right ones
-    assert choose_threshold(confidence, few) == 0.0
-    assert choose_threshold(np.zeros(0), np.zeros(0)) == 0.0
-
-
-def test_a_model_that_is_never_right_may_still_say_something():
-    confidence = np.linspace(0.9999, 0.99999, 50)
-    assert choose_threshold(confidence, np.zeros(50)) == HIGHEST
-    assert choose_threshold(confidence / 2, np.zeros(50)) == confidence[-1] / 2
-
-
-ROWS = st.tuples(st.integers(0, 30), st.sampled_from([0, 0, 0, 0.3, 1]))
-
-
-@given(st.lists(ROWS, min_size=20, max_size=80))
-def test_of_what_is_below_a_threshold_few_are_right(rows):
-    levels, right = np.array(rows, float).T
-    confidence = levels / 31
-    threshold = choose_threshold(confidence, right)
-    assert 0 <= threshold <= HIGHEST
-    if 0 < threshold < confidence.max():
-        below = right[confidence < threshold]
-        assert len(below) >= LEAST
-        assert below.mean() < UNSURE_BELOW + 1e-9
-    elif threshold == 0:
-        for level in sorted({*confidence})[1:]:
-            below = right[confidence < level]
-            assert len(below) < LEAST or below.mean() >= UNSURE_BELOW - 1e-9
 
 
 def test_bins_by_hand():

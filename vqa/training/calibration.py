@@ -10,11 +10,9 @@ import numpy as np
 
 from vqa.answering.confidence import to_confidence
 
-UNSURE_BELOW = 0.2  # "not sure" is said where fewer answers than this are right
 BINS = 10
-HIGHEST = 0.99  # threshold, so that something can still be said
 MOST_OF_EACH = 2000  # questions of a data set, where there are several
-LEAST = 20  # questions that a threshold or a bin of the report stands on
+LEAST = 20  # questions that a temperature or a bin of the report stands on
 
 
 class Bin(NamedTuple):
@@ -93,43 +91,12 @@ def fit_temperature(
     return float(np.exp(steps[int(np.argmin([loss(step) for step in steps]))]))
 
 
-def choose_threshold(
-    confidence: np.ndarray, right: np.ndarray, known: float = 0.0
-) -> float:
-    """Find the confidence below which an answer is "not sure".
-
-    It is the highest one below which fewer than `UNSURE_BELOW` of the answers are
-    right.
-
-    Args:
-        confidence: float (questions,), of the answers given.
-        right: float (questions,), how right they are, 0 to 1.
-        known: the threshold of the model that it came from.
-
-    Returns:
-        0 if there is none, so that every answer is given; `known` if too few questions
-        tell: fewer than `LEAST` in all, or below the threshold.
-    """
-    if len(confidence) < LEAST:
-        return known
-    order = np.argsort(confidence)
-    running = np.cumsum(right[order]) / np.arange(1, len(order) + 1)
-    ends = np.diff(confidence[order], append=np.inf) > 0  # equal ones stay together
-    places = np.flatnonzero((running < UNSURE_BELOW) & ends)
-    if not len(places):
-        return 0.0
-    if places[-1] + 1 < LEAST:
-        return known
-    last = int(places[-1])
-    around = confidence[order[last : last + 2]]
-    return float(min(around.mean(), HIGHEST))
-
-
 def reliability(confidence: np.ndarray, right: np.ndarray) -> list[Bin]:
     """Compare confidence with how often the answers are right, in ten bins.
 
     Args:
-        confidence, right: see `choose_threshold`.
+        confidence: float (questions,), of the answers given.
+        right: float (questions,), how right they are, 0 to 1.
 
     Returns:
         the bins that hold an answer, from low to high.

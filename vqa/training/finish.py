@@ -15,7 +15,6 @@ from shared.files.atomic import write_text
 from shared.runs.checkpoints import Progress
 from shared.runs.folder import BUNDLE, Run
 from shared.runs.reports import write_reports
-from vqa.answering.confidence import to_confidence
 from vqa.answering.guard import opening
 from vqa.config import AnsweringConfig, VqaConfig
 from vqa.data import Record
@@ -23,15 +22,12 @@ from vqa.metrics.criteria import Outcome
 from vqa.net.model import Vqa
 from vqa.net.runtime_keras import load_net
 from vqa.text.words import ANSWERS, Words
-from vqa.training.calibration import (
-    choose_threshold,
-    draw_evenly,
-    fit_temperature,
-)
+from vqa.training.calibration import LEAST, draw_evenly, fit_temperature
 from vqa.training.reports import describe, draw_curves, draw_samples, write_card
 from vqa.training.task import AnswerTask
 from vqa.training.texts import TextSource
 
+UNSURE_BELOW = 0.2  # confidence: one answer in five is right, "not sure" helps more
 LEAST_OPENING = 3  # questions that start so, for a kind to count as learnt
 
 
@@ -113,11 +109,10 @@ def _calibrate(
             (outcome.guessed, known.blind_temperature),
         )
     )
-    confidence = to_confidence(outcome.seen, seen, recipe.soft).max(axis=1)
     return AnsweringConfig(
         temperature=round(seen, 4),
         blind_temperature=round(guessed, 4),
-        unsure=round(choose_threshold(confidence, outcome.right, known.unsure), 4),
+        unsure=UNSURE_BELOW if len(rows) >= LEAST else known.unsure,
     )
 
 
