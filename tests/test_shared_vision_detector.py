@@ -26,18 +26,26 @@ def test_overlap_is_area_of_both_over_area_of_either():
 def test_a_thing_is_found_once_by_its_surest_box():
     boxes = np.array([[0, 0, 0.5, 1], [0.02, 0, 0.5, 1], [0.6, 0, 1, 1]], np.float32)
     scores = np.array([[0.6, 0], [0.9, 0], [0.3, 0.7]], np.float32)
-    things = Things(boxes, scores)
+    things = Things(boxes, scores, np.zeros((1, 1, 3), np.uint8))
     assert [thing.score for thing in things.of([0])] == pytest.approx([0.9, 0.3])
     assert [thing.score for thing in things.of([0, 1])] == pytest.approx([0.9, 0.7])
     assert [thing.box[0] for thing in things.of([1])] == pytest.approx([0.6])
     assert things.of([]) == []
 
 
+def test_boxes_without_an_area_come_to_an_end():
+    boxes = np.array([[1, 1, 1, 1], [1, 1, 1, 1], [0.5, 0, 0.5, 1]], np.float32)
+    things = Things(boxes, np.full((3, 1), 0.5), np.zeros((1, 1, 3), np.uint8))
+    assert len(things.of([0])) == 3
+
+
 @pytest.mark.parametrize("seed", range(20))
 def test_what_is_kept_hardly_overlaps_and_what_is_not_does(seed):
     rng = np.random.default_rng(seed)
     corners = np.sort(rng.random((30, 2, 2)), axis=1).reshape(30, 4)
-    things = Things(corners.astype(np.float32), rng.random((30, 3)))
+    things = Things(
+        corners.astype(np.float32), rng.random((30, 3)), np.zeros((1, 1, 3), np.uint8)
+    )
     found = things.of([1])
     kept = np.array([thing.box for thing in found])
     assert [t.score for t in found] == sorted((t.score for t in found), reverse=True)

@@ -26,16 +26,20 @@ FAINT = 0.05  # what is less probable is not kept
 OVERLAP = 0.45  # of two boxes, area of both over area of either: the same thing
 
 
+Box = tuple[float, float, float, float]
+"""Left, top, right, bottom, each 0 to 1 of a width or height."""
+
+
 class Thing(NamedTuple):
     """Something on a photo.
 
     Attributes:
         score: 0 to 1, how sure the detector is; about 0.4 is as likely as not.
-        box: left, top, right, bottom, each 0 to 1 of the photo's width or height.
+        box: its box on the photo.
     """
 
     score: float
-    box: tuple[float, float, float, float]
+    box: Box
 
 
 class Things(NamedTuple):
@@ -44,12 +48,18 @@ class Things(NamedTuple):
     Axes: N boxes, K kinds.
 
     Attributes:
-        boxes: float32 (N, 4), see `Thing.box`.
+        boxes: float32 (N, 4), see `Box`.
         scores: float32 (N, K).
+        photo: uint8 (H, W, 3), RGB, the photo as it was looked at.
     """
 
     boxes: np.ndarray
     scores: np.ndarray
+    photo: np.ndarray
+
+    def best(self) -> np.ndarray:
+        """Give the highest score of each kind, float32 (K,)."""
+        return self.scores.max(axis=0, initial=0.0)
 
     def of(self, kinds: Sequence[int]) -> list[Thing]:
         """Give the things of any of these kinds, each once, the surest first.
@@ -61,10 +71,10 @@ class Things(NamedTuple):
         left = [i for i in np.argsort(-scores, kind="stable") if scores[i] > FAINT]
         found = []
         while left:
-            best = left[0]
+            best, *others = left
             found.append(Thing(float(scores[best]), tuple(self.boxes[best].tolist())))
-            overlap = overlaps(self.boxes[best], self.boxes[left])
-            left = [i for i, much in zip(left, overlap, strict=True) if much <= OVERLAP]
+            much = overlaps(self.boxes[best], self.boxes[others])
+            left = [i for i, part in zip(others, much, strict=True) if part <= OVERLAP]
         return found
 
 
@@ -104,8 +114,9 @@ class Detector:
         kept = scores.max(axis=1) > FAINT
         centre, half = found[kept, :2], found[kept, 2:4] / 2
         boxes = np.concatenate([centre - half, centre + half], axis=1)
-        boxes /= np.array([width, height, width, height], np.float32)
-        return Things(boxes.clip(0, 1), scores[kept])
+        boxes = (boxes / [width, height, width, height]).clip(0, 1).astype(np.float32)
+        real = (boxes[:, 2:] > boxes[:, :2]).all(axis=1)  # not beside the photo
+        return Things(boxes[real], scores[kept][real], photo)
 
 
 @cache
@@ -141,7 +152,7 @@ def overlaps(box: np.ndarray, others: np.ndarray) -> np.ndarray:
 
     Args:
         box: float (4,), see `Thing.box`.
-        others: float (N, 4).
+        others: float (N, 4), N >= 0.
     """
     low = np.maximum(box[:2], others[:, :2])
     high = np.minimum(box[2:], others[:, 2:])

@@ -8,8 +8,8 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from shared.files.atomic import cannot_write, replace_file
+from shared.vision.detector import Box
 from shared.vision.images import Resize
-from vqa.answering.replies import Box
 
 ENDINGS = (".png", ".jpg", ".jpeg", ".webp")
 

@@ -8,11 +8,11 @@ import numpy as np
 
 from shared.errors import AppError
 from shared.text.vocabulary import Vocabulary
-from shared.vision.detector import Thing, Things
+from shared.vision.detector import Box, Thing, Things
 from shared.vision.images import ImageSource, read_image
 from shared.vision.pipeline import look_ahead
 from vqa.answering.confidence import to_confidence
-from vqa.answering.counting import count_things, kinds_to_count
+from vqa.answering.detected import Detections, count_things, kinds_to_count
 from vqa.answering.guard import (
     Choices,
     check_choices,
@@ -20,7 +20,7 @@ from vqa.answering.guard import (
     known_form,
     warnings,
 )
-from vqa.answering.replies import NOT_SURE, Answer, Asked, Box, Reply
+from vqa.answering.replies import NOT_SURE, Answer, Asked, Reply
 from vqa.config import VqaConfig
 from vqa.net.runtime import Runtime, Scores
 from vqa.text.answers import AnswerSpace
@@ -47,8 +47,8 @@ class PhotoAnswerer:
         space: its answers; None where they come with the question.
         runtime: what runs it.
         concepts: those of its concept net, if it has one.
-        find: finds the things on a photo, for questions that ask how many there are;
-            None leaves them to the model.
+        find: finds the things on a photo, see `vqa.answering.detected`; None leaves
+            all questions to the model.
     """
 
     def __init__(
@@ -66,6 +66,7 @@ class PhotoAnswerer:
         self.runtime = runtime
         self.concepts = concepts
         self.find = find
+        self._detections = Detections(space, concepts) if space and concepts else None
 
     def ask(
         self,
@@ -170,8 +171,8 @@ class PhotoAnswerer:
         Args:
             features: of `look`.
             questions: any number of them.
-            things: finds the things on the photo; called if there is something to
-                count. None leaves that to the model.
+            things: finds the things on the photo; called if a question is about
+                such. None leaves that to the model.
             count, blind: see `ask`.
 
         Raises:
@@ -202,7 +203,15 @@ class PhotoAnswerer:
                 replies.append(found)
                 continue
             replies.append(
-                self._reply(asked, found, features, things, seen, guessed, row, count)
+                self._reply(
+                    asked,
+                    found,
+                    features,
+                    things,
+                    seen.of(row),
+                    guessed.of(row) if guessed else None,
+                    count,
+                )
             )
             row += 1
         return replies
@@ -256,7 +265,6 @@ class PhotoAnswerer:
         things: Callable[[], Things] | None,
         seen: Scores,
         guessed: Scores | None,
-        row: int,
         count: int,
     ) -> Reply:
         choices = checked.choices
@@ -267,12 +275,15 @@ class PhotoAnswerer:
         rules = self.config.answering
 
         def rank(net: Scores, own: np.ndarray | None, temperature: float) -> Any:
-            return self._rank(choices, own, net, row, temperature, count)
+            return self._rank(choices, own, net, temperature, count)
 
-        answers = rank(seen, vectors[0], rules.temperature)
         counted: tuple[Thing, ...] = ()
         if things and not choices and (kinds := kinds_to_count(checked.words)):
-            answers, counted = self._count(things().of(kinds), seen, row, count)
+            answers, counted = self._count(things().of(kinds), seen, count)
+        else:
+            if things and vectors[0] is None:
+                seen = self._weigh(checked.words, seen, things)
+            answers = rank(seen, vectors[0], rules.temperature)
         guesses = rank(guessed, vectors[1], rules.blind_temperature) if guessed else ()
         best = answers[0]
         unsure = _may_be_none(choices) and best.confidence < rules.unsure
@@ -287,22 +298,33 @@ class PhotoAnswerer:
             best.confidence,
             answers,
             guesses,
-            seen.alpha[row],
+            seen.alpha,
             (*notes, *(choices.notes if choices else ())),
             counted,
         )
 
     def _count(
-        self, things: Sequence[Thing], seen: Scores, row: int, count: int
+        self, things: Sequence[Thing], seen: Scores, count: int
     ) -> tuple[tuple[Answer, ...], tuple[Thing, ...]]:
         """Answer how many of these things there are; give those that were counted."""
         temperature = self.config.answering.temperature
-        every = self._rank(None, None, seen, row, temperature, seen.scores.shape[1])
+        every = self._rank(None, None, seen, temperature, len(seen.scores))
         said = {int(a.text): a.confidence for a in every if a.text in _NUMBERS}
         probs = count_things([thing.score for thing in things], said)
         order = np.argsort(-probs, kind="stable")[:count]
         answers = tuple(Answer(str(n), float(probs[n])) for n in order)
         return answers, tuple(things[: order[0]])
+
+    def _weigh(
+        self, words: Sequence[str], seen: Scores, things: Callable[[], Things]
+    ) -> Scores:
+        if not self._detections:
+            return seen
+        temperature, soft = self.config.answering.temperature, self.config.soft
+        weigh = self._detections.weigh
+        return seen._replace(
+            scores=weigh(seen.scores, words, things, temperature, soft)
+        )
 
     def _finding(self, source: ImageSource) -> Callable[[], Things] | None:
         return partial(self.find, source) if self.find else None
@@ -323,12 +345,11 @@ class PhotoAnswerer:
         choices: Choices | None,
         vectors: np.ndarray | None,
         found: Scores,
-        row: int,
         temperature: float,
         count: int,
     ) -> tuple[Answer, ...]:
         known = self.space.answers if self.space else ()
-        scores = found.scores[row] if vectors is None else vectors @ found.joint[row]
+        scores = found.scores if vectors is None else vectors @ found.joint
         if not np.isfinite(scores).all():
             raise AppError(
                 "The model gives no answer, as its numbers are not finite. Get its "

@@ -4,10 +4,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from shared.vision.detector import Thing
+from shared.vision.detector import Box, Thing
 
 NOT_SURE = "not sure"
-Box = tuple[float, float, float, float]
 
 
 class Asked(NamedTuple):

@@ -20,6 +20,10 @@ class Scores(NamedTuple):
     scores: np.ndarray
     alpha: np.ndarray
 
+    def of(self, question: int) -> "Scores":
+        """Give those of one question, without the axis N."""
+        return Scores(*(part[question] for part in self))
+
 
 class Runtime(Protocol):
     """What runs a model. Axes: R regions, D feature size, C choices, L words."""
