@@ -14,9 +14,9 @@ def answers(**replies):
     """Say "no" as surely as it is given, and "yes" to all else."""
     asked = []
 
-    def ask(photo, question):
-        asked.append(question)
-        return replies.get(question.removesuffix("?").split()[-1], 0.1)
+    def ask(photo, questions):
+        asked.extend(questions)
+        return [replies.get(q.removesuffix("?").split()[-1], 0.1) for q in questions]
 
     return ask, asked
 

@@ -3,7 +3,7 @@
 Besides `captioner.page.assembly`, the only file that knows of `vqa`, once it is asked.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from captioner.photos.members import Photo
@@ -28,7 +28,8 @@ class Doubt(NamedTuple):
     prob: float
 
 
-Ask = Callable[[Photo, str], float]  # a photo and a question -> probability of "no"
+Ask = Callable[[Photo, Sequence[str]], list[float]]
+"""A photo and questions about it -> the probability of "no" to each."""
 
 
 def load_asker() -> Ask:
@@ -38,6 +39,7 @@ def load_asker() -> Ask:
         AppError: if there is none.
     """
     from vqa.answering.predict import load_vqa
+    from vqa.answering.replies import Asked
 
     try:
         model = load_vqa()
@@ -46,9 +48,16 @@ def load_asker() -> Ask:
             f"--check asks the VQA model about each caption. {error}"
         ) from error
 
-    def ask(photo: Photo, question: str) -> float:
-        answers = model.ask(photo, question, count=2).answers
-        return sum(one.confidence for one in answers if one.text == "no")
+    def ask(photo: Photo, questions: Sequence[str]) -> list[float]:
+        asked = [Asked(question) for question in questions]
+        ((_, replies),) = model.ask_all([(photo, asked)], count=2)
+        probs = []
+        for reply in replies:
+            if isinstance(reply, AppError):
+                raise reply
+            denied = [a.confidence for a in reply.answers if a.text == "no"]
+            probs.append(sum(denied))
+        return probs
 
     return ask
 
@@ -72,12 +81,12 @@ class Checker:
             AppError: if the photo cannot be read any more.
         """
         named = [word for *_, word in concept_mentions().places(split_words(caption))]
-        found = []
-        for word in dict.fromkeys(map(_asked_for, named)):
-            prob = self._ask(photo, _question(word))
-            if prob > LIKELY:
-                found.append(Doubt(word, prob))
-        return found
+        words = [*dict.fromkeys(map(_asked_for, named))]
+        if not words:
+            return []
+        probs = self._ask(photo, [_question(word) for word in words])
+        doubts = [Doubt(*pair) for pair in zip(words, probs, strict=True)]
+        return [doubt for doubt in doubts if doubt.prob > LIKELY]
 
     def check(self, photo: Photo, record: Record) -> Record:
         """Write into a record what of its best caption is doubted.
