@@ -14,7 +14,7 @@ from vqa.answering.detected import (
     Detections,
     count_things,
     kinds_to_count,
-    kinds_to_see,
+    to_be_seen,
 )
 from vqa.answering.predict import load_vqa
 from vqa.answering.replies import Asked
@@ -40,6 +40,7 @@ def kinds(question):
         ("how many kittens are there", ["cat"]),
         ("how many hot dogs are there", ["hot dog"]),
         ("how many traffic lights are there", ["traffic light"]),
+        ("how many trees are there", []),  # a detector of potted plants knows none
         ("how many wheels does the car have", []),
         ("how many are there", []),
         ("how many", []),
@@ -70,34 +71,43 @@ def test_the_number_of_things_is_that_of_independent_boxes(scores):
 
 
 @pytest.mark.parametrize(
-    ("question", "wanted"),
+    ("question", "kind", "speaks_for", "speaks_against"),
     [
-        ("is there a dog", ["dog"]),
-        ("are there any puppies in this photo", ["dog"]),
-        ("do you see dogs in the picture", ["dog"]),
-        ("can you see a traffic light", ["traffic light"]),
-        ("is a person in the photo", ["person"]),
-        ("does the picture show a cat", ["cat"]),
-        ("are there any people", ["person"]),
-        ("is there a man", []),  # of whom a detector of people knows nothing
-        ("is there no dog", []),
-        ("is there a dog on the couch", []),
-        ("is there a black dog", []),
-        ("is there a sleeping dog", []),
-        ("is the dog there", ["dog"]),
-        ("where is the dog", []),
-        ("what is there", []),
-        ("is there an accordion", []),
+        ("is there a dog", "dog", True, True),
+        ("are there any puppies in this photo", "dog", True, True),
+        ("can you see a traffic light", "traffic light", True, True),
+        ("is a person in the photo", "person", True, True),
+        ("does the picture show a cat", "cat", True, True),
+        ("is there a man", "person", False, True),  # it knows people, not men
+        ("is there a dog on the couch", "dog", False, True),
+        ("is there a dog next to the man", "dog", False, True),
+        ("is there a plant", "plant", True, False),  # in a pot, or in none
+        ("is there a tree", None, False, False),
+        ("is there a black dog", None, False, False),
+        ("is there no dog", None, False, False),
+        ("is the dog asleep", None, False, False),
+        ("where is the dog", None, False, False),
+        ("what is there", None, False, False),
+        ("is there an accordion", None, False, False),
+        ("", None, False, False),
     ],
 )
-def test_what_is_to_be_seen(question, wanted):
-    assert [coco_words()[i] for i in kinds_to_see(question.split())] == wanted
+def test_what_is_to_be_seen(question, kind, speaks_for, speaks_against):
+    sought = to_be_seen(question.split())
+    if kind is None:
+        assert sought is None
+    else:
+        assert sought == ((coco_words().index(kind),), speaks_for, speaks_against)
 
 
 def test_any_animal_is_an_animal():
-    seen = {coco_words()[i] for i in kinds_to_see(["are", "there", "animals"])}
+    sought = to_be_seen(["are", "there", "animals"])
+    assert sought is not None
+    seen = {coco_words()[kind] for kind in sought.kinds}
     assert {"dog", "cat", "bird"} <= seen
     assert "person" not in seen
+    assert sought[1:] == (True, False)
+    assert to_be_seen(["are", "there", "animals", "on", "the", "street"]) is None
 
 
 ANSWERS = AnswerSpace(["yes", "no", "dog", "cats", "red", "polar bear"])
@@ -133,12 +143,19 @@ def test_that_a_thing_is_found_speaks_for_yes(score):
     assert scores[0] == np.float32(0.2)  # what was given is left as it was
 
 
-def test_that_no_animal_is_found_says_little():
+@pytest.mark.parametrize(
+    ("question", "found", "speaks"),
+    [
+        ("are there any animals", {"cat": 0.1}, 0.0),
+        ("are there any animals", {"cat": 0.1, "dog": 0.9}, odds(0.9)),
+        ("is there a man", {"person": 0.9}, 0.0),
+        ("is there a man", {"person": 0.1}, odds(0.1)),
+    ],
+)
+def test_what_is_found_may_speak_for_or_against(question, found, speaks):
     scores = np.zeros(6, np.float32)
-    question = ["are", "there", "any", "animals"]
-    for found, wanted in (({"cat": 0.1}, 0.0), ({"cat": 0.1, "dog": 0.9}, odds(0.9))):
-        weighed = DETECTIONS.weigh(scores, question, finding([], **found), 1.0)
-        assert weighed[0] == pytest.approx(0.4 * wanted)
+    weighed = DETECTIONS.weigh(scores, question.split(), finding([], **found), 1.0)
+    assert weighed[0] == pytest.approx(0.4 * speaks)
 
 
 def test_what_is_found_speaks_for_its_name_as_far_as_a_name_is_asked_for():

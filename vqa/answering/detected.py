@@ -8,6 +8,7 @@ else is left to the net.
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from itertools import pairwise
+from typing import NamedTuple
 
 import numpy as np
 
@@ -39,6 +40,22 @@ _LEAST_SHARE = 0.05  # of an answer's confidence; below it the detector is not a
 # "how many men", where the detector knows people.
 _NET = 0.3
 _LEAST = 1e-3  # probability that each of them gives to any number
+
+
+class Sought(NamedTuple):
+    """What a question asks to be there.
+
+    Attributes:
+        kinds: classes of COCO, see `coco_words`; one of them is enough.
+        speaks_for: whether finding one speaks for yes: not of "a man", since the
+            detector knows people, nor of "a dog on the couch".
+        speaks_against: whether finding none speaks against it: not of "animals", since
+            there are more than it knows.
+    """
+
+    kinds: tuple[int, ...]
+    speaks_for: bool
+    speaks_against: bool
 
 
 class Detections:
@@ -75,8 +92,7 @@ class Detections:
         net has in answers that name kinds, c the log ratio of how much of a color the
         thing has to what is usual, and t the temperature:
 
-            "is there a dog?"         score_yes += 0.4 t l_dog
-            "are there any animals?"  score_yes += 0.4 t max(l_cat, l_dog, ..., 0)
+            "is there a dog?"         score_yes += 0.4 t l_dog, see `Sought`
             "what color is the dog?"  score_a   += 1.5 t c_a
             all other questions       score_a   += 0.4 t p (l_a - least l)
 
@@ -89,8 +105,8 @@ class Detections:
             find: finds the things; called only where they can matter.
             temperature, soft: see `to_confidence`.
         """
-        if kinds := kinds_to_see(question):
-            more = self._see(kinds, find)
+        if sought := to_be_seen(question):
+            more = self._see(sought, find)
         elif part := colored_part(question):
             more = self._color(part, find)
         else:
@@ -98,12 +114,12 @@ class Detections:
             more = self._name(float(confidence[self._kinds >= 0].sum()), find)
         return np.asarray(scores + temperature * more, np.float32)
 
-    def _see(self, kinds: Sequence[int], find: Callable[[], Things]) -> np.ndarray:
+    def _see(self, sought: Sought, find: Callable[[], Things]) -> np.ndarray:
         if not self._yes.any():
             return np.zeros(len(self._yes))
-        best = _odds(find().best()[list(kinds)]).max()
-        if len(kinds) > 1:  # there are animals that the detector does not know
-            best = max(best, 0.0)
+        best = _odds(find().best()[list(sought.kinds)]).max()
+        if not (sought.speaks_for if best > 0 else sought.speaks_against):
+            best = 0.0
         return np.asarray(_WEIGHT * best * self._yes)
 
     def _color(self, part: Part, find: Callable[[], Things]) -> np.ndarray:
@@ -129,25 +145,31 @@ _SAYS_NOTHING = frozenset(
 )
 
 
-def kinds_to_see(question: Sequence[str]) -> list[int]:
-    """Give the kinds of things of which a question asks only whether they are there.
+def to_be_seen(question: Sequence[str]) -> Sought | None:
+    """Give what a question asks to be there.
 
-    >>> kinds_to_see("is there a dog in the picture".split())
-    [16]
+    >>> to_be_seen("is there a dog in the picture".split())
+    Sought(kinds=(16,), speaks_for=True, speaks_against=True)
 
     Args:
         question: its words, in lower case.
 
     Returns:
-        classes of COCO, see `coco_words`; of an animal ten. Empty for a question that
-        asks something else, or about other things: a detector of people knows no men.
+        None for a question that asks something else, or about other things.
     """
     mentions = [*concept_mentions().places(question)]
-    if len(mentions) != 1 or question[0] not in _OPENINGS:
-        return []
-    ((start, end, word),) = mentions
-    rest = {*question[:start], *question[end:]}
-    return list(_classes().get(word, ())) if rest <= _SAYS_NOTHING else []
+    if not mentions or question[0] not in _OPENINGS:
+        return None
+    start, end, word = mentions[0]
+    alone = {*question[:start], *question[end:]} <= _SAYS_NOTHING
+    if not alone and not {*question[:start]} <= _SAYS_NOTHING - {"the"}:
+        return None  # "is the dog asleep"
+    kinds = _nearest_classes().get(word, ())
+    exact = word in _classes()
+    wide = len(kinds) > 1
+    if not kinds or (wide and not alone):
+        return None
+    return Sought(kinds, alone and exact, not wide and word not in _NARROW)
 
 
 def kinds_to_count(question: Sequence[str]) -> tuple[int, ...]:
@@ -184,6 +206,10 @@ _NOUN_ENDS = frozenset(
 )
 
 
+_NARROW = frozenset(("plant", "wine glass"))
+"""Words of classes that are narrower: of plants only those in pots."""
+
+
 @cache
 def _classes() -> dict[str, tuple[int, ...]]:
     """The classes that each concept stands for: of an animal all that are animals."""
@@ -197,7 +223,7 @@ def _classes() -> dict[str, tuple[int, ...]]:
 @cache
 def _nearest_classes() -> dict[str, tuple[int, ...]]:
     """The same, with concepts that belong to a class: men are people."""
-    classes, own = dict(_classes()), set(coco_words())
+    classes, own = dict(_classes()), {*coco_words()} - _NARROW
     for word in read_concepts():
         nearest = next((wider for wider in broader_words(word) if wider in own), "")
         if word not in classes and nearest in classes:
