@@ -199,6 +199,26 @@ def test_where_no_name_is_asked_for_nobody_looks():
     assert calls == []
 
 
+@pytest.mark.parametrize(
+    ("question", "answer", "lefts"),
+    [
+        ("is there a dog", "yes", [0, 0.5]),
+        ("is there a dog", "no", []),
+        ("is there a dog on the couch", "yes", []),  # which of them is not known
+        ("is there a man", "yes", []),
+        ("what animal is this", "dog", [0, 0.5]),
+        ("what animal is this", "polar bear", []),
+        ("what is this", "a dog, as somebody typed it", []),
+        ("what color is the dog", "red", [pytest.approx(0.08)]),
+        ("what color is the dog", "dog", []),
+        ("what color is the cat", "red", []),
+    ],
+)
+def test_the_boxes_of_what_an_answer_is_about(question, answer, lefts):
+    found = DETECTIONS.about(question.split(), answer, lambda: two_dogs(None))
+    assert [thing.box[0] for thing in found] == lefts
+
+
 def two_dogs(source):
     boxes = np.array([[0, 0, 0.4, 1], [0.5, 0, 1, 1]], np.float32)
     scores = np.zeros((2, 80), np.float32)
@@ -218,14 +238,14 @@ def test_questions_that_count_are_answered_by_what_is_found(answerer, monkeypatc
     photo = EXAMPLES / "cat.jpg"
     reply = answerer.ask(photo, "how many dogs are there?")
     assert reply.answers[0].text == "2"
-    assert [thing.box[0] for thing in reply.counted] == [0, 0.5]
+    assert [thing.box[0] for thing in reply.things] == [0, 0.5]
     assert sum(answer.confidence for answer in reply.answers) == pytest.approx(
         1, abs=0.1
     )
     assert calls == [photo]
 
     reply = answerer.ask(photo, "what color is it?")
-    assert reply.counted == ()
+    assert reply.things == ()
     choice = answerer.ask(photo, "how many dogs are there?", choices=["1", "3"])
     assert {answer.text for answer in choice.answers} == {"1", "3"}
     assert calls == [photo]
@@ -240,4 +260,4 @@ def test_questions_that_count_are_answered_by_what_is_found(answerer, monkeypatc
 def test_the_included_model_counts(answerer):
     reply = answerer.ask(EXAMPLES / "cat.jpg", "how many cats are there?")
     assert reply.answer == "1"
-    assert len(reply.counted) == 1
+    assert len(reply.things) == 1

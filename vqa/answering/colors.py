@@ -16,7 +16,7 @@ from shared.concepts.words import (
     concept_mentions,
 )
 from shared.text.english import read_word
-from shared.vision.detector import Box, Things
+from shared.vision.detector import Box, Thing, Things
 
 COLORS = {
     "black": (20, 20, 20),
@@ -107,16 +107,8 @@ def colored_part(question: Sequence[str]) -> Part | None:
     return Part(_kinds()[thing], _MIDDLE) if thing in _kinds() else None
 
 
-def color_odds(things: Things, part: Part) -> np.ndarray | None:
-    """Tell how much more of each color a part has than is usual.
-
-    Args:
-        part: of the surest thing of its kind.
-
-    Returns:
-        float (12,), log ratios, in the order of `COLORS`; None if no such thing is
-        surely there.
-    """
+def find_part(things: Things, part: Part) -> Thing | None:
+    """Give where a part of the surest thing of its kind is; None if there is none."""
     found = things.of([part.kind])
     if not found or found[0].score < _LEAST_SCORE:
         return None
@@ -128,7 +120,20 @@ def color_odds(things: Things, part: Part) -> np.ndarray | None:
         left + width * part.box[2],
         top + height * part.box[3],
     )
-    shares = _shares(_cut(things.photo, box))
+    return Thing(found[0].score, box)
+
+
+def color_odds(things: Things, part: Part) -> np.ndarray | None:
+    """Tell how much more of each color a part has than is usual.
+
+    Returns:
+        float (12,), log ratios, in the order of `COLORS`; None if `find_part` gives
+        none.
+    """
+    found = find_part(things, part)
+    if found is None:
+        return None
+    shares = _shares(_cut(things.photo, found.box))
     return np.asarray(np.log((shares + _LEAST_SHARE) / (_USUAL + _LEAST_SHARE)))
 
 

@@ -19,8 +19,8 @@ from shared.concepts.words import (
     read_concepts,
 )
 from shared.text.english import read_word
-from shared.vision.detector import Things
-from vqa.answering.colors import COLORS, Part, color_odds, colored_part
+from shared.vision.detector import Thing, Things
+from vqa.answering.colors import COLORS, Part, color_odds, colored_part, find_part
 from vqa.answering.confidence import to_confidence
 from vqa.text.answers import AnswerSpace
 from vqa.text.asked import Concepts
@@ -76,6 +76,7 @@ class Detections:
         bases = [read_word(answer).base for answer in answers.answers]
         colors = {color: number for number, color in enumerate(COLORS)}
         self._colors = np.array([colors.get(base, -1) for base in bases], int)
+        self._numbers = {text: number for number, text in enumerate(answers.answers)}
         self._yes = np.array([answer == "yes" for answer in answers.answers])
 
     def weigh(
@@ -113,6 +114,28 @@ class Detections:
             confidence = to_confidence(scores, temperature, soft)
             more = self._name(float(confidence[self._kinds >= 0].sum()), find)
         return np.asarray(scores + temperature * more, np.float32)
+
+    def about(
+        self, question: Sequence[str], answer: str, find: Callable[[], Things]
+    ) -> tuple[Thing, ...]:
+        """Give what an answer is about, as far as it was found: for those who ask why.
+
+        Args:
+            question, find: as for `weigh`, which was called before.
+            answer: to it.
+        """
+        number = self._numbers.get(answer)
+        kinds: Sequence[int] = ()
+        if sought := to_be_seen(question):
+            kinds = sought.kinds if sought.speaks_for and answer == "yes" else ()
+        elif part := colored_part(question):
+            is_color = number is not None and self._colors[number] >= 0
+            seen = find_part(find(), part) if is_color else None
+            return (seen,) if seen else ()
+        elif number is not None and self._kinds[number] >= 0:
+            kinds = [int(self._kinds[number])]
+        found = find().of(kinds) if kinds else []
+        return tuple(one for one in found if _odds(np.array(one.score)) > 0)
 
     def _see(self, sought: Sought, find: Callable[[], Things]) -> np.ndarray:
         if not self._yes.any():

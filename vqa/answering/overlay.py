@@ -47,7 +47,7 @@ def draw_attention(
         attention: float (hops, rows, columns), at least one hop.
         resize: how the model sees a photo: whole, or its middle square.
         question, answer: put above.
-        boxes: of what was counted, drawn on the photo.
+        boxes: of what was found, drawn on the photo.
 
     Raises:
         ValueError: if it has no such shape.
@@ -63,7 +63,7 @@ def draw_attention(
         (max(1, round(small.width * scale)), max(1, round(small.height * scale))),
         Image.Resampling.BICUBIC,
     )
-    panels = {"what was counted" if boxes else "photo": _frame(small, boxes)}
+    panels = {"what was found" if boxes else "photo": _frame(small, boxes)}
     for hop, weights in enumerate(attention, start=1):
         name = f"look {hop}" if hops > 1 else "attention"
         panels[name] = _cover(small, weights, resize)

@@ -277,13 +277,23 @@ class PhotoAnswerer:
         def rank(net: Scores, own: np.ndarray | None, temperature: float) -> Any:
             return self._rank(choices, own, net, temperature, count)
 
-        counted: tuple[Thing, ...] = ()
+        found: tuple[Thing, ...] = ()
         if things and not choices and (kinds := kinds_to_count(checked.words)):
-            answers, counted = self._count(things().of(kinds), seen, count)
+            answers, found = self._count(things().of(kinds), seen, count)
         else:
-            if things and vectors[0] is None:
-                seen = self._weigh(checked.words, seen, things)
+            heeded = self._detections if things and vectors[0] is None else None
+            if heeded and things:
+                weighed = heeded.weigh(
+                    seen.scores,
+                    checked.words,
+                    things,
+                    rules.temperature,
+                    self.config.soft,
+                )
+                seen = seen._replace(scores=weighed)
             answers = rank(seen, vectors[0], rules.temperature)
+            if heeded and things and answers[0].confidence >= rules.unsure:
+                found = heeded.about(checked.words, answers[0].text, things)
         guesses = rank(guessed, vectors[1], rules.blind_temperature) if guessed else ()
         best = answers[0]
         unsure = _may_be_none(choices) and best.confidence < rules.unsure
@@ -300,7 +310,7 @@ class PhotoAnswerer:
             guesses,
             seen.alpha,
             (*notes, *(choices.notes if choices else ())),
-            counted,
+            found,
         )
 
     def _count(
@@ -314,17 +324,6 @@ class PhotoAnswerer:
         order = np.argsort(-probs, kind="stable")[:count]
         answers = tuple(Answer(str(n), float(probs[n])) for n in order)
         return answers, tuple(things[: order[0]])
-
-    def _weigh(
-        self, words: Sequence[str], seen: Scores, things: Callable[[], Things]
-    ) -> Scores:
-        if not self._detections:
-            return seen
-        temperature, soft = self.config.answering.temperature, self.config.soft
-        weigh = self._detections.weigh
-        return seen._replace(
-            scores=weigh(seen.scores, words, things, temperature, soft)
-        )
 
     def _finding(self, source: ImageSource) -> Callable[[], Things] | None:
         return partial(self.find, source) if self.find else None

@@ -50,8 +50,8 @@ class Reply(NamedTuple):
             of their grid; each sums to 1.
         notes: sentences on what about the question and its choices the model has not
             learnt, and what it did about it.
-        counted: for a question that asks how many there are, the things that the
-            answer counts, with their boxes.
+        things: what the answer counts or names, or whose color it is, as far as the
+            detector found it, with boxes.
     """
 
     answer: str
@@ -60,7 +60,7 @@ class Reply(NamedTuple):
     guesses: tuple[Answer, ...]
     attention: np.ndarray
     notes: tuple[str, ...]
-    counted: tuple[Thing, ...] = ()
+    things: tuple[Thing, ...] = ()
 
     def __str__(self) -> str:
         return self.answer

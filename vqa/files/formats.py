@@ -3,8 +3,9 @@
 A record is `{"image", "question", "answer", "confidence", "answers": [{"answer",
 "confidence"}, ...]}`, best first, or `{"image", "question", "error"}`. It also has
 "id" if the question has one, "notes" if there is something to say of the question,
-"blind", a list like "answers", if the photo's part in them was wanted, and "boxes", of
-what was counted: left, top, right, bottom, each 0 to 1 of the photo's width or height.
+"blind", a list like "answers", if the photo's part in them was wanted, and "boxes" of
+what the answer is about: left, top, right, bottom, each 0 to 1 of the photo's width or
+height.
 """
 
 import re
@@ -44,9 +45,9 @@ def to_record(
     record["answers"] = _entries(reply.answers)
     if reply.notes:
         record["notes"] = list(reply.notes)
-    if reply.counted:
+    if reply.things:
         record["boxes"] = [
-            [round(edge, 3) for edge in thing.box] for thing in reply.counted
+            [round(edge, 3) for edge in thing.box] for thing in reply.things
         ]
     if reply.guesses:
         record["blind"] = _entries(reply.guesses)

@@ -190,7 +190,7 @@ def _draw(
         answerer.config.encoder.resize,
         question,
         f"{reply.answer} ({reply.confidence:.0%})",
-        [thing.box for thing in reply.counted],
+        [thing.box for thing in reply.things],
     )
     write_overlay(path, picture)
 

@@ -113,8 +113,8 @@ class AskTab:
         if isinstance(reply, AppError):
             raise reply
         maps, columns = [], answerer.runtime.grid[1]
-        if reply.counted:
-            maps, columns = [_counted(reply.counted)], CELLS
+        if reply.things:
+            maps, columns = [_found(reply.things)], CELLS
         elif answerer.config.net.hops:
             maps = _maps(reply.attention)
         return {
@@ -126,7 +126,7 @@ class AskTab:
             "guesses": [guess._asdict() for guess in reply.guesses],
             "notes": list(reply.notes),
             "maps": maps,
-            "resize": "squash" if reply.counted else answerer.config.encoder.resize,
+            "resize": "squash" if reply.things else answerer.config.encoder.resize,
             "columns": columns,
         }
 
@@ -163,15 +163,15 @@ def _finding(answerer: PhotoAnswerer, photo: Photo) -> Callable[[], Things] | No
     return lambda: photo.once("things", lambda: find(photo.shown))
 
 
-def _counted(things: Sequence[Thing]) -> dict[str, Any]:
-    """Where the things are that were counted, in the form of attention."""
+def _found(things: Sequence[Thing]) -> dict[str, Any]:
+    """Where the things are that an answer is about, in the form of attention."""
     centres = (np.arange(CELLS) + 0.5) / CELLS
     inside = np.zeros((CELLS, CELLS))
     for left, top, right, bottom in (thing.box for thing in things):
         across = (left < centres) & (centres < right)
         down = (top < centres) & (centres < bottom)
         inside = np.maximum(inside, np.outer(down, across))
-    return {"name": "What it counted", "grid": grids(inside.reshape(1, -1))[0]}
+    return {"name": "What it found", "grid": grids(inside.reshape(1, -1))[0]}
 
 
 def _maps(attention: np.ndarray) -> list[dict[str, Any]]:
