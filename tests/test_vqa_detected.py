@@ -85,6 +85,7 @@ def test_the_number_of_things_is_that_of_independent_boxes(scores):
         ("is there a tree", None, False, False),
         ("is there a black dog", None, False, False),
         ("is there no dog", None, False, False),
+        ("is this a dog or a cat", None, False, False),  # answered by a name
         ("is the dog asleep", None, False, False),
         ("where is the dog", None, False, False),
         ("what is there", None, False, False),

@@ -181,7 +181,7 @@ def to_be_seen(question: Sequence[str]) -> Sought | None:
         None for a question that asks something else, or about other things.
     """
     mentions = [*concept_mentions().places(question)]
-    if not mentions or question[0] not in _OPENINGS:
+    if not mentions or question[0] not in _OPENINGS or "or" in question:
         return None
     start, end, word = mentions[0]
     alone = {*question[:start], *question[end:]} <= _SAYS_NOTHING
