@@ -258,6 +258,27 @@ def test_questions_that_count_are_answered_by_what_is_found(answerer, monkeypatc
 
 
 @pytest.mark.slow
+def test_answers_follow_what_is_found_and_show_it(answerer, monkeypatch):
+    photo = EXAMPLES / "cat.jpg"
+
+    def sure_of(question, answer):
+        reply = answerer.ask(photo, question, count=len(answerer.space.answers))
+        sure = {one.text: one.confidence for one in reply.answers}[answer]
+        return sure, [thing.box[0] for thing in reply.things]
+
+    asked = [("is there a dog?", "yes"), ("what animal is this?", "dog")]
+    with monkeypatch.context() as alone:
+        alone.setattr(answerer, "find", None)
+        before = [sure_of(*one) for one in asked]
+    monkeypatch.setattr(answerer, "find", two_dogs)
+    after = [sure_of(*one) for one in asked]
+    for (less, nothing), (more, _) in zip(before, after, strict=True):
+        assert more > 2 * less
+        assert nothing == []
+    assert after[0][1] == ([0, 0.5] if after[0][0] > 0.5 else [])
+
+
+@pytest.mark.slow
 def test_the_included_model_counts(answerer):
     reply = answerer.ask(EXAMPLES / "cat.jpg", "how many cats are there?")
     assert reply.answer == "1"
