@@ -1057,9 +1057,9 @@ def test_details_say_how_sure_each_word_is(capsys):
 
 
 def test_doubts_are_printed_and_recorded(capsys, fake, monkeypatch):
-    def ask(photo, question):
+    def ask(photo, questions):
         assert photo == Path("a.png")
-        return {"Is there a dog?": 0.75}[question]
+        return [{"Is there a dog?": 0.75}[question] for question in questions]
 
     monkeypatch.setattr(job, "load_asker", lambda: ask)
     monkeypatch.setattr(FakeCaptioner, "look", lambda *_: [DOG])
