@@ -35,7 +35,7 @@ _FAINTEST = 0.01  # score: what is not found at all counts like this
 # of Flickr8k.
 _WEIGHT = 0.4
 _COLOR_WEIGHT = 1.5  # likewise, of weights from 0.3 to 2
-_LEAST_SHARE = 0.05  # of an answer's confidence; below it the detector is not asked
+_LEAST_SHARE = 0.15  # of confidence, in all that names kinds, to ask the detector
 # What the net says of numbers counts by so much: it has read the question to its end,
 # "how many men", where the detector knows people.
 _NET = 0.3
