@@ -83,6 +83,12 @@ def coco_words() -> tuple[str, ...]:
     return tuple(row["word"] for row in _rows("coco.tsv"))
 
 
+@cache
+def coco_kinds() -> dict[str, int]:
+    """The numbers of these classes, by their everyday words."""
+    return {word: kind for kind, word in enumerate(coco_words())}
+
+
 def broader_words(word: str) -> Iterator[str]:
     """Yield what a concept is a kind of, nearest first: race car, car, vehicle."""
     concepts = read_concepts()

@@ -4,7 +4,6 @@ The regions of the net are a seventh of a photo wide, too coarse for a shirt.
 """
 
 from collections.abc import Sequence
-from functools import cache
 from typing import NamedTuple
 
 import numpy as np
@@ -12,7 +11,7 @@ import numpy as np
 from shared.concepts.words import (
     PERSON,
     broader_words,
-    coco_words,
+    coco_kinds,
     concept_mentions,
 )
 from shared.text.english import read_word
@@ -102,9 +101,9 @@ def colored_part(question: Sequence[str]) -> Part | None:
     if rest - _SAYS_NOTHING - {*worn} or len(things) + len(worn) != 1:
         return None
     if worn:
-        return Part(_kinds()[PERSON], _WORN[worn[0]])
+        return Part(coco_kinds()[PERSON], _WORN[worn[0]])
     (thing,) = things
-    return Part(_kinds()[thing], _MIDDLE) if thing in _kinds() else None
+    return Part(coco_kinds()[thing], _MIDDLE) if thing in coco_kinds() else None
 
 
 def find_part(things: Things, part: Part) -> Thing | None:
@@ -135,11 +134,6 @@ def color_odds(things: Things, part: Part) -> np.ndarray | None:
         return None
     shares = _shares(_cut(things.photo, found.box))
     return np.asarray(np.log((shares + _LEAST_SHARE) / (_USUAL + _LEAST_SHARE)))
-
-
-@cache
-def _kinds() -> dict[str, int]:
-    return {word: kind for kind, word in enumerate(coco_words())}
 
 
 def _cut(photo: np.ndarray, box: Box) -> np.ndarray:

@@ -14,7 +14,7 @@ import numpy as np
 
 from shared.concepts.words import (
     broader_words,
-    coco_words,
+    coco_kinds,
     concept_mentions,
     read_concepts,
 )
@@ -67,12 +67,11 @@ class Detections:
     """
 
     def __init__(self, answers: AnswerSpace, concepts: Concepts):
-        kinds = {word: number for number, word in enumerate(coco_words())}
         names = [
             concepts.words[place] if place >= 0 else ""
             for place in concepts.name(answers.answers)
         ]
-        self._kinds = np.array([kinds.get(name, -1) for name in names], int)
+        self._kinds = np.array([coco_kinds().get(name, -1) for name in names], int)
         bases = [read_word(answer).base for answer in answers.answers]
         colors = {color: number for number, color in enumerate(COLORS)}
         self._colors = np.array([colors.get(base, -1) for base in bases], int)
@@ -237,7 +236,7 @@ _NARROW = frozenset(("plant", "wine glass"))
 def _classes() -> dict[str, tuple[int, ...]]:
     """The classes that each concept stands for: of an animal all that are animals."""
     classes: dict[str, tuple[int, ...]] = {}
-    for number, word in enumerate(coco_words()):
+    for word, number in coco_kinds().items():
         for name in (word, *broader_words(word)):
             classes[name] = (*classes.get(name, ()), number)
     return classes
@@ -246,7 +245,7 @@ def _classes() -> dict[str, tuple[int, ...]]:
 @cache
 def _nearest_classes() -> dict[str, tuple[int, ...]]:
     """The same, with concepts that belong to a class: men are people."""
-    classes, own = dict(_classes()), {*coco_words()} - _NARROW
+    classes, own = dict(_classes()), {*coco_kinds()} - _NARROW
     for word in read_concepts():
         nearest = next((wider for wider in broader_words(word) if wider in own), "")
         if word not in classes and nearest in classes:
