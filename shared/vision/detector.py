@@ -19,7 +19,7 @@ from shared.included import REINSTALL, get_again
 from shared.vision.images import ImageSource, read_preview
 
 INCLUDED = Path(__file__).parent / "yolox_nano.tflite"
-SHA_256 = "942399478a3997ab1b6dac3f069b2d746ce022894db98bba36e03afbe9c6e50e"  # of it
+SHA_256 = "fdbf38e4f4c54e60163ff0bc5f971cdf73a39d8d5de0867d5f6e225b4ba2ee05"  # of it
 SIZE = 416  # px, height and width of what it sees
 GREY = 114  # beside a photo that is no square
 FAINT = 0.05  # what is less probable is not kept

@@ -35,10 +35,8 @@ class YoloxNano(keras.Model):
 
     def __init__(self) -> None:
         image = keras.Input((SIZE, SIZE, 3))
-        x = ops.cast(image, "float32")[..., ::-1]  # it knows BGR
-        # The four pixels of each 2 x 2 side by side, column by column.
-        phases = [x[:, row::2, column::2] for column in (0, 1) for row in (0, 1)]
-        grids = _pyramid(*_darknet(ops.concatenate(phases, axis=-1)))
+        x = ops.conv(ops.cast(image, "float32"), _phases(), strides=2)
+        grids = _pyramid(*_darknet(x))
         found = [_head(grid, i, stride) for i, (grid, stride) in enumerate(grids)]
         super().__init__(image, ops.concatenate(found, axis=1), name="yolox_nano")
 
@@ -59,6 +57,19 @@ class YoloxNano(keras.Model):
                 f"{path} does not hold the weights of YOLOX-Nano: {error}. Give the "
                 "`.npz` file with arrays such as backbone.stem.conv.conv.kernel."
             ) from error
+
+
+def _phases():
+    """A kernel that puts the four pixels of each 2 x 2 side by side, column by column.
+
+    It picks each of their channels, as BGR, which the net knows. To slice and join
+    them gives the same, but took LiteRT a third of the time of the whole net.
+    """
+    kernel = np.zeros((2, 2, 3, 12), np.float32)
+    for place, (column, row) in enumerate(np.ndindex(2, 2)):
+        for channel in range(3):
+            kernel[row, column, 2 - channel, 3 * place + channel] = 1
+    return kernel
 
 
 def _convolve(x, name, filters, kernel=1, stride=1, depthwise=False):
