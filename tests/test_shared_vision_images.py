@@ -20,6 +20,8 @@ from shared.vision.images import (
     MAX_SIDE,
     image_name,
     read_image,
+    read_preview,
+    read_with_preview,
     weigh_image,
 )
 
@@ -541,6 +543,28 @@ def test_the_fast_decode_of_jpeg_changes_little(shape, resize):
     full = read_image(Image.fromarray(read_image(data)), 64, resize)
     assert np.abs(fast - full).mean() < 1.0
     assert np.abs(fast - full).max() < 12
+
+
+@pytest.mark.parametrize("format", FORMATS)
+def test_one_decoding_gives_the_image_and_its_preview(format):
+    exif = Image.Exif()
+    exif[0x0112] = 6  # lies on its side
+    data = encode(photo(150, 90), format, exif=exif)
+    image, preview = read_with_preview(data, 64, "squash", 100)
+    np.testing.assert_array_equal(image, read_image(data, 64))
+    np.testing.assert_array_equal(preview, np.array(read_preview(data, 100)))
+
+
+def test_the_preview_of_a_large_jpeg_comes_from_the_decoding_of_the_image():
+    data = encode(photo(1200, 900), "JPEG", quality=95)
+    image, preview = read_with_preview(data, 64, "squash", 100)
+    np.testing.assert_array_equal(image, read_image(data, 64))
+    apart = preview.astype(int) - np.array(read_preview(data, 100))
+    assert preview.shape == (75, 100, 3)
+    assert np.abs(apart).mean() < 2
+    # Decoded at an eighth it has 150 x 113 pixels, too few for a larger one.
+    assert read_with_preview(data, 64, "squash", 151)[1] is None
+    assert read_with_preview(data, 64, "squash", 150)[1].shape == (112, 150, 3)
 
 
 def test_threads_read_the_same_pixels():

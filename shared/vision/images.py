@@ -10,7 +10,7 @@ import math
 import os
 import stat
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from io import BytesIO
 from pathlib import Path
@@ -81,6 +81,7 @@ class StoredImage(Protocol):
         """Return the bytes of the image file."""
 
 
+View = tuple[int | None, Resize | Literal["fit"]]  # size in pixels, and how it is met
 ImageSource = str | Path | bytes | StoredImage | np.ndarray | Image.Image
 
 
@@ -120,7 +121,8 @@ def read_image(
         raise ValueError(
             f"`resize` must be one of {get_args(Resize)}. Received: resize={resize!r}"
         )
-    return np.array(_read(source, size, resize))
+    (image,) = _read(source, (size, resize))
+    return np.array(image)
 
 
 def read_preview(source: ImageSource, longest: int) -> Image.Image:
@@ -133,7 +135,29 @@ def read_preview(source: ImageSource, longest: int) -> Image.Image:
     Raises:
         AppError: if the image cannot be read; the message names it and says why.
     """
-    return _read(source, longest, "fit")
+    (image,) = _read(source, (longest, "fit"))
+    return image
+
+
+def read_with_preview(
+    source: ImageSource, size: int, resize: Resize, longest: int
+) -> tuple[np.ndarray, np.ndarray | None]:
+    """Read one image, and a preview of it if one decoding is enough for both.
+
+    Args:
+        source, size, resize: see `read_image`.
+        longest: see `read_preview`.
+
+    Returns:
+        what `read_image` gives; and a preview, uint8 (H, W, 3), or None for a JPEG of
+        which too few pixels were decoded. Of a large one it has a little less detail
+        than that of `read_preview`.
+
+    Raises:
+        AppError: if the image cannot be read; the message names it and says why.
+    """
+    image, *more = _read(source, (size, resize), (longest, "fit"))
+    return np.array(image), np.array(more[0]) if more else None
 
 
 def weigh_image(
@@ -173,21 +197,24 @@ def weigh_image(
         return work
 
 
-def _read(
-    source: ImageSource, size: int | None, resize: Resize | Literal["fit"]
-) -> Image.Image:
+def _read(source: ImageSource, first: View, *more: View) -> list[Image.Image]:
+    """Decode for the first view; of others, leave out what would be enlarged then."""
     name = image_name(source)
     if isinstance(source, np.ndarray):
-        return _finish(_from_array(source), None, size, resize)
+        return _finish(_from_array(source), None, [first, *more])
     if isinstance(source, Image.Image):
         with _damage_as_app_error(name):
             _check_pixels(source)
-            return _finish(source, None, size, resize)
+            return _finish(source, None, [first, *more])
     if isinstance(source, (str, Path, bytes)) or hasattr(source, "read_bytes"):
         with _open_file(source, name) as file, _damage_as_app_error(name):
             opened = open_image(file)
             _check_pixels(opened)
-            return _finish(opened, _draft(opened, size), size, resize)
+            whole = opened.size
+            box = _draft(opened, first[0])
+            if opened.size != whole:
+                more = tuple(v for v in more if max(opened.size) >= (v[0] or 0))
+            return _finish(opened, box, [first, *more])
     raise TypeError(
         "an image is a path, bytes, an array, a PIL image, or has `name` and "
         f"`read_bytes()`. Received: {type(source).__name__}"
@@ -271,11 +298,8 @@ def _draft(image: Image.Image, size: int | None) -> Box | None:
 
 
 def _finish(
-    image: Image.Image,
-    box: Box | None,
-    size: int | None,
-    resize: Resize | Literal["fit"],
-) -> Image.Image:
+    image: Image.Image, box: Box | None, views: Sequence[View]
+) -> list[Image.Image]:
     """Decode, make RGB, resize, turn upright. Turning the small image is faster."""
     read_lower = lower_bytes(image)
     image.load()  # a TIFF turns itself upright here
@@ -284,10 +308,12 @@ def _finish(
     except Exception:  # broken EXIF must not lose the photo
         orientation = None
     rgb = to_rgb(image, read_lower)
-    if size:
-        rgb = _resize(rgb, box or (0, 0, *rgb.size), size, resize)
     turn = _UPRIGHT.get(orientation) if isinstance(orientation, int) else None
-    return rgb if turn is None else rgb.transpose(turn)
+    resized = (
+        _resize(rgb, box or (0, 0, *rgb.size), size, resize) if size else rgb
+        for size, resize in views
+    )
+    return [one if turn is None else one.transpose(turn) for one in resized]
 
 
 def _from_array(array: np.ndarray) -> Image.Image:
