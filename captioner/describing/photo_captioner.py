@@ -180,7 +180,7 @@ class PhotoCaptioner:
         batches = look_ahead(
             sources,
             self.read,
-            self.look,
+            lambda images: self.look(np.stack(images)),
             batch_size=self.batch_size,
             ahead=BATCHES_AHEAD,
         )

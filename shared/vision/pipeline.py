@@ -6,21 +6,21 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import islice
 from typing import TypeVar
 
-import numpy as np
-
 from shared.errors import AppError
 from shared.processors import usable_processors
 
 READERS = max(2, usable_processors())  # threads; decoding a photo takes one of them
 
 Source = TypeVar("Source")
+Read = TypeVar("Read")
 Looked = TypeVar("Looked")
+Result = TypeVar("Result")
 
 
 def look_ahead(
     sources: Iterable[Source],
-    read: Callable[[Source], np.ndarray],
-    look: Callable[[np.ndarray], Looked],
+    read: Callable[[Source], Read],
+    look: Callable[[list[Read]], Looked],
     *,
     batch_size: int,
     ahead: int,
@@ -29,8 +29,8 @@ def look_ahead(
 
     Args:
         sources: taken as they are needed.
-        read: gives the image uint8 (H, W, 3) of a source, or raises AppError.
-        look: is given images uint8 (N, H, W, 3), never two batches at once.
+        read: gives what is in a source, or raises AppError.
+        look: is given what was read of a batch, never two batches at once.
         batch_size: sources of a batch, at least 1.
         ahead: batches that are begun at once, at least 1.
 
@@ -39,7 +39,7 @@ def look_ahead(
         cannot be read; and what `look` gave for those that can, None if there are none.
     """
 
-    def try_read(source: Source) -> np.ndarray | AppError:
+    def try_read(source: Source) -> Read | AppError:
         try:
             return read(source)
         except AppError as error:
@@ -49,9 +49,9 @@ def look_ahead(
         reading: Sequence[Future],
     ) -> tuple[list[AppError | None], Looked | None]:
         found = [future.result() for future in reading]
-        images = [one for one in found if isinstance(one, np.ndarray)]
-        errors = [None if isinstance(one, np.ndarray) else one for one in found]
-        return errors, look(np.stack(images)) if images else None
+        good = [one for one in found if not isinstance(one, AppError)]
+        errors = [one if isinstance(one, AppError) else None for one in found]
+        return errors, look(good) if good else None
 
     readers, looker = ThreadPoolExecutor(READERS), ThreadPoolExecutor(1)
     queue: deque[tuple[list[Source], Future]] = deque()
@@ -68,3 +68,24 @@ def look_ahead(
     finally:  # whoever stops early does not wait for what was read ahead
         looker.shutdown(wait=False, cancel_futures=True)
         readers.shutdown(wait=False, cancel_futures=True)
+
+
+def map_ahead(
+    function: Callable[[Source], Result], items: Iterable[Source], threads: int
+) -> Iterator[Result]:
+    """Apply a function to items, to so many at once, ahead of the caller.
+
+    Yields:
+        what it gave, in order; what it raised for an item is raised in its place.
+    """
+    pool = ThreadPoolExecutor(threads)
+    queue: deque[Future[Result]] = deque()
+    try:
+        for item in items:
+            queue.append(pool.submit(function, item))
+            if len(queue) > threads:
+                yield queue.popleft().result()
+        while queue:
+            yield queue.popleft().result()
+    finally:  # see `look_ahead`
+        pool.shutdown(wait=False, cancel_futures=True)
