@@ -7,11 +7,13 @@ import numpy as np
 import pytest
 
 from shared.concepts.words import coco_words
-from shared.vision.detector import Things
+from shared.vision.detector import SIZE, Things
+from shared.vision.images import read_preview
 from vqa.answering.colors import COLORS, color_odds, colored_part
 from vqa.answering.confidence import to_confidence
 from vqa.answering.detected import (
     Detections,
+    asked_of_things,
     count_things,
     kinds_to_count,
     to_be_seen,
@@ -137,7 +139,9 @@ def test_that_a_thing_is_found_speaks_for_yes(score):
     scores = np.array([0.2, 0.1, 3, 0, 0, 0], np.float32)
     question = ["is", "there", "a", "dog"]
     calls = []
-    weighed = DETECTIONS.weigh(scores, question, finding(calls, dog=score), 1.5)
+    weighed = DETECTIONS.weigh(
+        scores, asked_of_things(question), finding(calls, dog=score), 1.5
+    )
     more = [0.4 * 1.5 * odds(score), 0, 0, 0, 0, 0]
     np.testing.assert_allclose(weighed - scores, more, atol=1e-5)
     assert calls == [1]
@@ -155,14 +159,18 @@ def test_that_a_thing_is_found_speaks_for_yes(score):
 )
 def test_what_is_found_may_speak_for_or_against(question, found, speaks):
     scores = np.zeros(6, np.float32)
-    weighed = DETECTIONS.weigh(scores, question.split(), finding([], **found), 1.0)
+    weighed = DETECTIONS.weigh(
+        scores, asked_of_things(question.split()), finding([], **found), 1.0
+    )
     assert weighed[0] == pytest.approx(0.4 * speaks)
 
 
 def test_what_is_found_speaks_for_its_name_as_far_as_a_name_is_asked_for():
     scores = np.array([0, 0, 1, 2, 1.5, 0], np.float32)
     question = ["what", "animal", "is", "this"]
-    weighed = DETECTIONS.weigh(scores, question, finding([], cat=0.8, dog=0.1), 2.0)
+    weighed = DETECTIONS.weigh(
+        scores, asked_of_things(question), finding([], cat=0.8, dog=0.1), 2.0
+    )
     share = to_confidence(scores, 2.0)[[2, 3]].sum()  # no class is called polar bear
     weight = 0.4 * 2 * share
     dog, cat = (weight * (odds(s) - odds(0.01)) for s in (0.1, 0.8))
@@ -175,13 +183,13 @@ def test_the_color_of_a_thing_speaks_for_its_name():
     photo = np.broadcast_to(np.array([190, 30, 30], np.uint8), (4, 4, 3))
     red = found._replace(boxes=np.array([[0, 0, 1, 1]], np.float32), photo=photo)
     question = ["what", "color", "is", "the", "dog"]
-    weighed = DETECTIONS.weigh(scores, question, lambda: red, 2.0)
+    weighed = DETECTIONS.weigh(scores, asked_of_things(question), lambda: red, 2.0)
     odds_of_red = color_odds(red, colored_part(question))[[*COLORS].index("red")]
     assert odds_of_red > 2
     wanted = [0, 0, 0, 0, 1.5 * 2 * odds_of_red, 0]
     np.testing.assert_allclose(weighed, wanted, rtol=1e-5)
     question[-1] = "cat"  # there is none
-    nothing = DETECTIONS.weigh(scores, question, lambda: red, 2.0)
+    nothing = DETECTIONS.weigh(scores, asked_of_things(question), lambda: red, 2.0)
     np.testing.assert_array_equal(nothing, scores)
 
 
@@ -189,13 +197,12 @@ def test_where_no_name_is_asked_for_nobody_looks():
     scores = np.array([0, 0, 0, 0, 9, 0], np.float32)
     calls = []
     find = finding(calls, dog=0.9)
-    np.testing.assert_array_equal(
-        DETECTIONS.weigh(scores, ["what", "color", "is", "it"], find, 1.0), scores
-    )
+    np.testing.assert_array_equal(DETECTIONS.weigh(scores, None, find, 1.0), scores)
     mute = Detections(AnswerSpace(["dog", "red"]), Concepts(["dog"]))
     there = np.array([0.0, 1.0], np.float32)
     np.testing.assert_array_equal(
-        mute.weigh(there, ["is", "there", "a", "dog"], find, 1.0), there
+        mute.weigh(there, asked_of_things(["is", "there", "a", "dog"]), find, 1.0),
+        there,
     )
     assert calls == []
 
@@ -216,7 +223,9 @@ def test_where_no_name_is_asked_for_nobody_looks():
     ],
 )
 def test_the_boxes_of_what_an_answer_is_about(question, answer, lefts):
-    found = DETECTIONS.about(question.split(), answer, lambda: two_dogs(None))
+    found = DETECTIONS.about(
+        asked_of_things(question.split()), answer, lambda: two_dogs(None)
+    )
     assert [thing.box[0] for thing in found] == lefts
 
 
@@ -234,8 +243,9 @@ def answerer():
 
 @pytest.mark.slow
 def test_questions_that_count_are_answered_by_what_is_found(answerer, monkeypatch):
-    calls = []
-    monkeypatch.setattr(answerer, "find", lambda s: calls.append(s) or two_dogs(s))
+    calls, preview = [], np.array(read_preview(EXAMPLES / "cat.jpg", SIZE)).shape
+    find = lambda seen: calls.append(seen.shape) or two_dogs(seen)  # noqa: E731
+    monkeypatch.setattr(answerer, "find", find)
     photo = EXAMPLES / "cat.jpg"
     reply = answerer.ask(photo, "how many dogs are there?")
     assert reply.answers[0].text == "2"
@@ -243,18 +253,32 @@ def test_questions_that_count_are_answered_by_what_is_found(answerer, monkeypatc
     assert sum(answer.confidence for answer in reply.answers) == pytest.approx(
         1, abs=0.1
     )
-    assert calls == [photo]
+    assert calls == [preview]
 
     reply = answerer.ask(photo, "what color is it?")
     assert reply.things == ()
     choice = answerer.ask(photo, "how many dogs are there?", choices=["1", "3"])
     assert {answer.text for answer in choice.answers} == {"1", "3"}
-    assert calls == [photo]
+    assert calls == [preview]
 
     asked = [Asked("how many dogs are there?"), Asked("how many cats are there?")]
     ((_, (dogs, cats)),) = answerer.ask_all([(photo, asked)])
     assert (dogs.answers[0].text, cats.answers[0].text) == ("2", "0")
-    assert calls == [photo, photo]  # once for both
+    assert calls == [preview, preview]  # once for both
+
+
+@pytest.mark.slow
+def test_a_photo_is_read_once_for_the_model_and_the_detector(answerer):
+    class Stored:
+        name, reads = "a record", 0
+
+        def read_bytes(self):
+            self.reads += 1
+            return (EXAMPLES / "cat.jpg").read_bytes()
+
+    photo = Stored()
+    ((_, (reply,)),) = answerer.ask_all([(photo, [Asked("is there a cat?")])])
+    assert (reply.answer, len(reply.things), photo.reads) == ("yes", 1, 1)
 
 
 @pytest.mark.slow

@@ -27,7 +27,7 @@ from shared.nets.export import trace, write_litert
 from shared.text.vocabulary import SPECIAL_WORDS, Vocabulary, split_words
 from vqa import load_model
 from vqa.answering import predict
-from vqa.answering.photo_answerer import PHOTOS_AHEAD, PhotoAnswerer
+from vqa.answering.photo_answerer import ANSWERING, PHOTOS_AHEAD, PhotoAnswerer
 from vqa.answering.predict import load_bundle, load_vqa
 from vqa.answering.replies import NOT_SURE, Asked
 from vqa.jobs.export import trace_graphs
@@ -427,7 +427,7 @@ def test_sources_are_taken_as_they_are_needed(answerer):
     assert taken == []
     for count in range(1, 4):
         next(found)
-        assert len(taken) <= count - 1 + PHOTOS_AHEAD
+        assert len(taken) <= count + ANSWERING + PHOTOS_AHEAD
     found.close()
     for thread in set(threading.enumerate()) - before:
         thread.join(5)

@@ -8,6 +8,7 @@ import hashlib
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
+from threading import Lock
 from typing import NamedTuple
 
 import numpy as np
@@ -24,6 +25,7 @@ SIZE = 416  # px, height and width of what it sees
 GREY = 114  # beside a photo that is no square
 FAINT = 0.05  # what is less probable is not kept
 OVERLAP = 0.45  # of two boxes, area of both over area of either: the same thing
+_loading = Lock()  # two threads that need it first load one
 
 
 Box = tuple[float, float, float, float]
@@ -103,13 +105,14 @@ class Detector:
         Raises:
             AppError: if the photo cannot be read.
         """
-        read = read_preview(source, SIZE).convert("RGB")
+        read = read_preview(source, SIZE)
         scale = SIZE / max(read.size)  # a small photo is enlarged
         width, height = (max(1, round(side * scale)) for side in read.size)
         photo = np.array(read.resize((width, height), Image.Resampling.BILINEAR))
         image = np.full((1, SIZE, SIZE, 3), GREY, np.uint8)
         image[0, :height, :width] = photo
         (found,) = self._graph(images=image)["found"]
+        found = found[found[:, 4] > FAINT]  # few; the score of a kind is never more
         scores = found[:, 4:5] * found[:, 5:]
         kept = scores.max(axis=1) > FAINT
         centre, half = found[kept, :2], found[kept, 2:4] / 2
@@ -144,7 +147,9 @@ def find_things(source: ImageSource) -> Things:
     Raises:
         AppError: if the photo, or the detector, cannot be read.
     """
-    return _included().find(source)
+    with _loading:
+        detector = _included()
+    return detector.find(source)
 
 
 def overlaps(box: np.ndarray, others: np.ndarray) -> np.ndarray:

@@ -81,7 +81,7 @@ class Detections:
     def weigh(
         self,
         scores: np.ndarray,
-        question: Sequence[str],
+        asked: Sought | Part | None,
         find: Callable[[], Things],
         temperature: float,
         soft: bool = False,
@@ -101,35 +101,35 @@ class Detections:
 
         Args:
             scores: float (A,), of the net.
-            question: its words, in lower case.
+            asked: what `asked_of_things` gives for the question.
             find: finds the things; called only where they can matter.
             temperature, soft: see `to_confidence`.
         """
-        if sought := to_be_seen(question):
-            more = self._see(sought, find)
-        elif part := colored_part(question):
-            more = self._color(part, find)
+        if isinstance(asked, Sought):
+            more = self._see(asked, find)
+        elif isinstance(asked, Part):
+            more = self._color(asked, find)
         else:
             confidence = to_confidence(scores, temperature, soft)
             more = self._name(float(confidence[self._kinds >= 0].sum()), find)
         return np.asarray(scores + temperature * more, np.float32)
 
     def about(
-        self, question: Sequence[str], answer: str, find: Callable[[], Things]
+        self, asked: Sought | Part | None, answer: str, find: Callable[[], Things]
     ) -> tuple[Thing, ...]:
         """Give what an answer is about, as far as it was found: for those who ask why.
 
         Args:
-            question, find: as for `weigh`, which was called before.
+            asked, find: as for `weigh`.
             answer: to it.
         """
         number = self._numbers.get(answer)
         kinds: Sequence[int] = ()
-        if sought := to_be_seen(question):
-            kinds = sought.kinds if sought.speaks_for and answer == "yes" else ()
-        elif part := colored_part(question):
+        if isinstance(asked, Sought):
+            kinds = asked.kinds if asked.speaks_for and answer == "yes" else ()
+        elif isinstance(asked, Part):
             is_color = number is not None and self._colors[number] >= 0
-            seen = find_part(find(), part) if is_color else None
+            seen = find_part(find(), asked) if is_color else None
             return (seen,) if seen else ()
         elif number is not None and self._kinds[number] >= 0:
             kinds = [int(self._kinds[number])]
@@ -157,6 +157,15 @@ class Detections:
             odds = _odds(find().best()) - _odds(np.zeros(1))
             more[named] = _WEIGHT * min(asked_for, 1) * odds[self._kinds[named]]
         return more
+
+
+def asked_of_things(question: Sequence[str]) -> Sought | Part | None:
+    """Give what a question asks about things, besides their number and their names.
+
+    Args:
+        question: its words, in lower case.
+    """
+    return to_be_seen(question) or colored_part(question)
 
 
 # Words of a question that asks for nothing but whether something is there.

@@ -8,11 +8,16 @@ import numpy as np
 
 from shared.errors import AppError
 from shared.text.vocabulary import Vocabulary
-from shared.vision.detector import Box, Thing, Things
-from shared.vision.images import ImageSource, read_image
-from shared.vision.pipeline import look_ahead
+from shared.vision.detector import SIZE, Box, Thing, Things
+from shared.vision.images import ImageSource, read_image, read_with_preview
+from shared.vision.pipeline import look_ahead, map_ahead
 from vqa.answering.confidence import to_confidence
-from vqa.answering.detected import Detections, count_things, kinds_to_count
+from vqa.answering.detected import (
+    Detections,
+    asked_of_things,
+    count_things,
+    kinds_to_count,
+)
 from vqa.answering.guard import (
     Choices,
     check_choices,
@@ -28,6 +33,7 @@ from vqa.text.asked import Concepts
 from vqa.text.words import encode_answers
 
 PHOTOS_AHEAD = 8
+ANSWERING = 2  # threads: one finds things while the other makes replies
 _NUMBERS = frozenset(map(str, range(21)))  # larger ones are years and the like
 
 
@@ -36,6 +42,18 @@ class Checked(NamedTuple):
 
     words: list[str]
     choices: Choices | None
+
+
+class _Photo(NamedTuple):
+    """A photo that was read.
+
+    Attributes:
+        image: uint8 (H, W, 3), as the model sees it.
+        things: finds the things on it; None if they are left to the model.
+    """
+
+    image: np.ndarray
+    things: Callable[[], Things] | None
 
 
 class PhotoAnswerer:
@@ -96,8 +114,11 @@ class PhotoAnswerer:
         """
         asked = Asked(question, tuple(choices), tuple(boxes))
         self.check(asked)  # before the photo is decoded
-        features, things = self.look(source), self._finding(source)
-        (reply,) = self.answer(features, [asked], things, count=count, blind=blind)
+        photo = self._read(source)
+        features = self.runtime.look(photo.image)
+        (reply,) = self.answer(
+            features, [asked], photo.things, count=count, blind=blind
+        )
         if isinstance(reply, AppError):
             raise reply
         return reply
@@ -111,8 +132,8 @@ class PhotoAnswerer:
     ) -> Iterator[tuple[Any, list[Reply | AppError]]]:
         """Answer questions about any number of photos, in order.
 
-        Each photo is looked at once. Reading photos, looking at them and answering
-        overlap, a few photos at a time.
+        Each photo is looked at once. Reading photos, looking at them, finding things
+        and answering overlap, a few photos at a time.
 
         Args:
             items: photos, see `read_image`, each with its questions; taken as they
@@ -125,20 +146,21 @@ class PhotoAnswerer:
         """
         batches = look_ahead(
             items,
-            lambda item: self.read(item[0]),
-            lambda images: self.runtime.look(images[0]),
+            lambda item: self._read(item[0]),
+            lambda photos: (self.runtime.look(photos[0].image), photos[0].things),
             batch_size=1,
             ahead=PHOTOS_AHEAD,
         )
-        for ((source, asked),), (error,), features in batches:
-            if features is not None:
-                things = self._finding(source)
-                yield (
-                    source,
-                    self.answer(features, asked, things, count=count, blind=blind),
-                )
-            elif error:
-                yield source, [error] * len(asked)
+
+        def answer(batch: Any) -> tuple[Any, list[Reply | AppError]]:
+            ((source, asked),), (error,), looked = batch
+            if error:
+                return source, [error] * len(asked)
+            features, things = looked
+            replies = self.answer(features, asked, things, count=count, blind=blind)
+            return source, replies
+
+        return map_ahead(answer, batches, ANSWERING)
 
     def read(self, source: ImageSource) -> np.ndarray:
         """Read a photo as the model sees it: uint8 (H, W, 3), RGB.
@@ -280,20 +302,17 @@ class PhotoAnswerer:
         found: tuple[Thing, ...] = ()
         if things and not choices and (kinds := kinds_to_count(checked.words)):
             answers, found = self._count(things().of(kinds), seen, count)
+        elif things and self._detections and vectors[0] is None:
+            of_things = asked_of_things(checked.words)
+            weighed = self._detections.weigh(
+                seen.scores, of_things, things, rules.temperature, self.config.soft
+            )
+            seen = seen._replace(scores=weighed)
+            answers = rank(seen, None, rules.temperature)
+            if answers[0].confidence >= rules.unsure:
+                found = self._detections.about(of_things, answers[0].text, things)
         else:
-            heeded = self._detections if things and vectors[0] is None else None
-            if heeded and things:
-                weighed = heeded.weigh(
-                    seen.scores,
-                    checked.words,
-                    things,
-                    rules.temperature,
-                    self.config.soft,
-                )
-                seen = seen._replace(scores=weighed)
             answers = rank(seen, vectors[0], rules.temperature)
-            if heeded and things and answers[0].confidence >= rules.unsure:
-                found = heeded.about(checked.words, answers[0].text, things)
         guesses = rank(guessed, vectors[1], rules.blind_temperature) if guessed else ()
         best = answers[0]
         unsure = _may_be_none(choices) and best.confidence < rules.unsure
@@ -317,16 +336,25 @@ class PhotoAnswerer:
         self, things: Sequence[Thing], seen: Scores, count: int
     ) -> tuple[tuple[Answer, ...], tuple[Thing, ...]]:
         """Answer how many of these things there are; give those that were counted."""
+        _check_finite(seen.scores)
         temperature = self.config.answering.temperature
-        every = self._rank(None, None, seen, temperature, len(seen.scores))
-        said = {int(a.text): a.confidence for a in every if a.text in _NUMBERS}
+        confidence = to_confidence(seen.scores, temperature, self.config.soft)
+        known = zip(self.space.answers if self.space else (), confidence, strict=True)
+        said = {int(text): float(prob) for text, prob in known if text in _NUMBERS}
         probs = count_things([thing.score for thing in things], said)
         order = np.argsort(-probs, kind="stable")[:count]
         answers = tuple(Answer(str(n), float(probs[n])) for n in order)
         return answers, tuple(things[: order[0]])
 
-    def _finding(self, source: ImageSource) -> Callable[[], Things] | None:
-        return partial(self.find, source) if self.find else None
+    def _read(self, source: ImageSource) -> _Photo:
+        """Read a photo for the model and, if that takes no longer, for the detector."""
+        if self.find is None:
+            return _Photo(self.read(source), None)
+        encoder = self.config.encoder
+        image, preview = read_with_preview(
+            source, encoder.image_size, encoder.resize, SIZE
+        )
+        return _Photo(image, partial(self.find, source if preview is None else preview))
 
     def _vectors(
         self, asked: Asked, choices: Choices | None, features: np.ndarray
@@ -349,11 +377,7 @@ class PhotoAnswerer:
     ) -> tuple[Answer, ...]:
         known = self.space.answers if self.space else ()
         scores = found.scores if vectors is None else vectors @ found.joint
-        if not np.isfinite(scores).all():
-            raise AppError(
-                "The model gives no answer, as its numbers are not finite. Get its "
-                "bundle again, or train it again."
-            )
+        _check_finite(scores)
         texts, ids = (choices.texts, choices.ids) if choices else (known, None)
         if _may_be_none(choices):
             confidence = to_confidence(scores, temperature, self.config.soft)
@@ -368,3 +392,11 @@ class PhotoAnswerer:
 def _may_be_none(choices: Choices | None) -> bool:
     """Whether answers are judged among all: without choices, or if one is left."""
     return not choices or (choices.ids is not None and len(choices.texts) == 1)
+
+
+def _check_finite(scores: np.ndarray) -> None:
+    if not np.isfinite(scores).all():
+        raise AppError(
+            "The model gives no answer, as its numbers are not finite. Get its "
+            "bundle again, or train it again."
+        )
