@@ -89,10 +89,17 @@ gc.set_threshold(100_000, 20, 100)
 
 
 def pytest_collection_finish():
-    """Leave graphs as they are traced: tests run them too seldom to gain by more."""
-    if tensorflow := sys.modules.get("tensorflow"):
-        options = {"disable_meta_optimizer": True}
-        tensorflow.config.optimizer.set_experimental_options(options)
+    """Spare what tests run too seldom to gain by."""
+    gc.freeze()  # modules stay: each `gc.collect` of LiteRT would search them all
+    if "tensorflow" in sys.modules:
+        leave_graphs_as_traced()
+
+
+def leave_graphs_as_traced():
+    """Do without what TensorFlow does to graphs before it runs them."""
+    import tensorflow as tf
+
+    tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": True})
 
 
 REALLY_TRY = trial._try

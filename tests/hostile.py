@@ -460,8 +460,13 @@ def try_one(folder, **request):
 
 def serve():
     """Use a bundle for each line of JSON on standard input, each in a fork."""
-    import vqa.net.runtime_keras  # noqa: F401
+    import conftest
 
+    import vqa.net.runtime_keras  # noqa: F401
+    from captioner.describing import predict
+
+    predict.FUSED = False  # XLA would compile anew for each bundle
+    conftest.leave_graphs_as_traced()
     for line in sys.stdin:
         started = time.monotonic()
         reading, writing = os.pipe()
