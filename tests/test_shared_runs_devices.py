@@ -15,6 +15,7 @@ from conftest import (
     VOCABULARY,
     VQA_SPACE,
     VQA_VOCABULARY,
+    leave_graphs_as_traced,
     tiny_config,
     tiny_vqa_config,
     write_shapes,
@@ -22,6 +23,7 @@ from conftest import (
 from keras import ops
 
 from captioner.config import StageConfig
+from captioner.describing import predict
 from captioner.net.model import build_captioner
 from captioner.training.batches import shift
 from captioner.training.train import train
@@ -37,7 +39,7 @@ from vqa.config import StageConfig as VqaStageConfig
 from vqa.net.runtime_keras import build_net
 
 ROOT = Path(__file__).parents[1]
-STEPS, PHOTOS, WORDS = 50, 12, len(VOCABULARY)
+STEPS, PHOTOS, WORDS = 20, 12, len(VOCABULARY)
 STAGE = {"name": "only", "epochs": 2, "learning_rate": 0.01, "warmup": 0.1}
 STAGE |= {"clip_norm": 0.3, "label_smoothing": 0.1, "average": 0.9}
 JOINT = {"encoder_rate": 0.001, "encoder_from": "all"}
@@ -100,8 +102,8 @@ CASES = {
     "no even parts, clipped by value": (
         build_for_captions,
         reward,
-        {"batch_size": 7, "clip_value": 0.01},
-        3,
+        {"batch_size": 5, "clip_value": 0.01},
+        2,
     ),
     "answers": (build_for_answers, answer, {"batch_size": 6, **JOINT}, 2),
     "float16": (
@@ -116,6 +118,7 @@ CASES = {
 def learn(case, devices):
     """Take some steps; give each one's loss, and the norm of its gradient."""
     build, draw, changes, _ = CASES[case]
+    tf.config.run_functions_eagerly(devices == 1)  # sooner done than traced
     keras.utils.set_random_seed(1)
     told = []
     with mirrored(devices):
@@ -152,13 +155,14 @@ def go_on(folder):
     stages = [{**shared, **JOINT}, critical]
     data = write_shapes(folder / "shapes", 40)
     run = short_runs.Run(train, folder, data, TOP)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("captioner.training.train.finish", lambda *_: None)  # takes long
-        run(*stages, out="whole")
     training.CHECKPOINT_SECONDS = -1  # after every step
     with pytest.raises(short_runs.Killed):  # in the second stage
         run(*stages, out="broken", tick=short_runs.kill_after(4), devices=2)
+    tf.config.run_functions_eagerly(True)
     run(*stages, out="broken")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("captioner.training.train.finish", lambda *_: None)  # takes long
+        run(*stages, out="whole")
 
 
 TOP = f"""
@@ -181,6 +185,8 @@ def main(folder):
     (processor,) = tf.config.list_physical_devices("CPU")
     logical = [tf.config.LogicalDeviceConfiguration()] * 3
     tf.config.set_logical_device_configuration(processor, logical)
+    leave_graphs_as_traced()
+    predict.FUSED = False
     names.ENCODERS["patches"] = names.Source(short_runs.patches, "unit")
     found = {name: [learn(name, 1), learn(name, CASES[name][3])] for name in CASES}
     (folder / "told.json").write_text(json.dumps([found, learn_hard()]))
