@@ -259,8 +259,11 @@ def unfinished(monkeypatch):
 # What is trained, and after how many steps it is killed; None is between its stages.
 CASES = {
     "boundary": ([FROZEN, JOINT], None),
-    "told": ([TOLD], 9),
-    "hard": ([{**TOLD, "epochs": 1, "scheduled_sampling": 0.5}, CRITICAL], 10),
+    "told": ([{**TOLD, "epochs": 1}], 5),
+    "hard": (
+        [{**TOLD, "epochs": 1, "scheduled_sampling": 0.5}, {**CRITICAL, "epochs": 1}],
+        10,
+    ),
     "second stage": ([{**FROZEN, "epochs": 1}, {**JOINT, "average": 0.9}], 7),
 }
 
@@ -437,6 +440,7 @@ def test_a_corrupt_checkpoint_is_named(begun, monkeypatch, content):
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("eager")
 def test_a_full_disk_keeps_the_last_checkpoint(run, monkeypatch):
     def savez(file, **content):
         file.write(b"half")
@@ -657,6 +661,7 @@ def test_photos_that_are_all_broken_end_a_run_until_they_are_mended(
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("eager")
 def test_characters_are_words_if_asked_for_from_data_to_bundle(run, own_shapes):
     words = {"red": "红色的", "green": "绿色的", "blue": "蓝色的"}
     words |= {" circle.": "圆", " square.": "方块", "A ": "一个"}
@@ -762,6 +767,7 @@ def test_another_metric_can_choose_and_reward(run):
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("eager")
 def test_only_a_joint_stage_trains_the_encoder(run, unfinished):
     ticks = []
 

@@ -215,15 +215,17 @@ def without_dropout():
 CASES = {
     "joint": ([{**JOINT, "average": 0.9}], 'loss = "soft"', 5),
     "boundary": ([{**FROZEN, "epochs": 1}, JOINT], "", 4),
-    "told": ([TOLD], "", 5),
+    "told": ([{**TOLD, "epochs": 1}], "", 5),
 }
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("case", CASES)
 def test_a_run_broken_off_ends_as_one_that_was_not(
-    run, monkeypatch, unfinished, case, concepts, captions, texts
+    run, monkeypatch, request, unfinished, case, concepts, captions, texts
 ):
+    if case != "boundary":  # where nothing that was traced before may be taken
+        request.getfixturevalue("eager")
     stages, head, steps = CASES[case]
     given = {"head": head}
     if case == "told":
@@ -261,6 +263,7 @@ def test_each_net_ends_as_it_was_when_it_was_best(run):
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("eager")
 def test_a_finished_run_writes_its_reports_again(run):
     stages, out = [{**FROZEN, "epochs": 1}], run.folder / "run"
     run(*stages)
@@ -277,6 +280,7 @@ def test_a_finished_run_writes_its_reports_again(run):
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("eager")
 def test_another_metric_can_choose(run, unfinished):
     run({**FROZEN, "epochs": 1}, head='choose_by = "balanced_accuracy"')
     progress = progress_of(run.folder / "run")
@@ -286,6 +290,7 @@ def test_another_metric_can_choose(run, unfinished):
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("eager")
 def test_only_a_joint_stage_trains_the_encoder(run, unfinished):
     ticks = []
 
@@ -320,6 +325,7 @@ def test_a_stage_ends_when_the_score_no_longer_rises(run, unfinished):
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("eager")
 def test_a_training_that_breaks_down_says_so(run, monkeypatch):
     monkeypatch.setattr(
         "vqa.net.model.answer_loss", lambda scores, *_: ops.sum(scores) * np.nan
