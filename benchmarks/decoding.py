@@ -47,7 +47,7 @@ def caption(
     return [
         captions[0]
         for looked in batches
-        for captions in captioner.write(looked, decoding, rules)
+        for captions in captioner.write(looked, decoding, rules).captions
     ]
 
 

@@ -137,6 +137,13 @@ def caption(
             help="Name only what is seen, of a model with concepts.",
         ),
     ] = True,
+    second_look: Annotated[
+        bool,
+        typer.Option(
+            "--second-look/--no-second-look",
+            help="Let a detector look where a caption is not sure, with concepts.",
+        ),
+    ] = True,
     hedge: Annotated[
         bool,
         typer.Option(
@@ -309,6 +316,8 @@ def _search_changes(given: dict[str, Any]) -> dict[str, Any]:
         changes["length_penalty"] = read_length_penalty(changes["length_penalty"])
     if given["neutral"] is not None:
         changes["neutral"] = CLEAR if given["neutral"] else 0
+    if not given["second_look"]:
+        changes["second_look"] = 0
     if not given["hedge"]:
         changes["hedge"] = False
     if not given["grounding"]:

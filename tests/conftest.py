@@ -11,7 +11,6 @@ import urllib.error
 import urllib.request
 from contextlib import contextmanager
 from pathlib import Path
-from types import SimpleNamespace
 
 import hypothesis
 import numpy as np
@@ -430,7 +429,7 @@ class ConceptRuntime:
         seen: `said` and `there`, float (C,), the same of every photo.
     """
 
-    name, grid = "fake", (2, 2)
+    name, grid, can_be_told = "fake", (2, 2), True
 
     def __init__(self, sentences, vocab_size, seen):
         self.sentences, self.vocab_size = sentences, vocab_size
@@ -440,19 +439,31 @@ class ConceptRuntime:
         return [np.zeros((len(images), 4, 3), np.float32)]
 
     def look(self, features):
-        return features[0]
+        from shared.concepts.table import ConceptProbs
 
-    def seen(self, looked):
-        return SimpleNamespace(
+        count = len(features[0])
+        return ConceptProbs(
             **{
-                name: np.tile(np.float32(probs), (len(looked), 1))
+                name: np.tile(np.float32(probs), (count, 1))
                 for name, probs in self._seen.items()
             }
         )
 
+    def seen(self, looked):
+        return looked
+
+    def tell(self, looked, rows, seen):
+        told = looked._make(part.copy() for part in looked)
+        for part, new in zip(told, seen, strict=True):
+            part[rows] = new
+        return told
+
+    def take(self, looked, rows):
+        return looked._make(part[rows] for part in looked)
+
     def where(self, looked):
         concepts = len(self._seen["there"])
-        where = np.zeros((len(looked), 4, concepts), np.float32)
+        where = np.zeros((len(looked.there), 4, concepts), np.float32)
         where[:, np.arange(concepts) % 4, np.arange(concepts)] = self._seen["there"]
         return where
 
@@ -460,7 +471,8 @@ class ConceptRuntime:
         from captioner.search import numpy_ops
         from captioner.search.decoding import search
 
-        said = np.full((len(looked), rules.width, rules.max_words + 2), -1)
+        count = len(looked.said)
+        said = np.full((count, rules.width, rules.max_words + 2), -1)
 
         def step(tokens, state):
             said, place = state[0].copy(), int(state[1].max())
@@ -525,13 +537,14 @@ def write_language_model(folder, text=QUOTED, units="character", graph=False, **
     return folder
 
 
-def concept_captioner(sentences, there, said=None, own=(), **config):
+def concept_captioner(sentences, there, said=None, own=(), find=None, **config):
     """A captioner without weights that says the likeliest that it may.
 
     Args:
         sentences: sentence -> probability.
         there, said: concept -> probability; `said` is as `there` by default.
         own: concepts that a few examples taught.
+        find: what a second look asks, see `PhotoCaptioner`.
         config: changes to its recipe.
     """
     from captioner.describing.photo_captioner import PhotoCaptioner
@@ -547,7 +560,9 @@ def concept_captioner(sentences, there, said=None, own=(), **config):
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(names.ENCODERS, "patches", names.Source(patches, "unit"))
         recipe = tiny_config().model_copy(update=config)
-    return PhotoCaptioner(recipe, vocabulary, runtime, concepts=[*there], own=own)
+    return PhotoCaptioner(
+        recipe, vocabulary, runtime, concepts=[*there], own=own, find=find
+    )
 
 
 def fake_answerer(vocabulary=VQA_VOCABULARY, space=VQA_SPACE, **settings):

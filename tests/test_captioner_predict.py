@@ -500,7 +500,7 @@ def test_features_that_are_known_are_not_computed_again(captioner, monkeypatch):
     expected = captioner.caption(photo(0))
     monkeypatch.setattr(captioner.runtime, "encode", lambda images: pytest.fail())
     looked = captioner.look(image[None], [array[:1] for array in features])
-    (found,) = captioner.write(looked, *captioner.request())
+    (found,) = captioner.write(looked, *captioner.request()).captions
     assert texts(found) == texts(expected)
 
 

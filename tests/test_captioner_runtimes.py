@@ -24,6 +24,7 @@ from shared.bundles import folder as bundles
 from shared.bundles.litert import try_graph, why_not_litert
 from shared.bundles.manifests import digest
 from shared.concepts.graph import CONCEPTS
+from shared.concepts.table import ConceptProbs
 from shared.console.quiet import muted
 from shared.errors import AppError
 from shared.text.vocabulary import BOS, EOS, SPECIAL_WORDS, Vocabulary
@@ -610,3 +611,46 @@ def test_threads_may_share_a_captioner(pair_of):
     with ThreadPoolExecutor(4) as pool:
         found = list(pool.map(captioner.caption, sources * 20))
     assert [texts(captions) for captions in found] == alone * 20
+
+
+@pytest.mark.parametrize("runtime", ["litert", "keras"])
+def test_what_a_second_look_tells_counts(bundle_of, runtime):
+    """Told of some photos, a model goes on as if its concept net had said so."""
+    model = load_captioner(bundle_of("told"), runtime=runtime, batch_size=4)
+    images = np.stack([model.read(photo(i)) for i in range(3)])
+    run, looked = model.runtime, model.look(images).found
+    seen = [part[:3].copy() for part in run.seen(looked)]
+    probs = np.random.default_rng(3).random((2, 2, seen[0].shape[1]), np.float32)
+    told = run.tell(looked, [0, 2], ConceptProbs(*probs))
+    for was, now, new in zip(seen, run.seen(told), probs, strict=True):
+        assert np.array_equal(now[:3], [new[0], was[1], new[1]])
+    assert all(map(np.array_equal, (part[:3] for part in run.seen(looked)), seen))
+    _, rules = model.request()
+    before, after = (run.read(one, [4, 5], rules)[:3] for one in (looked, told))
+    assert np.array_equal(before[1], after[1])
+    assert (np.abs(before - after).max(axis=(1, 2))[[0, 2]] > 1e-6).all()
+    taken = run.read(run.take(told, [2, 0]), [4, 5], rules)[:2]
+    assert taken == pytest.approx(after[[2, 0]], abs=1e-5)
+    old = ConceptProbs(*(part[[0, 2]] for part in seen))
+    back = run.read(run.tell(told, [0, 2], old), [4, 5], rules)[:3]
+    assert back == pytest.approx(before, abs=1e-6)
+
+
+def test_both_runtimes_are_told_the_same(bundle_of):
+    found = []
+    for runtime in ("litert", "keras"):
+        model = load_captioner(bundle_of("told"), runtime=runtime, batch_size=2)
+        looked = model.look(np.stack([model.read(photo(i)) for i in (0, 1)])).found
+        count = len(model.concept_words)
+        probs = np.random.default_rng(3).random((2, 1, count), np.float32)
+        told = model.runtime.tell(looked, [1], ConceptProbs(*probs))
+        _, rules = model.request()
+        found.append(model.runtime.read(told, [4], rules)[:2])
+    assert found[0] == pytest.approx(found[1], abs=1e-4)
+
+
+def test_older_exports_cannot_be_told(tmp_path):
+    config = tiny_config(concepts={"slots": 3, "units": 6})
+    folder = write_tiny(tmp_path / "bundle", config, tiny_model(config))
+    add_part(folder, put_inside)
+    assert not load_captioner(folder, runtime="litert").runtime.can_be_told

@@ -130,7 +130,7 @@ class Indexer:
         request = captioner.request(**changes)
 
         def tell(looked: "Looked") -> list[Told]:
-            captions = captioner.write(looked, *request)
+            captions, looked = captioner.write(looked, *request)
             concepts = captioner.see(looked, MOST, LIKELY)
             return list(map(Told, captions, concepts, features.pack(captioner, looked)))
 

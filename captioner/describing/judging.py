@@ -3,7 +3,7 @@
 Of models with concepts, what a photo shows speaks for or against what a caption claims.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
@@ -62,28 +62,38 @@ class Judge:
         self,
         captions: Sequence[Sequence[Caption]],
         seen: ConceptProbs | None,
-        decoding: DecodingConfig,
     ) -> list[list[Caption]]:
-        """Say of captions how sure they are, and claim less where that is surer.
+        """Say of captions how sure they are.
 
         Args:
             captions: of each photo, best first.
             seen: float (B, C), what the photos show; B may be more.
-            decoding: how they were searched.
         """
         if seen is None:
             return [[self._compare(one) for one in found] for found in captions]
-        there, said = (np.asarray(part) for part in (seen.there, seen.said))
-        photos = [ConceptProbs(said[i], there[i]) for i in range(len(captions))]
-        judged = [
+        return [
             [self._compare(self._weigh(one, photo)) for one in found]
-            for found, photo in zip(captions, photos, strict=True)
+            for found, photo in zip(captions, _each(seen), strict=False)
         ]
-        asked = decoding.strategy.draws or decoding.prefix or decoding.must
-        if decoding.hedge and not asked:
-            for found, photo in zip(judged, photos, strict=True):
-                found[0] = self._hedge(found[0], photo, decoding)
-        return judged
+
+    def hedge(
+        self,
+        captions: Sequence[Sequence[Caption]],
+        seen: ConceptProbs | None,
+        decoding: DecodingConfig,
+    ) -> list[list[Caption]]:
+        """Claim less than captions that are probably wrong, where that is surer.
+
+        Args:
+            captions, seen: as for `judge`, which came before.
+            decoding: how they were searched.
+        """
+        if seen is None or not (decoding.hedge and decoding.free):
+            return [list(found) for found in captions]
+        return [
+            [self._hedge(found[0], photo, decoding), *found[1:]]
+            for found, photo in zip(captions, _each(seen), strict=False)
+        ]
 
     def _weigh(self, caption: Caption, seen: ConceptProbs) -> Caption:
         """Compare what a caption claims with what its photo shows."""
@@ -117,3 +127,9 @@ class Judge:
         if less is None or less.right <= caption.right:
             return caption
         return caption._replace(text=less.text, right=less.right, original=caption)
+
+
+def _each(seen: ConceptProbs) -> Iterator[ConceptProbs]:
+    """Give what each photo shows, float (C,)."""
+    rows = zip(*(np.asarray(part) for part in seen), strict=True)
+    return (ConceptProbs(*row) for row in rows)

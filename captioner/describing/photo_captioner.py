@@ -1,7 +1,8 @@
 """A trained captioner at work: photos in, ranked sentences out."""
 
 import zlib
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
@@ -10,6 +11,7 @@ from captioner.config import CaptionerConfig
 from captioner.describing.captions import Alternative, Caption, to_captions
 from captioner.describing.concepts import NO_CONCEPTS, Concept, rank
 from captioner.describing.judging import Judge
+from captioner.describing.second_look import SecondLook
 from captioner.net.runtime import Runtime
 from captioner.search.config import DecodingConfig
 from captioner.search.rules import Rules, make_rules
@@ -18,6 +20,7 @@ from shared.config import revise_config
 from shared.errors import AppError
 from shared.nets.traces import Trace, join
 from shared.text.vocabulary import BOS, EOS, PAD, UNK, Vocabulary
+from shared.vision.detector import Things
 from shared.vision.images import ImageSource, read_image
 from shared.vision.pipeline import look_ahead
 
@@ -31,10 +34,25 @@ class Looked(NamedTuple):
     Attributes:
         images: uint8 (N, H, W, 3), of the model's size.
         found: what the runtime made of them.
+        find: of each photo, what finds the things on it, for a second look; empty if
+            there is to be none.
     """
 
     images: np.ndarray
     found: Any
+    find: Sequence[Callable[[], Things]] = ()
+
+
+class Written(NamedTuple):
+    """What was written about photos.
+
+    Attributes:
+        captions: of each photo, best first.
+        looked: the photos, with what a second look told of them.
+    """
+
+    captions: list[list[Caption]]
+    looked: Looked
 
 
 class PhotoCaptioner:
@@ -47,6 +65,8 @@ class PhotoCaptioner:
         batch_size: photos at a time.
         concepts: the words of its concept net, if it has one.
         own: those of them that a few examples taught.
+        find: finds the things on a photo, for a second look where a caption is not
+            sure, see `captioner.describing.second_look`; None for no second look.
 
     Methods that describe take `changes`: other values for the fields of
     `DecodingConfig`, such as `beam_size=5` or `prefix="a photo of"`, for this call
@@ -64,6 +84,7 @@ class PhotoCaptioner:
         batch_size: int = 8,
         concepts: Sequence[str] = (),
         own: Sequence[str] = (),
+        find: Callable[[ImageSource], Things] | None = None,
     ):
         self.config = config
         self.vocabulary = vocabulary
@@ -71,6 +92,8 @@ class PhotoCaptioner:
         self.batch_size = batch_size
         self.concept_words = tuple(concepts)
         self.judge = Judge(config, vocabulary, concepts, own)
+        self.find = find
+        self._second_look = SecondLook(concepts)
         self.request()  # a bundle's own rules may be impossible
 
     def request(self, **changes: Any) -> tuple[DecodingConfig, Rules]:
@@ -102,8 +125,10 @@ class PhotoCaptioner:
             AppError: if it is not a photo that can be read.
         """
         request = self.request(**changes)
-        looked = self.look(self.read(source)[None])
-        return self.write(looked, *request)[0]
+        looked = self.look(self.read(source)[None])._replace(
+            find=self._finding([source])
+        )
+        return self.write(looked, *request).captions[0]
 
     def caption_images(self, images: np.ndarray, **changes: Any) -> list[list[Caption]]:
         """Describe images of the model's size.
@@ -125,7 +150,7 @@ class PhotoCaptioner:
         request = self.request(**changes)
         if not len(images):
             return []
-        return self.write(self.look(images), *request)
+        return self.write(self.look(images), *request).captions
 
     def caption_all(
         self, sources: Iterable[Any], **changes: Any
@@ -143,7 +168,9 @@ class PhotoCaptioner:
             the reason why it cannot be read.
         """
         request = self.request(**changes)
-        return self.tell_all(sources, lambda looked: self.write(looked, *request))
+        return self.tell_all(
+            sources, lambda looked: self.write(looked, *request).captions
+        )
 
     def concepts(self, source: ImageSource, top: int | None = None) -> list[Concept]:
         """Say which words a photo shows, and where.
@@ -185,6 +212,9 @@ class PhotoCaptioner:
             ahead=BATCHES_AHEAD,
         )
         for group, errors, looked in batches:
+            if looked:
+                good = [s for s, e in zip(group, errors, strict=True) if not e]
+                looked = looked._replace(find=self._finding(good))
             results = iter(tell(looked) if looked else ())
             yield [
                 (source, error or next(results))
@@ -213,31 +243,94 @@ class PhotoCaptioner:
         found = self.runtime.look(features or self.runtime.encode(images))
         return Looked(images, found)
 
-    def write(
-        self, looked: Looked, decoding: DecodingConfig, rules: Rules
-    ) -> list[list[Caption]]:
+    def write(self, looked: Looked, decoding: DecodingConfig, rules: Rules) -> Written:
         """Describe photos that were looked at.
 
         Args:
             looked: of `look`.
             decoding, rules: of `request`.
-
-        Returns:
-            for each photo its captions, best first.
         """
-        images, found = looked
+        images = looked.images
         noise = _draw(images, decoding.seed, rules) if rules.strategy.draws else None
-        seen = self.runtime.seen(found) if self.concept_words else None
+        seen = self._seen(looked.found)
+        found = self._search(looked.found, len(images), seen, decoding, rules, noise)
+        captions = self.judge.judge(found, seen)
+        if doubted := self._doubted(captions, looked, decoding):
+            looked = self._look_again(looked, captions, doubted, decoding, rules)
+            seen = self._seen(looked.found)
+        return Written(self.judge.hedge(captions, seen, decoding), looked)
+
+    def _seen(self, found: Any) -> ConceptProbs | None:
+        return self.runtime.seen(found) if self.concept_words else None
+
+    def _search(
+        self,
+        found: Any,
+        count: int,
+        seen: ConceptProbs | None,
+        decoding: DecodingConfig,
+        rules: Rules,
+        noise: np.ndarray | None = None,
+    ) -> list[list[Caption]]:
+        """Give captions of the first `count` photos of a batch, best first."""
         bias = self.judge.bias(seen, decoding, rules)
         sequences = self.runtime.search(found, rules, noise, bias)
-        captions = to_captions(sequences, self.vocabulary, decoding.prefix)
-        captions = captions[: len(images)]
+        captions = to_captions(sequences, self.vocabulary, decoding.prefix)[:count]
         if not all(captions):
             raise AppError(
                 "The model gives no sentence, as its numbers are not finite. Get its "
                 "bundle again, or train it again."
             )
-        return self.judge.judge(captions, seen, decoding)
+        return captions
+
+    def _doubted(
+        self,
+        captions: Sequence[Sequence[Caption]],
+        looked: Looked,
+        decoding: DecodingConfig,
+    ) -> dict[int, np.ndarray]:
+        """Find the things on photos of which the best caption is not sure.
+
+        Returns:
+            of each of their places, float32 (K,), see `Things.best`.
+        """
+        found = {}
+        for i, find in enumerate(looked.find if decoding.free else ()):
+            right = captions[i][0].right
+            if right is not None and right < decoding.second_look:
+                try:
+                    found[i] = find().best()
+                except AppError:  # the photo is gone since it was read
+                    continue
+        return found
+
+    def _look_again(
+        self,
+        looked: Looked,
+        captions: list[list[Caption]],
+        doubted: Mapping[int, np.ndarray],
+        decoding: DecodingConfig,
+        rules: Rules,
+    ) -> Looked:
+        """Write again about some photos, and put the captions there that are surer."""
+        rows, seen = list(doubted), self._seen(looked.found)
+        if seen is None or not self.runtime.can_be_told:
+            return looked
+        first = ConceptProbs(*(np.asarray(part)[rows] for part in seen))
+        seen = self._second_look.add(first, np.stack([*doubted.values()]))
+        told = self.runtime.tell(looked.found, rows, seen)
+        again = self._search(
+            self.runtime.take(told, rows), len(rows), seen, decoding, rules
+        )
+        old = self.judge.judge([captions[i] for i in rows], seen)
+        new = self.judge.judge(again, seen)
+        for i, before, after in zip(rows, old, new, strict=True):
+            surer = after[0].confidence > before[0].confidence
+            captions[i] = after if surer else before
+        return looked._replace(found=told)
+
+    def _finding(self, sources: Sequence[Any]) -> list[Callable[[], Things]]:
+        return [partial(self.find, source) for source in sources] if self.find else []
 
     def see(
         self,
@@ -261,7 +354,7 @@ class PhotoCaptioner:
         Raises:
             ValueError: if `top` is less than 1.
         """
-        images, found = looked
+        images, found = looked.images, looked.found
         seen = self.runtime.seen(found)
         if seen is None:
             return [[] for _ in images]

@@ -23,6 +23,7 @@ from shared.errors import AppError
 from shared.included import included_model
 from shared.processors import usable_processors
 from shared.text.vocabulary import Vocabulary
+from shared.vision.detector import find_things
 
 if TYPE_CHECKING:
     from captioner.net.model import Captioner
@@ -79,7 +80,8 @@ def load_captioner(
         if chosen == "litert"
         else _load_keras(folders, read, batch_size)
     )
-    return PhotoCaptioner(config, vocabulary, loaded, batch_size, concepts, own)
+    find = find_things if config.confidence else None
+    return PhotoCaptioner(config, vocabulary, loaded, batch_size, concepts, own, find)
 
 
 def _graphs(folder: Path) -> tuple[str, ...]:

@@ -135,8 +135,9 @@ class Captioning:
         request = captioner.request(**changes)
 
         def tell(looked: "Looked") -> list[tuple[list["Caption"], list[Concept]]]:
+            captions, looked = captioner.write(looked, *request)
             named = captioner.see(looked, MOST, LIKELY)
-            return list(zip(captioner.write(looked, *request), named, strict=True))
+            return list(zip(captions, named, strict=True))
 
         for told in captioner.tell_all(photos, tell):
             yield [

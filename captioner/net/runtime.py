@@ -27,6 +27,25 @@ class Runtime(Protocol):
     def seen(self, looked: Any) -> ConceptProbs | None:
         """Give what the photos show, or None of a model without concepts."""
 
+    @property
+    def can_be_told(self) -> bool:
+        """Whether `tell` works."""
+
+    def tell(self, looked: Any, rows: Sequence[int], seen: ConceptProbs) -> Any:
+        """Tell the first model more of what photos show.
+
+        Args:
+            looked: of `look`, which stays as it is.
+            rows: the places of b photos.
+            seen: float32 (b, C), what they show.
+
+        Returns:
+            what `look` gives, of all photos.
+        """
+
+    def take(self, looked: Any, rows: Sequence[int]) -> Any:
+        """Give what `look` gives of some of the photos."""
+
     def where(self, looked: Any) -> np.ndarray | None:
         """Say how surely each region shows each concept, float32 (B, R, C), or None."""
 

@@ -161,6 +161,29 @@ class KerasRuntime:
         """Give what the photos show, as the first model's concept net tells."""
         return looked.seen
 
+    @property
+    def can_be_told(self) -> bool:
+        """Whether `tell` works."""
+        return bool(self.models[0].concepts)
+
+    def tell(self, looked: Looked, rows: Sequence[int], seen: ConceptProbs) -> Looked:
+        """Tell the first model more of what photos show."""
+        told = ConceptProbs(*map(np.array, looked.seen or ()))
+        for all_rows, part in zip(told, seen, strict=True):
+            all_rows[list(rows)] = part
+        return looked._replace(seen=told)
+
+    def take(self, looked: Looked, rows: Sequence[int]) -> Looked:
+        """Give what `look` gives of some of the photos; filled up again."""
+        features, seen = looked
+
+        def pick(part: np.ndarray) -> np.ndarray:
+            return _fill(part[list(rows)], self.batch_size)
+
+        return Looked(
+            [*map(pick, features)], ConceptProbs(*map(pick, seen)) if seen else None
+        )
+
     def where(self, looked: Looked) -> np.ndarray | None:
         """Say how surely each region shows each concept, float32 (batch size, R, C)."""
         concepts = self.models[0].concepts

@@ -54,9 +54,9 @@ FILES = tuple(f"{PART}/{graph}.tflite" for graph in GRAPHS)
 WHERE = f"{PART}/where.tflite"
 MORE = (CONCEPTS, WHERE)  # of models with concepts
 
-TOKENS = "tokens"
+TOKENS, FEATURES = "tokens", "features"
 MEMORY = ("regions", "keys", "concepts", "concept_keys")  # what each step reads
-Memory = dict[str, np.ndarray]  # what start.tflite gives, for a batch
+Memory = dict[str, np.ndarray]  # features, and what is made of them, for a batch
 
 
 class LiteRTRuntime:
@@ -135,6 +135,31 @@ class LiteRTRuntime:
         if "said" not in first:
             return None
         return ConceptProbs(*(first[name] for name in ConceptProbs._fields))
+
+    @property
+    def can_be_told(self) -> bool:
+        """Whether `tell` works: not of older exports, which find concepts in start."""
+        return self._nets[0].concepts is not None
+
+    def tell(
+        self, looked: list[Memory], rows: Sequence[int], seen: ConceptProbs
+    ) -> list[Memory]:
+        """Tell the first model more of what photos show."""
+        memory = {name: part.copy() for name, part in looked[0].items()}
+        for i, row in enumerate(rows):
+            found = {name: part[i : i + 1] for name, part in seen._asdict().items()}
+            features = memory[FEATURES][row : row + 1]
+            found |= self._nets[0].start(features=features, said=found["said"])
+            for name, part in found.items():
+                memory[name][row] = part[0]
+        return [memory, *looked[1:]]
+
+    def take(self, looked: list[Memory], rows: Sequence[int]) -> list[Memory]:
+        """Give what `look` gives of some of the photos."""
+        return [
+            {name: part[list(rows)] for name, part in memory.items()}
+            for memory in looked
+        ]
 
     def where(self, looked: list[Memory]) -> np.ndarray | None:
         """Say how surely each region shows each concept, float32 (B, R, C)."""
@@ -254,10 +279,11 @@ def _load_look(folder: Path, threads: int, step: Graph, cells: int) -> Graph:
 
 def _begin(net: _Net, features: np.ndarray) -> Memory:
     """Look at one photo, float32 (1, R, D)."""
+    kept = {FEATURES: features}
     if not net.concepts:
-        return net.start(features=features)
+        return kept | net.start(features=features)
     found = net.concepts(features=features)
-    return found | net.start(features=features, said=found["said"])
+    return kept | found | net.start(features=features, said=found["said"])
 
 
 def _check(net: _Net, config: CaptionerConfig, vocab_size: int, concepts: int) -> None:

@@ -1,13 +1,14 @@
 """The page's tab that describes a photo, shows why, and lets it be steered."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 import gradio as gr
 import numpy as np
 
 from captioner.describing.captions import Caption
-from captioner.describing.concepts import LIKELY, MOST, Concept
+from captioner.describing.concepts import LIKELY, MOST
 from captioner.describing.photo_captioner import Looked, PhotoCaptioner
 from captioner.page.controls import (
     TERMS,
@@ -136,7 +137,9 @@ class DescribeTab:
             return captioner.look(images, features)
 
         found: Looked = photo.once(("looked", name), looked)
-        return found
+        if captioner.find is None:
+            return found
+        return found._replace(find=[partial(photo.things, captioner.find)])
 
     def describe(
         self, name: str, photo: Photo, changes: Mapping[str, Any], chosen: int = 0
@@ -159,8 +162,7 @@ class DescribeTab:
         """
         captioner = self.captioners[name]
         decoding, rules = captioner.request(**changes)
-        looked = self.look(name, photo)
-        (captions,) = captioner.write(looked, decoding, rules)
+        (captions,), looked = captioner.write(self.look(name, photo), decoding, rules)
         chosen = min(chosen, len(captions) - 1)
         caption = captions[chosen]
         return {
@@ -178,23 +180,19 @@ class DescribeTab:
                 captioner.weigh(looked, caption.words, CHOICES),
                 captioner.vocabulary.units,
             ),
-            "concepts": self.see(name, photo),
+            "concepts": self.see(name, looked),
             "resize": captioner.config.encoder.resize,
             "columns": captioner.runtime.grid[1],
         }
 
-    def see(self, name: str, photo: Photo) -> list[dict[str, Any]]:
-        """Tell what a photo likely shows, as a model sees it.
+    def see(self, name: str, looked: Looked) -> list[dict[str, Any]]:
+        """Tell what a photo likely shows, as a model saw it.
 
         Returns:
             "word", "there" and "grid" of each concept, the last empty where that is
             not known; nothing of a model without concepts.
         """
-        captioner, looked = self.captioners[name], self.look(name, photo)
-        found: list[Concept] = photo.once(
-            ("concepts", name),
-            lambda: captioner.see(looked, MOST, LIKELY, where=True)[0],
-        )
+        (found,) = self.captioners[name].see(looked, MOST, LIKELY, where=True)
         return [
             {"word": one.word, "there": one.there, "grid": _grid(one.where)}
             for one in found
@@ -210,9 +208,12 @@ class DescribeTab:
         """
         if name not in self.captioners:
             raise AppError("There is no such model here. Load the page again.")
-        looked = self.look(name, self.photos.get(owner))
-        captioner = self.captioners[name]
-        return captioner.config.decoder, captioner.trace(looked, words)
+        captioner, photo = self.captioners[name], self.photos.get(owner)
+        looked = self.look(name, photo)
+        told: Looked = photo.once(
+            ("told", name), lambda: captioner.write(looked, *captioner.request()).looked
+        )
+        return captioner.config.decoder, captioner.trace(told, words)
 
 
 def _explain(

@@ -67,9 +67,13 @@ class DecodingConfig(_Options):
             what it names is there.
         once: whether each thing that is no person and no animal is named once at most;
             for models with concepts.
+        second_look: where the best caption is right with less probability than this, a
+            detector looks, too, and the caption that is surer then is kept; see
+            `captioner.describing.second_look`. Not where words are asked for, or
+            captions are drawn at random. 0 leaves it out.
         hedge: whether a caption that is probably wrong gives way to one that claims
-            less, if that is surer; see `captioner.describing.hedging`. Not where words
-            are asked for, or captions are drawn at random.
+            less, if that is surer; see `captioner.describing.hedging`. Not in those
+            cases, either.
         seed: of what is drawn; the same photo with the same seed gives the same.
 
     The options of all strategies are here as well, each as its strategy explains it.
@@ -91,8 +95,14 @@ class DecodingConfig(_Options):
     things: float = Field(0.0, ge=0, le=1)
     support: float = Field(0.0, ge=0, le=10)
     once: bool = True
+    second_look: float = Field(0.9, ge=0, le=1)
     hedge: bool = True
     seed: Seed = 0
+
+    @property
+    def free(self) -> bool:
+        """Whether the likeliest caption is wanted, of any words."""
+        return not (self.strategy.draws or self.prefix or self.must)
 
     @property
     def strategy(self) -> Strategy:

@@ -189,7 +189,8 @@ def _caption(
 ) -> dict[str, Caption]:
     """Give the best caption of each photo; one that went bad meanwhile is left out."""
     images = (record.image for record in records)
-    batches = captioner.caption_all(images, hedge=False)  # what it learnt is judged
+    # What it learnt is judged.
+    batches = captioner.caption_all(images, hedge=False, second_look=0)
     found = [captions for batch in batches for _, captions in batch]
     return {
         record.name: captions[0]

@@ -14,6 +14,7 @@ import numpy as np
 from PIL import Image
 
 from shared.errors import AppError
+from shared.vision.detector import Things
 from shared.vision.images import (
     ImageSource,
     Resize,
@@ -110,6 +111,11 @@ class Photo:
             if name not in self._made:
                 self._made[name] = make()
             return self._made[name]
+
+    def things(self, find: Callable[[ImageSource], Things]) -> Things:
+        """Give the things on it, found when they were first asked for."""
+        found: Things = self.once("things", lambda: find(self.shown))
+        return found
 
 
 class Photos:

@@ -1,6 +1,7 @@
 """The page's tab that answers questions about a photo, and shows where it looked."""
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from itertools import count
 from typing import Any
 
@@ -160,7 +161,7 @@ def _finding(answerer: PhotoAnswerer, photo: Photo) -> Callable[[], Things] | No
     find = answerer.find
     if find is None:
         return None
-    return lambda: photo.once("things", lambda: find(photo.shown))
+    return partial(photo.things, find)
 
 
 def _found(things: Sequence[Thing]) -> dict[str, Any]:
