@@ -902,6 +902,8 @@ SEARCHES = {
     "--neutral": {"neutral": 0.8},
     "--no-neutral": {"neutral": 0},
     "--no-grounding": {"people": 0, "animals": 0, "things": 0, "support": 0},
+    "--second-look": {},
+    "--no-second-look": {"second_look": 0},
     "--no-hedge": {"hedge": False},
     "--hedge": {},
     "--set things=0.2 --set method=sample": {
