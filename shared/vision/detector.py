@@ -24,12 +24,12 @@ SHA_256 = "fdbf38e4f4c54e60163ff0bc5f971cdf73a39d8d5de0867d5f6e225b4ba2ee05"  # 
 SIZE = 416  # px, height and width of what it sees
 GREY = 114  # beside a photo that is no square
 FAINT = 0.05  # what is less probable is not kept
+OVERLAP = 0.45  # of two boxes, area of both over area of either: the same thing
 # A score at which a box is as often a thing as not, and how fast that changes: of those
 # tried, the ones that counted best on 1,289 questions made from captions of dev photos
 # and on 62 written by hand.
-STEEPNESS, SHIFT = 1.5, 0.4
-FAINTEST = 0.01  # score: what is not found at all counts like this
-OVERLAP = 0.45  # of two boxes, area of both over area of either: the same thing
+_STEEPNESS, _SHIFT = 1.5, 0.4
+_FAINTEST = 0.01  # score: what is not found at all counts like this
 _loading = Lock()  # two threads that need it first load one
 
 
@@ -158,9 +158,16 @@ def find_things(source: ImageSource) -> Things:
 
 
 def log_odds(scores: np.ndarray) -> np.ndarray:
-    """Give the log odds that things are there, float, of scores of any shape."""
-    sure = np.clip(scores, FAINTEST, 1 - FAINTEST)
-    return np.asarray(STEEPNESS * np.log(sure / (1 - sure)) + SHIFT)
+    """Give the log odds that things are there, 1.5 logit(score) + 0.4.
+
+    Args:
+        scores: float, of any shape, of boxes; see `Thing`.
+
+    Returns:
+        float, of the same shape.
+    """
+    sure = np.clip(scores, _FAINTEST, 1 - _FAINTEST)
+    return np.asarray(_STEEPNESS * np.log(sure / (1 - sure)) + _SHIFT)
 
 
 def overlaps(box: np.ndarray, others: np.ndarray) -> np.ndarray:

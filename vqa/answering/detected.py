@@ -19,17 +19,12 @@ from shared.concepts.words import (
     read_concepts,
 )
 from shared.text.english import read_word
-from shared.vision.detector import Thing, Things
+from shared.vision.detector import Thing, Things, log_odds
 from vqa.answering.colors import COLORS, Part, color_odds, colored_part, find_part
 from vqa.answering.confidence import to_confidence
 from vqa.text.answers import AnswerSpace
 from vqa.text.asked import Concepts
 
-# A score at which a box is as often a thing as not, and how fast that changes: of those
-# tried, the ones that counted best on 1,289 questions made from captions of dev photos
-# and on the 62 written by hand.
-_STEEPNESS, _SHIFT = 1.5, 0.4
-_FAINTEST = 0.01  # score: what is not found at all counts like this
 # How much the log odds of a thing add to the scores of answers: of the weights from 0.3
 # to 1, the one that names and sees most on COCO's dev photos and loses nothing on those
 # of Flickr8k.
@@ -134,12 +129,12 @@ class Detections:
         elif number is not None and self._kinds[number] >= 0:
             kinds = [int(self._kinds[number])]
         found = find().of(kinds) if kinds else []
-        return tuple(one for one in found if _odds(np.array(one.score)) > 0)
+        return tuple(one for one in found if log_odds(np.array(one.score)) > 0)
 
     def _see(self, sought: Sought, find: Callable[[], Things]) -> np.ndarray:
         if not self._yes.any():
             return np.zeros(len(self._yes))
-        best = _odds(find().best()[list(sought.kinds)]).max()
+        best = log_odds(find().best()[list(sought.kinds)]).max()
         if not (sought.speaks_for if best > 0 else sought.speaks_against):
             best = 0.0
         return np.asarray(_WEIGHT * best * self._yes)
@@ -154,7 +149,7 @@ class Detections:
     def _name(self, asked_for: float, find: Callable[[], Things]) -> np.ndarray:
         more, named = np.zeros(len(self._kinds)), self._kinds >= 0
         if asked_for >= _LEAST_SHARE:
-            odds = _odds(find().best()) - _odds(np.zeros(1))
+            odds = log_odds(find().best()) - log_odds(np.zeros(1))
             more[named] = _WEIGHT * min(asked_for, 1) * odds[self._kinds[named]]
         return more
 
@@ -279,16 +274,10 @@ def count_things(scores: Sequence[float], said: Mapping[int, float]) -> np.ndarr
         float (N,), of 0, 1, 2, …; sums to 1.
     """
     found = np.ones(1)
-    for prob in 1 / (1 + np.exp(-_odds(np.asarray(scores)))):
+    for prob in 1 / (1 + np.exp(-log_odds(np.asarray(scores)))):
         found = np.convolve(found, [1 - prob, prob])
     most = max([len(found), *(number + 1 for number in said)])
     found = np.pad(found, (0, most - len(found)))
     net = np.array([said.get(number, 0.0) for number in range(most)])
     weight = (found + _LEAST) * (net + _LEAST) ** _NET
     return np.asarray(weight / weight.sum())
-
-
-def _odds(scores: np.ndarray) -> np.ndarray:
-    """The log odds that things are there, of a detector's scores."""
-    sure = np.clip(scores, _FAINTEST, 1 - _FAINTEST)
-    return np.asarray(_STEEPNESS * np.log(sure / (1 - sure)) + _SHIFT)
