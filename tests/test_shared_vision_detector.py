@@ -130,7 +130,7 @@ def test_the_included_detector_is_found_again_once_it_is_whole(spoilt):
     assert find_things(EXAMPLES / "cat.jpg").of([coco_words().index("cat")])
 
 
-def square(photo, side=416):
+def square(photo, side):
     read = np.array(read_preview(photo, side))
     image = np.full((1, side, side, 3), 114, np.uint8)
     image[0, : read.shape[0], : read.shape[1]] = read
@@ -150,7 +150,7 @@ def test_the_port_is_the_published_net():
         one.name: onnx.numpy_helper.to_array(one)
         for one in onnx.load(path).graph.initializer
     }
-    model = YoloxNano()
+    model = YoloxNano(416)
     for layer in model.layers:
         if layer.weights:
             kernel = arrays[f"{layer.name}.weight"]
@@ -160,7 +160,7 @@ def test_the_port_is_the_published_net():
             layer.set_weights([kernel.transpose(order), bias])
     session = runtime.InferenceSession(path)
     for photo in sorted(EXAMPLES.glob("*.jpg"))[:4]:
-        image = square(photo)
+        image = square(photo, 416)
         channels = image[..., ::-1].transpose(0, 3, 1, 2).astype(np.float32)
         (wanted,) = session.run(None, {"images": channels})
         found = np.asarray(model(image))
@@ -175,10 +175,11 @@ def test_the_included_graph_is_the_model():
         pytest.skip(f"no {path.name} beside the checkout")
     from shared.vision.yolox import YoloxNano
 
-    model, detector = YoloxNano(), Detector()
+    model = YoloxNano()
     model.load(path)
-    image = square(EXAMPLES / "cat.jpg")
-    found, wanted = detector._graph(images=image)["found"], np.asarray(model(image))
+    image = square(EXAMPLES / "cat.jpg", detector.SIZE)
+    found = Detector()._graph(images=image)["found"]
+    wanted = np.asarray(model(image))
     np.testing.assert_allclose(found[..., 4:], wanted[..., 4:], atol=1e-3)
 
 

@@ -255,9 +255,11 @@ class PhotoCaptioner:
         seen = self._seen(looked.found)
         found = self._search(looked.found, len(images), seen, decoding, rules, noise)
         captions = self.judge.judge(found, seen)
-        if doubted := self._doubted(captions, looked, decoding):
-            looked = self._look_again(looked, captions, doubted, decoding, rules)
-            seen = self._seen(looked.found)
+        if seen and self.runtime.can_be_told:
+            things = self._find_where_unsure(captions, seen, looked.find, decoding)
+            if things:
+                looked = self._look_again(looked, captions, things, decoding, rules)
+                seen = self._seen(looked.found)
         return Written(self.judge.hedge(captions, seen, decoding), looked)
 
     def _seen(self, found: Any) -> ConceptProbs | None:
@@ -283,21 +285,26 @@ class PhotoCaptioner:
             )
         return captions
 
-    def _doubted(
+    def _doubt(self, caption: Caption, decoding: DecodingConfig) -> bool:
+        """Whether a caption is not sure enough to do without a second look."""
+        return caption.right is not None and caption.right < decoding.second_look
+
+    def _find_where_unsure(
         self,
         captions: Sequence[Sequence[Caption]],
-        looked: Looked,
+        seen: ConceptProbs,
+        finding: Sequence[Callable[[], Things]],
         decoding: DecodingConfig,
     ) -> dict[int, np.ndarray]:
         """Find the things on photos of which the best caption is not sure.
 
         Returns:
-            of each of their places, float32 (K,), see `Things.best`.
+            by the photo's place: float32 (K,), see `Things.best`.
         """
         found = {}
-        for i, find in enumerate(looked.find if decoding.free else ()):
-            right = captions[i][0].right
-            if right is not None and right < decoding.second_look:
+        for i, find in enumerate(finding if decoding.free else ()):
+            doubted = self._doubt(captions[i][0], decoding)
+            if doubted and self._second_look.may_help(seen.there[i]):
                 try:
                     found[i] = find().best()
                 except AppError:  # the photo is gone since it was read
@@ -308,25 +315,34 @@ class PhotoCaptioner:
         self,
         looked: Looked,
         captions: list[list[Caption]],
-        doubted: Mapping[int, np.ndarray],
+        found: Mapping[int, np.ndarray],
         decoding: DecodingConfig,
         rules: Rules,
     ) -> Looked:
-        """Write again about some photos, and put the captions there that are surer."""
-        rows, seen = list(doubted), self._seen(looked.found)
-        if seen is None or not self.runtime.can_be_told:
-            return looked
-        first = ConceptProbs(*(np.asarray(part)[rows] for part in seen))
-        seen = self._second_look.add(first, np.stack([*doubted.values()]))
+        """Judge captions by what was found, and write again where that is not enough.
+
+        Args:
+            captions: of all photos; changed.
+            found: of `_find_where_unsure`.
+
+        Returns:
+            the photos with what was found.
+        """
+        rows = list(found)
+        first = _take(self.runtime.seen(looked.found), rows)
+        seen = self._second_look.add(first, np.stack([*found.values()]))
         told = self.runtime.tell(looked.found, rows, seen)
-        again = self._search(
-            self.runtime.take(told, rows), len(rows), seen, decoding, rules
-        )
-        old = self.judge.judge([captions[i] for i in rows], seen)
-        new = self.judge.judge(again, seen)
-        for i, before, after in zip(rows, old, new, strict=True):
-            surer = after[0].confidence > before[0].confidence
-            captions[i] = after if surer else before
+        judged = self.judge.judge([captions[i] for i in rows], seen)
+        for i, old in zip(rows, judged, strict=True):
+            captions[i] = old
+        left = [n for n, old in enumerate(judged) if self._doubt(old[0], decoding)]
+        if left:
+            rows, seen = [rows[n] for n in left], _take(seen, left)
+            taken = self.runtime.take(told, rows)
+            again = self._search(taken, len(rows), seen, decoding, rules)
+            for i, new in zip(rows, self.judge.judge(again, seen), strict=True):
+                if new[0].confidence > captions[i][0].confidence:
+                    captions[i] = new
         return looked._replace(found=told)
 
     def _finding(self, sources: Sequence[Any]) -> list[Callable[[], Things]]:
@@ -444,6 +460,11 @@ class PhotoCaptioner:
         said = [s.log_probs[i] for s, i in zip(steps, tokens[1:], strict=False)]
         decoder = self.config.decoder
         return join(steps, [np.nan, *said], decoder.cell, decoder.layers)
+
+
+def _take(seen: Any, rows: Sequence[int]) -> ConceptProbs:
+    """Give what some of the photos show."""
+    return ConceptProbs(*(np.asarray(part)[rows] for part in seen))
 
 
 def _draw(images: np.ndarray, seed: int, rules: Rules) -> np.ndarray:

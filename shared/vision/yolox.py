@@ -23,21 +23,29 @@ _POOLS = (5, 9, 13)  # cells, in spatial pyramid pooling
 class YoloxNano(keras.Model):
     """Find things in images.
 
+    Args:
+        size: px, height and width of the images, a multiple of 32; the published scores
+            are for 416.
+
     Call arguments:
-        images: uint8 or float (B, 416, 416, 3), RGB, 0 to 255; of a photo that is no
+        images: uint8 or float (B, size, size, 3), RGB, 0 to 255; of a photo that is no
             square, with 114 at the right or below.
 
     Returns:
-        float32 (B, 3549, 85), a row for each cell of the grids of 52, 26 and 13 cells
-        a side: x, y of the centre, width and height in pixels of the input; objectness;
-        and the probability of each class, given that there is a thing.
+        float32 (B, N, 85), a row for each cell of the grids of size / 8, size / 16 and
+        size / 32 cells a side: x, y of the centre, width and height in pixels of the
+        input; objectness; and the probability of each class, given that there is a
+        thing.
     """
 
-    def __init__(self) -> None:
-        image = keras.Input((SIZE, SIZE, 3))
+    def __init__(self, size: int = SIZE) -> None:
+        image = keras.Input((size, size, 3))
         x = ops.conv(ops.cast(image, "float32"), _phases(), strides=2)
         grids = _pyramid(*_darknet(x))
-        found = [_head(grid, i, stride) for i, (grid, stride) in enumerate(grids)]
+        found = [
+            _head(grid, i, size // stride, stride)
+            for i, (grid, stride) in enumerate(grids)
+        ]
         super().__init__(image, ops.concatenate(found, axis=1), name="yolox_nano")
 
     def load(self, path: str | Path) -> None:
@@ -135,9 +143,8 @@ def _pyramid(fine, middle, coarse):
     return zip((fine, middle, coarse), STRIDES, strict=True)
 
 
-def _head(x, number, stride):
-    """Boxes, objectness and classes of one grid: (B, cells, 85)."""
-    side = SIZE // stride
+def _head(x, number, side, stride):
+    """Boxes, objectness and classes of one grid: (B, side * side, 85)."""
     x = _convolve(x, f"head.stems.{number}", 64)
     kinds = boxes = x
     for i in (0, 1):
