@@ -15,6 +15,7 @@ from captioner.archive import features
 from captioner.archive.indexing import Indexer
 from captioner.describing.captions import Caption
 from captioner.describing.concepts import Concept
+from captioner.describing.photo_captioner import Written
 from captioner.describing.predict import SHIPPED
 from captioner.jobs.caption import Captioning
 from shared.data.archive import ARCHIVE
@@ -59,7 +60,8 @@ class FakeCaptioner:
 
     def write(self, looked):
         texts = [f"A dog of shade {round(image.mean())}." for image in looked.images]
-        return [[caption(text), caption("A cat.")] for text in texts]
+        captions = [[caption(text), caption("A cat.")] for text in texts]
+        return Written(captions, looked)
 
     def see(self, looked, top, least):
         concepts = [Concept("dog", 0.9, 0.5), Concept("grass", 0.3, 0.1)]

@@ -116,6 +116,27 @@ def test_the_first_caption_stays_if_it_is_surer():
     assert best.confidence > first.confidence
 
 
+def test_where_nothing_is_there_that_it_knows_no_detector_looks():
+    nothing = {"truck": 0.14, "train": 0.05, "tree": 0.4}
+    assert captioner(never, nothing).describe(photo(1)).text == "A truck."
+
+
+def test_a_caption_that_the_detector_confirms_is_not_searched_for_again(monkeypatch):
+    """0.3 of a truck become 0.92, and the caption's 0.86 become 0.95."""
+    sure = WEIGHTS.model_copy(update={"bias": 3})
+    model, searched = captioner(lambda source: things(truck=0.95), confidence=sure), []
+    search = model.runtime.search
+    monkeypatch.setattr(
+        model.runtime, "search", lambda *given: searched.append(1) or search(*given)
+    )
+    best = model.describe(photo(1))
+    assert (best.text, len(searched)) == ("A truck.", 1)
+    assert best.confidence == pytest.approx(0.948, abs=1e-3)
+    model.find = sees_a_train
+    model.describe(photo(1))
+    assert len(searched) == 3
+
+
 def test_of_a_photo_that_is_gone_the_first_caption_stays():
     gone = []
 
