@@ -95,7 +95,7 @@ class DecodingConfig(_Options):
     things: float = Field(0.0, ge=0, le=1)
     support: float = Field(0.0, ge=0, le=10)
     once: bool = True
-    second_look: float = Field(0.9, ge=0, le=1)
+    second_look: float = Field(0.85, ge=0, le=1)
     hedge: bool = True
     seed: Seed = 0
 
