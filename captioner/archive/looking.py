@@ -3,9 +3,7 @@
 import hashlib
 import math
 import stat
-from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
@@ -14,7 +12,7 @@ from typing import Any, NamedTuple
 from PIL import ExifTags
 
 from shared.vision.image_files import open_image
-from shared.vision.pipeline import READERS
+from shared.vision.pipeline import READERS, map_ahead
 
 _AHEAD = 32  # photos that are hashed before they are asked for
 _TAKEN = (ExifTags.Base.DateTimeOriginal, ExifTags.Base.DateTimeDigitized)
@@ -80,17 +78,7 @@ def look_at(path: Path) -> Seen:
 
 def look_at_all(paths: Iterable[Path]) -> Iterator[Seen]:
     """Look at files in threads, in order, some of them before they are asked for."""
-    queue: deque[Future[Seen]] = deque()
-    pool = ThreadPoolExecutor(READERS)
-    try:
-        for path in paths:
-            queue.append(pool.submit(look_at, path))
-            if len(queue) > _AHEAD:
-                yield queue.popleft().result()
-        while queue:
-            yield queue.popleft().result()
-    finally:
-        pool.shutdown(wait=False, cancel_futures=True)
+    return map_ahead(look_at, paths, READERS, _AHEAD)
 
 
 def read_exif(path: Path) -> Exif:

@@ -3,7 +3,7 @@
 Of models with concepts, what a photo shows speaks for or against what a caption claims.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -72,8 +72,8 @@ class Judge:
         if seen is None:
             return [[self._compare(one) for one in found] for found in captions]
         return [
-            [self._compare(self._weigh(one, photo)) for one in found]
-            for found, photo in zip(captions, _each(seen), strict=False)
+            [self._compare(self._weigh(one, seen.of(i))) for one in found]
+            for i, found in enumerate(captions)
         ]
 
     def hedge(
@@ -91,8 +91,8 @@ class Judge:
         if seen is None or not (decoding.hedge and decoding.free):
             return [list(found) for found in captions]
         return [
-            [self._hedge(found[0], photo, decoding), *found[1:]]
-            for found, photo in zip(captions, _each(seen), strict=False)
+            [self._hedge(found[0], seen.of(i), decoding), *found[1:]]
+            for i, found in enumerate(captions)
         ]
 
     def _weigh(self, caption: Caption, seen: ConceptProbs) -> Caption:
@@ -127,9 +127,3 @@ class Judge:
         if less is None or less.right <= caption.right:
             return caption
         return caption._replace(text=less.text, right=less.right, original=caption)
-
-
-def _each(seen: ConceptProbs) -> Iterator[ConceptProbs]:
-    """Give what each photo shows, float (C,)."""
-    rows = zip(*(np.asarray(part) for part in seen), strict=True)
-    return (ConceptProbs(*row) for row in rows)

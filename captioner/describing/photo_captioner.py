@@ -258,7 +258,9 @@ class PhotoCaptioner:
         if seen and self.runtime.can_be_told:
             things = self._find_where_unsure(captions, seen, looked.find, decoding)
             if things:
-                looked = self._look_again(looked, captions, things, decoding, rules)
+                looked = self._look_again(
+                    looked, seen, captions, things, decoding, rules
+                )
                 seen = self._seen(looked.found)
         return Written(self.judge.hedge(captions, seen, decoding), looked)
 
@@ -314,6 +316,7 @@ class PhotoCaptioner:
     def _look_again(
         self,
         looked: Looked,
+        seen: ConceptProbs,
         captions: list[list[Caption]],
         found: Mapping[int, np.ndarray],
         decoding: DecodingConfig,
@@ -322,6 +325,7 @@ class PhotoCaptioner:
         """Judge captions by what was found, and write again where that is not enough.
 
         Args:
+            seen: float (B, C), what the photos show.
             captions: of all photos; changed.
             found: of `_find_where_unsure`.
 
@@ -329,15 +333,14 @@ class PhotoCaptioner:
             the photos with what was found.
         """
         rows = list(found)
-        first = _take(self.runtime.seen(looked.found), rows)
-        seen = self._second_look.add(first, np.stack([*found.values()]))
+        seen = self._second_look.add(seen.of(rows), np.stack([*found.values()]))
         told = self.runtime.tell(looked.found, rows, seen)
         judged = self.judge.judge([captions[i] for i in rows], seen)
         for i, old in zip(rows, judged, strict=True):
             captions[i] = old
         left = [n for n, old in enumerate(judged) if self._doubt(old[0], decoding)]
         if left:
-            rows, seen = [rows[n] for n in left], _take(seen, left)
+            rows, seen = [rows[n] for n in left], seen.of(left)
             taken = self.runtime.take(told, rows)
             again = self._search(taken, len(rows), seen, decoding, rules)
             for i, new in zip(rows, self.judge.judge(again, seen), strict=True):
@@ -380,7 +383,7 @@ class PhotoCaptioner:
         return [
             rank(
                 self.concept_words,
-                ConceptProbs(seen.said[i], seen.there[i]),
+                seen.of(i),
                 None if maps is None else maps[i],
                 top,
                 least,
@@ -460,11 +463,6 @@ class PhotoCaptioner:
         said = [s.log_probs[i] for s, i in zip(steps, tokens[1:], strict=False)]
         decoder = self.config.decoder
         return join(steps, [np.nan, *said], decoder.cell, decoder.layers)
-
-
-def _take(seen: Any, rows: Sequence[int]) -> ConceptProbs:
-    """Give what some of the photos show."""
-    return ConceptProbs(*(np.asarray(part)[rows] for part in seen))
 
 
 def _draw(images: np.ndarray, seed: int, rules: Rules) -> np.ndarray:

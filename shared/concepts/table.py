@@ -70,6 +70,10 @@ class ConceptProbs(NamedTuple):
     said: Any
     there: Any
 
+    def of(self, rows: int | Sequence[int]) -> "ConceptProbs":
+        """Give those of one of the batch, (V,), or of some, (len(rows), V)."""
+        return ConceptProbs(self.said[rows], self.there[rows])
+
 
 def make_table(words: Iterable[str], heard: Iterable[str], classifies: bool) -> Table:
     """Find the witnesses of each word.

@@ -71,9 +71,17 @@ def look_ahead(
 
 
 def map_ahead(
-    function: Callable[[Source], Result], items: Iterable[Source], threads: int
+    function: Callable[[Source], Result],
+    items: Iterable[Source],
+    threads: int,
+    ahead: int | None = None,
 ) -> Iterator[Result]:
-    """Apply a function to items, to so many at once, ahead of the caller.
+    """Apply a function to items in threads, before what it gives is asked for.
+
+    Args:
+        items: taken as they are needed.
+        threads: items at once, at least 1.
+        ahead: items that are begun before they are asked for; None is `threads`.
 
     Yields:
         what it gave, in order; what it raised for an item is raised in its place.
@@ -83,7 +91,7 @@ def map_ahead(
     try:
         for item in items:
             queue.append(pool.submit(function, item))
-            if len(queue) > threads:
+            if len(queue) > (threads if ahead is None else ahead):
                 yield queue.popleft().result()
         while queue:
             yield queue.popleft().result()
