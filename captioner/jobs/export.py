@@ -294,7 +294,7 @@ def _write_onnx(
 
     run, spec = _whole(model, rules)
     graph, _ = tf2onnx.convert.from_function(
-        tf.function(run), input_signature=[spec], opset=ONNX_OPSET
+        tf.function(run, autograph=False), input_signature=[spec], opset=ONNX_OPSET
     )
     return {"model.onnx": graph.SerializeToString()}
 

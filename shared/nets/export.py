@@ -134,7 +134,7 @@ def read_typical(
 
 def trace(function: Callable[..., Any], *specs: Any, **named: Any) -> Any:
     """Give a function of tensors as a graph, for arguments of these specs."""
-    return tf.function(function).get_concrete_function(*specs, **named)
+    return tf.function(function, autograph=False).get_concrete_function(*specs, **named)
 
 
 def trace_encoder(encoder: Any) -> tuple[Any, Any]:
