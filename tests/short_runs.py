@@ -38,6 +38,15 @@ def patches(weights, include_top, input_shape):
     return net
 
 
+def leave_out_pictures(monkeypatch, finish):
+    """Let the module that finishes runs draw nothing: that takes as long as to train.
+
+    What is drawn is for the tests of the recipes that come along.
+    """
+    for name in ("draw_curves", "draw_samples"):
+        monkeypatch.setattr(finish, name, lambda *known: known[-1].touch())
+
+
 def format_stages(stages):
     return "".join(
         "\n[[stages]]\n" + "".join(f"{k} = {json.dumps(v)}\n" for k, v in stage.items())
