@@ -2,6 +2,7 @@
 
 import ast
 import re
+from functools import cache
 from graphlib import TopologicalSorter
 from pathlib import Path
 
@@ -74,6 +75,7 @@ BOTH = {
 }
 
 
+@cache
 def imports(name, deep):
     """Names of the modules that one imports; deep: also later than at once."""
     tree = ast.parse(MODULES[name].read_text("utf-8"))
@@ -91,7 +93,7 @@ def imports(name, deep):
         )
         if deep or not later:
             todo += ast.iter_child_nodes(node)
-    return found
+    return frozenset(found)
 
 
 @pytest.mark.parametrize("name", MODULES)
