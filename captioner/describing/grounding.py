@@ -62,11 +62,13 @@ class Grounding:
             [[0] * longest, *(np.resize(places, longest) for _, places in kinds)],
             np.int32,
         )  # (1 + K, places), filled up by repeating them
+        runs = [(0,), *(places for _, places in kinds)]
+        self._in_a_row = np.concatenate(runs).astype(np.int32)
+        self._starts = np.cumsum([0, *map(len, runs[:-1])])
         self._kinds = ["", *(kind for kind, _ in kinds)]
         self.things = _find_things(words, named, claims)
         things = {*coco_words()} - {PERSON}  # a photo with people may be of something
-        found = [i for i, word in enumerate(concepts) if word in things]
-        self._things = np.array(found, np.int32)
+        self._is_thing = np.array([word in things for word in concepts], bool)
 
     def support(self, probs: np.ndarray) -> np.ndarray:
         """Give how surely what each word names is seen, or said.
@@ -77,7 +79,7 @@ class Grounding:
         Returns:
             float32 (B, V); NaN for words that name nothing.
         """
-        return self._by_claim(probs)[:, self._claims]
+        return self._by_claim(probs).take(self._claims, axis=1)
 
     def bias(
         self, seen: Any, decoding: DecodingConfig, wanted: Iterable[int] = ()
@@ -121,7 +123,7 @@ class Grounding:
                 surest = np.fmax(there, said)
                 found += decoding.support * np.log(np.fmax(surest, LEAST))
         found[:, 0] = 0.0
-        bias = found.astype(np.float32)[:, self._claims]
+        bias = found.astype(np.float32).take(self._claims, axis=1)
         bias[:, list(wanted)] = 0.0
         return bias
 
@@ -140,7 +142,8 @@ class Grounding:
         claims = self._claims[list(tokens)]
         places = self._places[claims[claims > 0]]  # (things named, places)
         support = there[places].max(axis=1, initial=LEAST)
-        missed = self._things[~np.isin(self._things, places)]
+        missed = self._is_thing.copy()
+        missed[places] = False
         return (
             float(np.log(support.min(initial=1.0 if len(support) else LEAST))),
             float(np.log(support.max(initial=LEAST))),
@@ -149,7 +152,8 @@ class Grounding:
 
     def _by_claim(self, probs: np.ndarray) -> np.ndarray:
         """Give float (B, 1 + K), the probability of each claim, NaN of the first."""
-        found = np.asarray(probs)[:, self._places].max(axis=2)
+        probs = np.asarray(probs).take(self._in_a_row, axis=1)
+        found = np.maximum.reduceat(probs, self._starts, axis=1)
         found[:, 0] = np.nan
         return found
 

@@ -135,48 +135,43 @@ def make_neutral(
     return found if any(found[1:3]) or any(found[5:]) else None
 
 
-def neutralising(rules: Any, vocab_size: int, ops: Any) -> Callable[..., Any]:
+def neutralising(neutral: Neutral, vocab_size: int, ops: Any) -> Callable[..., Any]:
     """Give the function that scores words as if no sex and no age were guessed.
 
-    It takes t, tokens int32 (B, N, T) and log_probs float32 (B, N, V), and returns
-    float32 (B, N, V). Words of a side whose share of the pair is below the margin, and
-    pronouns before any word of their sex, break a rule; the neutral word's probability
-    becomes the highest of its own and of those of all words that it stands for.
+    It takes tokens int32 (B, N, T) and log_probs float32 (B, N, V), and returns the
+    words int32 (M,) and what to add to their log-probabilities, float32 (B, N, M).
+    Words of a side whose share of the pair is below the margin, and pronouns before any
+    word of their sex, break a rule; the neutral word's probability becomes the highest
+    of its own and of those of all words that it stands for.
 
     Args:
-        rules: `captioner.search.rules.Rules`; its `neutral` is not None.
+        neutral: words and numbers.
         vocab_size: V.
         ops: see `captioner.search.decoding`.
     """
-    tables = _tables(rules.neutral, vocab_size)
+    tables = _tables(neutral, vocab_size)
     words, weights, members, towards, sexed, pronouns = map(
         ops.convert_to_tensor, tables
     )
-    first, count = len(rules.prefix_ids), len(tables[0])
+    count, neutrals = len(tables[0]), tables[3].shape[1]
 
-    def neutralise(t: Any, tokens: Any, log_probs: Any) -> Any:
+    def neutralise(tokens: Any, log_probs: Any) -> Any:
         rows = ops.reshape(log_probs, (-1, vocab_size))  # B N rows, all alike
-        before = ops.take(rows, words, axis=1)  # (B N, M)
-        probs = ops.exp(before)
+        probs = ops.maximum(ops.exp(ops.take(rows, words, axis=1)), TINY)  # (B N, M)
         unclear = ops.cast(ops.matmul(probs, weights) < 0, "float32")
         unclear = ops.matmul(unclear, members)  # (B N, 2 M)
         sex, age = unclear[:, :count], unclear[:, count:]
         given = ops.concatenate([probs * sex * (1.0 - age), probs * age], axis=1)
-        given = ops.max(given[:, :, None] * towards, axis=1)
-        after = ops.log(ops.maximum(ops.maximum(probs, given), TINY))
-        after = ops.where(given > 0, after, before)
+        given = ops.max(given[:, :, None] * towards, axis=1)  # (B N, neutrals)
+        more = ops.log(ops.maximum(given / probs[:, :neutrals], 1.0))
         said = ops.reshape(tokens, (-1, tokens.shape[2]))
         said = ops.sum(ops.take(sexed, said, axis=1), axis=2)  # (2, B N)
         unsaid = ops.cast(said <= 0, "float32")[..., None] * pronouns
-        broken = ops.maximum(ops.maximum(sex, age), unsaid[0] + unsaid[1])
-        after = after + SELDOM * broken
-        if first:
-            after = ops.where(t >= first, after, before)
-        start = ops.arange(ops.shape(rows)[0], dtype="int32") * vocab_size
-        index = ops.reshape(start[:, None] + words, (-1, 1))
-        flat = ops.reshape(rows, (-1,))
-        flat = ops.scatter_update(flat, index, ops.reshape(after, (-1,)))
-        return ops.reshape(flat, (-1, *log_probs.shape[1:]))
+        costs = SELDOM * ops.maximum(ops.maximum(sex, age), unsaid[0] + unsaid[1])
+        costs = ops.concatenate(
+            [costs[:, :neutrals] + more, costs[:, neutrals:]], axis=1
+        )
+        return words, ops.reshape(costs, (-1, log_probs.shape[1], count))
 
     return neutralise
 
@@ -186,22 +181,23 @@ def _tables(neutral: Neutral, vocab_size: int) -> tuple[np.ndarray, ...]:
     """Write the words concerned as arrays, once for all batches of a search.
 
     Returns:
-        int32 (M,), their ids;
+        int32 (M,), their ids, those of neutral words first;
         float32 (M, sides): probabilities times this are below 0 for unclear sides;
         float32 (sides, 2 M): words of the sides of a sex, then of those of an age;
-        float32 (2 M, M): from each word to the neutral one of its sex, of its age;
+        float32 (2 M, neutrals): from each word to the neutral one of its sex, then of
+            its age;
         float32 (2, V): 1 for words that allow his, and her;
         float32 (2, 1, M): 1 for such pronouns.
     """
     pairs = [*neutral.sexes, *neutral.ages]
     sides = [(pair, side) for pair in pairs for side in (pair.one, pair.other)]
-    ids = {pair.neutral for pair in pairs}
-    ids |= {word for _, side in sides for word in side}
-    words = np.array(sorted(ids | {*neutral.he, *neutral.she}), np.int32)
+    first = sorted({pair.neutral for pair in pairs})
+    ids = {word for _, side in sides for word in side} | {*neutral.he, *neutral.she}
+    words = np.array([*first, *sorted(ids.difference(first))], np.int32)
     place, count = {word: i for i, word in enumerate(words.tolist())}, len(words)
     weights = np.zeros((count, len(sides)), np.float32)
     members = np.zeros((len(sides), 2, count), np.float32)
-    towards = np.zeros((2, count, count), np.float32)
+    towards = np.zeros((2, count, len(first)), np.float32)
     for i, (pair, side) in enumerate(sides):
         level = int(i >= 2 * len(neutral.sexes))
         own = [place[word] for word in side]
@@ -220,7 +216,7 @@ def _tables(neutral: Neutral, vocab_size: int) -> tuple[np.ndarray, ...]:
         words,
         weights,
         members.reshape(-1, 2 * count),
-        towards.reshape(-1, count),
+        towards.reshape(-1, len(first)),
         sexed,
         pronouns,
     )

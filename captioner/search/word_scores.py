@@ -31,29 +31,35 @@ def rating(rules, vocab_size, bias, ops):
     table = table[:, 0, 1] if alike else table.reshape(-1, vocab_size)
     full = rules.strategy.complete(rules).astype(np.int32)
     once = _once_table(rules, vocab_size) if any(rules.once_ids) else None
-    neutralise = neutralising(rules, vocab_size, ops) if rules.neutral else None
+    judges = []  # of the same words in all sequences
+    if rules.color_ids:
+        judges.append(_doubting_colors(rules, ops))
+    if rules.neutral:
+        judges.append(neutralising(rules.neutral, vocab_size, ops))
     if bias is not None:
         bias = ops.maximum(ops.cast(bias, "float32"), NEVER)[:, None]
 
     def rate(t, last, tokens, log_probs):
-        if rules.color_ids:
-            log_probs = _doubt_colors(t, log_probs, rules, ops)
-        if neutralise:
-            log_probs = neutralise(t, tokens, log_probs)
-        if bias is not None:
-            after = t >= len(rules.prefix_ids)
-            log_probs = log_probs + (
-                ops.where(after, bias, 0.0) if rules.prefix_ids else bias
-            )
         row = t
         if not alike:
             after = ops.take(ops.convert_to_tensor(endings), last, axis=0)  # (B, N)
             row = 4 * t + 2 * after + ops.convert_to_tensor(full)
-        options = log_probs + ops.take(ops.convert_to_tensor(table), row, axis=0)
+        given = ops.take(ops.convert_to_tensor(table), row, axis=0)
+        if bias is not None:
+            after = t >= len(rules.prefix_ids)
+            given = given + (ops.where(after, bias, 0.0) if rules.prefix_ids else bias)
+        options = log_probs + given
+        if judges:
+            judged = [judge(tokens, log_probs) for judge in judges]
+            words = ops.concatenate([words for words, _ in judged], axis=0)
+            costs = ops.concatenate([costs for _, costs in judged], axis=2)
+            options = _add(t, words, costs, options, rules, ops)
         if 0 < rules.no_repeat < rules.max_words:
-            options = _lower_repeats(t, tokens, options, rules, ops)
+            words = _repeats(t, tokens, rules, ops)
+            options = _lower(t, words, options, rules, ops)
         if once is not None:
-            options = _lower_more(t, tokens, once, options, rules, ops)
+            words = _named_already(tokens, once, ops)
+            options = _lower(t, words, options, rules, ops)
         return options
 
     return rate
@@ -96,8 +102,11 @@ def _once_table(rules, vocab_size):
     return table
 
 
-def _lower_repeats(t, tokens, options, rules, ops):
-    """Lower the words (B, N, V) that would end an n-gram which is there already."""
+def _repeats(t, tokens, rules, ops):
+    """Words int32 (B, N, W) that would end an n-gram which is there already, and pad.
+
+    Pad cannot follow in any case.
+    """
     count, length = rules.no_repeat, tokens.shape[2]
     follows = tokens[:, :, count - 1 :]  # (B, N, windows)
     same = ops.not_equal(follows, rules.pad_id)
@@ -105,34 +114,39 @@ def _lower_repeats(t, tokens, options, rules, ops):
         word = ops.take(tokens, ops.maximum(t - back, 0), axis=2)  # (B, N)
         window = tokens[:, :, count - 1 - back : length - back]
         same = ops.logical_and(same, ops.equal(window, word[..., None]))
-    words = ops.where(same, follows, rules.pad_id)  # pad cannot follow in any case
-    return _lower(t, words, options, rules, ops)
+    return ops.where(same, follows, rules.pad_id)
 
 
-def _lower_more(t, tokens, once, options, rules, ops):
-    """Lower the words (B, N, V) for things that were named already.
+def _named_already(tokens, once, ops):
+    """Words int32 (B, N, W) for things that were named already, and pad.
 
     Args:
         once: see `_once_table`.
     """
     words = ops.take(ops.convert_to_tensor(once), tokens, axis=0)  # (B, N, T, W)
     count = tokens.shape[2] * once.shape[1]
-    words = ops.reshape(words, (-1, tokens.shape[1], count))
-    return _lower(t, words, options, rules, ops)
+    return ops.reshape(words, (-1, tokens.shape[1], count))
 
 
-def _doubt_colors(t, log_probs, rules, ops):
-    """Lower the colors (B, N, V) that the model finds too improbable."""
+def _doubting_colors(rules, ops):
+    """Give the function that lowers the colors that the model finds too improbable.
+
+    It takes tokens and log_probs, and returns the colors int32 (W,) and what to add to
+    their scores, (B, N, W).
+    """
     colors = ops.convert_to_tensor(np.array(rules.color_ids, np.int32))
-    missing = ops.take(log_probs, colors, axis=2) - math.log(rules.colors)
-    cost = DOUBT * ops.minimum(missing, 0.0)
-    return _add(t, colors, cost, log_probs, rules, ops)
+
+    def doubt(tokens, log_probs):
+        missing = ops.take(log_probs, colors, axis=2) - math.log(rules.colors)
+        return colors, DOUBT * ops.minimum(missing, 0.0)
+
+    return doubt
 
 
 def _lower(t, words, options, rules, ops):
     """Lower words int32 (B, N, W) among the options (B, N, V), pad excepted."""
-    cost = SELDOM * ops.cast(ops.not_equal(words, rules.pad_id), "float32")
-    return _add(t, words, cost, options, rules, ops)
+    costs = SELDOM * ops.cast(ops.not_equal(words, rules.pad_id), "float32")
+    return _add(t, words, costs, options, rules, ops)
 
 
 def _add(t, words, cost, options, rules, ops):
