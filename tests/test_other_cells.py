@@ -4,11 +4,13 @@ from importlib.util import find_spec
 
 import pytest
 from conftest import photo, write_shapes
-from short_runs import ENCODER, Run, add_patches
+from short_runs import ENCODER, Run, add_patches, leave_out_pictures
 
 import captioner.jobs.export
+import captioner.training.finish
 import captioner.training.train
 import vqa.jobs.export
+import vqa.training.finish
 import vqa.training.train
 from captioner.describing.predict import load_captioner
 from vqa.answering.predict import load_vqa
@@ -48,6 +50,8 @@ STAGE = {"name": "frozen", "epochs": 1, "batch_size": 27, "learning_rate": 0.01}
 @pytest.fixture(autouse=True)
 def small_net(monkeypatch):
     add_patches(monkeypatch)
+    for module in (captioner.training.finish, vqa.training.finish):
+        leave_out_pictures(monkeypatch, module)
 
 
 def test_a_captioner_trains_and_says_the_same_when_exported(tmp_path):

@@ -39,7 +39,7 @@ from vqa.config import StageConfig as VqaStageConfig
 from vqa.net.runtime_keras import build_net
 
 ROOT = Path(__file__).parents[1]
-STEPS, PHOTOS, WORDS = 20, 12, len(VOCABULARY)
+STEPS, PHOTOS, WORDS = 10, 12, len(VOCABULARY)
 STAGE = {"name": "only", "epochs": 2, "learning_rate": 0.01, "warmup": 0.1}
 STAGE |= {"clip_norm": 0.3, "label_smoothing": 0.1, "average": 0.9}
 JOINT = {"encoder_rate": 0.001, "encoder_from": "all"}

@@ -19,6 +19,7 @@ from conftest import (
     write_tiny_vqa,
 )
 from keras import ops
+from short_runs import leave_out_pictures
 
 from shared.config import read_config
 from shared.data.splits import learn_from_all
@@ -29,6 +30,7 @@ from vqa.config import FinetuneConfig
 from vqa.data import Record, read_dataset, select
 from vqa.jobs.evaluate import ask_records, score_records
 from vqa.text.answers import AnswerSpace
+from vqa.training import finish
 from vqa.training.calibration import LEAST
 from vqa.training.few import go_on
 from vqa.training.recipes import FEW, FEW_QUESTIONS, FINETUNE, is_few
@@ -56,6 +58,11 @@ def start(tmp_path_factory, small_net):
     config = config.model_copy(update={"about": "It knows hats."})
     folder = tmp_path_factory.mktemp("start") / "bundle"
     return write_tiny_vqa(folder, config, tiny_vqa_model(config))
+
+
+@pytest.fixture(autouse=True)
+def without_pictures(monkeypatch):
+    leave_out_pictures(monkeypatch, finish)
 
 
 def tune(start, data, out, config=None):
