@@ -170,8 +170,8 @@ def test_each_caption_has_its_evidence_and_its_probability():
     weights = ConfidenceConfig(bias=2, words=1, least=1, most=0, missed=-1)
     plain = concept_captioner(sentences, there, unsure=0.61)
     judging = concept_captioner(sentences, there, confidence=weights, unsure=0.5)
-    images = np.stack([plain.read(photo(1))] * 2)
-    for found in judging.caption_images(images, hedge=False):
+    (batch,) = judging.caption_all([photo(1)] * 2, hedge=False)
+    for _, found in batch:
         car, tree = found[:2]
         assert car.evidence.words == pytest.approx(np.log(0.6) / 3, abs=1e-3)
         assert np.exp(car.evidence.least) == pytest.approx(0.1)

@@ -134,10 +134,8 @@ def test_words_of_ones_own_are_not_hedged_away():
 
 def test_each_photo_is_hedged_by_itself():
     model = captioner({"cat": 0.7})
-    images = np.stack([model.read(photo(1))] * 2)
-    assert [found[0].text for found in model.caption_images(images)] == [
-        "Perhaps a cat."
-    ] * 2
+    (batch,) = model.caption_all([photo(1)] * 2)
+    assert [found[0].text for _, found in batch] == ["Perhaps a cat."] * 2
 
 
 def test_details_have_what_the_model_wrote():

@@ -264,17 +264,6 @@ def test_one_broken_photo_is_an_error(captioner):
         captioner.caption(b"no image")
 
 
-def test_batches_of_images_are_captioned_as_they_are(captioner):
-    images = np.stack([captioner.read(photo(seed)) for seed in range(3)])
-    found = captioner.caption_images(images)
-    assert [texts(c) for c in found] == [
-        texts(captioner.caption(photo(seed))) for seed in range(3)
-    ]
-    assert captioner.caption_images(images[:0]) == []
-    with pytest.raises(ValueError, match=r"at most 3, the batch size. Received: 6"):
-        captioner.caption_images(np.concatenate([images, images]))
-
-
 def sequences(tokens, log_probs, word_log_probs=None):
     tokens = np.array(tokens, np.int32)
     if word_log_probs is None:
@@ -403,8 +392,6 @@ def test_impossible_requests_are_refused_before_any_photo_is_read(
         captioner.caption_all(sources(), **changes)
     with pytest.raises(AppError, match=match):
         captioner.caption("photo.jpg", **changes)
-    with pytest.raises(AppError, match=match):
-        captioner.caption_images(np.zeros((1, 32, 32, 3), np.uint8), **changes)
     monkeypatch.setattr(predict, "_load_keras", lambda *_: pytest.fail("it was loaded"))
     with pytest.raises(AppError, match=match):
         load_captioner(bundle, **changes)

@@ -9,7 +9,7 @@ from captioner.describing.second_look import SecondLook
 from shared.concepts.table import ConceptProbs
 from shared.concepts.words import coco_kinds
 from shared.errors import AppError
-from shared.vision.detector import Things
+from shared.vision.detector import DetectorError, Things
 
 # A caption's probability is that of what is surest of all that it names.
 WEIGHTS = ConfidenceConfig(bias=0, words=0, least=0, most=1, missed=0)
@@ -150,6 +150,14 @@ def test_of_a_photo_that_is_gone_the_first_caption_stays():
     batches = captioner(find).caption_all(photos)
     found = [captions[0].text for batch in batches for _, captions in batch]
     assert found == ["A train.", "A truck.", "A train."]
+
+
+def test_a_detector_that_is_damaged_is_no_secret():
+    def find(source):
+        raise DetectorError("Install sightread again.")
+
+    with pytest.raises(DetectorError, match="again"):
+        captioner(find).caption(photo(1))
 
 
 def test_each_photo_is_looked_at_by_itself():

@@ -9,7 +9,14 @@ import pytest
 from shared.concepts.words import coco_words
 from shared.errors import AppError
 from shared.vision import detector
-from shared.vision.detector import OVERLAP, Detector, Things, find_things, overlaps
+from shared.vision.detector import (
+    OVERLAP,
+    Detector,
+    DetectorError,
+    Things,
+    find_things,
+    overlaps,
+)
 from shared.vision.images import read_preview
 
 ROOT = Path(__file__).parents[1]
@@ -111,13 +118,15 @@ def test_a_damaged_detector_is_not_opened_and_to_be_installed_again(spoilt, plac
     else:
         content[place] ^= 255
     spoilt.write_bytes(content)
-    with pytest.raises(AppError, match=r"damaged.*\. Install sightread again\.$"):
+    with pytest.raises(DetectorError, match=r"damaged.*\. Install sightread again\.$"):
         find_things(EXAMPLES / "cat.jpg")
 
 
 def test_a_detector_that_is_gone_is_to_be_installed_again(spoilt):
     spoilt.unlink()
-    with pytest.raises(AppError, match=r"cannot be read: .*Install sightread again\.$"):
+    with pytest.raises(
+        DetectorError, match=r"cannot be read: .*Install sightread again\.$"
+    ):
         find_things(EXAMPLES / "cat.jpg")
 
 

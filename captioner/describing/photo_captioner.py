@@ -20,7 +20,7 @@ from shared.config import revise_config
 from shared.errors import AppError
 from shared.nets.traces import Trace, join
 from shared.text.vocabulary import BOS, EOS, PAD, UNK, Vocabulary
-from shared.vision.detector import Things
+from shared.vision.detector import DetectorError, Things
 from shared.vision.images import ImageSource, read_image
 from shared.vision.pipeline import look_ahead
 
@@ -129,28 +129,6 @@ class PhotoCaptioner:
             find=self._finding([source])
         )
         return self.write(looked, *request).captions[0]
-
-    def caption_images(self, images: np.ndarray, **changes: Any) -> list[list[Caption]]:
-        """Describe images of the model's size.
-
-        Args:
-            images: uint8 (N, H, W, 3), RGB, N at most the batch size.
-
-        Returns:
-            for each image its captions, best first.
-
-        Raises:
-            ValueError: if there are more images than that.
-        """
-        if len(images) > self.batch_size:
-            raise ValueError(
-                f"`images` must be at most {self.batch_size}, the batch size. "
-                f"Received: {len(images)}"
-            )
-        request = self.request(**changes)
-        if not len(images):
-            return []
-        return self.write(self.look(images), *request).captions
 
     def caption_all(
         self, sources: Iterable[Any], **changes: Any
@@ -309,6 +287,8 @@ class PhotoCaptioner:
             if doubted and self._second_look.may_help(seen.there[i]):
                 try:
                     found[i] = find().best()
+                except DetectorError:
+                    raise
                 except AppError:  # the photo is gone since it was read
                     continue
         return found

@@ -35,6 +35,10 @@ _FAINTEST = 0.01  # score: what is not found at all counts like this
 _loading = Lock()  # two threads that need it first load one
 
 
+class DetectorError(AppError):
+    """The detector that comes with sightread cannot be used."""
+
+
 Box = tuple[float, float, float, float]
 """Left, top, right, bottom, each 0 to 1 of a width or height."""
 
@@ -135,11 +139,11 @@ def _included() -> Detector:
     try:
         whole = hashlib.sha256(INCLUDED.read_bytes()).hexdigest() == SHA_256
     except OSError as error:
-        raise AppError(
+        raise DetectorError(
             f"The detector {INCLUDED} cannot be read: {error.strerror}. {REINSTALL}"
         ) from error
     if not whole:
-        raise AppError(
+        raise DetectorError(
             f"The detector {INCLUDED} was changed or damaged: its SHA-256 is another. "
             f"{REINSTALL}"
         )
@@ -152,7 +156,8 @@ def find_things(source: ImageSource) -> Things:
     It is loaded when it is first used.
 
     Raises:
-        AppError: if the photo, or the detector, cannot be read.
+        AppError: if the photo cannot be read.
+        DetectorError: if the detector cannot.
     """
     with _loading:
         detector = _included()
