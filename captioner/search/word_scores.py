@@ -31,11 +31,11 @@ def rating(rules, vocab_size, bias, ops):
     table = table[:, 0, 1] if alike else table.reshape(-1, vocab_size)
     full = rules.strategy.complete(rules).astype(np.int32)
     once = _once_table(rules, vocab_size) if any(rules.once_ids) else None
-    judges = []  # of the same words in all sequences
+    adjusting = []  # functions, each of the same words in all sequences
     if rules.color_ids:
-        judges.append(_doubting_colors(rules, ops))
+        adjusting.append(_doubting_colors(rules, ops))
     if rules.neutral:
-        judges.append(neutralising(rules.neutral, vocab_size, ops))
+        adjusting.append(neutralising(rules.neutral, vocab_size, ops))
     if bias is not None:
         bias = ops.maximum(ops.cast(bias, "float32"), NEVER)[:, None]
 
@@ -49,10 +49,10 @@ def rating(rules, vocab_size, bias, ops):
             after = t >= len(rules.prefix_ids)
             given = given + (ops.where(after, bias, 0.0) if rules.prefix_ids else bias)
         options = log_probs + given
-        if judges:
-            judged = [judge(tokens, log_probs) for judge in judges]
-            words = ops.concatenate([words for words, _ in judged], axis=0)
-            costs = ops.concatenate([costs for _, costs in judged], axis=2)
+        if adjusting:
+            adjusted = [adjust(tokens, log_probs) for adjust in adjusting]
+            words = ops.concatenate([words for words, _ in adjusted], axis=0)
+            costs = ops.concatenate([costs for _, costs in adjusted], axis=2)
             options = _add(t, words, costs, options, rules, ops)
         if 0 < rules.no_repeat < rules.max_words:
             words = _repeats(t, tokens, rules, ops)
