@@ -26,7 +26,7 @@ from captioner.page.assembly import Settings
 from shared.errors import AppError
 from shared.web.serving import address, is_open, listen
 
-SAID = "A man is holding a camera in his hand."  # of the photographer
+SAID = "A person is standing next to a camera."  # of the photographer
 
 USERS = [("ann", "pass:word"), ("bob", "ß")]
 ALL_OPTIONS = (

@@ -23,7 +23,7 @@ from test_app_browser import COFFEE, DESKTOP, MAN, choose, describe, sentence
 from shared.errors import AppError
 from shared.web.below import Below, Mounted, read_root_path
 
-SAID = "A man is holding a camera in his hand."  # of the photographer
+SAID = "A person is standing next to a camera."  # of the photographer
 
 PATH = "/pictures/of-all"
 

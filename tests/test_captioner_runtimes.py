@@ -341,6 +341,7 @@ def test_exports_that_have_the_concept_net_inside_say_the_same(bundle_of, tmp_pa
     bundles.add_part(old, PART, files, "## As litert")
     assert not (old / CONCEPTS).exists()
     models = [load_captioner(folder, runtime="litert") for folder in (new, old)]
+    assert [model.runtime.can_be_told for model in models] == [True, False]
     models.append(load_captioner([old, new], runtime="litert"))
     first, *others = (
         [model.caption(photo(seed)) for seed in range(4)] for model in models
@@ -657,10 +658,3 @@ def test_both_runtimes_are_told_the_same(bundle_of):
         _, rules = model.request()
         found.append(model.runtime.read(told, [4], rules)[:2])
     assert found[0] == pytest.approx(found[1], abs=1e-4)
-
-
-def test_older_exports_cannot_be_told(tmp_path):
-    config = tiny_config(concepts={"slots": 3, "units": 6})
-    folder = write_tiny(tmp_path / "bundle", config, tiny_model(config))
-    add_part(folder, put_inside)
-    assert not load_captioner(folder, runtime="litert").runtime.can_be_told
