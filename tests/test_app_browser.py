@@ -72,7 +72,7 @@ class Watch(NamedTuple):
 
 def open_page(context: BrowserContext, address: str) -> tuple[Page, Watch]:
     page, watch = context.new_page(), Watch([], [])
-    page.set_default_timeout(15_000)
+    page.set_default_timeout(45_000)  # ms; others may keep the processors busy
 
     def hear(message: Any) -> None:
         if message.type == "error" or HARMLESS not in message.text:
