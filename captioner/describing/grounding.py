@@ -57,13 +57,9 @@ class Grounding:
         self._claims = np.array(
             [numbers[claims[w]] if w in claims else 0 for w in words], np.int32
         )  # (V,)
-        longest = max((len(places) for _, places in kinds), default=1)
-        self._places = np.array(
-            [[0] * longest, *(np.resize(places, longest) for _, places in kinds)],
-            np.int32,
-        )  # (1 + K, places), filled up by repeating them
         runs = [(0,), *(places for _, places in kinds)]
-        self._in_a_row = np.concatenate(runs).astype(np.int32)
+        self._places = [np.array(run, np.int32) for run in runs]  # of each claim
+        self._in_a_row = np.concatenate(self._places)
         self._starts = np.cumsum([0, *map(len, runs[:-1])])
         self._kinds = ["", *(kind for kind, _ in kinds)]
         self.things = _find_things(words, named, claims)
@@ -140,10 +136,11 @@ class Grounding:
             `least`, `most` and `missed` of `captioner.describing.confidence.Evidence`.
         """
         claims = self._claims[list(tokens)]
-        places = self._places[claims[claims > 0]]  # (things named, places)
-        support = there[places].max(axis=1, initial=LEAST)
+        named = [self._places[claim] for claim in claims[claims > 0]]
+        support = np.array([there[places].max(initial=LEAST) for places in named])
         missed = self._is_thing.copy()
-        missed[places] = False
+        for places in named:
+            missed[places] = False
         return (
             float(np.log(support.min(initial=1.0 if len(support) else LEAST))),
             float(np.log(support.max(initial=LEAST))),
