@@ -181,4 +181,5 @@ ATTACKS: dict[str, Attack] = {
 
 
 if __name__ == "__main__":
+    print("attacking", flush=True)
     asyncio.run(ATTACKS[sys.argv[2]](int(sys.argv[1])))

@@ -97,8 +97,12 @@ def report(what: str, seconds: list[float], errors: list[str], took: float) -> N
 @contextmanager
 def attacked(port: int, name: str) -> Iterator[None]:
     """Let one client do harm from a process of its own."""
-    command = [sys.executable, str(Path(__file__).with_name("attacks.py"))]
-    process = subprocess.Popen([*command, str(port), name], stderr=subprocess.DEVNULL)
+    script = str(Path(__file__).with_name("attacks.py"))
+    process = subprocess.Popen(
+        [sys.executable, script, str(port), name],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
     try:
         time.sleep(4)  # until it is under way
         if process.poll() is not None:
