@@ -14,8 +14,8 @@ Prints, all from this one run:
 - what the graphs take, in this process: to look at a photo, and to answer 1 or 10
   questions about it.
 
-With --quick, no starts, and 200 and 100 questions about photos of the two sizes, where
-the start weighs more. Rates are of medians. Nothing else should run on the machine
+With --quick, no starts, and 200 questions about small photos alone, where the start
+weighs more. Rates are of medians. Nothing else should run on the machine
 meanwhile.
 """
 
@@ -151,8 +151,9 @@ def main() -> None:
         small, large = Path(name, "small"), Path(name, "large")
         draw_small(small, 200 if args.quick else 1000)
         print_batches(sorted(small.iterdir()), "224 x 224", args.model)
-        draw_large(large, 100 if args.quick else 1000)
-        print_batches(sorted(large.iterdir()), "12 megapixels", args.model)
+        if not args.quick:
+            draw_large(large, 1000)
+            print_batches(sorted(large.iterdir()), "12 megapixels", args.model)
     print_parts(args.model)
 
 
