@@ -163,7 +163,7 @@ def test_it_says_what_it_does_not_know(answerer):
     assert "does not know the word 'theremin'" in note
     notes = answerer.ask(EXAMPLES[0], "what is the man waering?").notes
     assert "it knows wearing" in " ".join(notes)
-    assert not answerer.ask(EXAMPLES[0], "what color is the dog?").notes
+    assert not answerer.ask(EXAMPLES[0], "what color is the shirt?").notes
 
 
 @pytest.mark.parametrize("question", ["", "  ", "?!"])

@@ -13,8 +13,10 @@ from typing import NamedTuple
 import numpy as np
 
 from shared.concepts.words import (
+    PERSON,
     broader_words,
     coco_kinds,
+    coco_words,
     concept_mentions,
     read_concepts,
 )
@@ -22,6 +24,7 @@ from shared.text.english import read_word
 from shared.vision.detector import Thing, Things, log_odds
 from vqa.answering.colors import COLORS, Part, color_odds, colored_part, find_part
 from vqa.answering.confidence import to_confidence
+from vqa.answering.fitting import noun_phrase
 from vqa.text.answers import AnswerSpace
 from vqa.text.asked import Concepts
 
@@ -198,6 +201,50 @@ def to_be_seen(question: Sequence[str]) -> Sought | None:
     return Sought(kinds, alone and exact, not wide and word not in _NARROW)
 
 
+# Kinds that are nearly always found where they are: people, vehicles and animals.
+_FOUND_WELL = frozenset((*range(9), *range(14, 24)))
+_DEFINITE = frozenset("the this that these those his her their its my our".split())  # noqa: SIM905
+_ASKING = frozenset("what which who where how why when whose".split())  # noqa: SIM905
+_SURELY_NOT = -3.0  # log odds
+
+
+def taken_for_granted(question: Sequence[str]) -> tuple[int, ...]:
+    """Give the kinds of things that a question takes for granted.
+
+    Only such as the detector finds nearly always where they are.
+
+    >>> taken_for_granted("what is the dog doing".split())
+    (16,)
+
+    Args:
+        question: its words, in lower case.
+
+    Returns:
+        classes of COCO, see `coco_words`: of "who is it?" that of people. Empty for
+        what can be denied: "is the dog asleep?"
+    """
+    if question[0] not in _ASKING:
+        return ()
+    words = [PERSON] if question[0] == "who" and "or" not in question else []
+    for start, _, word in concept_mentions().places(question):
+        if _DEFINITE & {*question[max(0, start - 2) : start]}:  # "the black dog"
+            words.append(word)
+    kinds = [_nearest_classes().get(word, ()) for word in words]
+    alone = {one[0] for one in kinds if len(one) == 1}  # not one of all animals
+    return tuple(sorted(alone & _FOUND_WELL))
+
+
+def missing(kinds: Sequence[int], things: Things) -> list[str]:
+    """Say of which kinds nothing was found: sentences, none if all were."""
+    best = log_odds(things.best())
+    return [
+        f"No {coco_words()[kind]} was found on the photo; the question takes one for "
+        "granted."
+        for kind in kinds
+        if best[kind] < _SURELY_NOT
+    ]
+
+
 def kinds_to_count(question: Sequence[str]) -> tuple[int, ...]:
     """Give the kinds of things that a question asks to count.
 
@@ -219,17 +266,8 @@ def kinds_to_count(question: Sequence[str]) -> tuple[int, ...]:
 
 def _first_kinds(words: Sequence[str]) -> tuple[int, ...]:
     """The kinds that the noun names which these words begin with."""
-    ends = (i for i, word in enumerate(words) if word in _NOUN_ENDS)
-    phrase = words[: next(ends, len(words))]
-    named = [word for *_, word in concept_mentions().places(phrase)]
+    named = [word for *_, word in concept_mentions().places(noun_phrase(words))]
     return _nearest_classes().get(named[-1], ()) if named else ()
-
-
-# What comes after the noun of "how many ...".
-_NOUN_ENDS = frozenset(
-    "is are was were do does did can could have has had will would should that who "  # noqa: SIM905
-    "there in on at of with by near behind under wearing sitting standing".split()
-)
 
 
 _NARROW = frozenset(("plant", "wine glass"))

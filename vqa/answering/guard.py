@@ -5,9 +5,12 @@ from collections.abc import Collection, Mapping, Sequence
 from os.path import commonprefix
 from typing import NamedTuple
 
+import numpy as np
+
 from shared.errors import AppError
 from shared.text.english import forms, read_word, spelt_like
 from shared.text.vocabulary import SPECIAL_WORDS, Vocabulary, split_words
+from vqa.answering.replies import Asked
 from vqa.text.answers import AnswerSpace, normalize
 from vqa.text.words import answer_words
 
@@ -39,6 +42,13 @@ class Choices(NamedTuple):
     notes: tuple[str, ...] = ()
 
 
+class Checked(NamedTuple):
+    """A question that can be asked: its words as typed, and its choices, if any."""
+
+    words: list[str]
+    choices: Choices | None
+
+
 def opening(question: str) -> str:
     """Give the words that say what kind of question it is: "what color", "is there".
 
@@ -65,6 +75,48 @@ def check_question(question: str) -> list[str]:
             "color is the dog?"
         )
     return words
+
+
+def check_asked(
+    asked: Asked, objective: str, vocabulary: Vocabulary, space: AnswerSpace | None
+) -> Checked:
+    """Make sure that a question can be asked, and split it into words.
+
+    Args:
+        asked: the question, with what it chooses from.
+        objective: of the model, see `vqa.config.VqaConfig`.
+        vocabulary, space: see `check_choices`.
+
+    Raises:
+        AppError: if it cannot; the message says why.
+    """
+    words = check_question(asked.question)
+    if objective == "boxes" and not asked.boxes:
+        raise AppError(
+            "This model chooses among boxes of a photo, and none were given. Ask "
+            "it through a data set with boxes, or use a model that names answers."
+        )
+    if objective != "boxes" and asked.boxes:
+        raise AppError(
+            "This model answers in words; boxes need one that was trained to point "
+            '(objective = "boxes").'
+        )
+    if objective == "choices" and not asked.choices:
+        raise AppError(
+            "This model chooses among answers that come with the question: give "
+            "some with --choices."
+        )
+    choices = None
+    if asked.choices:
+        choices = check_choices(asked.choices, vocabulary, space)
+    for place, box in enumerate(asked.boxes):
+        left, top, right, bottom = np.clip(box, 0, 1)
+        if left >= right or top >= bottom:
+            raise AppError(
+                f"Box {place} is {box}, which is no part of the photo. A box is "
+                "left, top, right, bottom, each 0 to 1 of its width or height."
+            )
+    return Checked(words, choices)
 
 
 def warnings(

@@ -17,14 +17,11 @@ from vqa.answering.detected import (
     asked_of_things,
     count_things,
     kinds_to_count,
+    missing,
+    taken_for_granted,
 )
-from vqa.answering.guard import (
-    Choices,
-    check_choices,
-    check_question,
-    known_form,
-    warnings,
-)
+from vqa.answering.fitting import FittingAnswers
+from vqa.answering.guard import Checked, Choices, check_asked, known_form, warnings
 from vqa.answering.replies import NOT_SURE, Answer, Asked, Reply
 from vqa.config import VqaConfig
 from vqa.net.runtime import Runtime, Scores
@@ -35,13 +32,6 @@ from vqa.text.words import encode_answers
 PHOTOS_AHEAD = 8
 ANSWERING = 2  # threads: one finds things while the other makes replies
 _NUMBERS = frozenset(map(str, range(21)))  # larger ones are years and the like
-
-
-class Checked(NamedTuple):
-    """A question that can be asked: its words as typed, and its choices, if any."""
-
-    words: list[str]
-    choices: Choices | None
 
 
 class _Photo(NamedTuple):
@@ -85,6 +75,7 @@ class PhotoAnswerer:
         self.concepts = concepts
         self.find = find
         self._detections = Detections(space, concepts) if space and concepts else None
+        self._fitting = FittingAnswers(space) if space else None
 
     def ask(
         self,
@@ -244,34 +235,7 @@ class PhotoAnswerer:
         Raises:
             AppError: if it cannot; the message says why.
         """
-        words = check_question(asked.question)
-        objective = self.config.objective
-        if objective == "boxes" and not asked.boxes:
-            raise AppError(
-                "This model chooses among boxes of a photo, and none were given. Ask "
-                "it through a data set with boxes, or use a model that names answers."
-            )
-        if objective != "boxes" and asked.boxes:
-            raise AppError(
-                "This model answers in words; boxes need one that was trained to point "
-                '(objective = "boxes").'
-            )
-        if objective == "choices" and not asked.choices:
-            raise AppError(
-                "This model chooses among answers that come with the question: give "
-                "some with --choices."
-            )
-        choices = None
-        if asked.choices:
-            choices = check_choices(asked.choices, self.vocabulary, self.space)
-        for place, box in enumerate(asked.boxes):
-            left, top, right, bottom = np.clip(box, 0, 1)
-            if left >= right or top >= bottom:
-                raise AppError(
-                    f"Box {place} is {box}, which is no part of the photo. A box is "
-                    "left, top, right, bottom, each 0 to 1 of its width or height."
-                )
-        return Checked(words, choices)
+        return check_asked(asked, self.config.objective, self.vocabulary, self.space)
 
     def _try_check(self, asked: Asked) -> Checked | AppError:
         try:
@@ -295,11 +259,20 @@ class PhotoAnswerer:
             choices = Choices(places, places)
         vectors = self._vectors(asked, choices, features)
         rules = self.config.answering
+        fitting = None
+        if self._fitting and not choices:
+            fitting = self._fitting.find(checked.words)
 
         def rank(net: Scores, own: np.ndarray | None, temperature: float) -> Any:
-            return self._rank(choices, own, net, temperature, count)
+            return self._rank(choices, own, net, temperature, count, fitting)
 
         found: tuple[Thing, ...] = ()
+        notes = warnings(
+            checked.words,
+            self.vocabulary,
+            rules.openings,
+            self.config.vocabulary.max_words,
+        )
         if things and not choices and (kinds := kinds_to_count(checked.words)):
             answers, found = self._count(things().of(kinds), seen, count)
         elif things and self._detections and vectors[0] is None:
@@ -311,17 +284,13 @@ class PhotoAnswerer:
             answers = rank(seen, None, rules.temperature)
             if answers[0].confidence >= rules.unsure:
                 found = self._detections.about(of_things, answers[0].text, things)
+            if granted := taken_for_granted(checked.words):
+                notes += missing(granted, things())
         else:
             answers = rank(seen, vectors[0], rules.temperature)
         guesses = rank(guessed, vectors[1], rules.blind_temperature) if guessed else ()
         best = answers[0]
         unsure = _may_be_none(choices) and best.confidence < rules.unsure
-        notes = warnings(
-            checked.words,
-            self.vocabulary,
-            rules.openings,
-            self.config.vocabulary.max_words,
-        )
         return Reply(
             NOT_SURE if unsure else best.text,
             best.confidence,
@@ -374,6 +343,7 @@ class PhotoAnswerer:
         found: Scores,
         temperature: float,
         count: int,
+        fitting: np.ndarray | None,
     ) -> tuple[Answer, ...]:
         known = self.space.answers if self.space else ()
         scores = found.scores if vectors is None else vectors @ found.joint
@@ -385,8 +355,10 @@ class PhotoAnswerer:
         else:
             scores = scores if ids is None else scores[list(ids)]
             confidence = to_confidence(scores, temperature)
-        order = np.argsort(-confidence, kind="stable")[:count]
-        return tuple(Answer(texts[i], float(confidence[i])) for i in order)
+        order = np.argsort(-confidence, kind="stable")
+        if fitting is not None:
+            order = order[fitting[order]]
+        return tuple(Answer(texts[i], float(confidence[i])) for i in order[:count])
 
 
 def _may_be_none(choices: Choices | None) -> bool:

@@ -1,0 +1,169 @@
+"""Which answers fit a question, and what it takes for granted."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from shared.concepts.words import coco_words
+from shared.vision.detector import Things
+from vqa.answering.detected import missing, taken_for_granted
+from vqa.answering.fitting import FittingAnswers, asked_kind
+from vqa.answering.predict import load_vqa
+from vqa.answering.replies import NOT_SURE
+from vqa.text.answers import AnswerSpace
+
+EXAMPLES = Path(__file__).parents[1] / "examples"
+ANSWERS = (
+    *("yes", "no", "2", "cat", "dogs", "penguin", "teddy bear", "man", "kitchen"),
+    *("pizza", "apple", "carrot", "orange", "red", "black and white", "bus", "shirt"),
+    *(
+        "office",
+        "baseball",
+        "skateboarding",
+        "riding bike",
+        "hot dog",
+        "bed",
+        "frisbee",
+    ),
+)
+
+
+def fitting(question, answers=ANSWERS):
+    fits = FittingAnswers(AnswerSpace(answers)).find(question.split())
+    return (
+        None
+        if fits is None
+        else {a for a, fit in zip(answers, fits, strict=True) if fit}
+    )
+
+
+UNKNOWN = {
+    "yes",
+    "no",
+    "2",
+    "red",
+    "black and white",
+    "shirt",
+    "skateboarding",
+    "riding bike",
+}
+"""What `words.tsv` does not have: these fit any kind of things."""
+
+
+@pytest.mark.parametrize(
+    ("question", "wanted"),
+    [
+        ("what animal is this", {"cat", "dogs", "penguin", "teddy bear"}),
+        ("what kinds of animals are these", {"cat", "dogs", "penguin", "teddy bear"}),
+        ("what wild animal can you see", {"cat", "dogs", "penguin", "teddy bear"}),
+        ("which bird is on the roof", {"penguin"}),
+        (
+            "what food is on the table",
+            {"pizza", "apple", "carrot", "orange", "hot dog"},
+        ),
+        ("what fruit is this", {"pizza", "apple", "carrot", "orange", "hot dog"}),
+        ("what vehicle is it", {"bus"}),
+        ("what type of furniture is this", {"bed"}),
+        ("what room is this", {"kitchen", "office"}),
+        ("what sport is this", {"baseball"}),
+        ("what color is the cat", {"orange"}),
+        ("what colors", {"orange"}),
+        ("who is in it", {"cat", "dogs", "penguin", "teddy bear", "man"}),
+        ("what is the man doing", set()),
+    ],
+)
+def test_things_of_other_kinds_do_not_fit(question, wanted):
+    assert fitting(question) == wanted | UNKNOWN
+
+
+@pytest.mark.parametrize(
+    "question",
+    [
+        "what is this",
+        "what animal print is that",
+        "what food truck is this",
+        "what is the animal on",
+        "where is the dog",
+        "who or what is in the water",
+        "how many dogs are there",
+        "what",
+        "which of them",
+        "what kind of",
+    ],
+)
+def test_a_question_for_anything_rules_out_nothing(question):
+    assert asked_kind(question.split()) == ""
+    assert fitting(question) is None
+
+
+@pytest.mark.parametrize(
+    ("question", "wanted"),
+    [
+        ("is it a cat or the bus", {"cat", "bus"}),
+        ("are these dogs or apples", None),  # "apples" is no answer of this model
+        ("is the man riding a bike or a bus on the street", {"riding bike", "bus"}),
+        ("is this a hot dog or pizza", {"hot dog", "pizza"}),
+        ("is there a cat or a man", None),  # "yes" may be meant
+        ("is the sky red or", None),
+        ("or", None),
+        ("is the cat black", None),
+        ("does it look red or orange", None),
+    ],
+)
+def test_what_a_question_offers_fits_alone(question, wanted):
+    assert fitting(question) == wanted
+
+
+def test_where_nothing_fits_nothing_is_ruled_out():
+    assert fitting("what animal is this", ("kitchen", "bus")) is None
+
+
+@pytest.mark.parametrize(
+    ("question", "kinds"),
+    [
+        ("what is the dog doing", ["dog"]),
+        ("what color is the black cat", ["cat"]),
+        ("where are the kittens", ["cat"]),
+        ("what is on her lap next to that big dog", ["dog"]),
+        ("what is the girl holding", ["person"]),
+        ("who is this", ["person"]),
+        ("who or what is this", []),
+        ("is the dog asleep", []),  # may be denied
+        ("what is a dog", []),
+        ("what animal is this", []),
+        ("what are the animals doing", []),  # there are others than it knows
+        ("what is on the table", []),  # it is not found well enough
+    ],
+)
+def test_what_a_question_takes_for_granted(question, kinds):
+    found = taken_for_granted(question.split())
+    assert [coco_words()[kind] for kind in found] == kinds
+
+
+def test_only_what_is_surely_not_there_is_missing():
+    scores = np.zeros((1, 80), np.float32)
+    scores[0, coco_words().index("dog")] = 0.15  # log odds -2.2
+    things = Things(np.array([[0, 0, 1, 1]], np.float32), scores, np.zeros((4, 4, 3)))
+    kinds = [coco_words().index(word) for word in ("dog", "person")]
+    assert missing(kinds, things) == [
+        "No person was found on the photo; the question takes one for granted."
+    ]
+
+
+def test_the_included_model_does_not_answer_with_what_does_not_fit():
+    vqa = load_vqa()
+    coffee = EXAMPLES / "coffee.jpg"
+    assert vqa.ask(coffee, "what is on the table?").answer == "coffee"
+    for question in ("what animal is this?", "what vehicle is this?"):
+        reply = vqa.ask(coffee, question)
+        assert reply.answer == NOT_SURE
+        assert "coffee" not in [answer.text for answer in reply.answers]
+    assert vqa.ask(EXAMPLES / "cat.jpg", "what animal is this?").answer == "cat"
+
+
+def test_the_included_model_says_what_it_does_not_find():
+    vqa = load_vqa()
+    (note,) = vqa.ask(EXAMPLES / "coffee.jpg", "what is the dog doing?").notes
+    assert note.startswith("No dog was found")
+    assert not vqa.ask(EXAMPLES / "photographer.jpg", "who is this?").notes
