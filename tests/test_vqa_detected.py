@@ -142,7 +142,7 @@ def test_that_a_thing_is_found_speaks_for_yes(score):
     weighed = DETECTIONS.weigh(
         scores, asked_of_things(question), finding(calls, dog=score), 1.5
     )
-    more = [0.4 * 1.5 * odds(score), 0, 0, 0, 0, 0]
+    more = [1.5 * (0.4 * odds(score) + 1), 0, 0, 0, 0, 0]
     np.testing.assert_allclose(weighed - scores, more, atol=1e-5)
     assert calls == [1]
     assert scores[0] == np.float32(0.2)  # what was given is left as it was
@@ -152,9 +152,12 @@ def test_that_a_thing_is_found_speaks_for_yes(score):
     ("question", "found", "speaks"),
     [
         ("are there any animals", {"cat": 0.1}, 0.0),
-        ("are there any animals", {"cat": 0.1, "dog": 0.9}, odds(0.9)),
+        ("are there any animals", {"cat": 0.1, "dog": 0.9}, 0.4 * odds(0.9)),
+        ("is there a dog on the couch", {"dog": 0.9}, 1.0),
+        ("is there a dog on the couch", {"dog": 0.1}, 0.4 * odds(0.1) + 1),
+        ("is there a person", {"person": 0.9}, 0.8 * odds(0.9)),
         ("is there a man", {"person": 0.9}, 0.0),
-        ("is there a man", {"person": 0.1}, odds(0.1)),
+        ("is there a man", {"person": 0.1}, 0.8 * odds(0.1)),
     ],
 )
 def test_what_is_found_may_speak_for_or_against(question, found, speaks):
@@ -162,7 +165,7 @@ def test_what_is_found_may_speak_for_or_against(question, found, speaks):
     weighed = DETECTIONS.weigh(
         scores, asked_of_things(question.split()), finding([], **found), 1.0
     )
-    assert weighed[0] == pytest.approx(0.4 * speaks)
+    assert weighed[0] == pytest.approx(speaks)
 
 
 def test_what_is_found_speaks_for_its_name_as_far_as_a_name_is_asked_for():

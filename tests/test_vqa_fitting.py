@@ -71,6 +71,7 @@ UNKNOWN = {
         ("what colors", {"orange"}),
         ("who is in it", {"cat", "dogs", "penguin", "teddy bear", "man"}),
         ("what is the man doing", set()),
+        ("what are they doing in the picture", set()),
     ],
 )
 def test_things_of_other_kinds_do_not_fit(question, wanted):

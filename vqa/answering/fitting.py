@@ -116,7 +116,7 @@ def asked_kind(question: Sequence[str]) -> str:
         return "" if "or" in rest else "who"  # "who or what is on the grass?"
     if first not in ("what", "which"):
         return ""
-    if rest and rest[-1] == "doing":
+    if "doing" in rest:
         return "doing"
     bases = [read_word(word).base or word for word in rest]
     if len(bases) > 1 and bases[0] in _SORTS and bases[1] == "of":
@@ -124,9 +124,10 @@ def asked_kind(question: Sequence[str]) -> str:
     if bases and bases[0] == "color":
         return "color"
     phrase = noun_phrase(rest)
-    *_, (_, end, named) = [(0, 0, ""), *concept_mentions().places(phrase)]
-    # "What animal print is that?" asks for a print.
-    kind = named if end == len(phrase) else phrase[-1] if phrase else ""
+    named = [*concept_mentions().places(phrase)]
+    if not named or named[-1][1] < len(phrase):
+        return ""  # "what animal print is that?" asks for a print
+    kind = named[-1][2]
     return kind if kind in _KINDS else ""
 
 
