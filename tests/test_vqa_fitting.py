@@ -167,4 +167,8 @@ def test_the_included_model_says_what_it_does_not_find():
     vqa = load_vqa()
     (note,) = vqa.ask(EXAMPLES / "coffee.jpg", "what is the dog doing?").notes
     assert note.startswith("No dog was found")
-    assert not vqa.ask(EXAMPLES / "photographer.jpg", "who is this?").notes
+    nobody = vqa.ask(EXAMPLES / "coffee.jpg", "who is in the picture?")
+    assert nobody.answer == NOT_SURE
+    assert "No person was found" in nobody.notes[0]
+    somebody = vqa.ask(EXAMPLES / "photographer.jpg", "who is in the picture?")
+    assert (somebody.answer, somebody.notes) == ("man", ())

@@ -267,6 +267,7 @@ class PhotoAnswerer:
             return self._rank(choices, own, net, temperature, count, fitting)
 
         found: tuple[Thing, ...] = ()
+        lacking: list[str] = []
         notes = warnings(
             checked.words,
             self.vocabulary,
@@ -285,19 +286,20 @@ class PhotoAnswerer:
             if answers[0].confidence >= rules.unsure:
                 found = self._detections.about(of_things, answers[0].text, things)
             if granted := taken_for_granted(checked.words):
-                notes += missing(granted, things())
+                lacking = missing(granted, things())
         else:
             answers = rank(seen, vectors[0], rules.temperature)
         guesses = rank(guessed, vectors[1], rules.blind_temperature) if guessed else ()
         best = answers[0]
-        unsure = _may_be_none(choices) and best.confidence < rules.unsure
+        nobody = bool(lacking) and checked.words[0] == "who"
+        unsure = nobody or (_may_be_none(choices) and best.confidence < rules.unsure)
         return Reply(
             NOT_SURE if unsure else best.text,
             best.confidence,
             answers,
             guesses,
             seen.alpha,
-            (*notes, *(choices.notes if choices else ())),
+            (*notes, *lacking, *(choices.notes if choices else ())),
             found,
         )
 
