@@ -47,6 +47,7 @@ def test_all_questions_are_as_each_alone():
 def test_answers_name_a_concept_if_they_say_nothing_else():
     answers = ["dogs", "kitten", "playing with a dog", "yes", "fire_hydrant", "hot dog"]
     found = [WORDS[i] if i >= 0 else "" for i in Concepts(WORDS).name(answers)]
+    assert Concepts(WORDS).names(answers) == found
     assert found == ["dog", "cat", "", "", "fire hydrant", "hot dog"]
     assert Concepts(WORDS).name([]).shape == (0,)
 

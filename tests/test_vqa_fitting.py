@@ -170,5 +170,8 @@ def test_the_included_model_says_what_it_does_not_find():
     nobody = vqa.ask(EXAMPLES / "coffee.jpg", "who is in the picture?")
     assert nobody.answer == NOT_SURE
     assert "No person was found" in nobody.notes[0]
+    choices = ["man", "woman"]  # one of these it has to be
+    chosen = vqa.ask(EXAMPLES / "coffee.jpg", "who is this?", choices=choices)
+    assert chosen.answer in choices
     somebody = vqa.ask(EXAMPLES / "photographer.jpg", "who is in the picture?")
     assert (somebody.answer, somebody.notes) == ("man", ())

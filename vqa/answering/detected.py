@@ -70,10 +70,7 @@ class Detections:
     """
 
     def __init__(self, answers: AnswerSpace, concepts: Concepts):
-        names = [
-            concepts.words[place] if place >= 0 else ""
-            for place in concepts.name(answers.answers)
-        ]
+        names = concepts.names(answers.answers)
         self._kinds = np.array([coco_kinds().get(name, -1) for name in names], int)
         bases = [read_word(answer).base for answer in answers.answers]
         colors = {color: number for number, color in enumerate(COLORS)}

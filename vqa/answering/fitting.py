@@ -97,9 +97,7 @@ class FittingAnswers:
     @cached_property
     def _names(self) -> list[str]:
         """The thing that each answer names, "" for none."""
-        things = tuple(read_concepts())
-        places = Concepts(things).name(self._space.answers)
-        return [things[place] if place >= 0 else "" for place in places]
+        return Concepts(tuple(read_concepts())).names(self._space.answers)
 
 
 def asked_kind(question: Sequence[str]) -> str:

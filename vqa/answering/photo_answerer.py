@@ -292,7 +292,8 @@ class PhotoAnswerer:
         guesses = rank(guessed, vectors[1], rules.blind_temperature) if guessed else ()
         best = answers[0]
         nobody = bool(lacking) and checked.words[0] == "who"
-        unsure = nobody or (_may_be_none(choices) and best.confidence < rules.unsure)
+        doubtful = nobody or best.confidence < rules.unsure
+        unsure = _may_be_none(choices) and doubtful
         return Reply(
             NOT_SURE if unsure else best.text,
             best.confidence,

@@ -63,6 +63,10 @@ class Concepts:
         """
         return np.array([self._named(answer) for answer in answers], np.int32)
 
+    def names(self, answers: Sequence[str]) -> list[str]:
+        """Give these concepts as words, "" for none."""
+        return [self.words[i] if i >= 0 else "" for i in map(self._named, answers)]
+
     def _named(self, answer: str) -> int:
         words = answer_words(answer)
         for start, end, word in self._mentions.places(words):
