@@ -1,6 +1,7 @@
 """Which connections end when there are too many, and which end anyway."""
 
 import asyncio
+import contextlib
 import resource
 import socket
 import threading
@@ -110,27 +111,43 @@ def test_who_asks_for_nothing_is_hung_up_on(serve, monkeypatch):
     started = time.monotonic()
     assert silent.recv(1) == half.recv(1) == b""
     assert time.monotonic() - started < 3  # and not after the minutes of others
-    found = b""
-    while b"done" not in found:
-        found += busy.recv(1000)
+    read_until(b"done", busy)
 
 
 @pytest.mark.slow
 def test_a_newcomer_is_answered_however_many_are_here(serve, monkeypatch):
     monkeypatch.setattr(connections, "MOST", 50)
     monkeypatch.setattr(connections, "NEW", 0.05)
-    place = serve(slow)
+    crowd_has_come = threading.Event()
+
+    async def patient(scope, receive, send):
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        body = {"type": "http.response.body", "body": b"begun", "more_body": True}
+        await send(body)
+        while not crowd_has_come.is_set():
+            await asyncio.sleep(0.01)
+        await send(body | {"body": b"done", "more_body": False})
+
+    place = serve(patient)
     idle = [socket.create_connection(place, timeout=5) for _ in range(200)]
-    busy = [socket.create_connection(place, timeout=5) for _ in range(10)]
+    busy = [socket.create_connection(place, timeout=30) for _ in range(10)]
     for one in busy:
         one.sendall(GET)
-    time.sleep(0.1)
-    idle += [socket.create_connection(place, timeout=5) for _ in range(200)]
     for one in busy:
-        found = b""
-        while b"done" not in found:
-            part = one.recv(1000)
-            assert part, "this one was ended"
-            found += part
+        read_until(b"begun", one)
+    idle += [socket.create_connection(place, timeout=5) for _ in range(200)]
+    with contextlib.suppress(ConnectionResetError):
+        assert idle[-100].recv(1) == b""  # had to make way for the last ones
+    crowd_has_come.set()
+    for one in busy:
+        read_until(b"done", one)
     for one in idle:
         one.close()
+
+
+def read_until(wanted, connection):
+    found = b""
+    while wanted not in found:
+        part = connection.recv(1000)
+        assert part, "this one was ended"
+        found += part
