@@ -8,7 +8,7 @@ import pytest
 from shared.concepts.words import coco_words
 from shared.vision.detector import Things
 from vqa.answering.detected import missing, taken_for_granted
-from vqa.answering.fitting import FittingAnswers, asked_kind
+from vqa.answering.fitting import Fitting, FittingAnswers, asked_kind
 from vqa.answering.predict import load_vqa
 from vqa.answering.replies import NOT_SURE
 from vqa.text.answers import AnswerSpace
@@ -34,7 +34,7 @@ def fitting(question, answers=ANSWERS):
     return (
         None
         if fits is None
-        else {a for a, fit in zip(answers, fits, strict=True) if fit}
+        else {a for a, fit in zip(answers, fits.answers, strict=True) if fit}
     )
 
 
@@ -102,7 +102,9 @@ def test_a_question_for_anything_rules_out_nothing(question):
     ("question", "wanted"),
     [
         ("is it a cat or the bus", {"cat", "bus"}),
-        ("are these dogs or apples", None),  # "apples" is no answer of this model
+        ("are these cats or apples", {"cat", "apple"}),
+        ("is it a kitten or a bus", {"cat", "bus"}),
+        ("are these dogs or hammers", None),  # no answer of this model
         ("is the man riding a bike or a bus on the street", {"riding bike", "bus"}),
         ("is this a hot dog or pizza", {"hot dog", "pizza"}),
         ("is there a cat or a man", None),  # "yes" may be meant
@@ -114,6 +116,48 @@ def test_a_question_for_anything_rules_out_nothing(question):
 )
 def test_what_a_question_offers_fits_alone(question, wanted):
     assert fitting(question) == wanted
+
+
+@pytest.mark.parametrize(
+    ("question", "opened", "offered"),
+    [
+        ("is it a cat or a dog", "what animal is it", "cat dog"),
+        ("is this a cat a dog or a horse", "what animal is this", "cat dog horse"),
+        ("is the cat a dog or a horse", "what is the cat", "dog horse"),
+        ("is it a teddy bear or a dog", "what animal is it", "teddy_bear dog"),
+        ("is the bus red green or white", "what color is the bus", "red green white"),
+        ("is it black and white or red", "what color is it", "black_and_white red"),
+        ("is it an orange or a pizza", "what food is it", "orange pizza"),
+        ("is the cat red or orange", "what color is the cat", "red orange"),
+        ("was he riding a horse or a bus", "what was he riding", "horse bus"),
+        ("are they sitting or eating", "what are they doing", "sitting eating"),
+        ("is this a man or a woman", "who is this", "man woman"),
+        ("is it indoors or outdoors", "is it indoors or outdoors", "indoors outdoors"),
+        ("is it 1 or 2", "is it 1 or 2", None),
+        ("is it a cat", "is it a cat", None),
+        ("what is it", "what is it", None),
+    ],
+)
+def test_a_net_is_asked_what_offers_no_answers(question, opened, offered):
+    named = "bear teddy_bear riding_horse sitting eating indoors outdoors woman cat dog"
+    named += " man horse bus red green white black_and_white orange pizza"
+    answers = AnswerSpace([name.replace("_", " ") for name in named.split()])
+    fits = FittingAnswers(answers)
+    assert " ".join(fits.open_question(question.split())) == opened
+    offer = fits.offer(question.split())
+    found = offer and [answers.answers[number] for number in offer.answers]
+    assert found == (offered and [name.replace("_", " ") for name in offered.split()])
+
+
+def test_what_is_offered_counts_ten_times():
+    offered = Fitting(np.array([True, True, False]), offered=True)
+    confidence = np.array([0.06, 0.04, 0.9])
+    odds = 10 * 0.1 / 0.9
+    among = odds / (1 + odds)
+    judged = offered.judge(confidence)
+    np.testing.assert_allclose(judged[:2], [0.6 * among, 0.4 * among])
+    others = Fitting(offered.answers, offered=False)
+    np.testing.assert_array_equal(others.judge(confidence), confidence)
 
 
 def test_where_nothing_fits_nothing_is_ruled_out():
@@ -163,12 +207,25 @@ def test_the_included_model_does_not_answer_with_what_does_not_fit():
     assert vqa.ask(EXAMPLES / "cat.jpg", "what animal is this?").answer == "cat"
 
 
+def test_the_included_model_answers_with_what_is_offered():
+    vqa = load_vqa()
+    cat, dog = vqa.ask(EXAMPLES / "cat.jpg", "Is it a cat or a dog?").answers
+    assert (cat.text, dog.text) == ("cat", "dog")
+    assert cat.confidence > 0.9
+    neither = vqa.ask(EXAMPLES / "coffee.jpg", "Is it a cat or a dog?")
+    assert neither.answer == NOT_SURE
+    assert len(neither.answers) == 2
+    coat = vqa.ask(EXAMPLES / "photographer.jpg", "Is his coat black or white?")
+    assert coat.answer == "black"
+
+
 def test_the_included_model_says_what_it_does_not_find():
     vqa = load_vqa()
     (note,) = vqa.ask(EXAMPLES / "coffee.jpg", "what is the dog doing?").notes
     assert note.startswith("No dog was found")
     nobody = vqa.ask(EXAMPLES / "coffee.jpg", "who is in the picture?")
     assert nobody.answer == NOT_SURE
+    assert nobody.confidence < 0.05
     assert "No person was found" in nobody.notes[0]
     choices = ["man", "woman"]  # one of these it has to be
     chosen = vqa.ask(EXAMPLES / "coffee.jpg", "who is this?", choices=choices)

@@ -24,7 +24,7 @@ from shared.text.english import read_word
 from shared.vision.detector import Thing, Things, log_odds
 from vqa.answering.colors import COLORS, Part, color_odds, colored_part, find_part
 from vqa.answering.confidence import to_confidence
-from vqa.answering.fitting import noun_phrase
+from vqa.answering.fitting import DEFINITE, noun_phrase
 from vqa.text.answers import AnswerSpace
 from vqa.text.asked import Concepts
 
@@ -210,7 +210,6 @@ def to_be_seen(question: Sequence[str]) -> Sought | None:
 
 # Kinds that are nearly always found where they are: people, vehicles and animals.
 _FOUND_WELL = frozenset((*range(9), *range(14, 24)))
-_DEFINITE = frozenset("the this that these those his her their its my our".split())  # noqa: SIM905
 _ASKING = frozenset("what which who where how why when whose".split())  # noqa: SIM905
 _SURELY_NOT = -3.0  # log odds
 
@@ -234,7 +233,7 @@ def taken_for_granted(question: Sequence[str]) -> tuple[int, ...]:
         return ()
     words = [PERSON] if question[0] == "who" and "or" not in question else []
     for start, _, word in concept_mentions().places(question):
-        if _DEFINITE & {*question[max(0, start - 2) : start]}:  # "the black dog"
+        if DEFINITE & {*question[max(0, start - 2) : start]}:  # "the black dog"
             words.append(word)
     kinds = [_nearest_classes().get(word, ()) for word in words]
     alone = {one[0] for one in kinds if len(one) == 1}  # not one of all animals
@@ -250,6 +249,12 @@ def missing(kinds: Sequence[int], things: Things) -> list[str]:
         for kind in kinds
         if best[kind] < _SURELY_NOT
     ]
+
+
+def chance_of_anybody(things: Things) -> float:
+    """Give the probability that there is a person on the photo."""
+    odds = log_odds(things.best())[coco_kinds()[PERSON]]
+    return float(1 / (1 + np.exp(-odds)))
 
 
 def kinds_to_count(question: Sequence[str]) -> tuple[int, ...]:

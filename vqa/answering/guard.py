@@ -43,10 +43,18 @@ class Choices(NamedTuple):
 
 
 class Checked(NamedTuple):
-    """A question that can be asked: its words as typed, and its choices, if any."""
+    """A question that can be asked.
+
+    Attributes:
+        words: as typed.
+        choices: if there are any.
+        opened: the words that the net is asked, see
+            `vqa.answering.fitting.FittingAnswers.open_question`.
+    """
 
     words: list[str]
     choices: Choices | None
+    opened: list[str]
 
 
 def opening(question: str) -> str:
@@ -116,7 +124,7 @@ def check_asked(
                 f"Box {place} is {box}, which is no part of the photo. A box is "
                 "left, top, right, bottom, each 0 to 1 of its width or height."
             )
-    return Checked(words, choices)
+    return Checked(words, choices, words)
 
 
 def warnings(

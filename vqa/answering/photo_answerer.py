@@ -15,12 +15,13 @@ from vqa.answering.confidence import to_confidence
 from vqa.answering.detected import (
     Detections,
     asked_of_things,
+    chance_of_anybody,
     count_things,
     kinds_to_count,
     missing,
     taken_for_granted,
 )
-from vqa.answering.fitting import FittingAnswers
+from vqa.answering.fitting import Fitting, FittingAnswers
 from vqa.answering.guard import Checked, Choices, check_asked, known_form, warnings
 from vqa.answering.replies import NOT_SURE, Answer, Asked, Reply
 from vqa.config import VqaConfig
@@ -194,7 +195,7 @@ class PhotoAnswerer:
         if count < 1:
             raise ValueError(f"`count` must be at least 1. Received: count={count}")
         checked = [self._try_check(asked) for asked in questions]
-        good = [found.words for found in checked if not isinstance(found, AppError)]
+        good = [found.opened for found in checked if not isinstance(found, AppError)]
         if not good:
             return [found for found in checked if isinstance(found, AppError)]
         if things is not None:
@@ -235,7 +236,10 @@ class PhotoAnswerer:
         Raises:
             AppError: if it cannot; the message says why.
         """
-        return check_asked(asked, self.config.objective, self.vocabulary, self.space)
+        found = check_asked(asked, self.config.objective, self.vocabulary, self.space)
+        if found.choices or not self._fitting:
+            return found
+        return found._replace(opened=self._fitting.open_question(found.words))
 
     def _try_check(self, asked: Asked) -> Checked | AppError:
         try:
@@ -274,10 +278,10 @@ class PhotoAnswerer:
             rules.openings,
             self.config.vocabulary.max_words,
         )
-        if things and not choices and (kinds := kinds_to_count(checked.words)):
+        if things and not choices and (kinds := kinds_to_count(checked.opened)):
             answers, found = self._count(things().of(kinds), seen, count)
         elif things and self._detections and vectors[0] is None:
-            of_things = asked_of_things(checked.words)
+            of_things = asked_of_things(checked.opened)
             weighed = self._detections.weigh(
                 seen.scores, of_things, things, rules.temperature, self.config.soft
             )
@@ -285,15 +289,16 @@ class PhotoAnswerer:
             answers = rank(seen, None, rules.temperature)
             if answers[0].confidence >= rules.unsure:
                 found = self._detections.about(of_things, answers[0].text, things)
-            if granted := taken_for_granted(checked.words):
+            if granted := taken_for_granted(checked.opened):
                 lacking = missing(granted, things())
+            if lacking and not choices and checked.opened[0] == "who":
+                sure = chance_of_anybody(things())
+                answers = tuple(Answer(a.text, a.confidence * sure) for a in answers)
         else:
             answers = rank(seen, vectors[0], rules.temperature)
         guesses = rank(guessed, vectors[1], rules.blind_temperature) if guessed else ()
         best = answers[0]
-        nobody = bool(lacking) and checked.words[0] == "who"
-        doubtful = nobody or best.confidence < rules.unsure
-        unsure = _may_be_none(choices) and doubtful
+        unsure = _may_be_none(choices) and best.confidence < rules.unsure
         return Reply(
             NOT_SURE if unsure else best.text,
             best.confidence,
@@ -346,7 +351,7 @@ class PhotoAnswerer:
         found: Scores,
         temperature: float,
         count: int,
-        fitting: np.ndarray | None,
+        fitting: Fitting | None,
     ) -> tuple[Answer, ...]:
         known = self.space.answers if self.space else ()
         scores = found.scores if vectors is None else vectors @ found.joint
@@ -358,9 +363,11 @@ class PhotoAnswerer:
         else:
             scores = scores if ids is None else scores[list(ids)]
             confidence = to_confidence(scores, temperature)
+        if fitting:
+            confidence = fitting.judge(confidence)
         order = np.argsort(-confidence, kind="stable")
-        if fitting is not None:
-            order = order[fitting[order]]
+        if fitting:
+            order = order[fitting.answers[order]]
         return tuple(Answer(texts[i], float(confidence[i])) for i in order[:count])
 
 
