@@ -133,20 +133,26 @@ def keeps(rules, tokens):
 
 def breaches(rules, tokens):
     """How often a sequence, with its eos, breaks the rules that give way."""
-    words, count = tokens[:-1], rules.no_repeat
-    grams = [tuple(words[i : i + count]) for i in range(len(words) - count + 1)]
-    repeats = [
-        gram in grams[:i]
-        for i, gram in enumerate(grams)
-        if count and i + count > len(rules.prefix_ids)
-    ]
-    repeats += [
-        said_once(rules, words[:i], word)
-        for i, word in enumerate(words)
-        if i >= len(rules.prefix_ids)
+    words = tokens[:-1]
+    broken = [
+        repeats(rules, words[: i + 1]) + said_once(rules, words[:i], words[i])
+        for i in range(len(rules.prefix_ids), len(words))
     ]
     given = len(words) == len(rules.prefix_ids) == rules.max_words
-    return sum(repeats) + (words[-1] in rules.ending_ids and not given)
+    return sum(broken) + (words[-1] in rules.ending_ids and not given)
+
+
+def repeats(rules, words):
+    """Whether the last word repeats others, or the one before it."""
+    count = rules.no_repeat
+    grams = [tuple(words[i : i + count]) for i in range(len(words) - count + 1)]
+    if count and grams and grams[-1] in grams[:-1]:
+        return True
+    if rules.joining_ids is None:
+        return False
+    word, before = words[-1], words[:-1]
+    joined = before[-1:] and before[-1] in rules.joining_ids
+    return word in before[-1:] or bool(joined and word in before[-2:-1])
 
 
 class Sentence(NamedTuple):
@@ -231,7 +237,7 @@ def plain_neutral(scores, neutral, tokens):
 
 def price(rules, tokens, word):
     """How many rules a word after these tokens breaks; None if it cannot be."""
-    prefix, count, place = rules.prefix_ids, rules.no_repeat, len(tokens)
+    prefix, place = rules.prefix_ids, len(tokens)
     if place < len(prefix):
         return 0 if word == prefix[place] else None
     if word in (PAD, BOS, *rules.banned_ids):
@@ -244,11 +250,8 @@ def price(rules, tokens, word):
         return int(tokens[-1] in rules.ending_ids and place < rules.max_words)
     if place == rules.max_words:
         return None
-    words = (*tokens, word)
-    grams = [words[i : i + count] for i in range(len(words) - count + 1)]
-    repeats = count > 0 and len(words) >= count and grams[-1] in grams[:-1]
-    repeats += said_once(rules, tokens, word)
-    return repeats + (place == rules.max_words - 1 and word in rules.ending_ids)
+    broken = repeats(rules, (*tokens, word)) + said_once(rules, tokens, word)
+    return broken + (place == rules.max_words - 1 and word in rules.ending_ids)
 
 
 def said_once(rules, tokens, word):
@@ -424,6 +427,7 @@ def any_rules(draw, words, max_words=5, beam_size=3, groups=1, must=0):
         banned_ids=banned,
         ending_ids=draw(subsets(ids, 2)),
         no_repeat=draw(st.integers(0, 4)),
+        joining_ids=draw(st.none() | subsets(ids, 2)),
         once_ids=(draw(subsets(ids, 2)), draw(subsets(ids, 1))),
         prefix_ids=tuple(prefix),
         must_ids=tuple(must_ids),
@@ -527,12 +531,28 @@ def test_no_words_in_a_row_twice(ops, count):
     toy, rules = Toy(1, words=8), make_rules(beam_size=3, max_words=8, min_words=8)
     toy.tables[..., [4, 5]] += 9  # over and over
 
-    def repeats(found):
+    def count_all(found):
         return [breaches(rules._replace(no_repeat=count), s.tokens) for s in found]
 
-    assert any(any(repeats(row)) for row in run(toy, rules, ops))
+    assert any(any(count_all(row)) for row in run(toy, rules, ops))
     for found in run(toy, rules._replace(no_repeat=count), ops):
-        assert repeats(found) == [0, 0, 0]
+        assert count_all(found) == [0, 0, 0]
+
+
+@on_both
+def test_no_word_right_after_itself_nor_with_a_joining_word_between(ops):
+    toy, rules = Toy(1, words=6), make_rules(beam_size=3, max_words=7, min_words=7)
+    toy.tables[..., 5] += 9
+    toy.tables[..., 4] += 8
+
+    def gaps(rules):
+        for best, *_ in run(toy, rules, ops):
+            places = [i for i, word in enumerate(best.tokens) if word == 5]
+            yield int(np.diff(places).min())
+
+    assert set(gaps(rules)) == {1}
+    assert min(gaps(rules._replace(joining_ids=()))) == 2
+    assert min(gaps(rules._replace(joining_ids=(4, UNK)))) > 2
 
 
 @on_both
@@ -956,7 +976,7 @@ def plain_sample(toy, image, rules, noise):
     while tokens[-1:] != (EOS,):
         prices = [price(rules, tokens, word) for word in range(toy.vocab_size)]
         least = min(cost for cost in prices if cost is not None)
-        scores = toy.next(image, tokens)
+        scores = wanted(toy, image, rules, tokens)
         scores[[cost != least for cost in prices]] = -np.inf
         probs = plain_probs(scores, rules.strategy)
         order = np.argsort(-scores)
@@ -1020,7 +1040,9 @@ def test_another_way_to_cut_the_tail_is_a_few_lines(ops, min_p):
 STRATEGIES = {
     "greedy": make_rules(),
     "beams": make_rules(beam_size=3, length_penalty="average", ending_ids=(4,)),
-    "repeats": make_rules(beam_size=3, no_repeat=2, prefix_ids=(4, 5)),
+    "repeats": make_rules(
+        beam_size=3, no_repeat=2, joining_ids=(6,), prefix_ids=(4, 5)
+    ),
     "groups": make_rules(beam_size=4, groups=2, diversity=1.0, min_words=2),
     "must": make_rules(beam_size=2, must_ids=((4,), (5, 6)), banned_ids=(UNK,)),
     "neutral": make_rules(

@@ -125,6 +125,15 @@ def test_numbers_are_handed_on():
     assert rules(diversity=0.25) == rules()
 
 
+def test_words_echo_where_all_may_repeat():
+    vocabulary = Vocabulary([*SPECIAL_WORDS, "and", "brown", "of", "with"])
+    once = make_rules(DecodingConfig(no_repeat=2), vocabulary)
+    assert once.joining_ids == (4, 6, 7)
+    assert make_rules(DecodingConfig(no_repeat=0), vocabulary).joining_ids is None
+    letters = Vocabulary([*SPECIAL_WORDS, *"abc"], "character")
+    assert make_rules(DecodingConfig(no_repeat=2), letters).joining_ids is None
+
+
 def test_rules_can_be_the_key_of_a_cache():
     request = {"must": ["dog"], "ban": ["cat"], "prefix": "a", "method": "beam"}
     assert {rules(**request): 1}[rules(**request)] == 1

@@ -52,7 +52,11 @@ LengthPenalty = Annotated[
 ]
 NoRepeat = Annotated[
     int | None,
-    typer.Option(metavar="N", min=0, help="No N words in a row twice; 0 allows it."),
+    typer.Option(
+        metavar="N",
+        min=0,
+        help="No N words in a row twice, no word beside itself; 0 allows it.",
+    ),
 ]
 
 Database = Annotated[

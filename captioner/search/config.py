@@ -46,7 +46,8 @@ class DecodingConfig(_Options):
         length_penalty: alpha of Wu et al. 2016; 0 ranks by probability alone, and
             "average" by the mean log-probability of a token.
         min_words, max_words: length of a caption.
-        no_repeat: so many words in a row do not occur twice; 0 allows it.
+        no_repeat: so many words in a row do not occur twice, and no word comes right
+            after itself, or after itself and "and", "or", "of" or "with"; 0 allows it.
         bad_endings: words that a caption does not end with.
         prefix: how every caption starts; at least one word follows, and its words
             count.

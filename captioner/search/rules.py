@@ -26,6 +26,7 @@ from shared.text.vocabulary import (
 )
 
 MOST_MUST_WORDS = 4  # the search keeps its beams for every subset of them
+JOINING = ("and", "or", "of", "with")  # no "brown and brown"
 COLORS = (
     *("red", "orange", "yellow", "green", "blue", "purple", "pink", "brown", "tan"),
     *("golden", "black", "white", "gray", "grey"),
@@ -35,8 +36,8 @@ COLORS = (
 class Rules(NamedTuple):
     """One search: ids and numbers alone, so that it can be a key of a cache.
 
-    Words are counted without eos. `no_repeat`, `once_ids`, `ending_ids` and `neutral`
-    give way where nothing else is left; the other rules never do.
+    Words are counted without eos. `no_repeat`, `joining_ids`, `once_ids`, `ending_ids`
+    and `neutral` give way where nothing else is left; the other rules never do.
 
     Attributes:
         bos_id, eos_id, pad_id: the special tokens.
@@ -47,6 +48,8 @@ class Rules(NamedTuple):
         banned_ids: tokens that never occur, ascending.
         ending_ids: not the last token before eos, ascending.
         no_repeat: so many tokens in a row do not occur twice; 0 allows it.
+        joining_ids: no token comes right after itself, nor after itself and one of
+            these, ascending; None allows both.
         once_ids: of each group, tokens for the same thing, one occurs once at most.
         prefix_ids: how every sequence starts; may hold unk although it is banned.
         must_ids: of each group, one token or more occurs, in any order.
@@ -66,6 +69,7 @@ class Rules(NamedTuple):
     banned_ids: tuple[int, ...] = ()
     ending_ids: tuple[int, ...] = ()
     no_repeat: int = 0
+    joining_ids: tuple[int, ...] | None = None
     once_ids: tuple[tuple[int, ...], ...] = ()
     prefix_ids: tuple[int, ...] = ()
     must_ids: tuple[tuple[int, ...], ...] = ()
@@ -122,6 +126,7 @@ def make_rules(decoding: DecodingConfig, vocabulary: Vocabulary) -> Rules:
         banned_ids=(UNK, *ids(banned)),
         ending_ids=ids(endings),
         no_repeat=decoding.no_repeat,
+        joining_ids=ids(JOINING) if decoding.no_repeat and units == "word" else None,
         prefix_ids=tuple(vocabulary.to_ids(prefix)),
         must_ids=tuple(ids(words) for words in must),
         color_ids=ids({*COLORS} - wanted) if decoding.colors else (),

@@ -54,8 +54,13 @@ def rating(rules, vocab_size, bias, ops):
             words = ops.concatenate([words for words, _ in adjusted], axis=0)
             costs = ops.concatenate([costs for _, costs in adjusted], axis=2)
             options = _add(t, words, costs, options, rules, ops)
+        repeated = []
         if 0 < rules.no_repeat < rules.max_words:
-            words = _repeats(t, tokens, rules, ops)
+            repeated.append(_repeats(t, tokens, rules, ops))
+        if rules.joining_ids is not None:
+            repeated.append(_echoes(t, tokens, rules, ops))
+        if repeated:
+            words = ops.concatenate(repeated, axis=2)
             options = _lower(t, words, options, rules, ops)
         if once is not None:
             words = _named_already(tokens, once, ops)
@@ -115,6 +120,18 @@ def _repeats(t, tokens, rules, ops):
         window = tokens[:, :, count - 1 - back : length - back]
         same = ops.logical_and(same, ops.equal(window, word[..., None]))
     return ops.where(same, follows, rules.pad_id)
+
+
+def _echoes(t, tokens, rules, ops):
+    """Words int32 (B, N, 2) that would come right after themselves, and pad.
+
+    Or after themselves and a joining word, as in "a brown and brown horse".
+    """
+    last = ops.take(tokens, ops.maximum(t - 1, 0), axis=2)
+    before = ops.take(tokens, ops.maximum(t - 2, 0), axis=2)
+    joining = ops.convert_to_tensor(np.array(rules.joining_ids, np.int32))
+    joined = ops.any(ops.equal(last[..., None], joining), axis=-1)
+    return ops.stack([last, ops.where(joined, before, rules.pad_id)], axis=2)
 
 
 def _named_already(tokens, once, ops):
