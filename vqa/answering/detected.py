@@ -253,8 +253,12 @@ def missing(kinds: Sequence[int], things: Things) -> list[str]:
 
 def chance_of_anybody(things: Things) -> float:
     """Give the probability that there is a person on the photo."""
-    odds = log_odds(things.best())[coco_kinds()[PERSON]]
-    return float(1 / (1 + np.exp(-odds)))
+    return float(_chances(things.best())[coco_kinds()[PERSON]])
+
+
+def _chances(scores: np.ndarray) -> np.ndarray:
+    """Give the probability that what a score is of is there, of the same shape."""
+    return np.asarray(1 / (1 + np.exp(-log_odds(scores))))
 
 
 def kinds_to_count(question: Sequence[str]) -> tuple[int, ...]:
@@ -324,7 +328,7 @@ def count_things(scores: Sequence[float], said: Mapping[int, float]) -> np.ndarr
         float (N,), of 0, 1, 2, …; sums to 1.
     """
     found = np.ones(1)
-    for prob in 1 / (1 + np.exp(-log_odds(np.asarray(scores)))):
+    for prob in _chances(np.asarray(scores)):
         found = np.convolve(found, [1 - prob, prob])
     most = max([len(found), *(number + 1 for number in said)])
     found = np.pad(found, (0, most - len(found)))

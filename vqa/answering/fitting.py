@@ -200,11 +200,11 @@ class FittingAnswers:
 
     def _kinds(self, answer: int) -> set[str]:
         text, name = self._space.answers[answer], self._names[answer]
-        kinds = set()
+        kinds = _kinds_of(name)
         if name:
-            kinds = {"thing", name, *broader_words(name), _MADE_LIKE.get(name, name)}
+            kinds.add("thing")
         elif text.endswith("ing"):
-            kinds = {"doing"}
+            kinds.add("doing")
         if PERSON in kinds:
             kinds.add("who")
         if {*text.split()} <= {*COLORS, "and"}:
@@ -263,8 +263,11 @@ def noun_phrase(words: Sequence[str]) -> Sequence[str]:
 
 
 def _may_be(name: str, kinds: Sequence[str]) -> bool:
+    return not name or not _kinds_of(name).isdisjoint(kinds)
+
+
+def _kinds_of(name: str) -> set[str]:
+    """Give the thing itself and all that it is a kind of; nothing for ""."""
     if not name:
-        return True
-    return any(
-        kind in kinds for kind in (name, *broader_words(name), _MADE_LIKE.get(name))
-    )
+        return set()
+    return {name, *broader_words(name), _MADE_LIKE.get(name, name)}
